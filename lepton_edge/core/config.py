@@ -1,0 +1,57 @@
+"""What each process is told at its start: frozen values, built once in a cli, handed down in parts.
+
+Law: nouns with defaults. Nothing here reads files, the environment or argv.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from partitioner.units import Bytes, Seconds
+
+CONTROL_PORT = 8010
+DATA_PORT = 8011
+
+
+@dataclass(frozen=True)
+class CoordinatorConfig:
+    """How a coordinator runs.
+
+    `bind` beyond loopback is only ever set by --insecure-bind. `advertise` is the address to announce when it differs
+    from the bound one. An agent that was not heard for `lease` seconds is lost; it speaks every `heartbeat`.
+    `worker_timeout` bounds one compilation or planning job.
+    """
+
+    state_directory: Path
+    bind: str = "127.0.0.1"
+    port: int = CONTROL_PORT
+    advertise: str = ""
+    announce: bool = True
+    lease: Seconds = Seconds(6.0)
+    heartbeat: Seconds = Seconds(1.5)
+    worker_timeout: Seconds = Seconds(300.0)
+    upload_limit: Bytes = Bytes(4 << 30)
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """How an agent runs.
+
+    `coordinator` empty means: look for one by mDNS. `advertise` replaces the data addresses that peers are told
+    (a port forward, a shaped link). `threads` 0 means one per physical core. `simulate_slow` multiplies the time of
+    every computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
+    """
+
+    state_directory: Path
+    role: str
+    name: str
+    coordinator: str = ""
+    bind: str = "127.0.0.1"
+    port: int = DATA_PORT
+    advertise: tuple[str, ...] = ()
+    threads: int = 0
+    simulate_slow: float = 1.0
+    memory_limit: Bytes = Bytes(0)
+    cache_limit: Bytes = Bytes(8 << 30)
+    queue_limit: int = 64

@@ -1,0 +1,123 @@
+"""What travels on a link: frames, their tensors, and the report of a hop.
+
+Law: nouns without I/O. The fields are those of DESIGN D6; every one exists from the first day, used or not. Each noun
+has a message of the same name and field names in `protos/lepton_edge/wire/v1/frame.proto`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from partitioner.units import CodecName, DeviceId, Epoch, ModelName, PageName, RequestId, TensorName
+
+
+class FrameKind(enum.IntEnum):
+    """What a frame is for. Numbers are wire format: never renumbered."""
+
+    REQUEST = 1
+    REPLY = 2
+    ERROR = 3
+    CANCEL = 4
+    CREDIT = 5
+    PROBE = 6
+    PROBE_REPLY = 7
+
+
+@dataclass(frozen=True)
+class WireTensor:
+    """One tensor as it travels.
+
+    `payload` holds the encoded bytes (a bytes-like object; after decoding, a memoryview into the received buffer).
+    `codec` is the codec that was truly used (an encoder falls back to "raw" for NaN, Inf or overflow).
+    `dtype` and `shape` are of the decoded tensor. `scale` and `zero_point` belong to affine codecs.
+    """
+
+    name: TensorName
+    dtype: str
+    shape: tuple[int, ...]
+    codec: CodecName
+    payload: bytes | memoryview
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What one device reports of one request, in seconds of its own monotonic clock.
+
+    `network` is, as seen by this device, the round trip to the next hop less what the next hop reports in all;
+    0 for the last hop. `page` is the page that this device ran.
+    """
+
+    device: DeviceId
+    first_block: int
+    last_block: int
+    queue: float = 0.0
+    decode: float = 0.0
+    compute: float = 0.0
+    encode: float = 0.0
+    network: float = 0.0
+    simulated_slowdown: float = 1.0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class WireError:
+    """An error as it travels; rebuilt by `lepton_edge.core.errors.from_code`."""
+
+    code: str
+    message: str
+    hint: str = ""
+    fault: str = "service"
+    retryable: bool = False
+    device: DeviceId = DeviceId("")
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One of the top-k answers for an output: its class index, its label (may be empty) and its score."""
+
+    output: TensorName
+    row: int
+    index: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message on a link.
+
+    `epoch` 0 and `page` "" mean "you choose" (a client to its entry). `first_block` is the block that the receiver
+    shall begin with. `remaining_ms` is what is left of the deadline when the frame is sent, 0 for none; it is reduced
+    at each hop and never a wall clock time. `outputs` names wanted outputs, empty for all that are declared.
+    `state_position` is the expected state position of a session (-1: stateless). `reason` says in a reply why the
+    page was taken or left ("fallback: link to cloud lost").
+    """
+
+    kind: FrameKind
+    request_id: RequestId
+    model: ModelName = ModelName("")
+    epoch: Epoch = Epoch(0)
+    page: PageName = PageName("")
+    first_block: int = 0
+    step: int = 0
+    attempt: int = 0
+    priority: int = 0
+    remaining_ms: int = 0
+    state_position: int = -1
+    tensors: tuple[WireTensor, ...] = ()
+    traceparent: str = ""
+    outputs: tuple[TensorName, ...] = ()
+    hops: tuple[Hop, ...] = ()
+    error: WireError | None = None
+    labels: tuple[LabelScore, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    credit_frames: int = 0
+    credit_bytes: int = 0
+    degraded: bool = False
+    reason: str = ""

@@ -1,0 +1,372 @@
+"""What coordinator and agents say to each other on the control stream, and what clients ask of a coordinator.
+
+Law: frozen nouns without I/O. Each has a message of the same name and field names in `protos/lepton_edge/wire/v1/`
+(`control.proto`, `admin.proto`); `lepton_edge/wire/convert.py` maps one to the other by these names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partitioner.costs import DeviceProfile, LinkProfile
+from partitioner.plan import Block, PlanBook, TensorSpec
+from partitioner.units import Bytes, CodecName, DeviceId, Epoch, ModelName, ModelVersion, Seconds, Sha256
+from lepton_edge.core.frames import WireError
+
+PROTOCOL_MAJOR = 1
+PROTOCOL_MINOR = 0
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius)."""
+
+    architecture: str
+    system: str
+    cores: int
+    memory_total: Bytes
+    memory_available: Bytes
+    processor: str
+    providers: tuple[str, ...]
+    engine: str
+    temperature: float = -273.15
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class EpochStatus:
+    """One epoch as an agent holds it; `state` is "preparing", "ready", "active", "draining", "retired", "failed"."""
+
+    model: ModelName
+    version: ModelVersion
+    epoch: Epoch
+    state: str
+
+
+# --- agent to coordinator -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first message of an agent. `incarnation` is random per process start."""
+
+    device: DeviceId
+    role: str  # "board" or "cloud"
+    incarnation: str
+    software: str
+    protocol_major: int
+    protocol_minor: int
+    hardware: Hardware
+    data_addresses: tuple[str, ...]
+    simulated_slowdown: float
+    epochs: tuple[EpochStatus, ...] = ()
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """A heartbeat with what changed."""
+
+    load: float
+    memory_available: Bytes
+    resident: Bytes
+    temperature: float
+    requests_active: int
+    requests_served: int
+    requests_failed: int
+    seconds_since_success: Seconds  # since a (synthetic) inference succeeded; -1 for never
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended. Empty error code means success. `opened` are block opening times."""
+
+    command: str
+    error: WireError | None = None
+    opened: tuple[Seconds, ...] = ()
+    resident: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long command has come; `total` 0 when unknown."""
+
+    command: str
+    stage: str
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The answer to `ProfileCommand`."""
+
+    command: str
+    model: ModelName
+    version: ModelVersion
+    profile: DeviceProfile
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The answer to `ProbeCommand`: the link from this device to `peer`."""
+
+    command: str
+    peer: DeviceId
+    link: LinkProfile
+
+
+AgentSays = Hello | Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus
+
+
+# --- coordinator to agent -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The agent is registered; it must be heard again within `lease` seconds and should speak every `heartbeat`."""
+
+    device: DeviceId
+    lease: Seconds
+    heartbeat: Seconds
+    software: str
+    term: int
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The agent is not registered; the reason says what to do."""
+
+    error: WireError
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where another device's data port is."""
+
+    device: DeviceId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Fetch, open and verify the blocks `[first, last)` of a book for each range in `ranges`; answer with Outcome."""
+
+    command: str
+    epoch: Epoch
+    book: PlanBook
+    hold: tuple[int, ...]  # block indices this device must hold
+    peers: tuple[Peer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Activate:
+    """From now on requests without an epoch run on this one."""
+
+    command: str
+    model: ModelName
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Take no new requests on this epoch; those begun end on it."""
+
+    command: str
+    model: ModelName
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class Retire:
+    """Forget this epoch and free its blocks."""
+
+    command: str
+    model: ModelName
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class ProfileSegment:
+    """A segment to time: a block of its own, between the profile graph's frontiers `first` and `last`."""
+
+    first: int
+    last: int
+    block: Block
+
+
+@dataclass(frozen=True)
+class CodecTrial:
+    """A codec to time on one tensor of the golden sample."""
+
+    tensor: TensorSpec
+    codec: CodecName
+
+
+@dataclass(frozen=True)
+class ProfileCommand:
+    """Measure a model here.
+
+    `whole` is the whole composed graph as one block (after its pseudo-nodes), `pseudo` the pseudo-node blocks,
+    `segments` further blocks to time interleaved with it, `golden` an .npz artifact holding every input tensor that
+    these blocks and codec trials need, by name. Stop after `budget` seconds with what was measured.
+    """
+
+    command: str
+    model: ModelName
+    version: ModelVersion
+    whole: Block
+    pseudo: tuple[Block, ...]
+    segments: tuple[ProfileSegment, ...]
+    codecs: tuple[CodecTrial, ...]
+    golden: Sha256
+    blob: Sha256
+    blob_size: Bytes
+    repeats: int
+    budget: Seconds
+
+
+@dataclass(frozen=True)
+class ProbeCommand:
+    """Measure the link from here to `peer`: round trips of small and large frames; `budget` seconds at most."""
+
+    command: str
+    peer: Peer
+    sizes: tuple[Bytes, ...]
+    budget: Seconds
+
+
+CoordinatorSays = Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand
+
+
+# --- artifacts ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FetchRequest:
+    """Ask for the bytes of an artifact (block file, golden sample, labels) or of one weight tensor, from `offset`."""
+
+    sha256: Sha256
+    offset: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True)
+class FetchChunk:
+    """Bytes of an artifact, in order; `total` is the artifact's whole size."""
+
+    offset: Bytes
+    total: Bytes
+    data: bytes
+
+
+# --- clients --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """Who answers at an address: kind "coordinator" or "agent", and where the others are."""
+
+    kind: str
+    name: str
+    software: str
+    protocol_major: int
+    protocol_minor: int
+    coordinator: str = ""  # control address, when known
+    entries: tuple[Peer, ...] = ()  # agents that admit requests, best first
+
+
+@dataclass(frozen=True)
+class ListDevices:
+    """Ask for the devices."""
+
+
+@dataclass(frozen=True)
+class ListModels:
+    """Ask for the models."""
+
+
+@dataclass(frozen=True)
+class ShowModel:
+    """Ask for one model."""
+
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class RemoveModel:
+    """Retire a model everywhere and delete its files."""
+
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class ShapeBinding:
+    """A size for a symbolic dimension: of the input `tensor`, its whole shape."""
+
+    tensor: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PushModel:
+    """Begin an upload; `Upload` chunks of "model", "manifest", "samples" and "labels" follow on the same call."""
+
+    name: ModelName
+    shapes: tuple[ShapeBinding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A piece of an upload: `part` is "model", "manifest", "labels:FILE", or "sample:FILE" (in order, `last` ends)."""
+
+    part: str
+    data: bytes
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class ShowProfile:
+    """Ask for a model's profile on every device; measure it first when `measure` says so."""
+
+    name: ModelName
+    measure: bool = True
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Measure what is missing, plan, prepare, activate."""
+
+    name: ModelName
+    keep_input_on_board: bool = False
+    dry_run: bool = False
+    board: DeviceId = DeviceId("")
+    cloud: DeviceId = DeviceId("")
+    page: str = ""  # pin this page instead of the best
+
+
+@dataclass(frozen=True)
+class ExplainPlan:
+    """Ask why the active plan is what it is."""
+
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class ShowStatus:
+    """Ask for everything on one screen."""
+
+
+AdminCall = (
+    ListDevices | ListModels | ShowModel | RemoveModel | PushModel | Upload | ShowProfile | Deploy | ExplainPlan | ShowStatus
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """An answer for people and tools: JSON text of the named, versioned schema ("lepton-edge/devices/1")."""
+
+    schema: str
+    json: str
+
+
+AdminEvent = Progress | Document | WireError

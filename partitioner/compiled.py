@@ -1,0 +1,56 @@
+"""A model after compilation: what the coordinator keeps of it, and the planner plans on.
+
+Law: frozen nouns without I/O. A compiled model is a directory that `onnx_io` writes and reads:
+
+    model.json      this noun, as JSON
+    composed.onnx   graph only (pseudo-nodes left out), over weights.bin by external data
+    weights.bin     the weights blob: every initializer once, aligned to 4096 bytes where 64 KiB or more, else to 64
+    samples.npz     up to 32 samples: arrays "INDEX/INPUT"; encoded pictures are uint8 [bytes]
+    labels/FILE     label files
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partitioner.graph import CostGraph
+from partitioner.plan import InputSpec, OutputSpec, WeightRef
+from partitioner.units import Bytes, CodecName, ModelName, ModelVersion, Sha256, TensorName
+
+
+@dataclass(frozen=True)
+class CodecSample:
+    """What a codec does to one tensor, over the samples given at push.
+
+    `wire_bytes` is the mean size; `loss` the largest, over samples, of max|out - out'| / max|out| at the model's
+    outputs; `top1_kept` the fraction of samples whose top-1 is unchanged (1.0 where there is no class axis);
+    `allowed` whether the accuracy rule of the manifest accepts it. `samples` is how many were measured.
+    """
+
+    tensor: TensorName
+    codec: CodecName
+    wire_bytes: Bytes
+    loss: float
+    top1_kept: float
+    allowed: bool
+    samples: int
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """One variant of a model, ready to be planned and cut."""
+
+    name: ModelName
+    version: ModelVersion
+    graph: CostGraph
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    weights: tuple[WeightRef, ...]
+    blob: Sha256
+    blob_size: Bytes
+    operators: tuple[str, ...] = ()  # "ai.onnx/Conv", "com.microsoft/QLinearAdd", ...: sorted, distinct
+    codecs: tuple[CodecSample, ...] = ()
+    sample_count: int = 0
+    source_bytes: Bytes = Bytes(0)
+    description: str = ""
+    format: int = 1

@@ -1,0 +1,212 @@
+"""The nouns of cutting and planning: tensors, blocks, stages, pages, the plan book.
+
+Law: frozen data, no verbs that compute a plan, no I/O. It imports only `units` and `errors`. These nouns are spoken
+by every storey above and travel on the wire (each has a message of the same name and fields in
+`protos/lepton_edge/wire/v1/plan.proto`), so a field is added at the end, with a default, and never renamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partitioner.units import (
+    BlockIndex,
+    Bytes,
+    CodecName,
+    DeviceId,
+    ModelName,
+    ModelVersion,
+    PageName,
+    Seconds,
+    Sha256,
+    TensorName,
+)
+
+Dim = int | str  # a known size, or the name of a symbolic dimension ("" when it has none)
+
+LOCAL_PAGE = PageName("local")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a tensor must look like.
+
+    Attributes:
+        name: its name in the composed graph.
+        dtype: numpy's name of its element type ("float32", "uint8", "int64", "bool", ...).
+        shape: one entry a dimension; a string is a symbolic (dynamic) dimension.
+        size: its bytes in the model's declared shape bucket (an estimate where a dimension is dynamic).
+    """
+
+    name: TensorName
+    dtype: str
+    shape: tuple[Dim, ...]
+    size: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True)
+class WeightRef:
+    """Where one initializer lies in the weights blob of its model variant.
+
+    `name` is the initializer's name in the graph, `offset` and `length` are bytes in the blob, `sha256` is of exactly
+    those bytes.
+    """
+
+    name: TensorName
+    offset: Bytes
+    length: Bytes
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Block:
+    """The nodes between two neighbouring frontiers of a book.
+
+    Attributes:
+        index: position in the book.
+        kind: "onnx" (a graph-only ONNX file over the weights blob) or "decode_picture" (a pseudo-node run by Pillow:
+            its one input is uint8 [bytes], an encoded picture; its one output uint8 [height, width, 3], RGB).
+        inputs: tensors it reads (all of them in the frontier before it).
+        outputs: tensors it makes that somebody outside needs (later blocks, or the caller).
+        artifact: sha256 of the block file; empty for pseudo-nodes.
+        weights: the initializers it reads from the blob.
+        name: what it is, for people ("preprocess", "features/0..5").
+    """
+
+    index: BlockIndex
+    kind: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    artifact: Sha256 = Sha256("")
+    weights: tuple[WeightRef, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The tensors that are live at a boundary of a book: made (or given) before it, needed by a block after it."""
+
+    tensors: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class CodecChoice:
+    """The codec by which one tensor crosses a boundary."""
+
+    tensor: TensorName
+    codec: CodecName
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive blocks [first, last) on one device; `codecs` are for the tensors that leave it forward."""
+
+    device: DeviceId
+    first: BlockIndex
+    last: BlockIndex
+    codecs: tuple[CodecChoice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a page is predicted to cost for one request: seconds by place, bytes by direction.
+
+    `latency` is the sum; `spread` its one-sigma uncertainty. `board` and `cloud` are compute including codec work.
+    """
+
+    latency: Seconds
+    board: Seconds
+    cloud: Seconds
+    uplink: Seconds
+    downlink: Seconds
+    bytes_up: Bytes
+    bytes_down: Bytes
+    spread: Seconds = Seconds(0.0)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A plan in a book: an ordered chain of stages, what it is predicted to cost, and why it is there.
+
+    Attributes:
+        name: unique in the book ("local", "cloud-raw", "cloud-jpeg", "cut-3", ...).
+        stages: in order; a stage may be empty (first == last) when its device only admits and forwards.
+        prediction: for the link and the profiles at plan time.
+        lower_bound: proven lower bound on the latency of any plan of the space of D1 (same cost model).
+        method: what proved it ("min-cut", "enumeration"), empty for a standing candidate.
+        reason: one sentence for people.
+    """
+
+    name: PageName
+    stages: tuple[Stage, ...]
+    prediction: Prediction
+    lower_bound: Seconds = Seconds(0.0)
+    method: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What the caller gets of one model output.
+
+    `tensor` is the output's name in the pushed model. When the manifest asks for `top_k`, `scores` and `indices` name
+    the tensors of the composed graph that hold them (float32 and int64 [batch, k]) and `labels` names an artifact (a
+    UTF-8 file, one label a line) or is empty. `keep` says whether the raw tensor itself is returned as well.
+    """
+
+    tensor: TensorName
+    scores: TensorName = TensorName("")
+    indices: TensorName = TensorName("")
+    labels: Sha256 = Sha256("")
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the caller may give for one model input.
+
+    `tensor` is the pushed model's own input. For a picture, `picture` names the composed graph's uint8
+    [height, width, 3] tensor and `encoded` its uint8 [bytes] tensor; both are empty for an array input.
+    """
+
+    tensor: TensorSpec
+    picture: TensorName = TensorName("")
+    encoded: TensorName = TensorName("")
+
+
+@dataclass(frozen=True)
+class PlanBook:
+    """Pages that share blocks.
+
+    Attributes:
+        model, version: which variant of which model.
+        blocks: in order; `frontiers[i]` lies before block i and `frontiers[len(blocks)]` is empty.
+        inputs, outputs: the doors for callers.
+        pages: every page; `active` is the one that requests take, `fallback` the one for when the far side is gone.
+        golden: artifact of an .npz with every frontier's tensors and the outputs for one sample input
+            (array names are tensor names), or empty.
+        blob: sha256 that names the weights blob of the variant.
+        blob_size: bytes of the blob.
+        tolerance: largest accepted |difference| / max(|golden|) of the golden check.
+    """
+
+    model: ModelName
+    version: ModelVersion
+    blocks: tuple[Block, ...]
+    frontiers: tuple[Frontier, ...]
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    pages: tuple[Page, ...]
+    active: PageName
+    fallback: PageName = LOCAL_PAGE
+    golden: Sha256 = Sha256("")
+    blob: Sha256 = Sha256("")
+    blob_size: Bytes = Bytes(0)
+    tolerance: float = 1e-3
+
+    def page(self, name: PageName) -> Page:
+        """Return the page called `name`; raise KeyError when the book has none."""
+        for page in self.pages:
+            if page.name == name:
+                return page
+        raise KeyError(name)
