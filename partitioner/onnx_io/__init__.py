@@ -1,0 +1,1 @@
+"""ONNX models into graphs, cuts into blocks: the one room that imports onnx."""
