@@ -1,1 +1,1 @@
-"""Examples: applications and models that use the product from outside; nothing in the product imports them."""
+"""Examples: applications and models that use the product from outside; the product never imports them."""

@@ -1,8 +1,9 @@
 """Reads a pickle that describes tensors, as data and never as a program.
 
-Law: no import, no call, no attribute is ever made on the word of a file. The only values are strings, numbers, booleans,
-None, tuples, lists, string-keyed dicts, storage references and tensor descriptions; the four globals of an old torch
-state dict are tokens. Every other opcode, global or call is a `TorchFileError`. Must not know where storages lie.
+Law: no import, no call, no attribute is ever made on the word of a file. The only values are strings,
+numbers, booleans, None, tuples, lists, string-keyed dicts, storage references and tensor descriptions;
+the few globals of an old torch state dict are tokens. Every other opcode, global or call is a
+`TorchFileError`. It must not know where the storages lie.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def read_pickle(content: bytes, start: int) -> tuple[object, int]:
         for opcode, argument, position in pickletools.genops(io.BytesIO(window)):
             steps += 1
             if steps > MAX_OPERATIONS:
-                raise TorchFileError(f"a pickle has more than {MAX_OPERATIONS} operations; do not use this file")
+                raise _suspicious(f"a pickle has more than {MAX_OPERATIONS} operations")
             machine.step(opcode.name, argument)
             end = start + (position or 0) + 1
     except ValueError as error:
@@ -98,23 +99,23 @@ class _Machine:
         elif opcode in _ACTIONS:
             _ACTIONS[opcode](self, argument)
         else:
-            raise TorchFileError(f"pickle operation {opcode} is not allowed in a weights file; do not use this file")
+            raise _suspicious(f"pickle operation {opcode} is not allowed in a weights file")
 
     def result(self) -> object:
         """Return the one value that is left after STOP."""
         if len(self._stack) != 1 or self._marks:
-            raise TorchFileError("a pickle does not end with exactly one value; the file is damaged")
+            raise _damaged("a pickle does not end with exactly one value")
         return self._stack[0]
 
     def pop(self) -> object:
         floor = self._marks[-1] if self._marks else 0
         if len(self._stack) <= floor:
-            raise TorchFileError("a pickle takes a value from an empty stack; the file is damaged")
+            raise _damaged("a pickle takes a value from an empty stack")
         return self._stack.pop()
 
     def pop_to_mark(self) -> list[object]:
         if not self._marks:
-            raise TorchFileError("a pickle closes a group that it never opened; the file is damaged")
+            raise _damaged("a pickle closes a group that it never opened")
         mark = self._marks.pop()
         values = self._stack[mark:]
         del self._stack[mark:]
@@ -130,14 +131,12 @@ class _Machine:
 
     def get(self, slot: object) -> None:
         if slot not in self._memo:
-            raise TorchFileError(f"a pickle reads memo slot {slot} before writing it; the file is damaged")
+            raise _damaged(f"a pickle reads memo slot {slot} before writing it")
         self._stack.append(self._memo[_natural(slot)])
 
     def find_global(self, name: object) -> None:
         if name not in _ALLOWED_GLOBALS:
-            raise TorchFileError(
-                f"the file wants to import {name!r}, and a weights file may only name tensors; do not use this file"
-            )
+            raise _suspicious(f"the file wants to import {str(name)[:80]!r}")
         self._stack.append(GlobalToken(str(name)))
 
     def close_tuple(self, _: object) -> None:
@@ -156,7 +155,7 @@ class _Machine:
     def _extend(self, values: list[object]) -> None:
         target = self.pop()
         if not isinstance(target, list):
-            raise TorchFileError("a pickle appends to something that is not a list; the file is damaged")
+            raise _damaged("a pickle appends to something that is not a list")
         target.extend(values)
         self._stack.append(target)
 
@@ -170,11 +169,11 @@ class _Machine:
     def _update(self, flat: list[object]) -> None:
         target = self.pop()
         if not isinstance(target, dict) or len(flat) % 2:
-            raise TorchFileError("a pickle sets items of something that is not a dict; the file is damaged")
+            raise _damaged("a pickle sets items of something that is not a dict")
         for key, value in zip(flat[0::2], flat[1::2], strict=True):
             # Only strings: hashing a nested tuple key can be made to take exponential time.
             if not isinstance(key, str):
-                raise TorchFileError(f"a dict key is a {type(key).__name__}, not a string; do not use this file")
+                raise _suspicious(f"a dict key is a {type(key).__name__}, not a string")
             target[key] = value
         self._stack.append(target)
 
@@ -188,20 +187,28 @@ class _Machine:
         elif target == GlobalToken(_REBUILD_TENSOR):
             self._stack.append(_tensor_ref(arguments))
         else:
-            raise TorchFileError("the file asks for a call that does not make a tensor; do not use this file")
+            raise _suspicious("the file asks for a call that does not make a tensor")
 
     def build(self, _: object) -> None:
         # torch hangs `_metadata` (module versions) on the state dict; no attribute is ever set here.
         self.pop()
         target = self.pop()
         if not isinstance(target, dict):
-            raise TorchFileError("the file sets attributes of something that is not a dict; do not use this file")
+            raise _suspicious("the file sets attributes of something that is not a dict")
         self._stack.append(target)
+
+
+def _damaged(what: str) -> TorchFileError:
+    return TorchFileError(f"{what}: the weights file is damaged; fetch it again")
+
+
+def _suspicious(what: str) -> TorchFileError:
+    return TorchFileError(f"{what}, and a weights file may only describe tensors; do not use this file")
 
 
 def _natural(value: object) -> int:
     if type(value) is not int or value < 0:
-        raise TorchFileError(f"the file has {type(value).__name__} where a count is expected; it is damaged")
+        raise _damaged(f"the file has {type(value).__name__} where a count is expected")
     return value
 
 
@@ -213,22 +220,24 @@ def _naturals(value: object) -> tuple[int, ...]:
 
 def _storage_ref(identity: object) -> StorageRef:
     if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
-        raise TorchFileError("a persistent id does not name a storage; the file is damaged")
+        raise _damaged("a persistent id does not name a storage")
     kind, key, _, count = identity[1:5]
     if not isinstance(kind, GlobalToken) or kind.name not in _STORAGE_DTYPES or not isinstance(key, str):
-        raise TorchFileError("a storage has no known type or no key; the file is damaged")
+        raise _damaged("a storage has no known type or no key")
     if identity[5:] not in ((), (None,)):
         raise TorchFileError("a storage is a view of another one (torch before 0.4); save the model again")
     return StorageRef(key, _STORAGE_DTYPES[kind.name], _natural(count))
 
 
 def _tensor_ref(arguments: object) -> TensorRef:
-    if not isinstance(arguments, tuple) or len(arguments) not in (6, 7) or not isinstance(arguments[0], StorageRef):
-        raise TorchFileError("a tensor is not described by storage, offset, shape and strides; the file is damaged")
+    if not isinstance(arguments, tuple) or len(arguments) not in (6, 7):
+        raise _damaged("a tensor is not described by six or seven values")
+    if not isinstance(arguments[0], StorageRef):
+        raise _damaged("a tensor is not described by storage, offset, shape and strides")
     storage, offset, shape, strides = arguments[:4]
     ref = TensorRef(storage, _natural(offset), _naturals(shape), _naturals(strides))
     if len(ref.shape) != len(ref.strides):
-        raise TorchFileError("a tensor has more dimensions than strides or fewer; the file is damaged")
+        raise _damaged("a tensor has more dimensions than strides or fewer")
     return ref
 
 

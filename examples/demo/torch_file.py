@@ -1,8 +1,9 @@
 """Reads an old-format torch state dict (torch before 1.6) into numpy arrays, without torch.
 
-The file is five things in a row: magic number, protocol version, system facts, the state dict and the storage keys (each
-a pickle), then for every key an eight-byte element count and the elements. Law: nothing of the file is executed
-(`tensor_pickle`); every size is checked against the bytes that are really there before a byte is interpreted.
+The file is five pickles in a row (magic number, protocol version, system facts, state dict, storage
+keys), then for every key an eight-byte element count and the elements. Law: nothing of the file is
+executed (`tensor_pickle`); every size is checked against the bytes that are there before a byte is
+interpreted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _COUNT: Final = struct.Struct("<q")
 
 
 def load(path: Path) -> dict[str, Array]:
-    """Return every tensor of the state dict at `path` by name: read-only or contiguous arrays of the stored dtypes.
+    """Return every tensor of the state dict at `path` by name, contiguous, in its stored dtype.
 
     Raises:
         TorchFileError: not an old-format torch file, damaged, hostile, or larger than `MAX_FILE_BYTES`.
@@ -49,10 +50,15 @@ def parse(content: bytes) -> dict[str, Array]:
     return {name: _rebuild(name, tensor, storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
+def _damaged(what: str) -> TorchFileError:
+    return TorchFileError(f"{what}: the weights file is damaged; fetch it again")
+
+
 def _check_header(content: bytes) -> int:
     if content[:4] == b"PK\x03\x04":
         raise TorchFileError(
-            "this is the zip format of torch 1.6 and later; save it again with _use_new_zipfile_serialization=False"
+            "this is the zip format of torch 1.6 and later; "
+            "save it again with _use_new_zipfile_serialization=False"
         )
     magic, position = read_pickle(content, 0)
     if magic != _MAGIC:
@@ -80,15 +86,17 @@ def _storages_of(tensors: dict[str, TensorRef]) -> dict[str, StorageRef]:
     for tensor in tensors.values():
         known = storages.setdefault(tensor.storage.key, tensor.storage)
         if known != tensor.storage:
-            raise TorchFileError(f"storage {known.key[:80]!r} is described twice, differently; the file is damaged")
+            raise _damaged(f"storage {known.key[:80]!r} is described twice, differently")
     return storages
 
 
-def _read_storages(content: bytes, position: int, keys: object, declared: dict[str, StorageRef]) -> dict[str, Array]:
+def _read_storages(
+    content: bytes, position: int, keys: object, declared: dict[str, StorageRef]
+) -> dict[str, Array]:
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise TorchFileError("the list of storage keys is not a list of strings; the file is damaged")
+        raise _damaged("the list of storage keys is not a list of strings")
     if len(keys) != len(declared) or set(keys) != declared.keys():
-        raise TorchFileError("the storages that are listed are not those that tensors use; the file is damaged")
+        raise _damaged("the storages that are listed are not those that tensors use")
     storages: dict[str, Array] = {}
     for key in keys:
         storages[key], position = _read_storage(content, position, declared[key])
@@ -98,24 +106,26 @@ def _read_storages(content: bytes, position: int, keys: object, declared: dict[s
 def _read_storage(content: bytes, position: int, declared: StorageRef) -> tuple[Array, int]:
     start = position + _COUNT.size
     if start > len(content):
-        raise TorchFileError("the file ends before the last storage; fetch it again")
+        raise _damaged("the file ends before the last storage")
     (count,) = _COUNT.unpack_from(content, position)
     if count != declared.count:
-        raise TorchFileError(f"a storage has {count} elements where {declared.count} were announced; damaged")
+        raise _damaged(f"a storage has {count} elements where {declared.count} were announced")
     end = start + count * np.dtype(declared.dtype).itemsize
     if end > len(content):
-        raise TorchFileError(f"the file ends inside a storage: {end - len(content)} bytes are missing; fetch it again")
+        raise _damaged(f"the file ends inside a storage, {end - len(content)} bytes are missing")
     return np.frombuffer(content, dtype=declared.dtype, count=count, offset=start), end
 
 
 def _rebuild(name: str, tensor: TensorRef, storage: Array) -> Array:
     """View `storage` as the tensor says, after checking that its last element lies inside."""
     elements = math.prod(tensor.shape)
-    reach = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
-    # More elements than the storage has is a broadcast (stride 0): legal in torch, but a bomb when made contiguous.
-    if elements > storage.size or (elements and reach >= storage.size) or tensor.offset > storage.size:
-        raise TorchFileError(f"tensor {name[:80]!r} reaches outside its storage of {storage.size} elements; damaged")
+    steps = zip(tensor.shape, tensor.strides, strict=True)
+    last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
+    # More elements than the storage has is a broadcast (stride 0): legal, but a bomb when made contiguous.
+    if elements > storage.size or (elements and last >= storage.size):
+        raise _damaged(f"tensor {name[:80]!r} reaches outside its storage of {storage.size}")
     if not elements:
         return np.empty(tensor.shape, storage.dtype)
     strides = tuple(stride * storage.itemsize for stride in tensor.strides)
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides))
+    view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides)
+    return np.array(view, order="C")
