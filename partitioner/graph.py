@@ -7,6 +7,7 @@ cheap shape and mask chains are already marked as duplicable.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from partitioner.units import Bytes, NodeName, TensorName
@@ -55,3 +56,112 @@ class CostGraph:
 
     layers: tuple[Layer, ...]
     tensors: tuple[CostTensor, ...]
+
+
+def layer_inputs(graph: CostGraph) -> tuple[frozenset[int], ...]:
+    """Return, for each layer, the layers whose tensors it consumes."""
+    found: list[set[int]] = [set() for _ in graph.layers]
+    for tensor in graph.tensors:
+        if tensor.producer >= 0:
+            for consumer in tensor.consumers:
+                found[consumer].add(tensor.producer)
+    return tuple(frozenset(one - {index}) for index, one in enumerate(found))
+
+
+def is_down_set(graph: CostGraph, layers: Set[int]) -> bool:
+    """Return whether every layer that feeds one of `layers` is among them (a legal cut lies behind them)."""
+    return all(
+        tensor.producer in layers or layers.isdisjoint(tensor.consumers)
+        for tensor in graph.tensors
+        if tensor.producer >= 0
+    )
+
+
+def live_tensors(graph: CostGraph, down_set: Set[int]) -> tuple[CostTensor, ...]:
+    """Return what must cross a cut behind `down_set`, in the order of `graph.tensors`.
+
+    That is every tensor that a layer inside made (or the caller gave) and a layer outside consumes. An output that
+    nobody outside consumes goes home from where it was made and is not live. Time is linear in the graph; for many
+    nested cuts use `frontiers`.
+    """
+    return tuple(
+        tensor
+        for tensor in graph.tensors
+        if (tensor.producer < 0 or tensor.producer in down_set)
+        and any(one not in down_set for one in tensor.consumers)
+    )
+
+
+def frontiers(graph: CostGraph, boundaries: Sequence[Set[int]]) -> list[tuple[CostTensor, ...]]:
+    """Return `live_tensors` of each of `boundaries`, nested and increasing, in time linear in graph and answer."""
+    outside = len(boundaries)
+    position = [outside] * len(graph.layers)
+    for index, boundary in reversed(list(enumerate(boundaries))):
+        for layer in boundary - boundaries[index - 1] if index else boundary:
+            position[layer] = index
+    live: list[list[CostTensor]] = [[] for _ in boundaries]
+    for tensor in graph.tensors:
+        first = position[tensor.producer] if tensor.producer >= 0 else 0
+        last = max((position[layer] for layer in tensor.consumers), default=0)
+        for index in range(first, last):
+            live[index].append(tensor)
+    return [tuple(one) for one in live]
+
+
+def chain(graph: CostGraph) -> tuple[frozenset[int], ...]:
+    """Return a maximal chain of nested down-sets, from the empty set to all layers, in topological order."""
+    return tuple(frozenset(range(count)) for count in range(len(graph.layers) + 1))
+
+
+def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
+    """Return every down-set of the layers, small ones first, or None when there are more than `limit`.
+
+    Down-sets are grown one layer at a time as bit sets; each is met once per layer that can be added last, so time
+    is about (number of down-sets) x (width of the graph).
+    """
+    needs = [_bits(one) for one in layer_inputs(graph)]
+    feeds = _transposed(needs)
+    level = {0: _bits(layer for layer, need in enumerate(needs) if not need)}  # down-set -> what may be added
+    found: list[int] = []
+    while level and len(found) + len(level) <= limit:
+        found.extend(sorted(level))
+        level = {
+            down | 1 << layer: _ready(needs, feeds, down | 1 << layer, ready & ~(1 << layer), layer)
+            for down, ready in level.items()
+            for layer in _each(ready)
+        }
+    return None if level else [frozenset(_each(one)) for one in found]
+
+
+def needed_boundaries(graph: CostGraph) -> tuple[frozenset[int], ...]:
+    """Return the boundaries that every book must have: one behind each pseudo-node, which is a block of its own.
+
+    They are nested; a picture's is where `NAME@picture` is the frontier. Any other boundary of a book must contain
+    them all.
+    """
+    pseudo = [layer.index for layer in graph.layers if layer.pseudo]
+    return tuple(frozenset(pseudo[: count + 1]) for count in range(len(pseudo)))
+
+
+def _bits(layers: Iterable[int]) -> int:
+    return sum(1 << layer for layer in layers)
+
+
+def _each(bits: int) -> Iterator[int]:
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _transposed(needs: Sequence[int]) -> list[int]:
+    feeds = [0] * len(needs)
+    for layer, need in enumerate(needs):
+        for producer in _each(need):
+            feeds[producer] |= 1 << layer
+    return feeds
+
+
+def _ready(needs: Sequence[int], feeds: Sequence[int], down: int, ready: int, added: int) -> int:
+    """Return what may be added to `down`, given what could before `added` joined it."""
+    return ready | _bits(layer for layer in _each(feeds[added]) if needs[layer] & down == needs[layer])

@@ -55,7 +55,9 @@ def write_all(directory: Path) -> list[Path]:
 def _cast_encode() -> ModelProto:
     nodes = [
         helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT16),
-        helper.make_node("Cast", ["y"], ["widened"], to=TensorProto.FLOAT),  # overflow shows only after the cast
+        helper.make_node(
+            "Cast", ["y"], ["widened"], to=TensorProto.FLOAT
+        ),  # overflow shows only after the cast
         helper.make_node("ReduceSum", ["widened"], ["check"], keepdims=0),
     ]
     outputs = [_any_rank("y", TensorProto.FLOAT16), _scalar("check", TensorProto.FLOAT)]
