@@ -1,0 +1,185 @@
+"""What a coordinator's decider wants done: data that the driver carries out, in order.
+
+Law: frozen nouns without I/O. A `Keep...` is written down before any command after it is carried out, so that
+nobody is told what a kill -9 could unsay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lepton_edge.coordinator.records import (
+    CallId,
+    EpochRecord,
+    JobId,
+    ModelRecord,
+    PlanOrder,
+    ProfileRecord,
+    StreamId,
+)
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import CoordinatorSays, Hello, Progress
+from partitioner.costs import LinkProfile
+from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion
+
+
+@dataclass(frozen=True)
+class Say:
+    """Send a message to an agent."""
+
+    cause: str
+    stream: StreamId
+    message: CoordinatorSays
+
+
+@dataclass(frozen=True)
+class Hang:
+    """End a control stream, after what was said on it."""
+
+    cause: str
+    stream: StreamId
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment ended well; `epoch` 0 means a dry run. `document` explains the plan, as JSON text."""
+
+    model: ModelName
+    version: ModelVersion
+    epoch: Epoch
+    page: str
+    document: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model is measured on every connected device."""
+
+    model: ModelName
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A model is in the registry."""
+
+    model: ModelName
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A model is gone from the registry."""
+
+    model: ModelName
+
+
+Ending = Deployed | Measured | Pushed | Removed
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Give a call its one answer."""
+
+    cause: str
+    call: CallId
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Give a call its one error."""
+
+    cause: str
+    call: CallId
+    error: WireError
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Tell a waiting call how far it has come; may be dropped when nobody listens."""
+
+    cause: str
+    call: CallId
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class MakeTrial:
+    """Let the worker cut a model for measuring; ends in `TrialMade` or `WorkFailed`."""
+
+    cause: str
+    job: JobId
+    model: ModelName
+    version: ModelVersion
+
+
+@dataclass(frozen=True)
+class MakePlan:
+    """Let the worker plan and cut; ends in `PlanMade` or `WorkFailed`."""
+
+    cause: str
+    job: JobId
+    order: PlanOrder
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """A job's result is wanted no more."""
+
+    cause: str
+    job: JobId
+
+
+@dataclass(frozen=True)
+class KeepDevice:
+    """Write down what a device said of itself."""
+
+    cause: str
+    hello: Hello
+
+
+@dataclass(frozen=True)
+class KeepModel:
+    """Write down that a model version is the one its name means."""
+
+    cause: str
+    model: ModelRecord
+
+
+@dataclass(frozen=True)
+class ForgetModel:
+    """Delete a model, its profiles and files; its epochs stay as tombstones."""
+
+    cause: str
+    model: ModelName
+
+
+@dataclass(frozen=True)
+class KeepProfile:
+    """Write down a measurement of a model on a device."""
+
+    cause: str
+    model: ModelName
+    version: ModelVersion
+    record: ProfileRecord
+
+
+@dataclass(frozen=True)
+class KeepLink:
+    """Write down a measurement of the link from `device` to `peer`."""
+
+    cause: str
+    device: DeviceId
+    peer: DeviceId
+    link: LinkProfile
+
+
+@dataclass(frozen=True)
+class KeepEpoch:
+    """Write down an epoch in its present state."""
+
+    cause: str
+    record: EpochRecord
+
+
+Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepEpoch
+Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Keep

@@ -1,0 +1,362 @@
+"""How a call becomes an active epoch: measure, probe, plan, prepare, activate; one deployment at a time.
+
+Law: pure. Each function moves the running deployment to its next phase and returns what that takes.
+Measurements of one deployment would disturb those of another, so they queue, boundedly. Whatever happens, the
+call ends in exactly one `Finish` or one `Fail`, and an epoch that did not become active leaves the older one
+as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lepton_edge.coordinator import epochs, placement
+from lepton_edge.coordinator.commands import (
+    Abandon,
+    Command,
+    Deployed,
+    Fail,
+    Finish,
+    KeepLink,
+    KeepProfile,
+    MakePlan,
+    MakeTrial,
+    Measured,
+    Say,
+    Tell,
+)
+from lepton_edge.coordinator.events import PlanMade, TrialMade
+from lepton_edge.coordinator.records import (
+    ACTIVE,
+    PLANNED,
+    PREPARING,
+    READY,
+    EpochRecord,
+    JobId,
+    PlanOrder,
+    ProfileRecord,
+    fingerprint,
+    wire_error,
+)
+from lepton_edge.coordinator.state import MAX_WAITING, Deployment, Device, Moment, Pending, State
+from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, UnknownModel, UnknownPage
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import Outcome, Peer, ProbeCommand, Probed, ProfileCommand, Profiled, Progress
+from partitioner.errors import LeptonError
+from partitioner.units import Bytes, DeviceId, Epoch, Seconds
+
+PROFILE_GRACE = Seconds(
+    90.0
+)  # beyond the budget, without a sign of progress: fetching weights, opening blocks
+PROBE_BUDGET = Seconds(4.0)
+PROBE_LIMIT = Seconds(30.0)
+PROBE_SIZES = (Bytes(1 << 10), Bytes(32 << 10), Bytes(160 << 10))
+
+
+def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
+    """Run a deployment, or let it wait for the one that runs."""
+    if deployment.model not in state.models:
+        known = ", ".join(sorted(state.models)) or "none"
+        error = UnknownModel(
+            f"no model is called {deployment.model!r} (there is: {known})", "lepton-edge model push"
+        )
+        return [Fail(deployment.cause, deployment.call, wire_error(error))]
+    if state.running is None:
+        state.running = deployment
+        return _start(state, now)
+    if len(state.waiting) >= MAX_WAITING:
+        error_full = Overloaded(f"{MAX_WAITING} deployments wait already", "try again when they are through")
+        return [Fail(deployment.cause, deployment.call, wire_error(error_full))]
+    state.waiting.append(deployment)
+    return [_tell(deployment, "waiting", f"for the deployment of {state.running.model}")]
+
+
+def _start(state: State, now: Seconds) -> list[Command]:
+    run = _running(state)
+    model = state.models.get(run.model)
+    if model is None:
+        return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
+    run.version = model.version
+    try:
+        devices = _choose(state, run)
+        placement.check_size(model.name, model.weights, devices)
+    except LeptonError as error:
+        return fail(state, error, now)
+    run.todo = [device.name for device in devices if not _measured(state, run, device)]
+    if run.todo:
+        run.phase, run.job = "trial", JobId(state.new_id())
+        return [
+            _tell(run, "cutting", "into segments to measure"),
+            MakeTrial(run.cause, run.job, model.name, run.version),
+        ]
+    return _after_profiles(state, now)
+
+
+def _choose(state: State, run: Deployment) -> list[Device]:
+    """Return the devices that a deployment is about; note its board and its cloud."""
+    if run.goal == "profile":
+        return state.connected()
+    board, cloud = placement.choose(state.connected(), run.request)
+    run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
+    return [device for device in (board, cloud) if device is not None]
+
+
+def _measured(state: State, run: Deployment, device: Device) -> bool:
+    record = state.profiles.get((run.model, run.version, device.name))
+    return record is not None and record.fingerprint == fingerprint(device.hello)
+
+
+def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
+    """Begin to measure: one device after the other, since they may share a machine."""
+    run = state.running
+    if run is None or run.job != event.job:
+        return []
+    run.job, run.trial, run.phase = None, event.command, "profiling"
+    return _measure_next(state, now)
+
+
+def _measure_next(state: State, now: Seconds) -> list[Command]:
+    run = _running(state)
+    if not run.todo:
+        return _after_profiles(state, now)
+    trial = run.trial
+    if trial is None:
+        raise AssertionError("there is no trial to measure by")
+    device = run.todo[0]
+    limit = Seconds(trial.budget + PROFILE_GRACE)
+    command = _owe(state, run, "profile", device, Seconds(now + limit))
+    say = _say(state, run, device, dataclasses.replace(trial, command=command))
+    return [_tell(run, "measuring", f"on {device}"), *say]
+
+
+def profiled(state: State, pending: Pending, message: Profiled, now: Seconds) -> list[Command]:
+    """Remember a device's measurement and go on."""
+    run = _running(state)
+    record = ProfileRecord(message.profile, fingerprint(state.devices[pending.device].hello))
+    state.profiles[run.model, run.version, pending.device] = record
+    run.todo.remove(pending.device)
+    return [KeepProfile(run.cause, run.model, run.version, record), *_measure_next(state, now)]
+
+
+def _after_profiles(state: State, now: Seconds) -> list[Command]:
+    run = _running(state)
+    if run.goal == "profile":
+        return _end(state, Finish(run.cause, run.call, Measured(run.model)), now)
+    if run.board is None or run.cloud is None:
+        return _plan(state)
+    run.phase = "probing"
+    peer = Peer(run.cloud, state.devices[run.cloud].hello.data_addresses)
+    command = _owe(state, run, "probe", run.board, Seconds(now + PROBE_LIMIT))
+    probe = ProbeCommand(command, peer, PROBE_SIZES, PROBE_BUDGET)
+    return [
+        _tell(run, "probing", f"the link from {run.board} to {run.cloud}"),
+        *_say(state, run, run.board, probe),
+    ]
+
+
+def probed(state: State, pending: Pending, message: Probed, now: Seconds) -> list[Command]:
+    """Remember the link and plan."""
+    run = _running(state)
+    state.links[pending.device, message.peer] = message.link
+    return [KeepLink(run.cause, pending.device, message.peer, message.link), *_plan(state)]
+
+
+def _plan(state: State) -> list[Command]:
+    run = _running(state)
+    run.phase, run.job = "planning", JobId(state.new_id())
+    profiles = {
+        name: state.profiles[run.model, run.version, name].profile for name in (run.board, run.cloud) if name
+    }
+    order = PlanOrder(
+        run.model,
+        run.version,
+        profiles.get(run.board) if run.board else None,
+        profiles.get(run.cloud) if run.cloud else None,
+        state.links.get((run.board, run.cloud)) if run.board and run.cloud else None,
+        run.request.keep_input_on_board,
+        run.request.page,
+        placement.memory_of(state.devices.get(run.board) if run.board else None),
+        placement.memory_of(state.devices.get(run.cloud) if run.cloud else None),
+    )
+    return [_tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
+
+
+def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
+    """Begin the new epoch, or answer a dry run."""
+    run = state.running
+    if run is None or run.job != event.job:
+        return []
+    run.job = None
+    pinned = run.request.page
+    if pinned and pinned not in {page.name for page in event.book.pages}:
+        pages = ", ".join(page.name for page in event.book.pages)
+        return fail(
+            state, UnknownPage(f"the book of {run.model!r} has no page {pinned!r}", f"it has: {pages}"), now
+        )
+    if run.goal == "plan":
+        done = Deployed(run.model, run.version, Epoch(0), event.book.active, event.document)
+        return _end(state, Finish(run.cause, run.call, done), now)
+    return _prepare(state, event, now)
+
+
+def _prepare(state: State, event: PlanMade, now: Seconds) -> list[Command]:
+    run = _running(state)
+    board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
+    held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
+    number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
+    holds = placement.holds(event.book, board, cloud)
+    record = EpochRecord(run.model, run.version, number, PLANNED, event.book, holds, (), event.document)
+    said = epochs.put(state, record, run.cause)
+    run.phase = "preparing"
+    said += [
+        *epochs.put(state, dataclasses.replace(record, state=PREPARING), run.cause),
+        _tell(run, "preparing", f"epoch {number}"),
+    ]
+    run.record = state.epochs[record.key]
+    for hold in holds:
+        said += _ask(state, run, state.devices[hold.device], "prepare", now)
+    return said
+
+
+def _ask(state: State, run: Deployment, device: Device, kind: str, now: Seconds) -> list[Command]:
+    """Ask about the deployment's own epoch and wait for the answer."""
+    if run.record is None:
+        raise AssertionError("there is no epoch to ask about")
+    before = set(state.pending)
+    said = epochs.ask(state, device, kind, run.record, Moment(now, run.cause))
+    run.waiting |= set(state.pending) - before
+    return said
+
+
+def prepared(state: State, pending: Pending, now: Seconds) -> list[Command]:
+    """Note that a device is ready; when all are, activate: the far side first, the entry last."""
+    run = _running(state)
+    record = state.epochs[pending.model, pending.epoch]
+    said = epochs.put(state, dataclasses.replace(record, ready=(*record.ready, pending.device)), run.cause)
+    run.record = state.epochs[record.key]
+    if run.waiting:
+        return said
+    said += epochs.put(state, dataclasses.replace(run.record, state=READY), run.cause)
+    run.record, run.phase = state.epochs[record.key], "activating"
+    run.todo = [hold.device for hold in reversed(run.record.holds)]
+    return said + _activate_next(state, now)
+
+
+def _activate_next(state: State, now: Seconds) -> list[Command]:
+    run = _running(state)
+    if run.todo:
+        return _ask(state, run, state.devices[run.todo.pop(0)], "activate", now)
+    return _activated(state, now)
+
+
+def activated(state: State, now: Seconds) -> list[Command]:
+    """Go on after a device activated the epoch."""
+    return _activate_next(state, now)
+
+
+def _activated(state: State, now: Seconds) -> list[Command]:
+    run = _running(state)
+    if run.record is None:
+        raise AssertionError("there is no epoch to activate")
+    said: list[Command] = []
+    old = state.active_epoch(run.model)
+    if old is not None:
+        said += epochs.drain(state, old, Moment(now, run.cause))
+    said += epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
+    active = state.epochs[run.record.key]
+    page = active.book.active if active.book else ""
+    done = Deployed(run.model, run.version, active.epoch, page, active.document)
+    return said + _end(state, Finish(run.cause, run.call, done), now)
+
+
+def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> list[Command]:
+    """Fail, because a device answered a command of the running deployment with an error."""
+    error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
+    named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
+    return fail_with(state, named, now)
+
+
+def device_lost(state: State, device: DeviceId, now: Seconds) -> list[Command]:
+    """Fail the running deployment when it needs a device that is gone."""
+    run = state.running
+    if run is None or run.phase == "waiting" or not run.involves(device):
+        return []
+    error = Unavailable(
+        f"{device} was lost while {run.model!r} was {run.phase}", "deploy again when it is back"
+    )
+    return fail(state, error, now)
+
+
+def overdue(state: State, pending: Pending, now: Seconds) -> list[Command]:
+    """Fail the running deployment: a device has not answered in time."""
+    error = PrepareFailed(
+        f"{pending.device} did not answer in time ({pending.kind})", "look at the agent's log"
+    )
+    return fail(state, error, now)
+
+
+def fail(state: State, error: LeptonError, now: Seconds) -> list[Command]:
+    """End the running deployment with a typed error."""
+    return fail_with(state, wire_error(error), now)
+
+
+def fail_with(state: State, error: WireError, now: Seconds) -> list[Command]:
+    """End the running deployment with an error; roll back what it began."""
+    run = _running(state)
+    said: list[Command] = [Abandon(run.cause, run.job)] if run.job is not None else []
+    was_activating = run.phase == "activating"
+    for command in run.waiting:
+        state.pending.pop(command, None)
+    run.waiting.clear()
+    if run.record is not None:
+        said += _roll_back(state, run, was_activating, now, error.message)
+    return said + _end(state, Fail(run.cause, run.call, error), now)
+
+
+def _roll_back(
+    state: State, run: Deployment, was_activating: bool, now: Seconds, reason: str
+) -> list[Command]:
+    """Put the old epoch back where the new one was activated, then free the new one."""
+    if run.record is None:
+        return []
+    said: list[Command] = []
+    old = state.active_epoch(run.model)
+    if was_activating and old is not None:
+        for device in state.connected():
+            if old.blocks_of(device.name):
+                said += epochs.ask(state, device, "reactivate", old, Moment(now, run.cause))
+    return said + epochs.give_up(state, state.epochs[run.record.key], reason, Moment(now, run.cause))
+
+
+def _end(state: State, answer: Finish | Fail, now: Seconds) -> list[Command]:
+    """Give the running call its one answer and start the next that waits."""
+    state.running = None
+    said: list[Command] = [answer]
+    if state.waiting:
+        state.running = state.waiting.popleft()
+        said += _start(state, now)
+    return said
+
+
+def _running(state: State) -> Deployment:
+    if state.running is None:
+        raise AssertionError("no deployment runs")
+    return state.running
+
+
+def _owe(state: State, run: Deployment, kind: str, device: DeviceId, deadline: Seconds) -> str:
+    command = state.new_id()
+    state.pending[command] = Pending(command, kind, device, run.model, Epoch(0), deadline)
+    run.waiting.add(command)
+    return command
+
+
+def _say(
+    state: State, run: Deployment, device: DeviceId, message: ProfileCommand | ProbeCommand
+) -> list[Command]:
+    stream = state.devices[device].stream
+    return [Say(run.cause, stream, message)] if stream is not None else []
+
+
+def _tell(run: Deployment, stage: str, message: str) -> Tell:
+    return Tell(run.cause, run.call, Progress(run.call, stage, 0, 0, message))

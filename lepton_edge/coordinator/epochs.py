@@ -1,0 +1,179 @@
+"""The life of epochs on devices that come and go: bringing back, draining, retiring.
+
+Law: pure. An active epoch is brought back on a device that returns without it; an ended one is retired
+wherever it is still held; epochs that this coordinator never heard of are left alone (another coordinator's
+work is not ours to end).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
+from lepton_edge.coordinator.records import (
+    ACTIVE,
+    DRAINING,
+    FAILED,
+    OVER,
+    RETIRED,
+    EpochKey,
+    EpochRecord,
+)
+from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS, Device, Moment, Pending, State
+from lepton_edge.core.messages import Activate, CoordinatorSays, Drain, Outcome, Peer, Prepare, Retire
+from partitioner.units import ModelVersion, Seconds
+
+PREPARE_LIMIT = Seconds(300.0)  # without a sign of progress
+ACTIVATE_LIMIT = Seconds(20.0)
+DRAIN_LIMIT = Seconds(60.0)
+RETRY_AFTER = Seconds(15.0)  # before an epoch that could not be brought back is tried again
+
+
+def ask(state: State, device: Device, kind: str, record: EpochRecord, at: Moment) -> list[Command]:
+    """Say to `device` what `kind` asks of `record`, and remember that it owes an answer."""
+    if device.stream is None:
+        return []
+    command = state.new_id()
+    limit = PREPARE_LIMIT if kind in ("prepare", "restore", "refresh") else ACTIVATE_LIMIT
+    limit = DRAIN_LIMIT if kind in ("drain", "retire") else limit
+    state.pending[command] = Pending(
+        command, kind, device.name, record.model, record.epoch, Seconds(at.now + limit)
+    )
+    return [Say(at.cause, device.stream, _message(state, device, kind, record, command))]
+
+
+def _message(state: State, device: Device, kind: str, record: EpochRecord, command: str) -> CoordinatorSays:
+    if kind in ("prepare", "restore", "refresh"):
+        if record.book is None:
+            raise AssertionError(f"epoch {record.key} is over: nobody prepares it")
+        peers = peers_of(state, record, device)
+        return Prepare(command, record.epoch, record.book, record.blocks_of(device.name), peers)
+    if kind in ("activate", "reactivate"):
+        return Activate(command, record.model, record.epoch)
+    return (Drain if kind == "drain" else Retire)(command, record.model, record.epoch)
+
+
+def peers_of(state: State, record: EpochRecord, device: Device) -> tuple[Peer, ...]:
+    """Return where the other devices of an epoch are."""
+    others = [hold.device for hold in record.holds if hold.device != device.name]
+    return tuple(
+        Peer(name, state.devices[name].hello.data_addresses) for name in others if name in state.devices
+    )
+
+
+def restore(state: State, device: Device, at: Moment) -> list[Command]:
+    """Make `device` hold every active epoch it has a part in, and none that is over."""
+    device.retry_at = None
+    owed = {(p.model, p.epoch) for p in state.pending.values() if p.device == device.name}
+    said: list[Command] = []
+    for record in sorted(state.epochs.values(), key=lambda record: record.key):
+        if record.key in owed or not _amiss(record, device):
+            continue
+        kind = "restore" if record.state == ACTIVE else "retire"
+        said += ask(state, device, kind, record, at)
+    return said + _retire_unknown(state, device, at)
+
+
+def _amiss(record: EpochRecord, device: Device) -> bool:
+    held = device.epochs.get(record.key)
+    if record.state == ACTIVE:
+        return bool(record.blocks_of(device.name)) and held != "active"
+    return record.state in OVER and held is not None
+
+
+def _retire_unknown(state: State, device: Device, at: Moment) -> list[Command]:
+    """Retire what is older than the oldest that is remembered: it was over before it was forgotten."""
+    said: list[Command] = []
+    for model, number in sorted(device.epochs):
+        if (model, number) not in state.epochs and number < state.newest_epoch(model):
+            unknown = EpochRecord(model, ModelVersion(""), number, RETIRED)
+            said += ask(state, device, "retire", unknown, at)
+    return said
+
+
+def refresh_peers(state: State, moved: Device, at: Moment) -> list[Command]:
+    """Tell everybody who shares an active epoch with `moved` where it is now."""
+    said: list[Command] = []
+    for record in sorted(state.epochs.values(), key=lambda record: record.key):
+        if record.state != ACTIVE or not record.blocks_of(moved.name):
+            continue
+        for other in state.connected():
+            if other.name != moved.name and other.epochs.get(record.key) == "active":
+                said += ask(state, other, "refresh", record, at)
+    return said
+
+
+def put(state: State, record: EpochRecord, cause: str) -> list[Command]:
+    """Put a new or changed record in place and have it written down."""
+    state.epochs[record.key] = record
+    _forget_oldest(state, record)
+    return [KeepEpoch(cause, record)]
+
+
+def _forget_oldest(state: State, changed: EpochRecord) -> None:
+    """Keep the number of remembered ended epochs of a model bounded (the store prunes by the same rule)."""
+    ended = sorted(
+        k for k, e in state.epochs.items() if e.model == changed.model and e.state in (RETIRED, FAILED)
+    )
+    for key in ended[:-MAX_ENDED_EPOCHS]:
+        del state.epochs[key]
+
+
+def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
+    """Let the requests of an epoch end, then retire it wherever it is held."""
+    said = put(state, dataclasses.replace(record, state=DRAINING), at.cause)
+    for device in state.connected():
+        if record.key in device.epochs:
+            said += ask(state, device, "drain", record, at)
+    return said + settle(state, record.key, at.cause)
+
+
+def settle(state: State, key: EpochKey, cause: str) -> list[Command]:
+    """Retire a draining epoch that no connected device still owes anything for."""
+    record = state.epochs.get(key)
+    if record is None or record.state != DRAINING:
+        return []
+    if any((pending.model, pending.epoch) == key for pending in state.pending.values()):
+        return []
+    return put(state, dataclasses.replace(record, state=RETIRED, book=None, document=""), cause)
+
+
+def give_up(state: State, record: EpochRecord, reason: str, at: Moment) -> list[Command]:
+    """Mark an epoch that never became active as failed, and free it wherever it is held."""
+    said = put(state, dataclasses.replace(record, state=FAILED, reason=reason, book=None), at.cause)
+    for device in state.connected():
+        if record.blocks_of(device.name):
+            said += ask(state, device, "retire", record, at)
+    return said
+
+
+def answered(state: State, pending: Pending, outcome: Outcome, at: Moment) -> list[Command]:
+    """Go on after a device answered a command about the life of an epoch; errors included."""
+    device, key = state.devices[pending.device], (pending.model, pending.epoch)
+    record = state.epochs.get(key)
+    note(device, pending, failed=outcome.error is not None)
+    if pending.kind == "drain":
+        return ask(state, device, "retire", state.epochs[key], at)
+    if pending.kind == "retire":
+        return settle(state, key, at.cause) + restore(state, device, at)
+    if outcome.error is not None:
+        device.retry_at = Seconds(at.now + RETRY_AFTER)
+        return []
+    if pending.kind == "restore" and record is not None and record.state == ACTIVE:
+        return ask(state, device, "reactivate", record, at)
+    return restore(state, device, at)
+
+
+def note(device: Device, pending: Pending, *, failed: bool) -> None:
+    """Remember what a device holds after it answered; a retired epoch is forgotten even on error."""
+    key = (pending.model, pending.epoch)
+    if pending.kind == "retire":
+        device.epochs.pop(key, None)
+    elif pending.kind in ("activate", "reactivate") and not failed:
+        device.epochs[key] = "active"
+    elif pending.kind in ("prepare", "restore") and not failed:
+        device.epochs[key] = "ready"
+    elif pending.kind == "refresh" and failed:
+        device.epochs[key] = "stale"  # it still calls its peer at the old address: prepared again later
+    elif pending.kind == "drain" and key in device.epochs:
+        device.epochs[key] = "draining"

@@ -1,0 +1,158 @@
+"""What happens to a coordinator: everything its decider is told.
+
+Law: frozen nouns without I/O. Each event carries the `cause` that began its story ("call 7", "stream 3"), so
+that one story can be followed through many log lines. Times are not in events: `machine.step` is given `now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lepton_edge.coordinator.records import CallId, JobId, ModelRecord, StreamId
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import (
+    Deploy,
+    EpochStatus,
+    Hello,
+    Outcome,
+    Probed,
+    ProfileCommand,
+    Profiled,
+    Progress,
+    Telemetry,
+)
+from partitioner.plan import PlanBook
+from partitioner.units import ModelName
+
+AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An agent opened a control stream and said hello."""
+
+    cause: str
+    stream: StreamId
+    hello: Hello
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An agent said something on its stream."""
+
+    cause: str
+    stream: StreamId
+    message: AgentReport
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A control stream ended, whoever ended it."""
+
+    cause: str
+    stream: StreamId
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passed; leases and deadlines are looked at."""
+
+    cause: str = "tick"
+
+
+@dataclass(frozen=True)
+class ModelPushed:
+    """A model was compiled and its files are in place."""
+
+    cause: str
+    call: CallId
+    model: ModelRecord
+
+
+@dataclass(frozen=True)
+class RemoveAsked:
+    """Somebody wants a model gone."""
+
+    cause: str
+    call: CallId
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class DeployAsked:
+    """Somebody wants a model to run (or, for a dry run, to know how it would)."""
+
+    cause: str
+    call: CallId
+    request: Deploy
+
+
+@dataclass(frozen=True)
+class ProfileAsked:
+    """Somebody wants a model measured on every device that has no profile of it."""
+
+    cause: str
+    call: CallId
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class TrialMade:
+    """The worker made what agents need to measure a model; `command` has no command id yet."""
+
+    cause: str
+    job: JobId
+    command: ProfileCommand
+
+
+@dataclass(frozen=True)
+class PlanMade:
+    """The worker planned and cut a model: the book, and its explanation ("lepton-edge/plan/1")."""
+
+    cause: str
+    job: JobId
+    book: PlanBook
+    document: str
+
+
+@dataclass(frozen=True)
+class WorkProgress:
+    """The worker says how far a job has come."""
+
+    cause: str
+    job: JobId
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class WorkFailed:
+    """A job of the worker failed, was killed by its time limit, or the worker died."""
+
+    cause: str
+    job: JobId
+    error: WireError
+
+
+@dataclass(frozen=True)
+class StoreFailed:
+    """What was decided could not be written down (a full disk)."""
+
+    cause: str
+    error: WireError
+
+
+Event = (
+    Attached
+    | Heard
+    | Detached
+    | Tick
+    | ModelPushed
+    | RemoveAsked
+    | DeployAsked
+    | ProfileAsked
+    | TrialMade
+    | PlanMade
+    | WorkProgress
+    | WorkFailed
+    | StoreFailed
+)

@@ -1,0 +1,262 @@
+"""The coordinator's decider: one event in, what to do out.
+
+Law: pure (DESIGN D8): no await, no clock, no randomness, no protobuf, no file. `step` changes the state it is
+given and returns commands; the driver carries them out in order, and each outcome comes back as an event.
+
+    device:      away <-> attached (lease renewed by whatever it says)
+    deployment:  waiting -> trial -> profiling -> probing -> planning -> preparing -> activating -> one answer
+    epoch:       PLANNED -> PREPARING -> READY -> ACTIVE -> DRAINING -> RETIRED, or FAILED before it is ACTIVE
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lepton_edge.coordinator import deployments, epochs, registry
+from lepton_edge.coordinator.commands import (
+    Command,
+    Fail,
+    Finish,
+    ForgetModel,
+    Hang,
+    KeepDevice,
+    KeepModel,
+    Pushed,
+    Removed,
+    Tell,
+)
+from lepton_edge.coordinator.events import (
+    AgentReport,
+    Attached,
+    DeployAsked,
+    Detached,
+    Event,
+    Heard,
+    ModelPushed,
+    PlanMade,
+    ProfileAsked,
+    RemoveAsked,
+    StoreFailed,
+    Tick,
+    TrialMade,
+    WorkFailed,
+    WorkProgress,
+)
+from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
+from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
+from lepton_edge.core.errors import Overloaded, UnknownModel
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import Deploy, EpochStatus, Outcome, Probed, Profiled, Progress, Telemetry
+from partitioner.units import Seconds
+
+OF_DEPLOYMENT = frozenset({"profile", "probe", "prepare", "activate"})
+
+
+def step(state: State, event: Event, now: Seconds) -> list[Command]:
+    """Decide what to do about `event` at `now` (any monotonic clock); `state` is changed in place."""
+    handler = HANDLERS[type(event)]
+    commands: list[Command] = handler(state, event, now)
+    return commands
+
+
+# --- agents -------------------------------------------------------------------------------------------------
+
+
+def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
+    refused = registry.refuse(state, event)
+    if refused is not None:
+        return refused
+    said: list[Command] = []
+    known = state.devices.get(event.hello.device)
+    if known is not None and known.stream is not None:
+        said += [Hang(event.cause, known.stream), *_lose(state, known, Moment(now, event.cause))]
+    moved = registry.moved(known, event.hello)
+    device = registry.admit(state, event, now)
+    said.append(registry.welcome(state, event))
+    said += epochs.restore(state, device, Moment(now, event.cause))
+    if moved:
+        said += epochs.refresh_peers(state, device, Moment(now, event.cause))
+    return [*said, KeepDevice(event.cause, event.hello)]
+
+
+def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
+    device = state.device_of(event.stream)
+    return [] if device is None else _lose(state, device, Moment(now, event.cause))
+
+
+def _lose(state: State, device: Device, at: Moment) -> list[Command]:
+    """Note that a device is away: what it owes is not coming."""
+    device.stream = None
+    owed = [pending for pending in state.pending.values() if pending.device == device.name]
+    said: list[Command] = []
+    if any(pending.kind in OF_DEPLOYMENT for pending in owed) or state.running is not None:
+        said += deployments.device_lost(state, device.name, at.now)
+    for pending in owed:
+        state.pending.pop(pending.command, None)
+    for key in sorted({(pending.model, pending.epoch) for pending in owed}):
+        said += epochs.settle(state, key, at.cause)
+    return said
+
+
+def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
+    said: list[Command] = []
+    for device in registry.silent(state, now):
+        if device.stream is not None:
+            said += [Hang(event.cause, device.stream), *_lose(state, device, Moment(now, event.cause))]
+    for pending in [p for p in state.pending.values() if p.deadline < now]:
+        if pending.command in state.pending:  # an overdue one before it may have ended its deployment
+            said += _overdue(state, pending, Moment(now, event.cause))
+    for device in state.connected():
+        if device.retry_at is not None and device.retry_at <= now:
+            said += epochs.restore(state, device, Moment(now, event.cause))
+    return said
+
+
+def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
+    if pending.kind in OF_DEPLOYMENT:
+        return deployments.overdue(state, pending, at.now)
+    state.pending.pop(pending.command)
+    late = WireError("prepare_failed", f"{pending.device} did not answer in time ({pending.kind})")
+    return epochs.answered(state, pending, Outcome(pending.command, late), at)
+
+
+def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
+    device = registry.hear(state, event.stream, now)
+    if device is None:
+        return []
+    message = event.message
+    if isinstance(message, (Telemetry, EpochStatus)):
+        registry.note_status(device, message)
+        return []
+    pending = state.pending.get(message.command)
+    if pending is None or pending.device != device.name:
+        return []  # late: somebody gave up waiting for it
+    if isinstance(message, Progress):
+        return _agent_progress(state, pending, message, now)
+    return _answered(state, pending, message, Moment(now, event.cause))
+
+
+def _agent_progress(state: State, pending: Pending, message: Progress, now: Seconds) -> list[Command]:
+    """Progress is a sign of life: it moves the deadline, and the caller hears of it."""
+    patience = Seconds(max(pending.deadline, now + epochs.PREPARE_LIMIT / 4))
+    state.pending[pending.command] = dataclasses.replace(pending, deadline=patience)
+    run = state.running
+    if run is None or pending.command not in run.waiting:
+        return []
+    told = dataclasses.replace(message, command=run.call, stage=f"{pending.device}: {message.stage}")
+    return [Tell(run.cause, run.call, told)]
+
+
+def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:
+    """An agent did, or could not do, what it was told."""
+    if not _fits(pending, message):
+        return []
+    state.pending.pop(pending.command)
+    if pending.kind not in OF_DEPLOYMENT:
+        return epochs.answered(state, pending, message, at) if isinstance(message, Outcome) else []
+    if state.running is not None:
+        state.running.waiting.discard(pending.command)
+    if isinstance(message, Profiled):
+        return deployments.profiled(state, pending, message, at.now)
+    if isinstance(message, Probed):
+        return deployments.probed(state, pending, message, at.now)
+    return _outcome(state, pending, message, at.now) if isinstance(message, Outcome) else []
+
+
+def _fits(pending: Pending, message: AgentReport) -> bool:
+    """Return whether `message` answers what was asked; a confused agent is ignored."""
+    if isinstance(message, Profiled):
+        return pending.kind == "profile"
+    if isinstance(message, Probed):
+        return pending.kind == "probe"
+    if isinstance(message, Outcome):
+        return message.error is not None or pending.kind not in ("profile", "probe")
+    return False
+
+
+def _outcome(state: State, pending: Pending, message: Outcome, now: Seconds) -> list[Command]:
+    epochs.note(state.devices[pending.device], pending, failed=message.error is not None)
+    if message.error is not None:
+        return deployments.refused(state, pending, message, now)
+    if pending.kind == "prepare":
+        return deployments.prepared(state, pending, now)
+    return deployments.activated(state, now)
+
+
+# --- models and deployments ---------------------------------------------------------------------------------
+
+
+def _model_pushed(state: State, event: ModelPushed, now: Seconds) -> list[Command]:
+    state.models[event.model.name] = event.model
+    return [KeepModel(event.cause, event.model), Finish(event.cause, event.call, Pushed(event.model.name))]
+
+
+def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Command]:
+    if event.name not in state.models:
+        error = UnknownModel(f"no model is called {event.name!r}", "see: lepton-edge model list")
+        return [Fail(event.cause, event.call, wire_error(error))]
+    if state.running is not None and state.running.model == event.name:
+        busy = Overloaded(f"{event.name!r} is being deployed", "remove it when that is over")
+        return [Fail(event.cause, event.call, wire_error(busy))]
+    del state.models[event.name]
+    for key in [key for key in state.profiles if key[0] == event.name]:
+        del state.profiles[key]
+    said: list[Command] = []
+    for record in [r for r in state.epochs.values() if r.model == event.name and r.state == ACTIVE]:
+        said += epochs.drain(state, record, Moment(now, event.cause))
+    return [*said, ForgetModel(event.cause, event.name), Finish(event.cause, event.call, Removed(event.name))]
+
+
+def _deploy_asked(state: State, event: DeployAsked, now: Seconds) -> list[Command]:
+    goal = "plan" if event.request.dry_run else "activate"
+    return deployments.begin(state, Deployment(event.cause, event.call, goal, event.request), now)
+
+
+def _profile_asked(state: State, event: ProfileAsked, now: Seconds) -> list[Command]:
+    return deployments.begin(state, Deployment(event.cause, event.call, "profile", Deploy(event.name)), now)
+
+
+# --- the worker and the store -------------------------------------------------------------------------------
+
+
+def _work_progress(state: State, event: WorkProgress, now: Seconds) -> list[Command]:
+    run = state.running
+    if run is None or run.job != event.job:
+        return []
+    return [Tell(run.cause, run.call, dataclasses.replace(event.progress, command=run.call))]
+
+
+def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]:
+    run = state.running
+    if run is None or run.job != event.job:
+        return []
+    run.job = None
+    return deployments.fail_with(state, event.error, now)
+
+
+def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
+    """What cannot be written down is not promised: the running deployment ends."""
+    return [] if state.running is None else deployments.fail_with(state, event.error, now)
+
+
+HANDLERS: dict[type[Any], Any] = {
+    Attached: _attached,
+    Detached: _detached,
+    Heard: _heard,
+    Tick: _tick,
+    ModelPushed: _model_pushed,
+    RemoveAsked: _remove_asked,
+    DeployAsked: _deploy_asked,
+    ProfileAsked: _profile_asked,
+    TrialMade: deployments.trial_made,
+    PlanMade: deployments.plan_made,
+    WorkProgress: _work_progress,
+    WorkFailed: _work_failed,
+    StoreFailed: _store_failed,
+}
+
+
+def job_is_wanted(state: State, job: JobId) -> bool:
+    """Return whether the running deployment still waits for `job`."""
+    return state.running is not None and state.running.job == job

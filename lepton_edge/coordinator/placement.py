@@ -1,0 +1,113 @@
+"""Which devices a model runs on, and which blocks each must hold.
+
+Law: pure functions over devices and books; they decide nothing about time and say nothing to anybody.
+"""
+
+from __future__ import annotations
+
+from lepton_edge.coordinator.records import Hold
+from lepton_edge.coordinator.state import Device
+from lepton_edge.core.errors import NotFound, RequestError
+from lepton_edge.core.messages import Deploy
+from partitioner.errors import ModelTooLarge
+from partitioner.plan import Page, PlanBook
+from partitioner.units import Bytes, DeviceId
+
+HEADROOM = 1.2
+"""A device needs this many times the weights of what it holds: activations need room too."""
+
+
+def choose(connected: list[Device], request: Deploy) -> tuple[Device | None, Device | None]:
+    """Return the board and the cloud for a deployment: the named ones, else the only one of each role.
+
+    Raises NotFound when a named device is not connected or nobody is, RequestError when a choice is
+    ambiguous.
+    """
+    board = _one(connected, "board", request.board)
+    cloud = _one(connected, "cloud", request.cloud)
+    if board is None and cloud is None:
+        raise NotFound(
+            "no agent is connected, so there is nothing to deploy on",
+            "start one: lepton-edge agent start --role board --coordinator HOST:PORT",
+        )
+    return board, cloud
+
+
+def _one(connected: list[Device], role: str, wanted: DeviceId) -> Device | None:
+    there = [device for device in connected if device.hello.role == role]
+    names = ", ".join(device.name for device in there) or "none"
+    if wanted:
+        for device in there:
+            if device.name == wanted:
+                return device
+        raise NotFound(
+            f"no {role} called {wanted!r} is connected (connected: {names})", "see: lepton-edge device list"
+        )
+    if len(there) > 1:
+        raise RequestError(f"there is more than one {role}: {names}", f"name one of them: --{role} NAME")
+    return there[0] if there else None
+
+
+def memory_of(device: Device | None) -> Bytes:
+    """Return the bytes a device has for models; 0 when there is no device or it could not tell."""
+    return device.hello.hardware.memory_available if device is not None else Bytes(0)
+
+
+def fits(weights: Bytes, memory: Bytes) -> bool:
+    """Return whether `weights` and headroom fit into `memory`; unknown memory (0) is trusted."""
+    return memory <= 0 or weights * HEADROOM <= memory
+
+
+def check_size(model: str, weights: Bytes, devices: list[Device]) -> None:
+    """Raise ModelTooLarge when no device of `devices` could hold the whole model."""
+    if not devices or any(fits(weights, memory_of(device)) for device in devices):
+        return
+    room = ", ".join(f"{device.name} has {_mebibytes(memory_of(device))}" for device in devices)
+    raise ModelTooLarge(
+        f"model {model!r} needs {_mebibytes(weights * HEADROOM)} of memory "
+        f"({_mebibytes(weights)} of weights and 20 % headroom), but {room}",
+        "give an agent more memory, or push a smaller variant of the model",
+    )
+
+
+def _mebibytes(size: float) -> str:
+    return f"{size / 2**20:.1f} MiB"
+
+
+def holds(book: PlanBook, board: Device | None, cloud: Device | None) -> tuple[Hold, ...]:
+    """Return what each device must hold for every page of `book` to run.
+
+    The board holds every block when their weights fit, else those before the last cut that a page makes; the
+    cloud holds every block from the first cut that a page makes.
+    """
+    found = []
+    if board is not None:
+        found.append(Hold(board.name, _of_board(book, board)))
+    if cloud is not None:
+        found.append(Hold(cloud.name, _reach(book, cloud.name)))
+    return tuple(hold for hold in found if hold.blocks)
+
+
+def _of_board(book: PlanBook, board: Device) -> tuple[int, ...]:
+    if fits(block_weights(book, tuple(range(len(book.blocks)))), memory_of(board)):
+        return tuple(range(len(book.blocks)))
+    return _reach(book, board.name)
+
+
+def _reach(book: PlanBook, device: DeviceId) -> tuple[int, ...]:
+    """Return the blocks of the smallest range that covers every stage of `device`."""
+    stages = [s for page in book.pages for s in page.stages if s.device == device and s.first < s.last]
+    if not stages:
+        return ()
+    return tuple(range(min(s.first for s in stages), max(s.last for s in stages)))
+
+
+def block_weights(book: PlanBook, blocks: tuple[int, ...]) -> Bytes:
+    """Return the bytes of the distinct initializers that `blocks` read; a tied weight counts once."""
+    lengths = {ref.sha256: ref.length for index in blocks for ref in book.blocks[index].weights}
+    return Bytes(sum(lengths.values()))
+
+
+def devices_of(page: Page) -> frozenset[DeviceId]:
+    """Return the devices that a page needs."""
+    return frozenset(stage.device for stage in page.stages)

@@ -1,0 +1,122 @@
+"""Who is there: agents that say hello, are heard, fall silent, come back, or bear a name that is taken.
+
+Law: pure. A name belongs to the process that holds a live stream under it; when that stream ends, or was not
+heard for a lease, the name is free. The same process (incarnation) may replace its own stream at any time.
+"""
+
+from __future__ import annotations
+
+from lepton_edge.coordinator.commands import Command, Hang, Say
+from lepton_edge.coordinator.events import Attached
+from lepton_edge.coordinator.records import StreamId, wire_error
+from lepton_edge.coordinator.state import MAX_DEVICES, Device, State
+from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, Overloaded
+from lepton_edge.core.messages import (
+    PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
+    EpochStatus,
+    Hello,
+    Rejected,
+    Telemetry,
+    Welcome,
+)
+from partitioner.errors import LeptonError
+from partitioner.units import Seconds
+
+ROLES = ("board", "cloud")
+
+
+def refusal(state: State, hello: Hello) -> LeptonError | None:
+    """Return why an agent cannot be registered now, or None."""
+    if hello.protocol_major != PROTOCOL_MAJOR:
+        return IncompatibleVersion(
+            f"agent {hello.device!r} ({hello.software}) speaks protocol "
+            f"{hello.protocol_major}.{hello.protocol_minor}, "
+            f"this coordinator ({state.settings.software}) speaks {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+            "install the same major version of lepton-edge on both",
+        )
+    if not hello.device or hello.role not in ROLES:
+        return InvalidInput(
+            f"an agent needs a name and a role, not {hello.device!r} and {hello.role!r}",
+            "roles: board, cloud",
+        )
+    known = state.devices.get(hello.device)
+    if known is not None and known.stream is not None and known.hello.incarnation != hello.incarnation:
+        return AlreadyExists(
+            f"another agent called {hello.device!r} is connected from {', '.join(known.hello.data_addresses)}",
+            "start this one under another name (--name), or stop the other",
+        )
+    if known is None and len(state.connected()) >= MAX_DEVICES:
+        return Overloaded(f"{MAX_DEVICES} devices are connected, which is as many as this coordinator takes")
+    return None
+
+
+def refuse(state: State, event: Attached) -> list[Command] | None:
+    """Return what to say to an agent that cannot be registered, or None when it can."""
+    error = refusal(state, event.hello)
+    if error is None:
+        return None
+    return [Say(event.cause, event.stream, Rejected(wire_error(error))), Hang(event.cause, event.stream)]
+
+
+def admit(state: State, event: Attached, now: Seconds) -> Device:
+    """Put an agent on the register under its new stream and return it."""
+    known = state.devices.get(event.hello.device)
+    if known is None:
+        _make_room(state)
+    held = {
+        (status.model, status.epoch): status.state
+        for status in event.hello.epochs
+        if status.state != "retired"
+    }
+    device = Device(event.hello, event.stream, now, known.telemetry if known else None, held)
+    state.devices[event.hello.device] = device
+    return device
+
+
+def _make_room(state: State) -> None:
+    """Forget the device that is away for longest when the register is full."""
+    away = sorted((d for d in state.devices.values() if d.stream is None), key=lambda device: device.heard)
+    if len(state.devices) >= MAX_DEVICES and away:
+        del state.devices[away[0].name]
+
+
+def welcome(state: State, event: Attached) -> Say:
+    """Return the greeting of a registered agent."""
+    settings = state.settings
+    message = Welcome(
+        event.hello.device, settings.lease, settings.heartbeat, settings.software, settings.term
+    )
+    return Say(event.cause, event.stream, message)
+
+
+def moved(known: Device | None, hello: Hello) -> bool:
+    """Return whether a returning agent must be looked for elsewhere than before."""
+    if known is None:
+        return False
+    return known.hello.data_addresses != hello.data_addresses or known.hello.incarnation != hello.incarnation
+
+
+def hear(state: State, stream: StreamId, now: Seconds) -> Device | None:
+    """Renew the lease of the agent on `stream` and return it; None for a stream that is not registered."""
+    device = state.device_of(stream)
+    if device is not None:
+        device.heard = now
+    return device
+
+
+def note_status(device: Device, message: Telemetry | EpochStatus) -> None:
+    """Remember what an agent tells of itself."""
+    if isinstance(message, Telemetry):
+        device.telemetry = message
+        return
+    key = (message.model, message.epoch)
+    if message.state == "retired":
+        device.epochs.pop(key, None)
+    else:
+        device.epochs[key] = message.state
+
+
+def silent(state: State, now: Seconds) -> list[Device]:
+    """Return the attached devices that were not heard for a lease."""
+    return [device for device in state.connected() if now - device.heard > state.settings.lease]

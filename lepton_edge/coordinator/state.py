@@ -1,0 +1,187 @@
+"""What a coordinator's decider knows at a moment, and what must always hold of it.
+
+Law: plain data that `machine.step` changes; no clock, no I/O. `validate_state` is run after every step in
+tests.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from lepton_edge.coordinator.records import (
+    ACTIVE,
+    CallId,
+    EpochKey,
+    EpochRecord,
+    JobId,
+    ModelRecord,
+    ProfileRecord,
+    StreamId,
+)
+from lepton_edge.core.messages import Deploy, Hello, ProfileCommand, Telemetry
+from partitioner.costs import LinkProfile
+from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, Seconds
+
+MAX_DEVICES = 256
+MAX_WAITING = 16
+MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What never changes while the process lives. `term` counts the starts of coordinators on this state."""
+
+    software: str
+    term: int
+    lease: Seconds = Seconds(6.0)
+    heartbeat: Seconds = Seconds(1.5)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When something is decided, and the story that it belongs to."""
+
+    now: Seconds
+    cause: str
+
+
+@dataclass
+class Device:
+    """A device that said hello once. `stream` is None while it is away; `epochs` is what it holds, by its own word."""
+
+    hello: Hello
+    stream: StreamId | None = None
+    heard: Seconds = Seconds(0.0)
+    telemetry: Telemetry | None = None
+    epochs: dict[EpochKey, str] = field(default_factory=dict)
+    retry_at: Seconds | None = None  # when to try again to bring back an epoch that could not be restored
+
+    @property
+    def name(self) -> DeviceId:
+        """Its name, which is its identity."""
+        return self.hello.device
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A command that an agent has not answered.
+
+    `kind` is "profile", "probe", "prepare", "activate" (of the running deployment), or "restore",
+    "reactivate", "refresh", "drain", "retire" (of epochs). After `deadline` the agent is taken to have failed
+    it.
+    """
+
+    command: str
+    kind: str
+    device: DeviceId
+    model: ModelName
+    epoch: Epoch
+    deadline: Seconds
+
+
+@dataclass
+class Deployment:
+    """One call that measures, plans and activates, or only the first of these.
+
+    `goal` is "activate", "plan" (dry run) or "profile". `phase` is "waiting", "trial", "profiling",
+    "probing", "planning", "preparing", "activating". `todo` are devices still to be measured, or to be
+    activated.
+    """
+
+    cause: str
+    call: CallId
+    goal: str
+    request: Deploy
+    phase: str = "waiting"
+    version: ModelVersion = ModelVersion("")
+    board: DeviceId | None = None
+    cloud: DeviceId | None = None
+    job: JobId | None = None
+    todo: list[DeviceId] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+    record: EpochRecord | None = None
+    trial: ProfileCommand | None = None  # as the worker made it, without a command id
+
+    @property
+    def model(self) -> ModelName:
+        """The model it is about."""
+        return self.request.name
+
+    def involves(self, device: DeviceId) -> bool:
+        """Return whether `device` is one of those it needs."""
+        if self.goal == "profile":
+            return device in self.todo
+        return device in (self.board, self.cloud)
+
+
+@dataclass
+class State:
+    """Everything the decider knows."""
+
+    settings: Settings
+    devices: dict[DeviceId, Device] = field(default_factory=dict)
+    models: dict[ModelName, ModelRecord] = field(default_factory=dict)
+    profiles: dict[tuple[ModelName, ModelVersion, DeviceId], ProfileRecord] = field(default_factory=dict)
+    links: dict[tuple[DeviceId, DeviceId], LinkProfile] = field(default_factory=dict)
+    epochs: dict[EpochKey, EpochRecord] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    waiting: deque[Deployment] = field(default_factory=deque)
+    running: Deployment | None = None
+    counter: int = 0
+
+    def new_id(self) -> str:
+        """Return an identity that no start of this coordinator gave before."""
+        self.counter += 1
+        return f"{self.settings.term}.{self.counter}"
+
+    def device_of(self, stream: StreamId) -> Device | None:
+        """Return the device that is attached by `stream`."""
+        return next((device for device in self.devices.values() if device.stream == stream), None)
+
+    def connected(self, role: str = "") -> list[Device]:
+        """Return the attached devices (of one role, if given), by name."""
+        found = [d for d in self.devices.values() if d.stream is not None and role in ("", d.hello.role)]
+        return sorted(found, key=lambda device: device.name)
+
+    def active_epoch(self, model: ModelName) -> EpochRecord | None:
+        """Return the active epoch of `model`, if it has one."""
+        return next((e for e in self.epochs.values() if e.model == model and e.state == ACTIVE), None)
+
+    def newest_epoch(self, model: ModelName) -> Epoch:
+        """Return the highest epoch number that this coordinator knows of `model`; 0 for none."""
+        return max((number for name, number in self.epochs if name == model), default=Epoch(0))
+
+
+def validate_state(state: State) -> None:
+    """Raise AssertionError where the state contradicts itself."""
+    streams = [device.stream for device in state.devices.values() if device.stream is not None]
+    assert len(streams) == len(set(streams)), "two devices share a stream"
+    assert len(state.devices) <= MAX_DEVICES, "too many devices"
+    assert len(state.waiting) <= MAX_WAITING, "too many waiting deployments"
+    for pending in state.pending.values():
+        device = state.devices.get(pending.device)
+        assert device is not None, f"{pending} is for a device nobody knows"
+        assert device.stream is not None, f"{pending} is for a device that is away"
+    _validate_epochs(state)
+    _validate_deployments(state)
+
+
+def _validate_epochs(state: State) -> None:
+    active = [record.model for record in state.epochs.values() if record.state == ACTIVE]
+    assert len(active) == len(set(active)), "two active epochs of one model"
+    for record in state.epochs.values():
+        if record.state == ACTIVE:
+            missing = {hold.device for hold in record.holds} - set(record.ready)
+            assert not missing, f"epoch {record.key} is active, but {missing} never was ready"
+            assert record.book is not None, f"epoch {record.key} is active without a book"
+
+
+def _validate_deployments(state: State) -> None:
+    calls = [d.call for d in state.waiting] + ([state.running.call] if state.running else [])
+    assert len(calls) == len(set(calls)), "one call waits twice"
+    assert state.running is not None or not state.waiting, "deployments wait while none runs"
+    if state.running is not None:
+        run = state.running
+        assert run.job is not None or run.waiting, f"the deployment waits for nothing in phase {run.phase}"
+        assert run.waiting <= set(state.pending), "the deployment waits for a command that nobody carries out"
