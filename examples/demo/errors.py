@@ -5,6 +5,7 @@
         WeightsFileError        a weights file is broken, hostile or of an unsupported format
             TorchFileError      ... an old-format torch file
             SafetensorsFileError
+        MissingPictureError     scikit-image is installed, but without this picture
         UnknownTopologyError    no such topology in the `onnx` package
 
 Law: nouns only; every message says what is wrong and what to do next.
@@ -42,3 +43,14 @@ class SafetensorsFileError(WeightsFileError):
 
 class UnknownTopologyError(DemoError):
     """The `onnx` package carries no topology of this name."""
+
+
+class MissingPictureError(DemoError):
+    """The installed scikit-image carries none of the demo's pictures of this name."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            f"scikit-image carries no picture {file!r}; install the version of the [demo] extra: "
+            "`pip install -e '.[demo]'`"
+        )
+        self.file = file

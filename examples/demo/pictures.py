@@ -1,0 +1,90 @@
+"""The demo's photographs, out of scikit-image's wheel: some to classify, others to calibrate with.
+
+Law: what is classified is never among the samples, so that figures from the samples are honest. Everything is
+written as JPEG, quality 90, RGB; pixels are deterministic for one version of Pillow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageOps
+
+from examples.demo.errors import MissingPictureError
+from examples.demo.packages import package_folder
+
+QUALITY: Final = 90
+LONGEST_SIDE: Final = 800
+TEST_PICTURES: Final = {
+    "coffee": "coffee.png",
+    "camera": "camera.png",
+    "cat": "chelsea.png",
+    "rocket": "rocket.jpg",
+    "astronaut": "astronaut.png",
+}
+SAMPLE_PICTURES: Final = {
+    "motorcycle_left": "motorcycle_left.png",
+    "motorcycle_right": "motorcycle_right.png",
+    "brick": "brick.png",
+    "cell": "cell.png",
+    "clock": "clock_motion.png",
+    "coins": "coins.png",
+    "grass": "grass.png",
+    "gravel": "gravel.png",
+    "hubble": "hubble_deep_field.jpg",
+    "tissue": "ihc.png",
+    "moon": "moon.png",
+    "retina": "retina.jpg",
+}
+# Each as a fraction of width and height: left, top, right, bottom.
+_CROPS: Final = {
+    "whole": (0.0, 0.0, 1.0, 1.0),
+    "left": (0.0, 0.1, 0.6, 0.9),
+    "right": (0.35, 0.0, 1.0, 0.8),
+}
+
+
+def write_test_pictures(folder: Path) -> list[Path]:
+    """Write the photographs to classify, at full size, as `<name>.jpg`; return their paths.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
+        MissingPictureError: this scikit-image ships without one of the pictures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_save(_open(file), folder / f"{name}.jpg") for name, file in TEST_PICTURES.items()]
+
+
+def write_samples(folder: Path) -> list[Path]:
+    """Write three views (one mirrored) of each sample picture, longest side 800; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, file in SAMPLE_PICTURES.items():
+        picture = _open(file)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        for crop, box in _CROPS.items():
+            written.append(_save(_view(picture, crop, box), folder / f"{name}_{crop}.jpg"))
+    return written
+
+
+def _open(file: str) -> Image.Image:
+    path = package_folder("skimage") / "data" / file
+    if not path.exists():
+        raise MissingPictureError(file)
+    with Image.open(path) as picture:
+        rgb: Image.Image = picture.convert("RGB")
+    return rgb
+
+
+def _view(picture: Image.Image, crop: str, box: tuple[float, float, float, float]) -> Image.Image:
+    left, top, right, bottom = box
+    width, height = picture.size
+    cut = picture.crop((int(left * width), int(top * height), int(right * width), int(bottom * height)))
+    mirrored: Image.Image = ImageOps.mirror(cut)
+    return mirrored if crop == "right" else cut
+
+
+def _save(picture: Image.Image, path: Path) -> Path:
+    picture.save(path, "JPEG", quality=QUALITY)
+    return path
