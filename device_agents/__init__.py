@@ -1,0 +1,4 @@
+"""What runs on a device: the agent.
+
+Law: it knows the wire and the ground's nouns, never the coordinator, the client, the planner or ONNX files.
+"""

@@ -1,0 +1,86 @@
+"""The only ways a request ends: one Reply, or one Fail.
+
+Law: pure. Whatever ends is remembered for a while, so that a duplicate gets the same answer and no second
+effect.
+"""
+
+from __future__ import annotations
+
+from device_agents.machine.commands import Command, Fail, Release, Reply
+from device_agents.machine.draining import settle
+from device_agents.machine.failures import error_frame
+from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, State, Work, answer_bytes
+from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
+from partitioner.units import PageName
+
+SERVICE_TIME_WEIGHT = 0.2
+
+
+def reply(state: State, work: Work, now: float) -> list[Command]:
+    """End work with its outputs."""
+    state.served += 1
+    state.last_success = now
+    taken = now - work.arrived
+    state.service_time += SERVICE_TIME_WEIGHT * (taken - state.service_time)
+    frame = _reply_frame(state, work, taken)
+    return _end(state, work, Reply(work.key, work.link, frame, work.epoch, labelled=work.entry))
+
+
+def fail(state: State, work: Work, error: WireError, now: float) -> list[Command]:
+    """End work with an error."""
+    del now
+    if error.fault != "caller":
+        state.failed += 1
+    return _end(state, work, Fail(work.key, work.link, error_frame(work.asked, error, state.device)))
+
+
+def _end(state: State, work: Work, answer: Reply | Fail) -> list[Command]:
+    del state.works[work.key]
+    _remember(state, answer)
+    return [answer, Release(work.key), *settle(state, work.epoch)]
+
+
+def _remember(state: State, answer: Reply | Fail) -> None:
+    state.answers[answer.work] = answer
+    spent = sum(answer_bytes(known) for known in state.answers.values())
+    while state.answers and (spent > REMEMBERED_BYTES or len(state.answers) > REMEMBERED_ANSWERS):
+        _, oldest = state.answers.popitem(last=False)
+        spent -= answer_bytes(oldest)
+
+
+def _reply_frame(state: State, work: Work, taken: float) -> Frame:
+    book = state.epochs[work.epoch].book
+    page = book.fallback if work.phase == "fallback" else PageName(work.page)
+    order = {name: place for place, name in enumerate(work.wanted)}
+    return Frame(
+        FrameKind.REPLY,
+        work.asked.request_id,
+        model=work.epoch.model,
+        epoch=work.epoch.epoch,
+        page=page,
+        first_block=work.route.first,
+        step=work.asked.step,
+        attempt=work.asked.attempt,
+        traceparent=work.asked.traceparent,
+        tensors=tuple(sorted(work.outputs, key=lambda tensor: order.get(tensor.name, len(order)))),
+        hops=(_hop(state, work, taken), *work.hops),
+        reason=work.reason or (book.page(page).reason if work.entry else ""),
+    )
+
+
+def _hop(state: State, work: Work, taken: float) -> Hop:
+    ended = len(state.epochs[work.epoch].book.blocks) if work.phase == "fallback" else work.route.last
+    return Hop(
+        state.device,
+        work.route.first,
+        ended,
+        queue=work.timing.queue,
+        decode=work.timing.decode,
+        compute=work.timing.compute,
+        encode=work.timing.encode,
+        network=work.network,
+        simulated_slowdown=state.simulated_slowdown,
+        bytes_out=work.bytes_out,
+        bytes_in=work.bytes_in,
+        total=taken,
+    )

@@ -1,0 +1,177 @@
+"""What the decider wants done.
+
+Law: frozen nouns without behaviour. Each command that can end tells its outcome as an event (events.py),
+except those that end nothing: Reply, Fail, Refuse, Resend, Release, CancelStage, SetTimer, Say, Persist,
+CloseEpoch, KeepPeers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_agents.machine.events import EpochKey, LinkId, SavedEpoch, WorkKey
+from lepton_edge.core.frames import Frame, WireTensor
+from lepton_edge.core.messages import AgentSays, Peer, ProbeCommand, ProfileCommand
+from partitioner.plan import CodecChoice, PlanBook
+from partitioner.units import DeviceId, Seconds, TensorName
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunSegment:
+    """Run blocks [first, last) for a request.
+
+    First `tensors` are decoded into the work's environment; last, `forward` is encoded and `outputs` packed
+    raw. The environment stays until `Release`: a fallback runs on from it, with no `tensors`. `run` counts
+    the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it.
+    """
+
+    work: WorkKey
+    run: int
+    epoch: EpochKey
+    first: int
+    last: int
+    tensors: tuple[WireTensor, ...] = ()
+    forward: tuple[CodecChoice, ...] = ()
+    outputs: tuple[TensorName, ...] = ()
+
+
+@dataclass(frozen=True)
+class SendStage:
+    """Send a request to the next stage; `StageReplied` or `StageLost` follows."""
+
+    work: WorkKey
+    peer: DeviceId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class CancelStage:
+    """Tell the next stage that its answer is no longer wanted."""
+
+    work: WorkKey
+    peer: DeviceId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class SetTimer:
+    """Tell `TimerFired(work, timer)` after `delay` seconds, unless the work is released before."""
+
+    work: WorkKey
+    timer: str
+    delay: Seconds
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer the work, once. `labelled` asks for the names of the top-k classes (an entry's task)."""
+
+    work: WorkKey
+    link: LinkId
+    frame: Frame
+    epoch: EpochKey
+    labelled: bool = False
+
+
+@dataclass(frozen=True)
+class Fail:
+    """End the work with an error frame, once."""
+
+    work: WorkKey
+    link: LinkId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Release:
+    """Forget the work's environment, timers and whatever still runs for it."""
+
+    work: WorkKey
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Answer a request that was not accepted."""
+
+    link: LinkId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Resend:
+    """Give a duplicate of finished work the answer that the work had."""
+
+    link: LinkId
+    answer: Reply | Fail
+
+
+# --- epochs and the control plane -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenEpoch:
+    """Fetch, open and verify the blocks `hold` of `book`; `EpochOpened` or `EpochRefused` follows.
+
+    `command` names the coordinator's command for progress, empty when restored from the disk.
+    """
+
+    key: EpochKey
+    book: PlanBook
+    hold: tuple[int, ...]
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class CloseEpoch:
+    """Free the blocks of an epoch."""
+
+    key: EpochKey
+
+
+@dataclass(frozen=True)
+class KeepPeers:
+    """Hold a warm link to each of these from now on, and to nobody else."""
+
+    peers: tuple[Peer, ...]
+
+
+@dataclass(frozen=True)
+class Persist:
+    """Write the active epochs to the disk, in place of what was there."""
+
+    epochs: tuple[SavedEpoch, ...]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Tell the coordinator, if it is there."""
+
+    message: AgentSays
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Profile a model or probe a link; `Measured` follows."""
+
+    command: ProfileCommand | ProbeCommand
+
+
+Command = (
+    RunSegment
+    | SendStage
+    | CancelStage
+    | SetTimer
+    | Reply
+    | Fail
+    | Release
+    | Refuse
+    | Resend
+    | OpenEpoch
+    | CloseEpoch
+    | KeepPeers
+    | Persist
+    | Say
+    | Measure
+)

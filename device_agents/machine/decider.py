@@ -1,0 +1,104 @@
+"""One event in, the commands that follow out.
+
+Law: pure; the table below is the whole of an agent's behaviour at a glance.
+"""
+
+from __future__ import annotations
+
+from device_agents.machine import admission, epochs, requests
+from device_agents.machine.commands import Command, Measure, Say
+from device_agents.machine.events import (
+    CancelArrived,
+    CoordinatorSaid,
+    EpochOpened,
+    EpochRefused,
+    Event,
+    LinkClosed,
+    Measured,
+    PeerDown,
+    PeerUp,
+    RequestArrived,
+    Restored,
+    SegmentDone,
+    SegmentFailed,
+    StageLost,
+    StageReplied,
+    TimerFired,
+)
+from device_agents.machine.failures import as_wire
+from device_agents.machine.state import State
+from lepton_edge.core.errors import Overloaded
+from lepton_edge.core.messages import Activate, Drain, Outcome, Prepare, ProbeCommand, ProfileCommand, Retire
+
+MEASUREMENTS_AT_ONCE = 8
+
+
+def step(state: State, event: Event, now: float) -> list[Command]:
+    """Apply `event` at `now` (seconds of any monotonic clock) and return what is to be done, in order."""
+    match event:
+        case RequestArrived():
+            return admission.request_arrived(state, event, now)
+        case SegmentDone():
+            return requests.segment_done(state, event, now)
+        case StageReplied():
+            return requests.stage_replied(state, event, now)
+        case TimerFired():
+            return requests.timer_fired(state, event, now)
+        case CoordinatorSaid():
+            return _coordinator_said(state, event, now)
+        case _:
+            return _seldom(state, event, now)
+
+
+def _seldom(state: State, event: Event, now: float) -> list[Command]:
+    match event:
+        case SegmentFailed():
+            return requests.segment_failed(state, event, now)
+        case StageLost():
+            return requests.stage_lost(state, event, now)
+        case CancelArrived():
+            return requests.cancelled(state, event.link, event.request_id, now)
+        case LinkClosed():
+            return requests.link_closed(state, event.link, now)
+        case _:
+            return _around(state, event)
+
+
+def _around(state: State, event: Event) -> list[Command]:
+    match event:
+        case PeerUp():
+            state.peers_up.add(event.device)
+        case PeerDown():
+            state.peers_up.discard(event.device)
+        case EpochOpened():
+            return epochs.opened(state, event)
+        case EpochRefused():
+            return epochs.refused(state, event)
+        case Restored():
+            return epochs.restored(state, event)
+        case Measured():
+            state.measuring -= 1
+            return [Say(event.answer)]
+    return []
+
+
+def _coordinator_said(state: State, event: CoordinatorSaid, now: float) -> list[Command]:
+    match event.message:
+        case Prepare() as said:
+            return epochs.prepare(state, said, now)
+        case Activate() as said:
+            return epochs.activate(state, said)
+        case Drain() as said:
+            return epochs.drain(state, said)
+        case Retire() as said:
+            return epochs.retire(state, said)
+        case said:
+            return _measure(state, said)
+
+
+def _measure(state: State, said: ProfileCommand | ProbeCommand) -> list[Command]:
+    if state.measuring >= MEASUREMENTS_AT_ONCE:
+        full = as_wire(Overloaded(f"{state.device} is measuring already"), state.device)
+        return [Say(Outcome(said.command, full))]
+    state.measuring += 1
+    return [Measure(said)]

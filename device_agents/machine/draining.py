@@ -1,0 +1,66 @@
+"""The end of an epoch: it drains when its last request ends, and only then it is closed.
+
+Law: pure. A request ends on the epoch it began; an outcome is told once, when it is true.
+"""
+
+from __future__ import annotations
+
+from device_agents.machine.commands import CloseEpoch, Command, KeepPeers, Persist, Say
+from device_agents.machine.events import EpochKey, SavedEpoch
+from device_agents.machine.state import ACTIVE, EpochState, State
+from lepton_edge.core.messages import EpochStatus, Outcome, Peer
+from partitioner.units import DeviceId
+
+
+def settle(state: State, key: EpochKey) -> list[Command]:
+    """Tell what is now true of an epoch on which a request may have been the last."""
+    held = state.epochs.get(key)
+    if held is None or state.working_on(key):
+        return []
+    commands: list[Command] = []
+    if held.drain_command:
+        commands.append(Say(Outcome(held.drain_command)))
+        held.drain_command = ""
+    if held.retire_command:
+        commands += [*close(state, held), Say(Outcome(held.retire_command))]
+    return commands
+
+
+def close(state: State, held: EpochState) -> list[Command]:
+    """Forget an epoch on which nothing runs."""
+    was_active = held.state == ACTIVE
+    del state.epochs[held.key]
+    if was_active:
+        del state.active[held.key.model]
+    status = EpochStatus(held.key.model, held.book.version, held.key.epoch, "retired")
+    saved = [persist(state)] if was_active else []
+    return [CloseEpoch(held.key), *saved, keep_peers(state), Say(status)]
+
+
+def persist(state: State) -> Persist:
+    """Return the command that writes the active epochs to the disk."""
+    return Persist(
+        tuple(
+            SavedEpoch(held.key.epoch, held.book, held.hold, held.peers)
+            for held in state.epochs.values()
+            if held.state == ACTIVE
+        )
+    )
+
+
+def keep_peers(state: State) -> KeepPeers:
+    """Return the peers that some page of some epoch sends to from here."""
+    wanted: dict[DeviceId, Peer] = {}
+    for held in state.epochs.values():
+        onward = _onward(held, state.device)
+        wanted.update({peer.device: peer for peer in held.peers if peer.device in onward})
+    return KeepPeers(tuple(wanted.values()))
+
+
+def _onward(held: EpochState, device: DeviceId) -> set[DeviceId]:
+    found: set[DeviceId] = set()
+    for page in held.book.pages:
+        devices = [stage.device for stage in page.stages]
+        if device in devices:
+            found.update(devices[devices.index(device) + 1 :])
+    return found - {device}

@@ -1,0 +1,147 @@
+"""The life of an epoch on one device: preparing, ready, active, draining, retired.
+
+Law: pure. Make before break: the old epoch stays active until the new one is ready and activated. What the
+coordinator says twice has its effect once and its outcome twice.
+"""
+
+from __future__ import annotations
+
+from device_agents.machine import requests
+from device_agents.machine.commands import CloseEpoch, Command, OpenEpoch, Say
+from device_agents.machine.draining import close, keep_peers, persist, settle
+from device_agents.machine.events import EpochKey, EpochOpened, EpochRefused, Restored
+from device_agents.machine.failures import as_wire
+from device_agents.machine.state import ACTIVE, DRAINING, PREPARING, READY, EpochState, State
+from lepton_edge.core.errors import StaleEpoch
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import Activate, Drain, EpochStatus, Outcome, Prepare, Retire
+from partitioner.units import Epoch, ModelName
+
+
+def prepare(state: State, said: Prepare, now: float) -> list[Command]:
+    """Fetch and open an epoch, unless it is here already."""
+    key = EpochKey(said.book.model, said.epoch)
+    held = state.epochs.get(key)
+    if held is not None and held.book == said.book and set(said.hold) <= set(held.hold):
+        return _prepared_before(state, held, said)
+    replaced = [] if held is None else _replace(state, held, now)
+    state.epochs[key] = EpochState(key, said.book, said.hold, said.peers, prepare_command=said.command)
+    return [*replaced, OpenEpoch(key, said.book, said.hold, said.command), keep_peers(state)]
+
+
+def opened(state: State, event: EpochOpened) -> list[Command]:
+    """An epoch is ready; one that was restored goes on as it was: active."""
+    held = state.epochs.get(event.key)
+    if held is None:
+        return [CloseEpoch(event.key)]
+    if held.state != PREPARING:
+        return []
+    held.state = READY
+    told: list[Command] = []
+    if held.activate_when_open:
+        told += [*_make_active(state, held), Say(held.status())]
+    if held.prepare_command:
+        told.append(Say(Outcome(held.prepare_command, opened=event.opened, resident=event.resident)))
+        held.prepare_command = ""
+    return told
+
+
+def refused(state: State, event: EpochRefused) -> list[Command]:
+    """An epoch could not be prepared: say why, and keep what there was."""
+    held = state.epochs.get(event.key)
+    if held is None or held.state != PREPARING:
+        return []
+    del state.epochs[event.key]
+    commands = (held.prepare_command, held.drain_command, held.retire_command)
+    outcomes = [Say(Outcome(command, event.error)) for command in commands if command]
+    failed = EpochStatus(event.key.model, held.book.version, event.key.epoch, "failed")
+    return [CloseEpoch(event.key), keep_peers(state), Say(failed), *outcomes]
+
+
+def activate(state: State, said: Activate) -> list[Command]:
+    """Let new requests take an epoch from now on."""
+    held = state.epochs.get(EpochKey(said.model, said.epoch))
+    if held is None or held.state == PREPARING:
+        return [_stale(state, said.command, said.model, said.epoch)]
+    if held.state == ACTIVE:
+        return [Say(Outcome(said.command))]
+    return [*_make_active(state, held), Say(Outcome(said.command))]
+
+
+def drain(state: State, said: Drain) -> list[Command]:
+    """Take no new requests on an epoch; the outcome comes when the last one has ended."""
+    held = state.epochs.get(EpochKey(said.model, said.epoch))
+    if held is None:
+        return [Say(Outcome(said.command))]
+    stopped = _stop(state, held)
+    held.drain_command = said.command
+    return [*stopped, *settle(state, held.key)]
+
+
+def retire(state: State, said: Retire) -> list[Command]:
+    """Forget an epoch as soon as nothing runs on it."""
+    held = state.epochs.get(EpochKey(said.model, said.epoch))
+    if held is None:
+        return [Say(Outcome(said.command))]
+    stopped = _stop(state, held)
+    held.retire_command = said.command
+    return [*stopped, *settle(state, held.key)]
+
+
+def restored(state: State, event: Restored) -> list[Command]:
+    """Open again what was active when the device went down."""
+    commands: list[Command] = []
+    for saved in event.epochs:
+        key = EpochKey(saved.book.model, saved.epoch)
+        if key in state.epochs or saved.book.model in state.active:
+            continue
+        held = EpochState(key, saved.book, saved.hold, saved.peers, activate_when_open=True)
+        state.epochs[key] = held
+        commands.append(OpenEpoch(key, saved.book, saved.hold))
+    return [*commands, keep_peers(state)] if commands else []
+
+
+def _prepared_before(state: State, held: EpochState, said: Prepare) -> list[Command]:
+    held.peers = said.peers or held.peers  # a peer may have moved
+    if held.state == PREPARING:
+        held.prepare_command = said.command
+        return [keep_peers(state)]
+    saved = [persist(state)] if held.state == ACTIVE else []
+    return [*saved, keep_peers(state), Say(Outcome(said.command))]
+
+
+def _replace(state: State, held: EpochState, now: float) -> list[Command]:
+    """Close an epoch whose number now means another book (a coordinator that began anew)."""
+    gone = StaleEpoch(f"epoch {held.key.epoch} of {held.key.model} was replaced by another plan", "try again")
+    works = [work for work in state.works.values() if work.epoch == held.key]
+    commands = requests.end_all(state, works, as_wire(gone, state.device), now)
+    return [*commands, *(close(state, held) if held.key in state.epochs else [])]
+
+
+def _make_active(state: State, held: EpochState) -> list[Command]:
+    before = state.active_epoch(held.key.model)
+    if before is not None:
+        before.state = DRAINING
+    held.state = ACTIVE
+    state.active[held.key.model] = held.key.epoch
+    return [persist(state), keep_peers(state)]
+
+
+def _stop(state: State, held: EpochState) -> list[Command]:
+    if held.state == PREPARING:
+        held.activate_when_open = False
+        return []
+    was_active = held.state == ACTIVE
+    held.state = DRAINING
+    if not was_active:
+        return []
+    del state.active[held.key.model]
+    return [persist(state)]
+
+
+def _stale(state: State, command: str, model: ModelName, epoch: Epoch) -> Say:
+    error: WireError = as_wire(
+        StaleEpoch(f"{state.device} has not prepared epoch {epoch} of {model}", "prepare it first"),
+        state.device,
+    )
+    return Say(Outcome(command, error))

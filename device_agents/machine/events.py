@@ -1,0 +1,227 @@
+"""What can happen to an agent.
+
+Law: frozen nouns without behaviour. Times are not in events: the driver passes `now` (its own monotonic
+seconds) to `step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, NewType
+
+from lepton_edge.core.frames import Frame, WireError, WireTensor
+from lepton_edge.core.messages import (
+    Activate,
+    Drain,
+    Outcome,
+    Peer,
+    Prepare,
+    ProbeCommand,
+    Probed,
+    ProfileCommand,
+    Profiled,
+    Retire,
+)
+from partitioner.plan import PlanBook
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, PageName, RequestId, Seconds
+
+LinkId = NewType("LinkId", int)  # counts the links of this process
+
+
+class WorkKey(NamedTuple):
+    """What makes two deliveries the same work: the effect of each key is had exactly once."""
+
+    request_id: RequestId
+    step: int
+    attempt: int
+    epoch: Epoch
+    page: PageName
+    first_block: int
+
+
+class EpochKey(NamedTuple):
+    """One epoch of one model."""
+
+    model: ModelName
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that one run of blocks waited, decoded, computed and encoded on this device."""
+
+    queue: float = 0.0
+    decode: float = 0.0
+    compute: float = 0.0
+    encode: float = 0.0
+
+    def __add__(self, other: Timing) -> Timing:
+        return Timing(
+            self.queue + other.queue,
+            self.decode + other.decode,
+            self.compute + other.compute,
+            self.encode + other.encode,
+        )
+
+
+@dataclass(frozen=True)
+class SavedEpoch:
+    """An active epoch as it lies on the disk, so that a reboot without a network serves what it has."""
+
+    epoch: Epoch
+    book: PlanBook
+    hold: tuple[int, ...]
+    peers: tuple[Peer, ...] = ()
+
+
+# --- the data port ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RequestArrived:
+    """A REQUEST frame came in on a link.
+
+    From a client (epoch 0) or from the stage before (its epoch and block).
+    """
+
+    link: LinkId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class CancelArrived:
+    """Whoever asked no longer wants the answer."""
+
+    link: LinkId
+    request_id: RequestId
+
+
+@dataclass(frozen=True)
+class LinkClosed:
+    """A link on which requests may have come in is gone."""
+
+    link: LinkId
+
+
+# --- outcomes of the driver's work ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SegmentDone:
+    """Run number `run` of `work` ended.
+
+    `forward` are the frontier's tensors, `outputs` what the caller wants.
+    """
+
+    work: WorkKey
+    run: int
+    timing: Timing = Timing()
+    forward: tuple[WireTensor, ...] = ()
+    outputs: tuple[WireTensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class SegmentFailed:
+    """Run number `run` of `work` ended with an error of the engine, or of its input."""
+
+    work: WorkKey
+    run: int
+    error: WireError
+
+
+@dataclass(frozen=True)
+class StageReplied:
+    """The next stage answered with a REPLY or an ERROR frame."""
+
+    work: WorkKey
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class StageLost:
+    """The next stage will not answer: no link, or it broke."""
+
+    work: WorkKey
+    reason: str
+
+
+@dataclass(frozen=True)
+class TimerFired:
+    """A timer that the machine set has run out; `timer` is "patience" or "deadline"."""
+
+    work: WorkKey
+    timer: str
+
+
+@dataclass(frozen=True)
+class PeerUp:
+    """There is a link to `device`, whoever dialled it."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True)
+class PeerDown:
+    """The last link to `device` is gone."""
+
+    device: DeviceId
+
+
+# --- the control plane ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CoordinatorSaid:
+    """A command of the coordinator."""
+
+    message: Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand
+
+
+@dataclass(frozen=True)
+class EpochOpened:
+    """The blocks of an epoch are here, open and verified. `opened` are block opening times."""
+
+    key: EpochKey
+    opened: tuple[Seconds, ...] = ()
+    resident: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True)
+class EpochRefused:
+    """The blocks of an epoch could not be fetched, opened or verified."""
+
+    key: EpochKey
+    error: WireError
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Epochs that were active when this device went down."""
+
+    epochs: tuple[SavedEpoch, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A profile or probe ended."""
+
+    answer: Profiled | Probed | Outcome
+
+
+Event = (
+    RequestArrived
+    | CancelArrived
+    | LinkClosed
+    | SegmentDone
+    | SegmentFailed
+    | StageReplied
+    | StageLost
+    | TimerFired
+    | PeerUp
+    | PeerDown
+    | CoordinatorSaid
+    | EpochOpened
+    | EpochRefused
+    | Restored
+    | Measured
+)

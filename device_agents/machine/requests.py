@@ -1,0 +1,246 @@
+"""The life of a request: accepted, run here, run there, answered once.
+
+Law: pure. A request ends by `_end`, and by nothing else. The ladder of a failed stage, in this first form:
+the rest of the blocks here, from what this entry still has; else a typed, retryable error.
+
+    local ──SegmentDone──> remote ──StageReplied──> answered
+      │                       ├──StageLost, ERROR, patience──> fallback ──SegmentDone──> answered
+      └── last stage: answered      (a late reply of the far side still wins)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device_agents.machine import answers
+from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
+from device_agents.machine.events import (
+    LinkId,
+    SegmentDone,
+    SegmentFailed,
+    StageLost,
+    StageReplied,
+    TimerFired,
+)
+from device_agents.machine.failures import CANCELLED, GONE, as_wire
+from device_agents.machine.route import made_in
+from device_agents.machine.state import State, Work
+from lepton_edge.core.errors import DeadlineExceeded, Unavailable
+from lepton_edge.core.frames import Frame, FrameKind, WireError
+from partitioner.plan import PlanBook
+from partitioner.units import PageName, RequestId, Seconds
+
+PATIENCE = 4.0
+"""How many times its predicted time a remote stage may take before the entry answers by itself."""
+PATIENCE_FLOOR = Seconds(1.0)
+"""Below this a remote stage is never called late: one lost packet on a slow link costs as much."""
+LIFETIME = Seconds(600.0)
+"""A request without a deadline ends after this, so that nothing ever hangs."""
+
+
+def begin(state: State, work: Work, frame: Frame, now: float) -> list[Command]:
+    """Start accepted work: its deadline and its first run of blocks."""
+    state.works[work.key] = work
+    deadline = SetTimer(work.key, "deadline", Seconds(max(0.0, work.deadline - now)))
+    return [deadline, _run(state, work, work.route.first, work.route.last, frame)]
+
+
+def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
+    """Go on after a run of blocks: to the next stage, or to the answer."""
+    work = state.works.get(event.work)
+    if work is None or event.run != work.run or work.phase == "remote":
+        return []
+    work.timing += event.timing
+    work.outputs += event.outputs
+    if work.phase == "local" and work.route.peer:
+        return _send(state, work, event, now)
+    return answers.reply(state, work, now) + _cancel_remote(work)
+
+
+def segment_failed(state: State, event: SegmentFailed, now: float) -> list[Command]:
+    """End work that the engine refused."""
+    work = state.works.get(event.work)
+    if work is None or event.run != work.run or work.phase == "remote":
+        return []
+    return answers.fail(state, work, event.error, now) + _cancel_remote(work)
+
+
+def stage_replied(state: State, event: StageReplied, now: float) -> list[Command]:
+    """Take the far side's answer; while a fallback runs, only a good one counts, and it wins."""
+    work = state.works.get(event.work)
+    if work is None or work.phase == "local":
+        return []
+    work.asked_far = False
+    if event.frame.kind is FrameKind.REPLY:
+        return _remote_answer(state, work, event.frame, now)
+    if work.phase == "fallback":
+        return []
+    error = event.frame.error or WireError("protocol_error", "an error frame came without an error")
+    if error.fault in ("caller", "model") and not error.retryable:
+        return answers.fail(state, work, error, now)
+    return _fall_back(state, work, f"{work.route.peer} answered {error.code}: {error.message}", now, error)
+
+
+def stage_lost(state: State, event: StageLost, now: float) -> list[Command]:
+    """Answer from here when the next stage is gone."""
+    work = state.works.get(event.work)
+    if work is None or work.phase == "local":
+        return []
+    work.asked_far = False
+    return _fall_back(state, work, event.reason, now) if work.phase == "remote" else []
+
+
+def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
+    """End a request whose deadline passed; stop waiting for a late stage."""
+    work = state.works.get(event.work)
+    if work is None:
+        return []
+    if event.timer == "deadline":
+        late = DeadlineExceeded(f"the deadline passed after {now - work.arrived:.3f} s", "allow more time")
+        return answers.fail(state, work, as_wire(late, state.device), now) + _cancel_remote(work)
+    if work.phase != "remote":
+        return []
+    waited = now - work.sent_at
+    if not state.epochs[work.epoch].holds(work.route.last, _blocks(state, work)):
+        return []  # nobody else can answer: the deadline bounds the wait
+    return _fall_back(state, work, f"{work.route.peer} did not answer within {waited:.2f} s", now)
+
+
+def cancelled(state: State, link: LinkId, request_id: RequestId, now: float) -> list[Command]:
+    """Free the work of a request that its caller gave up."""
+    found = [work for work in state.works.values() if work.link == link and work.key.request_id == request_id]
+    return [command for work in found for command in _drop(state, work, CANCELLED, now)]
+
+
+def link_closed(state: State, link: LinkId, now: float) -> list[Command]:
+    """Free the work of callers that are gone."""
+    found = [work for work in state.works.values() if work.link == link]
+    return [command for work in found for command in _drop(state, work, GONE, now)]
+
+
+def end_all(state: State, works: list[Work], error: WireError, now: float) -> list[Command]:
+    """Fail every one of `works`."""
+    return [
+        command
+        for work in works
+        for command in [*answers.fail(state, work, error, now), *_cancel_remote(work)]
+    ]
+
+
+def _drop(state: State, work: Work, error: WireError, now: float) -> list[Command]:
+    commands = answers.fail(state, work, error, now) + _cancel_remote(work)
+    state.answers.pop(work.key, None)  # asked again, it runs again
+    return commands
+
+
+def _run(state: State, work: Work, first: int, last: int, frame: Frame | None = None) -> RunSegment:
+    book = state.epochs[work.epoch].book
+    return RunSegment(
+        work.key,
+        work.run,
+        work.epoch,
+        first,
+        last,
+        tensors=frame.tensors if frame else (),
+        forward=work.route.forward if frame and work.route.peer else (),
+        outputs=made_in(book, work.wanted, first, last),
+    )
+
+
+def _send(state: State, work: Work, event: SegmentDone, now: float) -> list[Command]:
+    """Send the frontier on, unless nobody is there or no time is left."""
+    work.phase = "remote"
+    if work.route.peer not in state.peers_up:
+        return _fall_back(state, work, f"there is no link to {work.route.peer}", now)
+    work.sent_at, work.asked_far = now, True
+    work.bytes_out = sum(len(tensor.payload) for tensor in event.forward)
+    frame = replace(_stage_frame(state, work, now), tensors=event.forward)
+    patience = SetTimer(work.key, "patience", _patience(state, work, now))
+    return [SendStage(work.key, work.route.peer, frame), patience]
+
+
+def _stage_frame(state: State, work: Work, now: float) -> Frame:
+    book, asked = state.epochs[work.epoch].book, work.asked
+    bounded = asked.remaining_ms > 0
+    return Frame(
+        FrameKind.REQUEST,
+        asked.request_id,
+        model=work.epoch.model,
+        epoch=work.epoch.epoch,
+        page=PageName(work.page),
+        first_block=work.route.last,
+        step=asked.step,
+        attempt=asked.attempt,
+        priority=asked.priority,
+        remaining_ms=max(1, round((work.deadline - now) * 1e3)) if bounded else 0,
+        state_position=asked.state_position,
+        traceparent=asked.traceparent,
+        outputs=made_in(book, work.wanted, work.route.last, len(book.blocks)),
+    )
+
+
+def _patience(state: State, work: Work, now: float) -> Seconds:
+    """Return how long to wait for the far side.
+
+    What is predicted with room, within what the deadline allows.
+    """
+    book = state.epochs[work.epoch].book
+    predicted = _remote_estimate(book, work.page)
+    patience = max(PATIENCE * predicted, PATIENCE_FLOOR)
+    if not work.asked.remaining_ms:
+        return Seconds(patience)
+    spare = work.deadline - now - _local_estimate(book)
+    return Seconds(min(patience, spare) if spare > 0 else patience)
+
+
+def _remote_estimate(book: PlanBook, page: str) -> float:
+    prediction = book.page(PageName(page)).prediction
+    return prediction.uplink + prediction.cloud + prediction.downlink
+
+
+def _local_estimate(book: PlanBook) -> float:
+    return next((page.prediction.latency for page in book.pages if page.name == book.fallback), 0.0)
+
+
+def _fall_back(
+    state: State, work: Work, reason: str, now: float, error: WireError | None = None
+) -> list[Command]:
+    held = state.epochs[work.epoch]
+    last = _blocks(state, work)
+    if not work.entry or not held.holds(work.route.last, last):
+        gone = Unavailable(reason, "try again; this device does not hold the rest of the model")
+        return answers.fail(state, work, error or as_wire(gone, state.device), now)
+    work.phase = "fallback"
+    work.run += 1
+    work.reason = f"fallback: {reason}"
+    return [_run(state, work, work.route.last, last)]
+
+
+def _remote_answer(state: State, work: Work, frame: Frame, now: float) -> list[Command]:
+    """Add the far side's outputs and hops; its own total is what is not network."""
+    far = frame.hops[0].total if frame.hops else 0.0
+    work.network = max(0.0, now - work.sent_at - far)
+    work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
+    work.hops = frame.hops
+    work.outputs += frame.tensors
+    if work.phase == "fallback":
+        work.phase, work.reason = "remote", "answered late, before the fallback"
+    return answers.reply(state, work, now)
+
+
+def _cancel_remote(work: Work) -> list[Command]:
+    """Tell the far side, where it may still work for us."""
+    if not work.asked_far:
+        return []
+    frame = Frame(
+        FrameKind.CANCEL,
+        work.asked.request_id,
+        model=work.epoch.model,
+        epoch=work.epoch.epoch,
+        attempt=work.asked.attempt,
+    )
+    return [CancelStage(work.key, work.route.peer, frame)]
+
+
+def _blocks(state: State, work: Work) -> int:
+    return len(state.epochs[work.epoch].book.blocks)

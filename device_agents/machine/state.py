@@ -1,0 +1,135 @@
+"""What an agent knows: its epochs, the requests it has accepted, who is reachable.
+
+Law: plain values; only the decider's rooms change them. Everything here is bounded: requests by
+`queue_limit`, remembered answers by count and bytes, epochs by what the coordinator prepared.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from device_agents.machine.commands import Fail, Reply
+from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
+from device_agents.machine.route import Route
+from lepton_edge.core.errors import StaleEpoch
+from lepton_edge.core.frames import Frame, Hop, WireTensor
+from lepton_edge.core.messages import EpochStatus, Peer
+from partitioner.plan import PlanBook
+from partitioner.units import DeviceId, Epoch, ModelName, TensorName
+
+REMEMBERED_ANSWERS = 64
+REMEMBERED_BYTES = 4 << 20
+
+PREPARING, READY, ACTIVE, DRAINING = "preparing", "ready", "active", "draining"
+
+
+@dataclass
+class EpochState:
+    """One epoch as this device holds it.
+
+    The commands are those of the coordinator that still wait for an outcome.
+    """
+
+    key: EpochKey
+    book: PlanBook
+    hold: tuple[int, ...]
+    peers: tuple[Peer, ...] = ()
+    state: str = PREPARING
+    prepare_command: str = ""
+    drain_command: str = ""
+    retire_command: str = ""
+    activate_when_open: bool = False
+
+    def holds(self, first: int, last: int) -> bool:
+        """Whether blocks [first, last) are all here."""
+        return set(range(first, last)) <= set(self.hold)
+
+    def status(self) -> EpochStatus:
+        """Return what the coordinator is told of this epoch."""
+        return EpochStatus(self.key.model, self.book.version, self.key.epoch, self.state)
+
+
+@dataclass
+class Work:
+    """One accepted request on its way.
+
+    `phase` is "local", "remote" or "fallback"; times are the driver's seconds.
+    """
+
+    key: WorkKey
+    link: LinkId
+    asked: Frame
+    epoch: EpochKey
+    entry: bool
+    route: Route
+    wanted: tuple[TensorName, ...]
+    arrived: float
+    deadline: float
+    phase: str = "local"
+    run: int = 1
+    page: str = ""
+    reason: str = ""
+    sent_at: float = 0.0
+    asked_far: bool = False  # the next stage may still be at work for us
+    network: float = 0.0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    timing: Timing = Timing()
+    outputs: tuple[WireTensor, ...] = ()
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass
+class State:
+    """All that the decider remembers."""
+
+    device: DeviceId
+    queue_limit: int = 64
+    simulated_slowdown: float = 1.0
+    epochs: dict[EpochKey, EpochState] = field(default_factory=dict)
+    active: dict[ModelName, Epoch] = field(default_factory=dict)
+    works: dict[WorkKey, Work] = field(default_factory=dict)
+    answers: OrderedDict[WorkKey, Reply | Fail] = field(default_factory=OrderedDict)
+    peers_up: set[DeviceId] = field(default_factory=set)
+    measuring: int = 0
+    served: int = 0
+    failed: int = 0
+    last_success: float = -1.0
+    service_time: float = 0.05  # seconds; a moving average, for retry_after
+
+    def active_epoch(self, model: ModelName) -> EpochState | None:
+        """Return the epoch that new requests for `model` take."""
+        epoch = self.active.get(model)
+        return None if epoch is None else self.epochs.get(EpochKey(model, epoch))
+
+    def epoch(self, key: EpochKey) -> EpochState:
+        """Return an open epoch; raises StaleEpoch."""
+        found = self.epochs.get(key)
+        if found is None or found.state == PREPARING:
+            raise StaleEpoch(f"{self.device} does not hold epoch {key.epoch} of {key.model}", "try again")
+        return found
+
+    def working_on(self, key: EpochKey) -> int:
+        """Return how many requests still run on an epoch."""
+        return sum(work.epoch == key for work in self.works.values())
+
+
+def answer_bytes(answer: Reply | Fail) -> int:
+    """Return the bytes of tensors that remembering an answer costs."""
+    return sum(len(tensor.payload) for tensor in answer.frame.tensors)
+
+
+def validate(state: State) -> None:
+    """Assert what must hold after every step (called by tests)."""
+    assert len(state.works) <= state.queue_limit
+    assert len(state.answers) <= REMEMBERED_ANSWERS
+    assert sum(answer_bytes(answer) for answer in state.answers.values()) <= REMEMBERED_BYTES
+    assert not state.works.keys() & state.answers.keys(), "work is either running or answered"
+    for model, epoch in state.active.items():
+        assert state.epochs[EpochKey(model, epoch)].state == ACTIVE
+    for key, held in state.epochs.items():
+        assert (held.state == ACTIVE) == (state.active.get(key.model) == key.epoch)
+        assert held.book.model == key.model
+    for work in state.works.values():
+        assert work.epoch in state.epochs, "an epoch outlives its requests"

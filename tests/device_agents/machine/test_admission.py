@@ -1,0 +1,92 @@
+"""What is accepted, what is refused, and what is a duplicate."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.machine import step
+from device_agents.machine.commands import Refuse, Reply, Resend, RunSegment
+from device_agents.machine.events import SegmentDone
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "says"),
+    [
+        ({"remaining_ms": -5}, "deadline_exceeded", "past when the request arrived"),
+        ({"page": "cut-9"}, "unknown_page", "no page 'cut-9'"),
+        ({"outputs": ("w",)}, "invalid_input", "no output 'w'"),
+        ({"tensors": ()}, "invalid_input", "needs the inputs"),
+        ({"epoch": 7, "page": "cut-4"}, "stale_epoch", "does not hold epoch 7"),
+        ({"epoch": 1, "page": "cut-4", "first_block": 9}, "corrupt_frame", "block 9 does not exist"),
+        ({"epoch": 1, "page": "cut-4", "first_block": 4}, "invalid_input", "begins with the tensors"),
+    ],
+)
+def test_a_refusal_is_one_typed_error_and_leaves_no_trace(world, fields, code, says) -> None:
+    state = world.agent()
+    refusal = world.only(world.ask(state, **fields), Refuse)
+    assert refusal.frame.error.code == code
+    assert says in refusal.frame.error.message
+    assert (state.works, state.answers) == ({}, {})
+
+
+def test_an_unknown_model_says_which_there_are(world) -> None:
+    state = world.agent()
+    frame = world.request()
+    refusal = world.only(
+        step(state, _arrived(world, frame.__class__(frame.kind, "r", model="nex")), 0.0), Refuse
+    )
+    assert refusal.frame.error.code == "unknown_model"
+    assert "['net']" in refusal.frame.error.hint
+
+
+def _arrived(world, frame):
+    from device_agents.machine.events import RequestArrived
+
+    return RequestArrived(1, frame)
+
+
+def test_the_queue_is_bounded_and_says_when_to_come_back(world) -> None:
+    state = world.agent(queue_limit=2)
+    world.ask(state, request_id="a")
+    world.ask(state, request_id="b")
+    refusal = world.only(world.ask(state, request_id="c"), Refuse)
+    assert refusal.frame.error.code == "overloaded"
+    assert refusal.frame.error.retry_after_ms > 0
+
+
+def test_a_duplicate_under_way_is_answered_once_on_its_newest_link(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, link=1, page="local"), RunSegment)
+    assert world.ask(state, link=2, page="local") == []
+    assert world.only(step(state, SegmentDone(run.work, 1), 0.1), Reply).link == 2
+
+
+def test_a_duplicate_of_finished_work_gets_the_same_answer(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, page="local"), RunSegment)
+    reply = world.only(step(state, SegmentDone(run.work, 1), 0.1), Reply)
+    assert world.ask(state, link=2, page="local") == [Resend(2, reply)]
+    assert world.only(world.ask(state, page="local", attempt=1), RunSegment), "another attempt is other work"
+
+
+def test_remembered_answers_are_bounded(world) -> None:
+    state = world.agent()
+    for number in range(100):
+        run = world.only(world.ask(state, request_id=f"r{number}", page="local"), RunSegment)
+        big = world.tensor("y@scores", "float32", (1, 5), 1 << 17)
+        step(state, SegmentDone(run.work, 1, outputs=(big,)), 0.1)
+    assert len(state.answers) == 32  # 4 MiB of them
+
+
+def test_the_cloud_is_an_entry_for_a_client_that_dials_it(world) -> None:
+    state = world.agent("cloud")
+    run = world.only(world.ask(state), RunSegment)
+    assert (run.first, run.last) == (0, 5)
+    reply = world.only(step(state, SegmentDone(run.work, 1), 0.1), Reply)
+    assert reply.frame.page == "cloud-encoded"
+
+
+def test_a_cloud_that_lacks_the_first_blocks_sends_the_caller_to_the_board(world) -> None:
+    state = world.agent("cloud", hold=(2, 3, 4))
+    error = world.only(world.ask(state), Refuse).frame.error
+    assert (error.code, error.hint) == ("unavailable", "send the request to the board of the plan")

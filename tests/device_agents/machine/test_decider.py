@@ -1,0 +1,144 @@
+"""Every accepted request ends in exactly one Reply or Fail, whatever the order of events."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_agents.machine import State, step
+from device_agents.machine.commands import (
+    Command,
+    Fail,
+    Refuse,
+    Release,
+    Reply,
+    Resend,
+    RunSegment,
+    SendStage,
+    SetTimer,
+)
+from device_agents.machine.events import (
+    CancelArrived,
+    CoordinatorSaid,
+    EpochKey,
+    EpochOpened,
+    Event,
+    LinkClosed,
+    PeerDown,
+    PeerUp,
+    RequestArrived,
+    SegmentDone,
+    SegmentFailed,
+    StageLost,
+    StageReplied,
+    TimerFired,
+)
+from device_agents.machine.state import validate
+from lepton_edge.core.frames import Frame, FrameKind, WireError
+from lepton_edge.core.messages import Activate, Drain, Prepare, Retire
+
+BROKEN = WireError("compute_failed", "broken", fault="device", retryable=True)
+CALLERS = WireError("invalid_input", "bad", fault="caller")
+
+
+class Trip:
+    """An agent, everything that may happen to it, and what it has promised."""
+
+    def __init__(self, world, hold) -> None:
+        self.world = world
+        self.state = world.agent(hold=hold, queue_limit=4)
+        self.now = 0.0
+        self.possible: list[Event] = []  # outcomes, some of them twice, in any order
+        self.accepted: list[object] = []
+        self.ended: list[object] = []
+
+    def happen(self, event: Event) -> None:
+        self.now += 0.01
+        for command in step(self.state, event, self.now):
+            self._note(command)
+        validate(self.state)
+
+    def _note(self, command: Command) -> None:
+        work = getattr(command, "work", None)
+        if isinstance(command, RunSegment):
+            if command.run == 1:
+                self.accepted.append(work)
+            self.possible += [SegmentDone(work, command.run), SegmentFailed(work, command.run, BROKEN)]
+        elif isinstance(command, SendStage):
+            self.possible += [
+                StageLost(work, "lost"),
+                StageReplied(work, Frame(FrameKind.REPLY, command.frame.request_id)),
+                StageReplied(work, Frame(FrameKind.ERROR, command.frame.request_id, error=BROKEN)),
+                StageReplied(work, Frame(FrameKind.ERROR, command.frame.request_id, error=CALLERS)),
+            ]
+        elif isinstance(command, SetTimer):
+            self.possible.append(TimerFired(work, command.timer))
+        elif isinstance(command, Reply | Fail):
+            self.ended.append(work)
+        elif isinstance(command, Release):
+            assert work in self.ended
+        else:
+            assert not isinstance(command, Refuse | Resend) or command not in self.accepted
+
+    def finish(self) -> None:
+        """Let every deadline pass."""
+        for work in list(self.state.works):
+            self.happen(TimerFired(work, "deadline"))
+
+
+def _outside(world) -> st.SearchStrategy[Event]:
+    """Everything that others may do, as often as they like."""
+    frames = st.builds(
+        world.request,
+        request_id=st.sampled_from(["a", "b", "c", "d", "e", "f"]),
+        attempt=st.sampled_from([0, 0, 1]),
+        page=st.sampled_from(["", "local", "cut-4", "cloud-jpeg", "no"]),
+        remaining_ms=st.sampled_from([0, 100, -1]),
+    )
+    links = st.integers(1, 2)
+    epochs = st.sampled_from([1, 2])
+    changed = dataclasses.replace(world.book(), active="local")
+    books = st.sampled_from([world.book(), changed])
+    said = st.one_of(
+        st.builds(Prepare, st.just("p"), epochs, books, st.sampled_from([(0, 1, 2, 3, 4), (0, 1)])),
+        st.builds(Activate, st.just("a"), st.just("net"), epochs),
+        st.builds(Drain, st.just("d"), st.just("net"), epochs),
+        st.builds(Retire, st.just("t"), st.just("net"), epochs),
+    )
+    return st.one_of(
+        st.builds(RequestArrived, links, frames),
+        st.builds(CancelArrived, links, st.sampled_from(["a", "b"])),
+        st.builds(LinkClosed, links),
+        st.sampled_from([PeerUp("cloud"), PeerDown("cloud")]),
+        st.builds(CoordinatorSaid, said),
+        st.builds(EpochOpened, st.builds(EpochKey, st.just("net"), epochs)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), whole=st.booleans())
+def test_every_accepted_request_ends_exactly_once(world, data, whole) -> None:
+    trip = Trip(world, (0, 1, 2, 3, 4) if whole else (0, 1, 2, 3))
+    outside = _outside(world)
+    for _ in range(data.draw(st.integers(1, 40), label="length")):
+        if trip.possible and data.draw(st.booleans(), label="an outcome?"):
+            trip.happen(data.draw(st.sampled_from(trip.possible), label="outcome"))
+        else:
+            trip.happen(data.draw(outside, label="event"))
+    trip.finish()
+    assert trip.state.works == {}
+    assert sorted(map(str, trip.ended)) == sorted(map(str, trip.accepted))
+
+
+def test_an_event_for_nobody_changes_nothing(world) -> None:
+    state = State("board")
+    work = world.agent().works or ("r", 0, 0, 0, "", 0)
+    for event in (
+        SegmentDone(work, 1),
+        SegmentFailed(work, 1, BROKEN),
+        StageLost(work, ""),
+        TimerFired(work, "deadline"),
+    ):
+        assert step(state, event, 0.0) == []

@@ -1,0 +1,207 @@
+"""The life of a request, told event by event."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.machine import State, step
+from device_agents.machine.commands import (
+    CancelStage,
+    Fail,
+    Release,
+    Reply,
+    RunSegment,
+    SendStage,
+    SetTimer,
+)
+from device_agents.machine.events import (
+    CancelArrived,
+    LinkClosed,
+    PeerDown,
+    SegmentDone,
+    SegmentFailed,
+    StageLost,
+    StageReplied,
+    TimerFired,
+    Timing,
+)
+from device_agents.machine.state import validate
+from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
+
+
+def _sent(world, state: State, **fields) -> SendStage:
+    """Bring a request to where its frontier is under way."""
+    run = world.only(world.ask(state, **fields), RunSegment)
+    mid = world.tensor("mid", "float32", (1, 8), 32)
+    done = SegmentDone(run.work, run.run, Timing(compute=0.02), forward=(mid,))
+    return world.only(step(state, done, 0.03), SendStage)
+
+
+def _far_reply(world, total: float = 0.01) -> Frame:
+    tensors = (
+        world.tensor("y@indices", "int64", (1, 5), 40),
+        world.tensor("y@scores", "float32", (1, 5), 20),
+    )
+    return Frame(FrameKind.REPLY, "r1", tensors=tensors, hops=(Hop("cloud", 4, 5, total=total),))
+
+
+def test_a_request_runs_here_then_there_and_is_answered(world) -> None:
+    state = world.agent()
+    commands = world.ask(state)
+    run = world.only(commands, RunSegment)
+    assert (run.first, run.last, run.outputs) == (0, 4, ())
+    assert [tensor.name for tensor in run.tensors] == ["x@encoded"]
+    assert [choice.codec for choice in run.forward] == ["u8+zstd"]
+    assert world.only(commands, SetTimer).timer == "deadline"
+
+    send = _sent(world, world.agent())
+    assert (send.peer, send.frame.first_block, send.frame.page, send.frame.epoch) == ("cloud", 4, "cut-4", 1)
+    assert send.frame.outputs == ("y@scores", "y@indices")
+
+
+def test_network_time_is_the_round_trip_less_what_the_far_side_reports(world) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    answered = step(state, StageReplied(send.work, _far_reply(world, total=0.01)), 0.13)
+    reply = world.only(answered, Reply)
+    board, cloud = reply.frame.hops
+    assert board.network == pytest.approx(0.13 - 0.03 - 0.01)
+    assert (board.first_block, board.last_block, board.compute, board.total) == (0, 4, 0.02, 0.13)
+    assert (board.bytes_out, board.bytes_in) == (32, 60)
+    assert cloud.device == "cloud"
+    assert [tensor.name for tensor in reply.frame.tensors] == ["y@scores", "y@indices"]
+    assert (reply.frame.page, reply.frame.reason, reply.labelled) == ("cut-4", "cut-4 is quickest", True)
+    assert world.only(answered, Release).work == send.work
+    assert not [command for command in answered if isinstance(command, CancelStage)]
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        (lambda work: StageLost(work, "the link to cloud was lost"), "fallback: the link to cloud was lost"),
+        (lambda work: TimerFired(work, "patience"), "fallback: cloud did not answer within 0.07 s"),
+        (
+            lambda work: StageReplied(
+                work, Frame(FrameKind.ERROR, "r1", error=WireError("stale_epoch", "gone", retryable=True))
+            ),
+            "fallback: cloud answered stale_epoch: gone",
+        ),
+    ],
+)
+def test_the_board_answers_the_request_that_noticed_the_loss(world, happens, says) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    run = world.only(step(state, happens(send.work), 0.1), RunSegment)
+    assert (run.first, run.last, run.tensors, run.run) == (4, 5, (), 2)
+    assert run.outputs == ("y@scores", "y@indices")
+    reply = world.only(step(state, SegmentDone(run.work, 2, outputs=run_outputs(world)), 0.2), Reply)
+    assert (reply.frame.page, reply.frame.reason) == ("local", says)
+    assert reply.frame.hops[0].last_block == 5
+
+
+def run_outputs(world):
+    return (world.tensor("y@scores", "float32", (1, 5)), world.tensor("y@indices", "int64", (1, 5)))
+
+
+def test_without_a_link_the_fallback_starts_at_once(world) -> None:
+    state = world.agent()
+    step(state, PeerDown("cloud"), 0.0)
+    run = world.only(world.ask(state), RunSegment)
+    commands = step(state, SegmentDone(run.work, 1), 0.1)
+    assert world.only(commands, RunSegment).first == 4
+    assert not [command for command in commands if isinstance(command, SendStage | CancelStage)]
+
+
+def test_a_board_that_lacks_the_rest_fails_with_a_retryable_error(world) -> None:
+    state = world.agent(hold=(0, 1, 2, 3))
+    send = _sent(world, state)
+    assert step(state, TimerFired(send.work, "patience"), 2.0) == []  # nobody else can answer
+    fail = world.only(step(state, StageLost(send.work, "the link to cloud was lost"), 2.1), Fail)
+    assert (fail.frame.error.code, fail.frame.error.retryable, fail.frame.error.device) == (
+        "unavailable",
+        True,
+        "board",
+    )
+
+
+def test_the_callers_own_fault_is_not_tried_again_here(world) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    broken = WireError("invalid_input", "not a JPEG", fault="caller", device="cloud")
+    fail = world.only(
+        step(state, StageReplied(send.work, Frame(FrameKind.ERROR, "r1", error=broken)), 0.1), Fail
+    )
+    assert fail.frame.error == broken
+
+
+def test_a_late_answer_of_the_far_side_still_wins(world) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    run = world.only(step(state, TimerFired(send.work, "patience"), 1.1), RunSegment)
+    reply = world.only(step(state, StageReplied(send.work, _far_reply(world)), 1.2), Reply)
+    assert (reply.frame.page, len(reply.frame.tensors)) == ("cut-4", 2)
+    assert step(state, SegmentDone(run.work, 2, outputs=run_outputs(world)), 1.3) == []
+
+
+def test_a_finished_fallback_calls_off_the_far_side(world) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    run = world.only(step(state, TimerFired(send.work, "patience"), 1.1), RunSegment)
+    commands = step(state, SegmentDone(run.work, 2, outputs=run_outputs(world)), 1.3)
+    assert world.only(commands, CancelStage).peer == "cloud"
+
+
+def test_patience_is_four_times_the_prediction_but_a_second_at_least(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state), RunSegment)
+    timer = world.only(step(state, SegmentDone(run.work, 1), 0.03), SetTimer)
+    assert (timer.timer, timer.delay) == ("patience", 1.0)  # 4 x (0.04 + 0.01 + 0.03) is less
+
+
+def test_with_a_deadline_patience_leaves_time_to_answer_here(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, remaining_ms=500), RunSegment)
+    commands = step(state, SegmentDone(run.work, 1), 0.03)
+    assert world.only(commands, SetTimer).delay == pytest.approx(0.5 - 0.03 - 0.24)
+    assert world.only(commands, SendStage).frame.remaining_ms == 470
+
+
+def test_a_passed_deadline_ends_a_request_wherever_it_is(world) -> None:
+    state = world.agent()
+    send = _sent(world, state, remaining_ms=200)
+    commands = step(state, TimerFired(send.work, "deadline"), 0.2)
+    assert world.only(commands, Fail).frame.error.code == "deadline_exceeded"
+    assert world.only(commands, CancelStage).frame.kind is FrameKind.CANCEL
+    assert state.works == {}
+
+
+@pytest.mark.parametrize("happens", [CancelArrived(1, "r1"), LinkClosed(1)])
+def test_a_caller_that_is_gone_frees_its_work_at_both_places(world, happens) -> None:
+    state = world.agent()
+    _sent(world, state)
+    commands = step(state, happens, 0.1)
+    assert world.only(commands, Fail).frame.error.code == "cancelled"
+    world.only(commands, Release)
+    world.only(commands, CancelStage)
+    assert world.only(world.ask(state), RunSegment), "asked again, it runs again"
+
+
+def test_an_engine_that_fails_ends_the_request(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state), RunSegment)
+    error = WireError("compute_failed", "Conv broke", fault="device", retryable=True)
+    fail = world.only(step(state, SegmentFailed(run.work, 1, error), 0.1), Fail)
+    assert (fail.frame.error.code, state.failed) == ("compute_failed", 1)
+
+
+def test_the_cloud_answers_a_stage(world) -> None:
+    state = world.agent("cloud", hold=(2, 3, 4))
+    mid = world.tensor("mid", "float32", (1, 8), 32)
+    commands = world.ask(
+        state, tensors=(mid,), epoch=1, page="cut-4", first_block=4, outputs=("y@scores", "y@indices")
+    )
+    run = world.only(commands, RunSegment)
+    assert (run.first, run.last, run.forward) == (4, 5, ())
+    reply = world.only(step(state, SegmentDone(run.work, 1, outputs=run_outputs(world)), 0.01), Reply)
+    assert (reply.labelled, reply.frame.hops[0].total) == (False, 0.01)
+    validate(state)
