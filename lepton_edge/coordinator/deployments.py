@@ -258,12 +258,14 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     run = _running(state)
     if run.record is None:
         raise AssertionError("there is no epoch to activate")
-    said: list[Command] = []
     old = state.active_epoch(run.model)
+    # The new one is written down first: a kill between the two leaves two active epochs, and the newest counts.
+    said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
     if old is not None:
         said += epochs.drain(state, old, Moment(now, run.cause))
-    said += epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
     active = state.epochs[run.record.key]
+    for hold in active.holds:  # what they hold beside it is over, or was another coordinator's
+        said += epochs.restore(state, state.devices[hold.device], Moment(now, run.cause))
     page = active.book.active if active.book else ""
     done = Deployed(run.model, run.version, active.epoch, page, active.document)
     return said + _end(state, Finish(run.cause, run.call, done), now)

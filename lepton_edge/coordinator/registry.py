@@ -43,7 +43,8 @@ def refusal(state: State, hello: Hello) -> LeptonError | None:
     known = state.devices.get(hello.device)
     if known is not None and known.stream is not None and known.hello.incarnation != hello.incarnation:
         return AlreadyExists(
-            f"another agent called {hello.device!r} is connected from {', '.join(known.hello.data_addresses)}",
+            f"another agent called {hello.device!r} is connected from "
+            f"{', '.join(known.hello.data_addresses)}",
             "start this one under another name (--name), or stop the other",
         )
     if known is None and len(state.connected()) >= MAX_DEVICES:

@@ -48,7 +48,7 @@ class Moment:
 
 @dataclass
 class Device:
-    """A device that said hello once. `stream` is None while it is away; `epochs` is what it holds, by its own word."""
+    """A device that said hello. `stream` is None while it is away; `epochs` is what it says it holds."""
 
     hello: Hello
     stream: StreamId | None = None

@@ -1,0 +1,263 @@
+"""What survives a kill -9: devices, models, profiles, links, books and epochs, in SQLite (WAL).
+
+Law: the only importer of sqlite3. One transaction a call, synced before it returns; one thread at a time.
+Nouns are kept as JSON by their field names (`partitioner.nouns_json`), so that yesterday's rows stay
+readable; the tables have a version (`PRAGMA user_version`) and `MIGRATIONS` bring an older file up to date. A
+full disk is `StorageFull`, and nothing is half written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.coordinator.records import (
+    ACTIVE,
+    DRAINING,
+    FAILED,
+    OVER,
+    RETIRED,
+    UNDECIDED,
+    EpochRecord,
+    ModelRecord,
+    ProfileRecord,
+)
+from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS
+from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, ServiceError, StorageFull
+from lepton_edge.core.messages import Hello
+from partitioner.costs import LinkProfile
+from partitioner.nouns_json import from_json, to_json
+from partitioner.plan import WeightRef
+from partitioner.units import Bytes, DeviceId, ModelName, ModelVersion, Sha256
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE devices (device TEXT PRIMARY KEY, hello TEXT NOT NULL);
+CREATE TABLE models (name TEXT PRIMARY KEY, version TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE weights (sha256 TEXT, model TEXT, version TEXT, start INTEGER, length INTEGER,
+    PRIMARY KEY (sha256, model, version));
+CREATE TABLE profiles (model TEXT, version TEXT, device TEXT, record TEXT NOT NULL,
+    PRIMARY KEY (model, version, device));
+CREATE TABLE links (device TEXT, peer TEXT, link TEXT NOT NULL, PRIMARY KEY (device, peer));
+CREATE TABLE epochs (model TEXT, epoch INTEGER, state TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (model, epoch));
+"""
+MIGRATIONS: tuple[str, ...] = (TABLES,)
+"""Script i brings tables of version i to version i + 1; scripts are only ever added at the end."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Everything that a store holds, as nouns."""
+
+    devices: tuple[Hello, ...]
+    models: tuple[ModelRecord, ...]
+    profiles: tuple[tuple[ModelName, ModelVersion, ProfileRecord], ...]
+    links: tuple[tuple[DeviceId, DeviceId, LinkProfile], ...]
+    epochs: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class WeightPlace:
+    """Where the bytes of one weight tensor lie: in the weights blob of a model version."""
+
+    model: ModelName
+    version: ModelVersion
+    offset: Bytes
+    length: Bytes
+
+
+class Store:
+    """The state of one coordinator in one directory, held by one process at a time.
+
+    Raises AlreadyExists when another coordinator holds the directory, IncompatibleVersion when a newer one
+    wrote it, StorageFull when the disk is full; other failures of the disk or the file are ServiceError.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with _typed(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _take_lock(directory)
+        with _typed(directory):
+            self._rows = sqlite3.connect(
+                directory / "coordinator.db", isolation_level=None, check_same_thread=False
+            )
+            self._rows.execute("PRAGMA journal_mode=WAL")
+            self._rows.execute("PRAGMA synchronous=FULL")
+        self._migrate()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._rows.close()
+        self._lock.close()
+
+    def begin_term(self) -> int:
+        """Count one more start of a coordinator on this state, and return the count."""
+        with self._transaction() as rows:
+            found = rows.execute("SELECT value FROM meta WHERE key = 'term'").fetchone()
+            term = int(found[0]) + 1 if found else 1
+            rows.execute("INSERT OR REPLACE INTO meta VALUES ('term', ?)", (str(term),))
+        return term
+
+    def keep_device(self, hello: Hello) -> None:
+        """Remember what a device said of itself."""
+        self._write("INSERT OR REPLACE INTO devices VALUES (?, ?)", hello.device, _text(hello))
+
+    def keep_model(self, record: ModelRecord) -> None:
+        """Remember which version a model's name means."""
+        self._write(
+            "INSERT OR REPLACE INTO models VALUES (?, ?, ?)", record.name, record.version, _text(record)
+        )
+
+    def keep_weights(self, model: ModelName, version: ModelVersion, weights: tuple[WeightRef, ...]) -> None:
+        """Remember where each weight tensor of a model version lies in its blob."""
+        with self._transaction() as rows:
+            rows.executemany(
+                "INSERT OR REPLACE INTO weights VALUES (?, ?, ?, ?, ?)",
+                [(ref.sha256, model, version, ref.offset, ref.length) for ref in weights],
+            )
+
+    def forget_model(self, name: ModelName) -> None:
+        """Forget a model, its profiles and its weights; its epochs stay as tombstones."""
+        with self._transaction() as rows:
+            rows.execute("DELETE FROM models WHERE name = ?", (name,))
+            rows.execute("DELETE FROM profiles WHERE model = ?", (name,))
+
+    def forget_version(self, model: ModelName, version: ModelVersion) -> None:
+        """Forget where the weights of a model version lay; its files are gone."""
+        self._write("DELETE FROM weights WHERE model = ? AND version = ?", model, version)
+
+    def keep_profile(self, model: ModelName, version: ModelVersion, record: ProfileRecord) -> None:
+        """Remember a measurement of a model on a device."""
+        row = (model, version, record.profile.device, _text(record))
+        self._write("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", *row)
+
+    def keep_link(self, device: DeviceId, peer: DeviceId, link: LinkProfile) -> None:
+        """Remember a measurement of the link from `device` to `peer`."""
+        self._write("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", device, peer, _text(link))
+
+    def keep_epoch(self, record: EpochRecord) -> None:
+        """Remember an epoch in its present state; of a model's ended epochs only the newest are remembered."""
+        with self._transaction() as rows:
+            row = (record.model, record.epoch, record.state, _text(record))
+            rows.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)", row)
+            rows.execute(
+                "DELETE FROM epochs WHERE model = ?1 AND state IN (?2, ?3) AND epoch NOT IN (SELECT epoch FROM epochs"
+                " WHERE model = ?1 AND state IN (?2, ?3) ORDER BY epoch DESC LIMIT ?4)",
+                (record.model, RETIRED, FAILED, MAX_ENDED_EPOCHS),
+            )
+
+    def find_weight(self, sha256: Sha256) -> WeightPlace | None:
+        """Return where a weight tensor's bytes lie, or None."""
+        query = "SELECT model, version, start, length FROM weights WHERE sha256 = ?"
+        with _typed(self._directory):
+            found = self._rows.execute(query, (sha256,)).fetchone()
+        return WeightPlace(*found) if found else None
+
+    def load(self) -> Remembered:
+        """Return everything; epochs that a restart leaves undecided are FAILED, those that were ending RETIRED."""
+        with _typed(self._directory):
+            read = self._rows.execute
+            profiles = read("SELECT model, version, record FROM profiles").fetchall()
+            links = read("SELECT device, peer, link FROM links").fetchall()
+            epochs = [
+                _noun(EpochRecord, text)
+                for (text,) in read("SELECT record FROM epochs ORDER BY model, epoch")
+            ]
+            return Remembered(
+                tuple(_noun(Hello, text) for (text,) in read("SELECT hello FROM devices ORDER BY device")),
+                tuple(
+                    _noun(ModelRecord, text) for (text,) in read("SELECT record FROM models ORDER BY name")
+                ),
+                tuple((model, version, _noun(ProfileRecord, text)) for model, version, text in profiles),
+                tuple((device, peer, _noun(LinkProfile, text)) for device, peer, text in links),
+                tuple(_after_restart(record, epochs) for record in epochs),
+            )
+
+    def _write(self, statement: str, *values: Any) -> None:
+        with self._transaction() as rows:
+            rows.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _typed(self._directory):
+            self._rows.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._rows
+                self._rows.execute("COMMIT")
+            except BaseException:
+                if self._rows.in_transaction:
+                    self._rows.execute("ROLLBACK")
+                raise
+
+    def _migrate(self) -> None:
+        with _typed(self._directory):
+            (version,) = self._rows.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise IncompatibleVersion(
+                f"{self._directory} was written by a newer coordinator (tables of version {version})",
+                "install that version of lepton-edge again, or use another --state-directory",
+            )
+        for number in range(version, len(MIGRATIONS)):
+            with self._transaction() as rows:
+                for statement in MIGRATIONS[number].split(";"):
+                    rows.execute(statement)
+                rows.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _take_lock(directory: Path) -> sqlite3.Connection:
+    """Hold the directory for this process; the system lets go of it however the process ends."""
+    try:
+        lock = sqlite3.connect(
+            directory / "lock.db", timeout=0, isolation_level=None, check_same_thread=False
+        )
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise _translated(error, directory) from error
+        raise AlreadyExists(
+            f"another coordinator uses the state directory {directory}",
+            "stop it, or give this one another --state-directory",
+        ) from error
+    return lock
+
+
+@contextmanager
+def _typed(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _translated(error, directory) from error
+
+
+def _translated(error: Exception, directory: Path) -> ServiceError:
+    if "full" in str(error) or getattr(error, "errno", None) in (28, 122):  # ENOSPC, EDQUOT
+        return StorageFull(f"no space is left for the coordinator's state in {directory}", "free some space")
+    return ServiceError(f"the coordinator's state in {directory} cannot be used: {error}", "look at the disk")
+
+
+def _after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecord:
+    newer = any(e.model == record.model and e.state == ACTIVE and e.epoch > record.epoch for e in epochs)
+    if record.state in UNDECIDED:
+        reason = "the coordinator was restarted before this epoch was active"
+        return EpochRecord(
+            record.model, record.version, record.epoch, FAILED, holds=record.holds, reason=reason
+        )
+    if record.state == DRAINING or (record.state == ACTIVE and newer):
+        return EpochRecord(record.model, record.version, record.epoch, RETIRED, holds=record.holds)
+    assert record.state == ACTIVE or record.state in OVER
+    return record
+
+
+def _text(noun: Any) -> str:
+    return json.dumps(to_json(noun), separators=(",", ":"))
+
+
+def _noun(kind: type[Any], text: str) -> Any:
+    return from_json(kind, json.loads(text))

@@ -1,0 +1,105 @@
+"""Stories of the coordinator's decider that a person can read, compared with what it says today.
+
+A transcript is a list of what happens (lines that begin with "> ") and what the decider wants done about it.
+To write them anew after a change on purpose: LEPTON_EDGE_WRITE_TRANSCRIPTS=1 pytest, then read the
+difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
+from lepton_edge.core import messages as m
+from lepton_edge.core.frames import WireError
+
+FOLDER = Path(__file__).parents[2] / "transcripts"
+STORIES = sorted(FOLDER.glob("coordinator-*.txt"))
+
+
+class Teller:
+    """Plays the lines of a story and renders what the decider does."""
+
+    def __init__(self, make: Any) -> None:
+        self.make = make
+        self.world = make.World()
+
+    def play(self, line: str) -> list[str]:
+        words = line.split()
+        before = len(self.world.log)
+        getattr(self, "_" + words[0])(*words[1:])
+        return [_render(command, self.world) for command in self.world.log[before:]]
+
+    def _hello(self, name: str, role: str, incarnation: str = "i1") -> None:
+        self.world.attach(self.make.hello(name, role, incarnation))
+
+    def _gone(self, name: str) -> None:
+        self.world.do(e.Detached(f"{name} gone", self.world.state.devices[name].stream))
+
+    def _push(self, name: str) -> None:
+        self.world.push(self.make.model(name))
+
+    def _deploy(self, name: str) -> None:
+        self.world.deploy(name)
+
+    def _remove(self, name: str) -> None:
+        self.world.call(lambda cause, call: e.RemoveAsked(cause, call, name))
+
+    def _worker(self, word: str) -> None:
+        if word == "done":
+            self.world.work_done()
+        else:
+            job = self.world.work.pop(0)
+            self.world.do(e.WorkFailed(job.cause, job.job, WireError("service_error", f"the worker {word}")))
+
+    def _answers(self, name: str, error: str = "") -> None:
+        entry = next(
+            s for s in self.world.said if self.world.device(s[0]) == name and hasattr(s[1], "command")
+        )
+        self.world.said.remove(entry)
+        reply = self.make.answer(entry[1], name)
+        self.world.hear(entry[0], m.Outcome(entry[1].command, WireError(error, error)) if error else reply)
+
+    def _silence(self, seconds: str) -> None:
+        self.world.now += float(seconds)
+        self.world.do(e.Tick())
+
+
+def _render(command: c.Command, world: Any) -> str:
+    if isinstance(command, c.Say):
+        message = command.message
+        detail = f" epoch {message.epoch}" if hasattr(message, "epoch") else ""
+        return f"  say {type(message).__name__}{detail} to {world.device(command.stream) or command.stream}"
+    if isinstance(command, c.Finish):
+        return f"  finish {command.call}: {command.ending}"
+    if isinstance(command, c.Fail):
+        return f"  fail {command.call}: {command.error.code}: {command.error.message}"
+    if isinstance(command, c.KeepEpoch):
+        record = command.record
+        return f"  keep epoch {record.epoch} of {record.model}: {record.state}, ready {list(record.ready)}"
+    if isinstance(command, c.Tell):
+        return f"  tell {command.call}: {command.progress.stage} {command.progress.message}"
+    return f"  {type(command).__name__}"
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
+def test_the_story_is_told_as_it_is_written(story: Path, make: Any) -> None:
+    teller, told = Teller(make), []
+    for line in story.read_text().splitlines():
+        if line.startswith(">"):
+            told += [line, *teller.play(line[1:])]
+        elif not line.startswith(" "):
+            told.append(line)  # prose
+    text = "\n".join(told) + "\n"
+    if os.environ.get("LEPTON_EDGE_WRITE_TRANSCRIPTS"):
+        story.write_text(text)
+    assert text == story.read_text()
+
+
+def test_there_are_stories() -> None:
+    assert len(STORIES) >= 3
