@@ -1,0 +1,81 @@
+"""What two peers tell each other before the first frame of a link, and what a link is allowed to hold.
+
+Law: nouns without I/O. `LinkHello` has a message of the same name and fields in
+`protos/lepton_edge/wire/v1/frame.proto`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from partitioner.units import Bytes, Seconds
+
+WINDOW_FRAMES = 64
+WINDOW_BYTES = Bytes(64 << 20)
+MAX_FRAME_BYTES = Bytes(48 << 20)
+
+
+@dataclass(frozen=True)
+class LinkHello:
+    """The first message on a link, from each side.
+
+    Attributes:
+        kind: "client" or "agent".
+        name: the device's name, or what the client calls itself.
+        software: its version, for people.
+        protocol_major, protocol_minor: peers of one major version and neighbouring minor versions understand
+            each other.
+        checksums: kinds that this peer can compute, best first; the first that both have is used, else none.
+        window_frames, window_bytes: how many requests the other side may have waiting here, and their payload
+            bytes. As many bytes again may be in half-received frames.
+        max_frame_bytes: the largest payload of one frame that this peer accepts; at most window_bytes.
+    """
+
+    kind: str
+    name: str
+    software: str = ""
+    protocol_major: int = PROTOCOL_MAJOR
+    protocol_minor: int = PROTOCOL_MINOR
+    checksums: tuple[str, ...] = ()
+    window_frames: int = WINDOW_FRAMES
+    window_bytes: Bytes = WINDOW_BYTES
+    max_frame_bytes: Bytes = MAX_FRAME_BYTES
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one end of a link allows itself.
+
+    Attributes:
+        queue_frames, queue_bytes: frames that wait to be sent, beyond which `send` raises Overloaded.
+        pending: requests that wait for their answer.
+        chunk: payload bytes of one chunk; a small frame waits for one chunk of a large one at most.
+        idle_probe: after so long without a word from the peer, ask for one.
+        dead_after: after so long without a word, plus `slowest` for what is under way to it, the peer is
+            gone.
+        slowest: the slowest link, in bytes per second, that is not taken for a dead one.
+        handshake: how long the other side may take for its hello.
+    """
+
+    queue_frames: int = 256
+    queue_bytes: Bytes = Bytes(128 << 20)
+    pending: int = 1024
+    chunk: Bytes = Bytes(512 << 10)
+    idle_probe: Seconds = Seconds(3.0)
+    dead_after: Seconds = Seconds(10.0)
+    slowest: float = 50e3
+    handshake: Seconds = Seconds(5.0)
+
+
+@dataclass(frozen=True)
+class ProbeSample:
+    """One probe of a link: bytes sent each way, the round trip, and what the far side spent between the two.
+
+    All in seconds of the prober's clock except `far_seconds`, a duration on the far side's.
+    """
+
+    size_up: Bytes
+    size_down: Bytes
+    round_trip: Seconds
+    far_seconds: Seconds

@@ -1,0 +1,375 @@
+"""One link: the asyncio driver around the protocol machine, the same for both ends.
+
+Law: moves bytes and time between the stream and `machine.step`; decides nothing. Three tasks a link: one
+reads, one writes, one ticks. Whoever calls may be cancelled at any await without harm to the link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import structlog
+
+from lepton_edge.core.errors import DeadlineExceeded, Unavailable
+from lepton_edge.core.frames import Frame, FrameKind, WireError
+from lepton_edge.core.links import Limits, LinkHello, ProbeSample
+from lepton_edge.link import machine, probes
+from lepton_edge.wire import codec, rpc
+from lepton_edge.wire.header import FrameLimits, payload_size
+from partitioner.errors import LeptonError
+from partitioner.units import Bytes, RequestId, Seconds
+
+log = structlog.get_logger("link")
+
+Handler = Callable[["Link", Frame], Awaitable[None]]
+
+TICK = 0.25  # seconds
+_NUMBERS = 1 << 32  # frame numbers wrap
+_OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill the window
+
+
+async def dial(address: str, hello: LinkHello, handler: Handler, limits: Limits | None = None) -> Link:
+    """Open a link to the data port at "host:port" and return it after the handshake.
+
+    Raises Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
+    """
+    stream = rpc.DialledStream(address)
+    link = Link(stream, hello, handler, limits)
+    await link.open()
+    return link
+
+
+class Link:
+    """One end of an open link.
+
+    The handler is awaited, in a task of its own, for each REQUEST and CANCEL that arrives. When it returns,
+    or calls `release` before, the peer gets the credit for another one back. What it raises is sent back as
+    an ERROR frame.
+
+    Attributes:
+        peer: what the other side said in its hello.
+        closed: set when the link is over; `error` then says why.
+    """
+
+    def __init__(
+        self, stream: rpc.ChunkStream, hello: LinkHello, handler: Handler, limits: Limits | None = None
+    ) -> None:
+        self.closed = asyncio.Event()
+        self.error: LeptonError | None = None
+        self.peer = LinkHello("", "")
+        self._stream, self._hello, self._handler = stream, hello, handler
+        self._limits = limits or Limits()
+        self._state = machine.opening(hello, self._limits, time.monotonic())
+        self._decoder = codec.Decoder(FrameLimits())
+        self._how = codec.Writing(self._limits.chunk)
+        self._tickets = itertools.count(1)
+        self._numbers = itertools.count()
+        self._sends: dict[int, asyncio.Future[None]] = {}
+        self._answers: dict[machine.Key, asyncio.Future[Frame]] = {}
+        self._iterators: dict[int, Iterator[tuple[bytes, bool]]] = {}
+        self._serials: dict[int, int] = {}  # id of a delivered frame -> serial
+        self._next_write: machine.WriteChunk | None = None
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._probing = asyncio.Lock()
+        self._left = asyncio.Event()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Exchange hellos and start; raise what went wrong, with the stream closed."""
+        try:
+            async with _Timeout(self._limits.handshake, f"{self._stream.peer} did not say hello"):
+                await self._stream.write(codec.hello_chunk(self._hello))
+                first = await self._stream.read()
+        except LeptonError:
+            await self._stream.close()
+            raise
+        await self._begin(first)
+
+    async def _begin(self, first: bytes | None) -> None:
+        try:
+            if first is None:
+                raise Unavailable(
+                    f"{self._stream.peer} closed the link at once", "is this the data port of an agent?"
+                )
+            hello = codec.read_hello(first)
+            if isinstance(hello, WireError):
+                raise rpc.raised(hello)
+        except LeptonError as error:
+            await self._refuse(error)
+            raise
+        self._step(machine.Greeted(hello))
+        if self.error is not None:
+            await self._refuse(self.error)
+            raise self.error
+        for loop in (self._read_loop(), self._write_loop(), self._tick_loop()):
+            self._spawn(loop)
+
+    async def _refuse(self, error: LeptonError) -> None:
+        """Tell the peer why there will be no link, as far as it still listens."""
+        try:
+            await self._stream.write(codec.goodbye_chunk(rpc.wire_error(error)))
+        except LeptonError as broken:
+            log.debug("no goodbye", peer=self._stream.peer, error=str(broken))
+        await self._stream.close()
+
+    async def close(self) -> None:
+        """Say goodbye and close; everything that waits gets Unavailable."""
+        self._step(machine.CloseAsked())
+        await self._finished()
+
+    async def over(self) -> None:
+        """Wait until the link is closed and the stream has been left."""
+        await self._left.wait()
+
+    async def _finished(self) -> None:
+        ours = {task for task in self._tasks if task is not asyncio.current_task()}
+        if ours:
+            await asyncio.wait(ours, timeout=2.0)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    async def send(self, frame: Frame) -> None:
+        """Send `frame`; return when its last byte was handed to the stream.
+
+        Raises Overloaded when too much waits already, Unavailable when the link closes first.
+        """
+        ticket = next(self._tickets)
+        sent = asyncio.get_running_loop().create_future()
+        self._sends[ticket] = sent
+        self._step(machine.Submitted(ticket, frame, payload_size(frame)))
+        await sent
+
+    async def request(self, frame: Frame, timeout: float | None = None) -> Frame:
+        """Send `frame` and return its REPLY or ERROR frame, correlated by request id and attempt.
+
+        Raises Unavailable when the link closes first, Overloaded when too much waits already,
+        DeadlineExceeded after `timeout` seconds. A caller that gives up (timeout or cancellation) has CANCEL
+        sent to the peer.
+        """
+        key, ticket = machine.key_of(frame), next(self._tickets)
+        answer = asyncio.get_running_loop().create_future()
+        self._sends[ticket] = answer
+        self._step(machine.Submitted(ticket, frame, payload_size(frame), expects=True))
+        if not answer.done():
+            self._answers[key] = answer
+        try:
+            async with _Timeout(timeout, "no answer came in time"):
+                return await answer
+        finally:
+            self._sends.pop(ticket, None)
+            if self._answers.get(key) is answer:
+                del self._answers[key]
+                self._step(machine.Abandoned(key))
+
+    def release(self, frame: Frame) -> None:
+        """Say that work on a delivered REQUEST begins: it no longer waits, and the peer may send another."""
+        serial = self._serials.pop(id(frame), None)
+        if serial is not None:
+            self._step(machine.Released(serial))
+
+    async def probe(self, size_up: int = 0, size_down: int = 0, timeout: float = 10.0) -> ProbeSample:
+        """Send `size_up` bytes there and `size_down` back (4 MiB at most each); one probe at a time."""
+        async with self._probing:
+            frame = probes.probe(RequestId(secrets.token_hex(16)), size_up, size_down)
+            begun = time.perf_counter()
+            reply = await self.request(frame, timeout)
+            took = time.perf_counter() - begun
+        return ProbeSample(
+            payload_size(frame), payload_size(reply), Seconds(took), Seconds(probes.far_seconds(reply))
+        )
+
+    # --- the loops --------------------------------------------------------------------------------
+
+    async def _read_loop(self) -> None:
+        try:
+            while not self.closed.is_set():
+                chunk = await self._stream.read()
+                if chunk is None:
+                    raise Unavailable(f"{self.peer.name} closed the link")
+                self._take(chunk)
+        except LeptonError as error:
+            self._step(machine.Ended(error))
+
+    def _take(self, chunk: bytes) -> None:
+        found = self._decoder.feed(chunk)
+        if found is None:
+            self._step(machine.Heard())
+        elif isinstance(found, WireError):
+            self._step(machine.Ended(self._farewell(found)))
+        else:
+            self._step(machine.Arrived(found, payload_size(found)))
+
+    def _farewell(self, goodbye: WireError) -> LeptonError:
+        return rpc.raised(goodbye) if goodbye.code else Unavailable(f"{self.peer.name} closed the link")
+
+    async def _write_loop(self) -> None:
+        try:
+            while not self.closed.is_set():
+                await self._wake.wait()
+                self._wake.clear()
+                while self._next_write is not None:
+                    await self._write(self._next_write)
+        except LeptonError as error:
+            self._step(machine.Ended(error))
+
+    async def _write(self, command: machine.WriteChunk) -> None:
+        chunks = self._iterators.get(command.ticket)
+        if chunks is None:
+            number = next(self._numbers) % _NUMBERS
+            chunks = codec.chunks(
+                command.frame, number, self._how, command.credit_frames, command.credit_bytes
+            )
+            self._iterators[command.ticket] = chunks
+        chunk, last = next(chunks)
+        if last:
+            del self._iterators[command.ticket]
+        await self._stream.write(chunk)
+        self._next_write = None
+        self._step(machine.Wrote(command.ticket, len(chunk), last))
+
+    async def _tick_loop(self) -> None:
+        while not self.closed.is_set():
+            await asyncio.sleep(TICK)
+            self._step(machine.Tick())
+
+    # --- what the machine wants -------------------------------------------------------------------
+
+    def _step(self, event: machine.Event) -> None:
+        for command in machine.step(self._state, event, time.monotonic()):
+            _DO[type(command)](self, command)
+
+    def _do_write(self, command: machine.WriteChunk) -> None:
+        self._next_write = command
+        self._wake.set()
+
+    def _do_sent(self, command: machine.Sent) -> None:
+        sent = self._sends.pop(command.ticket, None)
+        if sent is not None and not sent.done() and sent not in self._answers.values():
+            sent.set_result(None)
+
+    def _do_refuse(self, command: machine.Refuse) -> None:
+        _fail(self._sends.pop(command.ticket, None), command.error)
+
+    def _do_deliver(self, command: machine.Deliver) -> None:
+        if command.serial:
+            self._serials[id(command.frame)] = command.serial
+        self._spawn(self._handle(command.frame))
+
+    def _do_answer(self, command: machine.Answer) -> None:
+        waiting = self._answers.pop(command.key, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(command.frame)
+
+    def _do_fail(self, command: machine.Fail) -> None:
+        _fail(self._answers.pop(command.key, None), command.error)
+
+    def _do_opened(self, command: machine.Opened) -> None:
+        self.peer = command.hello
+        checked = bool(command.checksum)
+        ours = self._hello
+        limits = FrameLimits(ours.max_frame_bytes, Bytes(ours.window_bytes + _OPEN_SLACK))
+        self._decoder = codec.Decoder(limits, checked)
+        self._how = codec.Writing(self._limits.chunk, checked)
+
+    def _do_close(self, command: machine.Close) -> None:
+        self.error = command.error
+        self.closed.set()
+        self._wake.set()
+        if self.peer.kind:
+            self._spawn(self._leave(command))
+
+    async def _leave(self, command: machine.Close) -> None:
+        if command.goodbye and self._next_write is None:
+            farewell = (
+                WireError("", "") if isinstance(command.error, Unavailable) else rpc.wire_error(command.error)
+            )
+            try:
+                async with _Timeout(0.5, "nobody reads the goodbye"):
+                    await self._stream.write(codec.goodbye_chunk(farewell))
+            except LeptonError as error:
+                log.debug("no goodbye", peer=self.peer.name, error=str(error))
+        await self._stream.close()
+        self._left.set()
+
+    # --- handlers of frames -----------------------------------------------------------------------
+
+    async def _handle(self, frame: Frame) -> None:
+        try:
+            await self._handler(self, frame)
+        except LeptonError as error:
+            await self._reply_error(frame, error)
+        except Exception as error:
+            log.exception("a frame's handler failed", peer=self.peer.name, request_id=frame.request_id)
+            await self._reply_error(
+                frame, LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
+            )
+        finally:
+            self.release(frame)
+
+    async def _reply_error(self, frame: Frame, error: LeptonError) -> None:
+        if self.closed.is_set() or frame.kind is not FrameKind.REQUEST:
+            return
+        answer = Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=rpc.wire_error(error))
+        try:
+            await self.send(answer)
+        except LeptonError as lost:
+            log.info(
+                "an error did not reach the peer", peer=self.peer.name, error=str(error), because=str(lost)
+            )
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _fail(future: asyncio.Future[Any] | None, error: LeptonError) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+
+
+class _Timeout:
+    """`asyncio.timeout` for Python 3.10: cancel the body after `seconds` and raise DeadlineExceeded or so."""
+
+    def __init__(self, seconds: float | None, message: str) -> None:
+        self._seconds, self._message = seconds, message
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        if self._seconds is not None and task is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire, task)
+
+    def _expire(self, task: asyncio.Task[Any]) -> None:
+        self._expired = True
+        task.cancel()
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._expired and kind is not None and issubclass(kind, asyncio.CancelledError):
+            task = asyncio.current_task()
+            uncancel = getattr(task, "uncancel", None)
+            if uncancel is not None:
+                uncancel()
+            raise DeadlineExceeded(self._message)
+
+
+_DO: dict[type, Callable[[Any, Any], None]] = {
+    machine.WriteChunk: Link._do_write,
+    machine.Sent: Link._do_sent,
+    machine.Refuse: Link._do_refuse,
+    machine.Deliver: Link._do_deliver,
+    machine.Answer: Link._do_answer,
+    machine.Fail: Link._do_fail,
+    machine.Opened: Link._do_opened,
+    machine.Close: Link._do_close,
+}

@@ -1,0 +1,41 @@
+"""Accepting links: the handlers of a data port.
+
+Law: turns each stream that somebody dials into a Link and keeps it until it ends; nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from lepton_edge.core.links import Limits, LinkHello
+from lepton_edge.link.link import Handler, Link
+from lepton_edge.wire import rpc
+
+log = structlog.get_logger("link")
+
+
+def link_handlers(
+    hello: LinkHello,
+    handler: Handler,
+    describe: rpc.Describe,
+    *,
+    on_open: Callable[[Link], None] | None = None,
+    limits: Limits | None = None,
+) -> rpc.Handlers:
+    """Return the handlers of a data port: Link and Describe, for `rpc.open_server`.
+
+    `on_open` is told about each link after its handshake; await `link.closed.wait()` to learn of its end.
+    """
+
+    async def serve(stream: rpc.ChunkStream) -> None:
+        link = Link(stream, hello, handler, limits)
+        await link.open()
+        log.info("link opened", peer=link.peer.name, kind=link.peer.kind, address=stream.peer)
+        if on_open is not None:
+            on_open(link)
+        await link.over()
+        log.info("link closed", peer=link.peer.name, why=str(link.error))
+
+    return [*rpc.link_handlers(serve), *rpc.describe_handlers(describe)]

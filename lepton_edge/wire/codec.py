@@ -1,0 +1,274 @@
+"""Frames as chunks: the binary prefix, cutting and putting together, checksums, limits.
+
+Law: one gRPC message is one chunk. Bytes in, nouns out; no clock, no network. Chunks of several frames may
+interleave, those of one frame come in order. A broken chunk raises CorruptFrame, after which the stream is
+not to be trusted.
+
+A chunk, little-endian:
+
+    0   4s  magic "LEP1"
+    4   u8  major version        5  u8  minor version
+    6   u8  kind                 0 frame, 1 hello, 2 goodbye
+    7   u8  flags                1 first chunk of its frame, 2 last chunk, 4 the checksum counts
+    8   u32 frame number         unique among the frames that are open on this direction of the stream
+    12  u32 header length        protobuf header (first chunk only; hello: LinkHello, goodbye: WireError)
+    16  u64 payload offset       of this chunk's slice in the frame's payload
+    24  u64 payload total        of the frame
+    32  u64 checksum             xxh3-64 of bytes 0..31, header and slice, where negotiated
+    40      header, then the slice; tensors' payloads are laid out one after the other, each aligned to 64
+    bytes
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion
+from lepton_edge.core.frames import Frame, WireError
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from lepton_edge.wire import convert, header
+from lepton_edge.wire.header import FrameLimits
+
+try:
+    import xxhash
+except ImportError:  # an accelerator, not a need: without it no checksum is offered, and none is negotiated
+    xxhash = None  # type: ignore[assignment]
+
+MAGIC = b"LEP1"
+PREFIX = struct.Struct("<4sBBBBIIQQQ")
+CHUNK = 512 << 10
+XXH3 = "xxh3"
+CHECKSUMS: tuple[str, ...] = (XXH3,) if xxhash is not None else ()
+
+FRAME, HELLO, GOODBYE = 0, 1, 2
+_FIRST, _LAST, _CHECKED = 1, 2, 4
+_SUMMED = PREFIX.size - 8  # the prefix without the checksum itself
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def hello_chunk(hello: LinkHello) -> bytes:
+    """Return the first chunk of a stream."""
+    return _join(HELLO, _FIRST | _LAST, 0, convert.encode(hello), (), 0, 0, checked=False)
+
+
+def goodbye_chunk(error: WireError) -> bytes:
+    """Return the last chunk of a stream; an empty error code means that all is well."""
+    return _join(GOODBYE, _FIRST | _LAST, 0, convert.encode(error), (), 0, 0, checked=False)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How frames are written on one stream: payload bytes per chunk, and whether chunks carry checksums."""
+
+    chunk: int = CHUNK
+    checked: bool = False
+
+
+def chunks(
+    frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
+) -> Iterator[tuple[bytes, bool]]:
+    """Yield the chunks of `frame` under the number `number`, each with whether it is the last."""
+    head = header.write(frame, credit_frames, credit_bytes)
+    views = _views(frame)
+    total = sum(len(view) for view in views)
+    flags, offset = _FIRST, 0
+    for slices in _slices(views, how.chunk):
+        size = sum(len(one) for one in slices)
+        last = offset + size == total
+        yield _join(FRAME, flags | _LAST * last, number, head, slices, offset, total, how.checked), last
+        flags, head, offset = 0, b"", offset + size
+
+
+def _views(frame: Frame) -> list[bytes | memoryview]:
+    """Return the payloads of `frame` in order, with padding between them."""
+    views: list[bytes | memoryview] = []
+    end = 0
+    for tensor in frame.tensors:
+        view = tensor.payload.cast("B") if isinstance(tensor.payload, memoryview) else tensor.payload
+        padding = -end % header.ALIGNMENT
+        if padding:
+            views.append(bytes(padding))
+        views.append(view)
+        end += padding + len(view)
+    return views
+
+
+def _slices(views: Sequence[bytes | memoryview], chunk: int) -> Iterator[list[bytes | memoryview]]:
+    """Yield lists of slices that together hold `chunk` bytes (the last one what is left; one list at least)."""
+    slices: list[bytes | memoryview] = []
+    room = chunk
+    for view in views:
+        rest = memoryview(view)
+        while len(rest) > room:
+            yield [*slices, rest[:room]]
+            rest, slices, room = rest[room:], [], chunk
+        slices.append(rest)
+        room -= len(rest)
+    yield slices
+
+
+def _join(
+    kind: int,
+    flags: int,
+    number: int,
+    head: bytes,
+    slices: Sequence[Any],
+    offset: int,
+    total: int,
+    checked: bool,
+) -> bytes:
+    flags |= _CHECKED * checked
+    fields = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, kind, flags, number, len(head), offset, total)
+    checksum = _checksum(PREFIX.pack(*fields, 0)[:_SUMMED], head, *slices) if checked else 0
+    return b"".join([PREFIX.pack(*fields, checksum), head, *slices])
+
+
+def _checksum(*parts: Any) -> int:
+    state = xxhash.xxh3_64()
+    for part in parts:
+        state.update(part)
+    return int(state.intdigest())
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The binary prefix of one chunk."""
+
+    magic: bytes
+    major: int
+    minor: int
+    kind: int
+    flags: int
+    number: int
+    head: int
+    offset: int
+    total: int
+    checksum: int
+
+
+def prefix_of(chunk: bytes) -> Prefix:
+    """Return the prefix of `chunk`; CorruptFrame or IncompatibleVersion when it is none of ours."""
+    if len(chunk) < PREFIX.size:
+        raise CorruptFrame(f"a chunk of {len(chunk)} bytes")
+    prefix = Prefix(*PREFIX.unpack_from(chunk))
+    if prefix.magic != MAGIC:
+        raise CorruptFrame("the peer does not speak the frame protocol", "is this the data port of an agent?")
+    if prefix.major != PROTOCOL_MAJOR:
+        raise IncompatibleVersion(
+            f"the peer speaks frame protocol {prefix.major}.{prefix.minor}, "
+            f"this side {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+            "install the same release on both sides",
+        )
+    if PREFIX.size + prefix.head > len(chunk):
+        raise CorruptFrame("a chunk is shorter than its header says")
+    return prefix
+
+
+def read_hello(chunk: bytes) -> LinkHello | WireError:
+    """Return the peer's hello, or the error with which it refuses ours."""
+    prefix = prefix_of(chunk)
+    head = chunk[PREFIX.size : PREFIX.size + prefix.head]
+    if prefix.kind == GOODBYE:
+        return convert.decode(WireError, head)
+    if prefix.kind != HELLO:
+        raise CorruptFrame("the peer began without a hello")
+    hello = convert.decode(LinkHello, head)
+    if not 0 < hello.max_frame_bytes <= hello.window_bytes or hello.window_frames < 1:
+        raise CorruptFrame("the peer's window cannot hold one frame")
+    return hello
+
+
+@dataclass
+class _Open:
+    """A frame whose chunks are still coming in."""
+
+    frame: Frame
+    payload: memoryview
+    received: int = 0
+
+
+class Decoder:
+    """Puts the frames of one direction of one stream together; holds at most `limits.open_bytes` of payload."""
+
+    def __init__(self, limits: FrameLimits, checked: bool = False) -> None:
+        self._limits = limits
+        self._checked = checked
+        self._open: dict[int, _Open] = {}
+        self.open_bytes = 0
+
+    def feed(self, chunk: bytes) -> Frame | WireError | None:
+        """Take one chunk; return the frame that it completes, a goodbye, or None."""
+        prefix = prefix_of(chunk)
+        body = memoryview(chunk)[PREFIX.size :]
+        self._verify(prefix, chunk, body)
+        if prefix.kind == GOODBYE:
+            return convert.decode(WireError, bytes(body[: prefix.head]))
+        if prefix.kind != FRAME:
+            raise CorruptFrame(f"a chunk of the unknown kind {prefix.kind}")
+        opened = self._begin(prefix, body[: prefix.head]) if prefix.flags & _FIRST else self._going_on(prefix)
+        return self._append(opened, prefix, body[prefix.head :])
+
+    def _verify(self, prefix: Prefix, chunk: bytes, body: memoryview) -> None:
+        if not self._checked or prefix.kind != FRAME:
+            return
+        if not prefix.flags & _CHECKED or prefix.checksum != _checksum(memoryview(chunk)[:_SUMMED], body):
+            raise CorruptFrame("a chunk's checksum is wrong", "the network or its memory damages data")
+
+    def _begin(self, prefix: Prefix, head: memoryview) -> _Open:
+        limits = self._limits
+        if prefix.number in self._open or len(self._open) >= limits.open_frames:
+            raise CorruptFrame("a frame was begun twice, or too many at once")
+        if prefix.total > limits.frame_bytes or prefix.head > limits.header_bytes:
+            raise CorruptFrame(f"a frame of {prefix.total} bytes; at most {limits.frame_bytes} are accepted")
+        if self.open_bytes + prefix.total > limits.open_bytes:
+            raise CorruptFrame("the peer has more half-sent bytes under way than were granted")
+        message = header.parse(head)
+        offsets = header.check(message, prefix.total, limits)
+        payload = _aligned(prefix.total)
+        opened = _Open(header.read(message, offsets, payload.toreadonly()), payload)
+        self._open[prefix.number] = opened
+        self.open_bytes += prefix.total
+        return opened
+
+    def _going_on(self, prefix: Prefix) -> _Open:
+        opened = self._open.get(prefix.number)
+        if opened is None or prefix.head:
+            raise CorruptFrame("a chunk that continues no frame")
+        return opened
+
+    def _append(self, opened: _Open, prefix: Prefix, piece: memoryview) -> Frame | None:
+        end = opened.received + len(piece)
+        if (
+            prefix.offset != opened.received
+            or end > len(opened.payload)
+            or prefix.total != len(opened.payload)
+        ):
+            raise CorruptFrame("a chunk out of order, or more bytes than announced")
+        opened.payload[opened.received : end] = piece
+        opened.received = end
+        complete = end == len(opened.payload)
+        if complete != bool(prefix.flags & _LAST) or not (piece or complete):
+            raise CorruptFrame("a frame ends before or after its announced size")
+        if not complete:
+            return None
+        del self._open[prefix.number]
+        self.open_bytes -= len(opened.payload)
+        return opened.frame
+
+
+def _aligned(size: int) -> memoryview:
+    """Return `size` bytes of fresh memory that begin at a multiple of 64; not zeroed, every byte gets written."""
+    room = np.empty(size + header.ALIGNMENT, np.uint8)
+    begin = -room.ctypes.data % header.ALIGNMENT
+    return memoryview(room)[begin : begin + size]

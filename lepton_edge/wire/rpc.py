@@ -1,0 +1,439 @@
+"""The method table, and the one door for channels, servers, their options and (later) their credentials.
+
+Law: everything gRPC is in this file. Nouns go in and come out; errors cross as their code in a trailer and
+are rebuilt on the other side. Methods are served by generic handlers with identity serializers: nothing is
+decoded by gRPC itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import grpc
+import structlog
+
+from lepton_edge.core.errors import (
+    GRPC_STATUS,
+    CorruptFrame,
+    DeadlineExceeded,
+    IncompatibleVersion,
+    Overloaded,
+    PortInUse,
+    Unavailable,
+    from_code,
+)
+from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import (
+    AdminCall,
+    AdminEvent,
+    AgentSays,
+    CoordinatorSays,
+    Description,
+    FetchChunk,
+    FetchRequest,
+)
+from lepton_edge.wire import convert
+from partitioner.errors import LeptonError
+
+log = structlog.get_logger("wire")
+
+PACKAGE = "lepton_edge.wire.v1"
+CONTROL, DATA = f"{PACKAGE}.Control", f"{PACKAGE}.Data"
+ATTACH, FETCH, ADMIN, DESCRIBE = "Attach", "Fetch", "Admin", "Describe"
+LINK = "Link"
+ERROR_TRAILER = "lepton-error-bin"
+FETCH_CHUNK = 1 << 20  # bytes of an artifact per message; gRPC's default limit of 4 MiB stays
+NEXT_PORTS = 32  # how far to look for the next free port
+
+# Both sides must agree on pings: a server that is not told so drops clients that ping more often than every 5
+# minutes.
+_PINGS = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+_CHANNEL_OPTIONS = [
+    *_PINGS,
+    ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, never a broken shared one
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_http_proxy", 0),  # a device in the same room is not behind the office's proxy
+]
+_SERVER_OPTIONS = [
+    *_PINGS,
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.so_reuseport", 0),  # else two processes share one port and a taken port is never noticed
+]
+
+Handlers = Sequence[grpc.GenericRpcHandler]
+Describe = Callable[[], Awaitable[Description]]
+
+
+@dataclass(frozen=True)
+class PeerContext:
+    """Who is on the other side, as the transport knows it: "host:port"."""
+
+    peer: str
+
+
+# --- channels and servers -------------------------------------------------------------------------
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """Return a channel to "host:port"; it connects when first used."""
+    return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+
+
+async def open_server(
+    address: str, handlers: Handlers, *, next_free: bool = True
+) -> tuple[grpc.aio.Server, str]:
+    """Start a server on "host:port", or on the next free port; return it and the address it truly has.
+
+    Port 0 lets the system choose. Raises PortInUse when the port (and, with `next_free`, the 31 after it) is
+    taken.
+    """
+    host, port = split_address(address)
+    if not is_loopback(host):
+        log.warning("listening beyond this machine without TLS", address=address)
+    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server.add_generic_rpc_handlers(tuple(handlers))
+    bound = _bind(server, host, range(port, port + (NEXT_PORTS if next_free and port else 1)))
+    await server.start()
+    return server, join_address(host, bound)
+
+
+def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
+    for port in ports:
+        with contextlib.suppress(RuntimeError):  # what gRPC raises for a taken port
+            bound = int(server.add_insecure_port(join_address(host, port)))
+            if bound:
+                return bound
+    raise PortInUse(f"{host} has no free port in {ports[0]}..{ports[-1]}", "choose another with --port")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of "host:port" or "[v6]:port"; Unavailable when it is no address."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Unavailable(f"{address!r} is no address", "write HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def join_address(host: str, port: int) -> str:
+    """Return "host:port", with brackets where `host` is an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _peer(context: Any) -> PeerContext:
+    return PeerContext(unquote(context.peer()).partition(":")[2])
+
+
+# --- errors across the wire -----------------------------------------------------------------------
+
+
+def wire_error(error: LeptonError, device: str = "") -> WireError:
+    """Return `error` as it travels."""
+    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, device)  # type:
+    ignore[arg - type]
+
+
+def raised(error: WireError) -> LeptonError:
+    """Return the error that `error` stands for, ready to be raised."""
+    return from_code(error.code, error.message, error.hint, error.fault, error.retryable)  # type:
+    ignore[arg - type]
+
+
+_BY_STATUS: dict[grpc.StatusCode, tuple[type[LeptonError], str]] = {
+    grpc.StatusCode.UNAVAILABLE: (Unavailable, "is it running, and is the address right?"),
+    grpc.StatusCode.CANCELLED: (Unavailable, "the connection was closed: try again"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (DeadlineExceeded, ""),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (Overloaded, ""),
+    grpc.StatusCode.UNIMPLEMENTED: (IncompatibleVersion, "is this the right port, and the same release?"),
+    grpc.StatusCode.DATA_LOSS: (CorruptFrame, ""),
+}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, address: str = "") -> LeptonError:
+    """Return the typed error behind a gRPC failure: the one in its trailer, else the one its status means."""
+    for key, value in error.trailing_metadata() or ():
+        if key == ERROR_TRAILER:
+            return raised(convert.decode(WireError, value))
+    kind, hint = _BY_STATUS.get(error.code(), (Unavailable, ""))
+    return kind(f"{address or 'the peer'}: {error.details() or error.code().name}", hint)
+
+
+async def _abort(context: Any, error: LeptonError) -> None:
+    status = getattr(grpc.StatusCode, GRPC_STATUS.get(error.code, "INTERNAL"))
+    trailer = ((ERROR_TRAILER, convert.encode(wire_error(error))),)
+    await context.abort(status, str(error)[:1024], trailer)
+
+
+@contextlib.contextmanager
+def _typed(address: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error, address) from error
+
+
+# --- the control port: serving --------------------------------------------------------------------
+
+
+class ControlServicer(Protocol):
+    """What a coordinator answers. Errors of the tree reach the caller typed."""
+
+    def attach(self, said: AsyncIterator[AgentSays], peer: PeerContext) -> AsyncIterator[CoordinatorSays]:
+        """Serve one agent for as long as its stream lives."""
+        ...
+
+    def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+        """Yield an artifact's bytes from the asked offset on."""
+        ...
+
+    def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+        """Serve one administrative call: its first message says what is wanted."""
+        ...
+
+    async def describe(self) -> Description:
+        """Say who answers here."""
+        ...
+
+
+def control_handlers(servicer: ControlServicer) -> Handlers:
+    """Return the handlers of a control port."""
+
+    async def attach(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        said = _decoded(requests, convert.AGENT_SAYS.decode)
+        async for word in _guarded(servicer.attach(said, _peer(context)), context):
+            yield convert.COORDINATOR_SAYS.encode(word)
+
+    async def fetch(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        asked = await _decoded_one(FetchRequest, request, context)
+        async for chunk in _guarded(servicer.fetch(asked), context):
+            yield convert.encode(chunk)
+
+    async def admin(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        calls = _decoded(requests, convert.ADMIN_CALL.decode)
+        async for event in _guarded(servicer.admin(calls), context):
+            yield convert.ADMIN_EVENT.encode(event)
+
+    methods = {
+        ATTACH: grpc.stream_stream_rpc_method_handler(attach),
+        FETCH: grpc.unary_stream_rpc_method_handler(fetch),
+        ADMIN: grpc.stream_stream_rpc_method_handler(admin),
+        DESCRIBE: _describe_method(servicer.describe),
+    }
+    return [grpc.method_handlers_generic_handler(CONTROL, methods)]
+
+
+def describe_handlers(describe: Describe) -> Handlers:
+    """Return the handler of Describe alone, for a data port."""
+    return [grpc.method_handlers_generic_handler(CONTROL, {DESCRIBE: _describe_method(describe)})]
+
+
+def _describe_method(describe: Describe) -> grpc.RpcMethodHandler:
+    async def answer(_request: bytes, context: Any) -> bytes:
+        try:
+            return convert.encode(await describe())
+        except LeptonError as error:
+            await _abort(context, error)
+            raise
+
+    return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def _decoded(requests: AsyncIterator[bytes], decode: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    async for encoded in requests:
+        yield decode(encoded)
+
+
+async def _decoded_one(kind: type, encoded: bytes, context: Any) -> Any:
+    try:
+        return convert.decode(kind, encoded)
+    except LeptonError as error:
+        await _abort(context, error)
+        raise
+
+
+async def _guarded(answers: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    """Pass answers on; turn a typed error into the call's end, with the error in its trailer."""
+    try:
+        async for answer in answers:
+            yield answer
+    except LeptonError as error:
+        await _abort(context, error)
+    finally:
+        close = getattr(answers, "aclose", None)
+        if close is not None:
+            await close()
+
+
+# --- the control port: calling --------------------------------------------------------------------
+
+
+class ControlStub:
+    """The methods of a control port, called over one channel; typed errors come out."""
+
+    def __init__(self, channel: grpc.aio.Channel, address: str = "") -> None:
+        self._address = address
+        self._attach = channel.stream_stream(f"/{CONTROL}/{ATTACH}")
+        self._fetch = channel.unary_stream(f"/{CONTROL}/{FETCH}")
+        self._admin = channel.stream_stream(f"/{CONTROL}/{ADMIN}")
+        self._describe = channel.unary_unary(f"/{CONTROL}/{DESCRIBE}")
+
+    def attach(self, said: AsyncIterator[AgentSays]) -> AsyncIterator[CoordinatorSays]:
+        """Attach an agent: yield what the coordinator says for as long as the stream lives."""
+        call = self._attach(_encoded(said, convert.AGENT_SAYS.encode))
+        return self._answers(call, convert.COORDINATOR_SAYS.decode)
+
+    def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+        """Yield an artifact's bytes from `request.offset` on, in order."""
+        call = self._fetch(convert.encode(request))
+        return self._answers(call, lambda encoded: convert.decode(FetchChunk, encoded))
+
+    def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+        """Make one administrative call: yield progress and the answer."""
+        return self._answers(
+            self._admin(_encoded(calls, convert.ADMIN_CALL.encode)), convert.ADMIN_EVENT.decode
+        )
+
+    async def describe(self, timeout: float = 5.0) -> Description:
+        """Ask who answers at this address; works on control and data ports."""
+        with _typed(self._address):
+            return convert.decode(Description, await self._describe(b"", timeout=timeout))
+
+    async def _answers(self, call: Any, decode: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+        try:
+            with _typed(self._address):
+                async for encoded in call:
+                    yield decode(encoded)
+        finally:
+            call.cancel()
+
+
+async def _encoded(nouns: AsyncIterator[Any], encode: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
+    async for noun in nouns:
+        yield encode(noun)
+
+
+# --- the data port: one stream of chunks ----------------------------------------------------------
+
+
+class ChunkStream(Protocol):
+    """Both directions of a link's stream, whoever dialled."""
+
+    peer: str
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        ...
+
+    async def close(self) -> None:
+        """End the stream; reading and writing elsewhere end with it."""
+        ...
+
+
+class DialledStream:
+    """The stream as its dialler has it; owns its channel."""
+
+    def __init__(self, address: str) -> None:
+        self.peer = address
+        self._channel = open_channel(address)
+        self._call = self._channel.stream_stream(f"/{DATA}/{LINK}")()
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        with _typed(self.peer), _closed_here(self._call):
+            chunk = await self._call.read()
+        return None if chunk is grpc.aio.EOF else chunk
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        try:
+            with _typed(self.peer), _closed_here(self._call):
+                await self._call.write(chunk)
+        except asyncio.InvalidStateError as error:  # what gRPC raises when the call is over already
+            raise Unavailable(f"the link to {self.peer} is closed") from error
+
+    async def close(self) -> None:
+        """End the call and close the connection."""
+        self._call.cancel()
+        await self._channel.close()
+
+
+@contextlib.contextmanager
+def _closed_here(call: Any) -> Iterator[None]:
+    """Tell a cancelled call (CancelledError from gRPC) from a cancelled task (CancelledError from asyncio)."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        asked = getattr(task, "cancelling", None)  # Python 3.11
+        if not call.cancelled() or (asked is not None and asked()):
+            raise
+        raise Unavailable("the link was closed here") from error
+
+
+class AcceptedStream:
+    """The stream as the side that was dialled has it."""
+
+    def __init__(self, context: Any) -> None:
+        self.peer = _peer(context).peer
+        self._context = context
+        self.over = asyncio.Event()
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        with _typed(self.peer), _broken(self.peer):
+            chunk = await self._context.read()
+        return None if chunk is grpc.aio.EOF else chunk
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        with _typed(self.peer), _broken(self.peer):
+            await self._context.write(chunk)
+
+    async def close(self) -> None:
+        """Let the method return, which ends the stream."""
+        self.over.set()
+
+
+@contextlib.contextmanager
+def _broken(peer: str) -> Iterator[None]:
+    try:
+        yield
+    except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
+        raise Unavailable(f"the link to {peer} is closed") from error
+
+
+def link_handlers(serve: Callable[[ChunkStream], Awaitable[None]]) -> Handlers:
+    """Return the handler of Link: `serve` is awaited once for each stream that somebody dials."""
+
+    async def link(_requests: AsyncIterator[bytes], context: Any) -> None:
+        stream = AcceptedStream(context)
+        try:
+            await serve(stream)
+        except LeptonError as error:
+            await _abort(context, error)
+
+    return [grpc.method_handlers_generic_handler(DATA, {LINK: grpc.stream_stream_rpc_method_handler(link)})]

@@ -1,0 +1,1 @@
+"""Generated protobuf stubs: made by `protos/generate.py`, never edited by hand."""

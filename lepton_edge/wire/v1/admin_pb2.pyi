@@ -1,0 +1,170 @@
+from lepton_edge.wire.v1 import frame_pb2 as _frame_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Description(_message.Message):
+    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "coordinator", "entries")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    COORDINATOR_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    software: str
+    protocol_major: int
+    protocol_minor: int
+    coordinator: str
+    entries: _containers.RepeatedCompositeFieldContainer[Peer]
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
+
+class Peer(_message.Message):
+    __slots__ = ("device", "addresses")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("command", "stage", "done", "total", "message")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    stage: str
+    done: int
+    total: int
+    message: str
+    def __init__(self, command: _Optional[str] = ..., stage: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ListDevices(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListModels(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShowModel(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveModel(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ShapeBinding(_message.Message):
+    __slots__ = ("tensor", "shape")
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    tensor: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tensor: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PushModel(_message.Message):
+    __slots__ = ("name", "shapes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHAPES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    shapes: _containers.RepeatedCompositeFieldContainer[ShapeBinding]
+    def __init__(self, name: _Optional[str] = ..., shapes: _Optional[_Iterable[_Union[ShapeBinding, _Mapping]]] = ...) -> None: ...
+
+class Upload(_message.Message):
+    __slots__ = ("part", "data", "last")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    part: str
+    data: bytes
+    last: bool
+    def __init__(self, part: _Optional[str] = ..., data: _Optional[bytes] = ..., last: bool = ...) -> None: ...
+
+class ShowProfile(_message.Message):
+    __slots__ = ("name", "measure")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    measure: bool
+    def __init__(self, name: _Optional[str] = ..., measure: bool = ...) -> None: ...
+
+class Deploy(_message.Message):
+    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    BOARD_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    keep_input_on_board: bool
+    dry_run: bool
+    board: str
+    cloud: str
+    page: str
+    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
+
+class ExplainPlan(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ShowStatus(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Document(_message.Message):
+    __slots__ = ("schema", "json")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    schema: str
+    json: str
+    def __init__(self, schema: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
+
+class AdminCall(_message.Message):
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status")
+    LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
+    SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    PUSH_MODEL_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_FIELD_NUMBER: _ClassVar[int]
+    SHOW_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    DEPLOY_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_PLAN_FIELD_NUMBER: _ClassVar[int]
+    SHOW_STATUS_FIELD_NUMBER: _ClassVar[int]
+    list_devices: ListDevices
+    list_models: ListModels
+    show_model: ShowModel
+    remove_model: RemoveModel
+    push_model: PushModel
+    upload: Upload
+    show_profile: ShowProfile
+    deploy: Deploy
+    explain_plan: ExplainPlan
+    show_status: ShowStatus
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ...) -> None: ...
+
+class AdminEvent(_message.Message):
+    __slots__ = ("progress", "document", "wire_error")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    WIRE_ERROR_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    document: Document
+    wire_error: _frame_pb2.WireError
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., wire_error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,306 @@
+from lepton_edge.wire.v1 import admin_pb2 as _admin_pb2
+from lepton_edge.wire.v1 import frame_pb2 as _frame_pb2
+from lepton_edge.wire.v1 import plan_pb2 as _plan_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Hardware(_message.Message):
+    __slots__ = ("architecture", "system", "cores", "memory_total", "memory_available", "processor", "providers", "engine", "temperature", "python")
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    CORES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    PROCESSOR_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
+    architecture: str
+    system: str
+    cores: int
+    memory_total: int
+    memory_available: int
+    processor: str
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    engine: str
+    temperature: float
+    python: str
+    def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ...) -> None: ...
+
+class EpochStatus(_message.Message):
+    __slots__ = ("model", "version", "epoch", "state")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    epoch: int
+    state: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    HARDWARE_FIELD_NUMBER: _ClassVar[int]
+    DATA_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_SLOWDOWN_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    role: str
+    incarnation: str
+    software: str
+    protocol_major: int
+    protocol_minor: int
+    hardware: Hardware
+    data_addresses: _containers.RepeatedScalarFieldContainer[str]
+    simulated_slowdown: float
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochStatus]
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ...) -> None: ...
+
+class Telemetry(_message.Message):
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success")
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_SERVED_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FAILED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_SINCE_SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    load: float
+    memory_available: int
+    resident: int
+    temperature: float
+    requests_active: int
+    requests_served: int
+    requests_failed: int
+    seconds_since_success: float
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("command", "error", "opened", "resident")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    error: _frame_pb2.WireError
+    opened: _containers.RepeatedScalarFieldContainer[float]
+    resident: int
+    def __init__(self, command: _Optional[str] = ..., error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ..., opened: _Optional[_Iterable[float]] = ..., resident: _Optional[int] = ...) -> None: ...
+
+class Profiled(_message.Message):
+    __slots__ = ("command", "model", "version", "profile")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    model: str
+    version: str
+    profile: _plan_pb2.DeviceProfile
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., profile: _Optional[_Union[_plan_pb2.DeviceProfile, _Mapping]] = ...) -> None: ...
+
+class Probed(_message.Message):
+    __slots__ = ("command", "peer", "link")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    peer: str
+    link: _plan_pb2.LinkProfile
+    def __init__(self, command: _Optional[str] = ..., peer: _Optional[str] = ..., link: _Optional[_Union[_plan_pb2.LinkProfile, _Mapping]] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("device", "lease", "heartbeat", "software", "term")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    lease: float
+    heartbeat: float
+    software: str
+    term: int
+    def __init__(self, device: _Optional[str] = ..., lease: _Optional[float] = ..., heartbeat: _Optional[float] = ..., software: _Optional[str] = ..., term: _Optional[int] = ...) -> None: ...
+
+class Rejected(_message.Message):
+    __slots__ = ("error",)
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    error: _frame_pb2.WireError
+    def __init__(self, error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ...) -> None: ...
+
+class Prepare(_message.Message):
+    __slots__ = ("command", "epoch", "book", "hold", "peers")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BOOK_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    epoch: int
+    book: _plan_pb2.PlanBook
+    hold: _containers.RepeatedScalarFieldContainer[int]
+    peers: _containers.RepeatedCompositeFieldContainer[_admin_pb2.Peer]
+    def __init__(self, command: _Optional[str] = ..., epoch: _Optional[int] = ..., book: _Optional[_Union[_plan_pb2.PlanBook, _Mapping]] = ..., hold: _Optional[_Iterable[int]] = ..., peers: _Optional[_Iterable[_Union[_admin_pb2.Peer, _Mapping]]] = ...) -> None: ...
+
+class Activate(_message.Message):
+    __slots__ = ("command", "model", "epoch")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    model: str
+    epoch: int
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class Drain(_message.Message):
+    __slots__ = ("command", "model", "epoch")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    model: str
+    epoch: int
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class Retire(_message.Message):
+    __slots__ = ("command", "model", "epoch")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    model: str
+    epoch: int
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class ProfileSegment(_message.Message):
+    __slots__ = ("first", "last", "block")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    block: _plan_pb2.Block
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., block: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ...) -> None: ...
+
+class CodecTrial(_message.Message):
+    __slots__ = ("tensor", "codec")
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    tensor: _plan_pb2.TensorSpec
+    codec: str
+    def __init__(self, tensor: _Optional[_Union[_plan_pb2.TensorSpec, _Mapping]] = ..., codec: _Optional[str] = ...) -> None: ...
+
+class ProfileCommand(_message.Message):
+    __slots__ = ("command", "model", "version", "whole", "pseudo", "segments", "codecs", "golden", "blob", "blob_size", "repeats", "budget")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    PSEUDO_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    CODECS_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_FIELD_NUMBER: _ClassVar[int]
+    BLOB_FIELD_NUMBER: _ClassVar[int]
+    BLOB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    model: str
+    version: str
+    whole: _plan_pb2.Block
+    pseudo: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Block]
+    segments: _containers.RepeatedCompositeFieldContainer[ProfileSegment]
+    codecs: _containers.RepeatedCompositeFieldContainer[CodecTrial]
+    golden: str
+    blob: str
+    blob_size: int
+    repeats: int
+    budget: float
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., whole: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ..., pseudo: _Optional[_Iterable[_Union[_plan_pb2.Block, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[ProfileSegment, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTrial, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., repeats: _Optional[int] = ..., budget: _Optional[float] = ...) -> None: ...
+
+class ProbeCommand(_message.Message):
+    __slots__ = ("command", "peer", "sizes", "budget")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    SIZES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    peer: _admin_pb2.Peer
+    sizes: _containers.RepeatedScalarFieldContainer[int]
+    budget: float
+    def __init__(self, command: _Optional[str] = ..., peer: _Optional[_Union[_admin_pb2.Peer, _Mapping]] = ..., sizes: _Optional[_Iterable[int]] = ..., budget: _Optional[float] = ...) -> None: ...
+
+class FetchRequest(_message.Message):
+    __slots__ = ("sha256", "offset")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    offset: int
+    def __init__(self, sha256: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class FetchChunk(_message.Message):
+    __slots__ = ("offset", "total", "data")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    total: int
+    data: bytes
+    def __init__(self, offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class AgentSays(_message.Message):
+    __slots__ = ("hello", "telemetry", "outcome", "progress", "profiled", "probed", "epoch_status")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    PROFILED_FIELD_NUMBER: _ClassVar[int]
+    PROBED_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_STATUS_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    telemetry: Telemetry
+    outcome: Outcome
+    progress: _admin_pb2.Progress
+    profiled: Profiled
+    probed: Probed
+    epoch_status: EpochStatus
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., progress: _Optional[_Union[_admin_pb2.Progress, _Mapping]] = ..., profiled: _Optional[_Union[Profiled, _Mapping]] = ..., probed: _Optional[_Union[Probed, _Mapping]] = ..., epoch_status: _Optional[_Union[EpochStatus, _Mapping]] = ...) -> None: ...
+
+class CoordinatorSays(_message.Message):
+    __slots__ = ("welcome", "rejected", "prepare", "activate", "drain", "retire", "profile_command", "probe_command")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    PREPARE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATE_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    RETIRE_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_COMMAND_FIELD_NUMBER: _ClassVar[int]
+    PROBE_COMMAND_FIELD_NUMBER: _ClassVar[int]
+    welcome: Welcome
+    rejected: Rejected
+    prepare: Prepare
+    activate: Activate
+    drain: Drain
+    retire: Retire
+    profile_command: ProfileCommand
+    probe_command: ProbeCommand
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., prepare: _Optional[_Union[Prepare, _Mapping]] = ..., activate: _Optional[_Union[Activate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., profile_command: _Optional[_Union[ProfileCommand, _Mapping]] = ..., probe_command: _Optional[_Union[ProbeCommand, _Mapping]] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
