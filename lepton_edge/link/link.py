@@ -18,8 +18,8 @@ import structlog
 from lepton_edge.core.errors import DeadlineExceeded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import Limits, LinkHello, ProbeSample
-from lepton_edge.link import machine, probes
-from lepton_edge.wire import codec, rpc
+from lepton_edge.link import commands, events, machine, probes
+from lepton_edge.wire import codec, rpc, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
 from partitioner.errors import LeptonError
 from partitioner.units import Bytes, RequestId, Seconds
@@ -38,7 +38,7 @@ async def dial(address: str, hello: LinkHello, handler: Handler, limits: Limits 
 
     Raises Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
     """
-    stream = rpc.DialledStream(address)
+    stream = streams.DialledStream(address)
     link = Link(stream, hello, handler, limits)
     await link.open()
     return link
@@ -57,7 +57,7 @@ class Link:
     """
 
     def __init__(
-        self, stream: rpc.ChunkStream, hello: LinkHello, handler: Handler, limits: Limits | None = None
+        self, stream: streams.ChunkStream, hello: LinkHello, handler: Handler, limits: Limits | None = None
     ) -> None:
         self.closed = asyncio.Event()
         self.error: LeptonError | None = None
@@ -69,11 +69,12 @@ class Link:
         self._how = codec.Writing(self._limits.chunk)
         self._tickets = itertools.count(1)
         self._numbers = itertools.count()
-        self._sends: dict[int, asyncio.Future[None]] = {}
-        self._answers: dict[machine.Key, asyncio.Future[Frame]] = {}
+        self._sends: dict[int, asyncio.Future[None]] = {}  # by ticket: waits for the last byte to go
+        self._asks: dict[int, asyncio.Future[Frame]] = {}  # by ticket: may still be refused
+        self._answers: dict[events.Key, asyncio.Future[Frame]] = {}
         self._iterators: dict[int, Iterator[tuple[bytes, bool]]] = {}
         self._serials: dict[int, int] = {}  # id of a delivered frame -> serial
-        self._next_write: machine.WriteChunk | None = None
+        self._next_write: commands.WriteChunk | None = None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._probing = asyncio.Lock()
@@ -84,7 +85,9 @@ class Link:
     async def open(self) -> None:
         """Exchange hellos and start; raise what went wrong, with the stream closed."""
         try:
-            async with _Timeout(self._limits.handshake, f"{self._stream.peer} did not say hello"):
+            async with _Timeout(
+                self._limits.handshake, Unavailable(f"{self._stream.peer} did not say hello")
+            ):
                 await self._stream.write(codec.hello_chunk(self._hello))
                 first = await self._stream.read()
         except LeptonError:
@@ -104,7 +107,7 @@ class Link:
         except LeptonError as error:
             await self._refuse(error)
             raise
-        self._step(machine.Greeted(hello))
+        self._step(events.Greeted(hello))
         if self.error is not None:
             await self._refuse(self.error)
             raise self.error
@@ -121,12 +124,15 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye and close; everything that waits gets Unavailable."""
-        self._step(machine.CloseAsked())
+        self._step(events.CloseAsked())
         await self._finished()
 
     async def over(self) -> None:
         """Wait until the link is closed and the stream has been left."""
-        await self._left.wait()
+        try:
+            await self._left.wait()
+        finally:
+            self._step(events.Ended(Unavailable("the stream is over")))
 
     async def _finished(self) -> None:
         ours = {task for task in self._tasks if task is not asyncio.current_task()}
@@ -143,7 +149,7 @@ class Link:
         ticket = next(self._tickets)
         sent = asyncio.get_running_loop().create_future()
         self._sends[ticket] = sent
-        self._step(machine.Submitted(ticket, frame, payload_size(frame)))
+        self._step(events.Submitted(ticket, frame, payload_size(frame)))
         await sent
 
     async def request(self, frame: Frame, timeout: float | None = None) -> Frame:
@@ -154,25 +160,25 @@ class Link:
         sent to the peer.
         """
         key, ticket = machine.key_of(frame), next(self._tickets)
-        answer = asyncio.get_running_loop().create_future()
-        self._sends[ticket] = answer
-        self._step(machine.Submitted(ticket, frame, payload_size(frame), expects=True))
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._asks[ticket] = answer
+        self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
         if not answer.done():
             self._answers[key] = answer
         try:
-            async with _Timeout(timeout, "no answer came in time"):
+            async with _Timeout(timeout, DeadlineExceeded("no answer came in time")):
                 return await answer
         finally:
-            self._sends.pop(ticket, None)
+            self._asks.pop(ticket, None)
             if self._answers.get(key) is answer:
                 del self._answers[key]
-                self._step(machine.Abandoned(key))
+                self._step(events.Abandoned(key))
 
     def release(self, frame: Frame) -> None:
         """Say that work on a delivered REQUEST begins: it no longer waits, and the peer may send another."""
         serial = self._serials.pop(id(frame), None)
         if serial is not None:
-            self._step(machine.Released(serial))
+            self._step(events.Released(serial))
 
     async def probe(self, size_up: int = 0, size_down: int = 0, timeout: float = 10.0) -> ProbeSample:
         """Send `size_up` bytes there and `size_down` back (4 MiB at most each); one probe at a time."""
@@ -195,16 +201,16 @@ class Link:
                     raise Unavailable(f"{self.peer.name} closed the link")
                 self._take(chunk)
         except LeptonError as error:
-            self._step(machine.Ended(error))
+            self._step(events.Ended(error))
 
     def _take(self, chunk: bytes) -> None:
         found = self._decoder.feed(chunk)
         if found is None:
-            self._step(machine.Heard())
+            self._step(events.Heard())
         elif isinstance(found, WireError):
-            self._step(machine.Ended(self._farewell(found)))
+            self._step(events.Ended(self._farewell(found)))
         else:
-            self._step(machine.Arrived(found, payload_size(found)))
+            self._step(events.Arrived(found, payload_size(found)))
 
     def _farewell(self, goodbye: WireError) -> LeptonError:
         return rpc.raised(goodbye) if goodbye.code else Unavailable(f"{self.peer.name} closed the link")
@@ -217,9 +223,9 @@ class Link:
                 while self._next_write is not None:
                     await self._write(self._next_write)
         except LeptonError as error:
-            self._step(machine.Ended(error))
+            self._step(events.Ended(error))
 
-    async def _write(self, command: machine.WriteChunk) -> None:
+    async def _write(self, command: commands.WriteChunk) -> None:
         chunks = self._iterators.get(command.ticket)
         if chunks is None:
             number = next(self._numbers) % _NUMBERS
@@ -232,45 +238,45 @@ class Link:
             del self._iterators[command.ticket]
         await self._stream.write(chunk)
         self._next_write = None
-        self._step(machine.Wrote(command.ticket, len(chunk), last))
+        self._step(events.Wrote(command.ticket, len(chunk), last))
 
     async def _tick_loop(self) -> None:
         while not self.closed.is_set():
             await asyncio.sleep(TICK)
-            self._step(machine.Tick())
+            self._step(events.Tick())
 
     # --- what the machine wants -------------------------------------------------------------------
 
-    def _step(self, event: machine.Event) -> None:
+    def _step(self, event: events.Event) -> None:
         for command in machine.step(self._state, event, time.monotonic()):
             _DO[type(command)](self, command)
 
-    def _do_write(self, command: machine.WriteChunk) -> None:
+    def _do_write(self, command: commands.WriteChunk) -> None:
         self._next_write = command
         self._wake.set()
 
-    def _do_sent(self, command: machine.Sent) -> None:
+    def _do_sent(self, command: commands.Sent) -> None:
         sent = self._sends.pop(command.ticket, None)
-        if sent is not None and not sent.done() and sent not in self._answers.values():
+        if sent is not None and not sent.done():
             sent.set_result(None)
 
-    def _do_refuse(self, command: machine.Refuse) -> None:
-        _fail(self._sends.pop(command.ticket, None), command.error)
+    def _do_refuse(self, command: commands.Refuse) -> None:
+        _fail(self._sends.pop(command.ticket, None) or self._asks.pop(command.ticket, None), command.error)
 
-    def _do_deliver(self, command: machine.Deliver) -> None:
+    def _do_deliver(self, command: commands.Deliver) -> None:
         if command.serial:
             self._serials[id(command.frame)] = command.serial
         self._spawn(self._handle(command.frame))
 
-    def _do_answer(self, command: machine.Answer) -> None:
+    def _do_answer(self, command: commands.Answer) -> None:
         waiting = self._answers.pop(command.key, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(command.frame)
 
-    def _do_fail(self, command: machine.Fail) -> None:
+    def _do_fail(self, command: commands.Fail) -> None:
         _fail(self._answers.pop(command.key, None), command.error)
 
-    def _do_opened(self, command: machine.Opened) -> None:
+    def _do_opened(self, command: commands.Opened) -> None:
         self.peer = command.hello
         checked = bool(command.checksum)
         ours = self._hello
@@ -278,20 +284,20 @@ class Link:
         self._decoder = codec.Decoder(limits, checked)
         self._how = codec.Writing(self._limits.chunk, checked)
 
-    def _do_close(self, command: machine.Close) -> None:
+    def _do_close(self, command: commands.Close) -> None:
         self.error = command.error
         self.closed.set()
         self._wake.set()
         if self.peer.kind:
             self._spawn(self._leave(command))
 
-    async def _leave(self, command: machine.Close) -> None:
+    async def _leave(self, command: commands.Close) -> None:
         if command.goodbye and self._next_write is None:
             farewell = (
                 WireError("", "") if isinstance(command.error, Unavailable) else rpc.wire_error(command.error)
             )
             try:
-                async with _Timeout(0.5, "nobody reads the goodbye"):
+                async with _Timeout(0.5, Unavailable("nobody reads the goodbye")):
                     await self._stream.write(codec.goodbye_chunk(farewell))
             except LeptonError as error:
                 log.debug("no goodbye", peer=self.peer.name, error=str(error))
@@ -336,10 +342,10 @@ def _fail(future: asyncio.Future[Any] | None, error: LeptonError) -> None:
 
 
 class _Timeout:
-    """`asyncio.timeout` for Python 3.10: cancel the body after `seconds` and raise DeadlineExceeded or so."""
+    """`asyncio.timeout` for Python 3.10: cancel the body after `seconds` and raise `error`."""
 
-    def __init__(self, seconds: float | None, message: str) -> None:
-        self._seconds, self._message = seconds, message
+    def __init__(self, seconds: float | None, error: LeptonError) -> None:
+        self._seconds, self._error = seconds, error
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
@@ -360,16 +366,16 @@ class _Timeout:
             uncancel = getattr(task, "uncancel", None)
             if uncancel is not None:
                 uncancel()
-            raise DeadlineExceeded(self._message)
+            raise self._error
 
 
 _DO: dict[type, Callable[[Any, Any], None]] = {
-    machine.WriteChunk: Link._do_write,
-    machine.Sent: Link._do_sent,
-    machine.Refuse: Link._do_refuse,
-    machine.Deliver: Link._do_deliver,
-    machine.Answer: Link._do_answer,
-    machine.Fail: Link._do_fail,
-    machine.Opened: Link._do_opened,
-    machine.Close: Link._do_close,
+    commands.WriteChunk: Link._do_write,
+    commands.Sent: Link._do_sent,
+    commands.Refuse: Link._do_refuse,
+    commands.Deliver: Link._do_deliver,
+    commands.Answer: Link._do_answer,
+    commands.Fail: Link._do_fail,
+    commands.Opened: Link._do_opened,
+    commands.Close: Link._do_close,
 }

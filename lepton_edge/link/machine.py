@@ -26,12 +26,36 @@ from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion, InvalidIn
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from lepton_edge.link.commands import (
+    Answer,
+    Close,
+    Command,
+    Deliver,
+    Fail,
+    Opened,
+    Refuse,
+    Sent,
+    WriteChunk,
+)
+from lepton_edge.link.events import (
+    Abandoned,
+    Arrived,
+    CloseAsked,
+    Ended,
+    Event,
+    Greeted,
+    Heard,
+    Key,
+    Released,
+    Submitted,
+    Tick,
+    Wrote,
+)
 from lepton_edge.link.outbox import Outbox, Outgoing
 from lepton_edge.link.probes import probe_reply, size_asked
 from partitioner.errors import LeptonError
 from partitioner.units import RequestId
 
-Key = tuple[RequestId, int]  # (request id, attempt): what a reply answers
 PING = RequestId("")  # the request id of probes that only ask for a sign of life
 
 
@@ -43,158 +67,12 @@ class Phase(enum.Enum):
     CLOSED = "closed"
 
 
-# --- events ---------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Greeted:
-    """The peer's hello came."""
-
-    hello: LinkHello
-
-
-@dataclasses.dataclass(frozen=True)
-class Submitted:
-    """Somebody here wants `frame` (of `size` payload bytes) sent; `expects` says that its answer is waited for."""
-
-    ticket: int
-    frame: Frame
-    size: int
-    expects: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Wrote:
-    """The chunk of the last WriteChunk was handed over; `size` are its bytes."""
-
-    ticket: int
-    size: int
-    last: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Heard:
-    """A chunk came that completes no frame."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Arrived:
-    """A whole frame of `size` payload bytes came."""
-
-    frame: Frame
-    size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Released:
-    """The request delivered as number `serial` was taken off its queue: its credit goes back. May come twice."""
-
-    serial: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Abandoned:
-    """Nobody waits for the answer to `key` any more."""
-
-    key: Key
-
-
-@dataclasses.dataclass(frozen=True)
-class Tick:
-    """Time has passed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Ended:
-    """The stream is over: broken, or ended by the peer, whose goodbye (if any) said `error`."""
-
-    error: LeptonError
-
-
-@dataclasses.dataclass(frozen=True)
-class CloseAsked:
-    """Somebody here wants the link closed."""
-
-
-Event = Greeted | Submitted | Wrote | Heard | Arrived | Released | Abandoned | Tick | Ended | CloseAsked
-
-# --- commands -------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class WriteChunk:
-    """Write the next chunk of `frame`; answer with Wrote. The credits belong into its header (first chunk)."""
-
-    ticket: int
-    frame: Frame
-    credit_frames: int = 0
-    credit_bytes: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Sent:
-    """The last chunk of a submitted frame was handed over."""
-
-    ticket: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Refuse:
-    """A submitted frame will not be sent."""
-
-    ticket: int
-    error: LeptonError
-
-
-@dataclasses.dataclass(frozen=True)
-class Deliver:
-    """Give a frame that the peer sent to the handler; `serial` 0 means that there is no credit to return."""
-
-    frame: Frame
-    serial: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """Give a reply to whoever waits for it."""
-
-    key: Key
-    frame: Frame
-
-
-@dataclasses.dataclass(frozen=True)
-class Fail:
-    """Tell whoever waits for `key` that no answer will come."""
-
-    key: Key
-    error: LeptonError
-
-
-@dataclasses.dataclass(frozen=True)
-class Opened:
-    """The handshake is done; `checksum` names the kind that both sides compute, or is empty."""
-
-    hello: LinkHello
-    checksum: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Close:
-    """End the stream; with `goodbye`, tell the peer why first."""
-
-    error: LeptonError
-    goodbye: bool
-
-
-Command = WriteChunk | Sent | Refuse | Deliver | Answer | Fail | Opened | Close
-
-
 # --- state ----------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
 class State:
-    """One end of one link. `held` are delivered requests whose credit is not returned, `owed` credits to return."""
+    """One end of one link; `held` are delivered requests whose credit is not yet returned, or `owed`."""
 
     ours: LinkHello
     limits: Limits

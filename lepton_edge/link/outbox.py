@@ -120,7 +120,7 @@ class Outbox:
         return [outgoing.ticket for outgoing in gone if outgoing.ticket > 0]
 
     def next(self) -> Outgoing | None:
-        """Return the frame whose next chunk is to be written now, or None (nothing may go, or one is being written)."""
+        """Return the frame whose next chunk is to be written now; None: nothing may go, or one is going."""
         if self._writing is not None:
             return None
         self._writing = self._choose()
@@ -166,7 +166,7 @@ class Outbox:
             self._open.append(large)
 
     def _take(self, small: bool, room: int | None = None) -> Outgoing | None:
-        """Take the most urgent frame of one size class that may begin: replies and others first, then requests."""
+        """Take the most urgent frame of one size class that may begin: replies first, then requests."""
         for credited in (False, True):
             lane = self._lanes[small, credited]
             head = lane.head()

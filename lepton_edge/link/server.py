@@ -11,7 +11,7 @@ import structlog
 
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link.link import Handler, Link
-from lepton_edge.wire import rpc
+from lepton_edge.wire import rpc, streams
 
 log = structlog.get_logger("link")
 
@@ -29,7 +29,7 @@ def link_handlers(
     `on_open` is told about each link after its handshake; await `link.closed.wait()` to learn of its end.
     """
 
-    async def serve(stream: rpc.ChunkStream) -> None:
+    async def serve(stream: streams.ChunkStream) -> None:
         link = Link(stream, hello, handler, limits)
         await link.open()
         log.info("link opened", peer=link.peer.name, kind=link.peer.kind, address=stream.peer)
@@ -38,4 +38,4 @@ def link_handlers(
         await link.over()
         log.info("link closed", peer=link.peer.name, why=str(link.error))
 
-    return [*rpc.link_handlers(serve), *rpc.describe_handlers(describe)]
+    return [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]

@@ -56,12 +56,17 @@ _SUMMED = PREFIX.size - 8  # the prefix without the checksum itself
 
 def hello_chunk(hello: LinkHello) -> bytes:
     """Return the first chunk of a stream."""
-    return _join(HELLO, _FIRST | _LAST, 0, convert.encode(hello), (), 0, 0, checked=False)
+    return _lone_chunk(HELLO, convert.encode(hello))
 
 
 def goodbye_chunk(error: WireError) -> bytes:
     """Return the last chunk of a stream; an empty error code means that all is well."""
-    return _join(GOODBYE, _FIRST | _LAST, 0, convert.encode(error), (), 0, 0, checked=False)
+    return _lone_chunk(GOODBYE, convert.encode(error))
+
+
+def _lone_chunk(kind: int, head: bytes) -> bytes:
+    fields = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, kind, _FIRST | _LAST, 0, len(head), 0, 0, 0)
+    return PREFIX.pack(*fields) + head
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ def chunks(
     for slices in _slices(views, how.chunk):
         size = sum(len(one) for one in slices)
         last = offset + size == total
-        yield _join(FRAME, flags | _LAST * last, number, head, slices, offset, total, how.checked), last
+        flags |= _LAST * last | _CHECKED * how.checked
+        prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, FRAME, flags, number, len(head), offset, total)
+        yield _join(prefix, [head, *slices], how.checked), last
         flags, head, offset = 0, b"", offset + size
 
 
@@ -102,7 +109,7 @@ def _views(frame: Frame) -> list[bytes | memoryview]:
 
 
 def _slices(views: Sequence[bytes | memoryview], chunk: int) -> Iterator[list[bytes | memoryview]]:
-    """Yield lists of slices that together hold `chunk` bytes (the last one what is left; one list at least)."""
+    """Yield lists of slices that together hold `chunk` bytes (the last what is left); one list at least."""
     slices: list[bytes | memoryview] = []
     room = chunk
     for view in views:
@@ -115,20 +122,9 @@ def _slices(views: Sequence[bytes | memoryview], chunk: int) -> Iterator[list[by
     yield slices
 
 
-def _join(
-    kind: int,
-    flags: int,
-    number: int,
-    head: bytes,
-    slices: Sequence[Any],
-    offset: int,
-    total: int,
-    checked: bool,
-) -> bytes:
-    flags |= _CHECKED * checked
-    fields = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, kind, flags, number, len(head), offset, total)
-    checksum = _checksum(PREFIX.pack(*fields, 0)[:_SUMMED], head, *slices) if checked else 0
-    return b"".join([PREFIX.pack(*fields, checksum), head, *slices])
+def _join(prefix: tuple[Any, ...], parts: list[bytes | memoryview], checked: bool) -> bytes:
+    checksum = _checksum(PREFIX.pack(*prefix, 0)[:_SUMMED], *parts) if checked else 0
+    return b"".join([PREFIX.pack(*prefix, checksum), *parts])
 
 
 def _checksum(*parts: Any) -> int:
@@ -199,7 +195,7 @@ class _Open:
 
 
 class Decoder:
-    """Puts the frames of one direction of one stream together; holds at most `limits.open_bytes` of payload."""
+    """Puts the frames of one direction of a stream together; holds `limits.open_bytes` of payload at most."""
 
     def __init__(self, limits: FrameLimits, checked: bool = False) -> None:
         self._limits = limits
@@ -268,7 +264,7 @@ class Decoder:
 
 
 def _aligned(size: int) -> memoryview:
-    """Return `size` bytes of fresh memory that begin at a multiple of 64; not zeroed, every byte gets written."""
+    """Return `size` bytes of memory that begin at a multiple of 64; not zeroed: every byte gets written."""
     room = np.empty(size + header.ALIGNMENT, np.uint8)
     begin = -room.ctypes.data % header.ALIGNMENT
-    return memoryview(room)[begin : begin + size]
+    return memoryview(room)[begin : begin + size]  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ _ROOMS = (plan, costs, frames, links, messages)
 
 @dataclasses.dataclass(frozen=True)
 class Union:
-    """One of several nouns on a stream: the message that wraps them, with a field for each, named after its class."""
+    """One of several nouns on a stream: the message that wraps them has a field for each class."""
 
     wrapper: Callable[[], Message]
     field: str
@@ -51,7 +51,7 @@ class Union:
         part = getattr(message, self.names[type(noun)])
         part.SetInParent()
         _fill(part, noun)
-        return message.SerializeToString()
+        return bytes(message.SerializeToString())
 
     def decode(self, encoded: bytes) -> Any:
         """Return the noun in `encoded`; CorruptFrame when it holds none that is known here."""
@@ -94,7 +94,7 @@ def from_message(kind: type[T], message: Message) -> T:
 
 def encode(noun: Any) -> bytes:
     """Return the bytes of `noun`'s message."""
-    return to_message(noun).SerializeToString()
+    return bytes(to_message(noun).SerializeToString())
 
 
 def decode(kind: type[T], encoded: bytes) -> T:
@@ -112,12 +112,13 @@ def _parse(kind: Callable[[], Any], encoded: bytes) -> Any:
 
 
 @functools.cache
-def _message_class(kind: type) -> Callable[[], Message]:
+def _message_class(kind: Any) -> Callable[[], Message]:
+    name = kind.__name__
     for stub in _STUBS:
-        if hasattr(stub, kind.__name__):
-            found: Callable[[], Message] = getattr(stub, kind.__name__)
+        if hasattr(stub, name):
+            found: Callable[[], Message] = getattr(stub, name)
             return found
-    raise TypeError(f"{kind.__name__} has no message")
+    raise TypeError(f"{name} has no message")
 
 
 # --- writing and reading a noun by the plan of its fields -----------------------------------------
@@ -142,7 +143,7 @@ def _read(kind: type, message: Any) -> Any:
 
 
 @functools.cache
-def _fields(kind: type) -> dict[str, tuple[Write, Read]]:
+def _fields(kind: Any) -> dict[str, tuple[Write, Read]]:
     hints = typing.get_type_hints(kind)
     return {field.name: _plan(kind, field, hints[field.name]) for field in dataclasses.fields(kind)}
 

@@ -35,7 +35,7 @@ _GRAPH_PART_BYTES = {"cast_f16": 2, "affine_u8": 1}
 
 @dataclass(frozen=True)
 class FrameLimits:
-    """What a decoder accepts: one frame's header and payload, all half-received payloads, and the shape of tensors.
+    """What a decoder accepts: a frame's header and payload, all half-received payloads, tensors' shapes.
 
     `decoded_bytes` bounds one tensor after decompression (it is declared by dtype and shape).
     """
@@ -76,7 +76,9 @@ def len_of(payload: bytes | memoryview) -> int:
 def write(frame: Frame, credit_frames: int = 0, credit_bytes: int = 0) -> bytes:
     """Return the header of `frame`; credits given here travel with it (in place of its own)."""
     header = frame_pb2.Frame(
-        kind=int(frame.kind), request_id=frame.request_id, model=frame.model, epoch=frame.epoch, page=frame.page,
+        kind=int(frame.kind),  # type: ignore[arg-type]
+request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
+        page=frame.page,
         first_block=frame.first_block, step=frame.step, attempt=frame.attempt, priority=frame.priority,
         remaining_ms=frame.remaining_ms, state_position=frame.state_position, traceparent=frame.traceparent,
         credit_frames=credit_frames or frame.credit_frames, credit_bytes=credit_bytes or frame.credit_bytes,
@@ -92,7 +94,7 @@ def write(frame: Frame, credit_frames: int = 0, credit_bytes: int = 0) -> bytes:
     if frame.metadata:
         header.metadata.update(frame.metadata)
     _write_report(header, frame)
-    return header.SerializeToString()
+    return bytes(header.SerializeToString())
 
 
 def _write_report(header: frame_pb2.Frame, frame: Frame) -> None:
@@ -176,7 +178,8 @@ def read(header: frame_pb2.Frame, offsets: list[int], payload: memoryview) -> Fr
     ]
     return Frame(
         kind=kind, request_id=RequestId(header.request_id), model=ModelName(header.model),
-        epoch=Epoch(header.epoch), page=PageName(header.page), first_block=header.first_block, step=header.step,
+        epoch=Epoch(header.epoch), page=PageName(header.page), first_block=header.first_block,
+        step=header.step,
         attempt=header.attempt, priority=header.priority, remaining_ms=header.remaining_ms,
         state_position=header.state_position if header.HasField("state_position") else -1,
         tensors=tuple(tensors), traceparent=header.traceparent,

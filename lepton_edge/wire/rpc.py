@@ -1,18 +1,17 @@
 """The method table, and the one door for channels, servers, their options and (later) their credentials.
 
-Law: everything gRPC is in this file. Nouns go in and come out; errors cross as their code in a trailer and
-are rebuilt on the other side. Methods are served by generic handlers with identity serializers: nothing is
-decoded by gRPC itself.
+Law: gRPC is known here and in `streams.py` only. Nouns go in and come out; errors cross as their code in a
+trailer and are rebuilt on the other side. Methods are served by generic handlers with identity serializers:
+nothing is decoded by gRPC itself.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 import grpc
@@ -39,14 +38,14 @@ from lepton_edge.core.messages import (
     FetchRequest,
 )
 from lepton_edge.wire import convert
-from partitioner.errors import LeptonError
+from partitioner.errors import Fault, LeptonError
+from partitioner.units import DeviceId
 
 log = structlog.get_logger("wire")
 
 PACKAGE = "lepton_edge.wire.v1"
 CONTROL, DATA = f"{PACKAGE}.Control", f"{PACKAGE}.Data"
 ATTACH, FETCH, ADMIN, DESCRIBE = "Attach", "Fetch", "Admin", "Describe"
-LINK = "Link"
 ERROR_TRAILER = "lepton-error-bin"
 FETCH_CHUNK = 1 << 20  # bytes of an artifact per message; gRPC's default limit of 4 MiB stays
 NEXT_PORTS = 32  # how far to look for the next free port
@@ -140,7 +139,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _peer(context: Any) -> PeerContext:
+def peer_of(context: Any) -> PeerContext:
+    """Return who called, as gRPC tells it."""
     return PeerContext(unquote(context.peer()).partition(":")[2])
 
 
@@ -149,14 +149,12 @@ def _peer(context: Any) -> PeerContext:
 
 def wire_error(error: LeptonError, device: str = "") -> WireError:
     """Return `error` as it travels."""
-    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, device)  # type:
-    ignore[arg - type]
+    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device))
 
 
 def raised(error: WireError) -> LeptonError:
     """Return the error that `error` stands for, ready to be raised."""
-    return from_code(error.code, error.message, error.hint, error.fault, error.retryable)  # type:
-    ignore[arg - type]
+    return from_code(error.code, error.message, error.hint, cast(Fault, error.fault), error.retryable)
 
 
 _BY_STATUS: dict[grpc.StatusCode, tuple[type[LeptonError], str]] = {
@@ -178,14 +176,16 @@ def from_rpc_error(error: grpc.aio.AioRpcError, address: str = "") -> LeptonErro
     return kind(f"{address or 'the peer'}: {error.details() or error.code().name}", hint)
 
 
-async def _abort(context: Any, error: LeptonError) -> None:
+async def abort(context: Any, error: LeptonError) -> None:
+    """End a call with `error`'s status and the error itself in the trailer."""
     status = getattr(grpc.StatusCode, GRPC_STATUS.get(error.code, "INTERNAL"))
     trailer = ((ERROR_TRAILER, convert.encode(wire_error(error))),)
     await context.abort(status, str(error)[:1024], trailer)
 
 
 @contextlib.contextmanager
-def _typed(address: str) -> Iterator[None]:
+def typed(address: str) -> Iterator[None]:
+    """Turn gRPC's failures in the body into errors of the tree."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -220,7 +220,7 @@ def control_handlers(servicer: ControlServicer) -> Handlers:
 
     async def attach(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         said = _decoded(requests, convert.AGENT_SAYS.decode)
-        async for word in _guarded(servicer.attach(said, _peer(context)), context):
+        async for word in _guarded(servicer.attach(said, peer_of(context)), context):
             yield convert.COORDINATOR_SAYS.encode(word)
 
     async def fetch(request: bytes, context: Any) -> AsyncIterator[bytes]:
@@ -252,7 +252,7 @@ def _describe_method(describe: Describe) -> grpc.RpcMethodHandler:
         try:
             return convert.encode(await describe())
         except LeptonError as error:
-            await _abort(context, error)
+            await abort(context, error)
             raise
 
     return grpc.unary_unary_rpc_method_handler(answer)
@@ -267,7 +267,7 @@ async def _decoded_one(kind: type, encoded: bytes, context: Any) -> Any:
     try:
         return convert.decode(kind, encoded)
     except LeptonError as error:
-        await _abort(context, error)
+        await abort(context, error)
         raise
 
 
@@ -277,7 +277,7 @@ async def _guarded(answers: AsyncIterator[Any], context: Any) -> AsyncIterator[A
         async for answer in answers:
             yield answer
     except LeptonError as error:
-        await _abort(context, error)
+        await abort(context, error)
     finally:
         close = getattr(answers, "aclose", None)
         if close is not None:
@@ -315,12 +315,12 @@ class ControlStub:
 
     async def describe(self, timeout: float = 5.0) -> Description:
         """Ask who answers at this address; works on control and data ports."""
-        with _typed(self._address):
+        with typed(self._address):
             return convert.decode(Description, await self._describe(b"", timeout=timeout))
 
     async def _answers(self, call: Any, decode: Callable[[bytes], Any]) -> AsyncIterator[Any]:
         try:
-            with _typed(self._address):
+            with typed(self._address):
                 async for encoded in call:
                     yield decode(encoded)
         finally:
@@ -330,110 +330,3 @@ class ControlStub:
 async def _encoded(nouns: AsyncIterator[Any], encode: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
     async for noun in nouns:
         yield encode(noun)
-
-
-# --- the data port: one stream of chunks ----------------------------------------------------------
-
-
-class ChunkStream(Protocol):
-    """Both directions of a link's stream, whoever dialled."""
-
-    peer: str
-
-    async def read(self) -> bytes | None:
-        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        ...
-
-    async def write(self, chunk: bytes) -> None:
-        """Hand a chunk over; Unavailable when the stream is broken."""
-        ...
-
-    async def close(self) -> None:
-        """End the stream; reading and writing elsewhere end with it."""
-        ...
-
-
-class DialledStream:
-    """The stream as its dialler has it; owns its channel."""
-
-    def __init__(self, address: str) -> None:
-        self.peer = address
-        self._channel = open_channel(address)
-        self._call = self._channel.stream_stream(f"/{DATA}/{LINK}")()
-
-    async def read(self) -> bytes | None:
-        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        with _typed(self.peer), _closed_here(self._call):
-            chunk = await self._call.read()
-        return None if chunk is grpc.aio.EOF else chunk
-
-    async def write(self, chunk: bytes) -> None:
-        """Hand a chunk over; Unavailable when the stream is broken."""
-        try:
-            with _typed(self.peer), _closed_here(self._call):
-                await self._call.write(chunk)
-        except asyncio.InvalidStateError as error:  # what gRPC raises when the call is over already
-            raise Unavailable(f"the link to {self.peer} is closed") from error
-
-    async def close(self) -> None:
-        """End the call and close the connection."""
-        self._call.cancel()
-        await self._channel.close()
-
-
-@contextlib.contextmanager
-def _closed_here(call: Any) -> Iterator[None]:
-    """Tell a cancelled call (CancelledError from gRPC) from a cancelled task (CancelledError from asyncio)."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        asked = getattr(task, "cancelling", None)  # Python 3.11
-        if not call.cancelled() or (asked is not None and asked()):
-            raise
-        raise Unavailable("the link was closed here") from error
-
-
-class AcceptedStream:
-    """The stream as the side that was dialled has it."""
-
-    def __init__(self, context: Any) -> None:
-        self.peer = _peer(context).peer
-        self._context = context
-        self.over = asyncio.Event()
-
-    async def read(self) -> bytes | None:
-        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        with _typed(self.peer), _broken(self.peer):
-            chunk = await self._context.read()
-        return None if chunk is grpc.aio.EOF else chunk
-
-    async def write(self, chunk: bytes) -> None:
-        """Hand a chunk over; Unavailable when the stream is broken."""
-        with _typed(self.peer), _broken(self.peer):
-            await self._context.write(chunk)
-
-    async def close(self) -> None:
-        """Let the method return, which ends the stream."""
-        self.over.set()
-
-
-@contextlib.contextmanager
-def _broken(peer: str) -> Iterator[None]:
-    try:
-        yield
-    except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
-        raise Unavailable(f"the link to {peer} is closed") from error
-
-
-def link_handlers(serve: Callable[[ChunkStream], Awaitable[None]]) -> Handlers:
-    """Return the handler of Link: `serve` is awaited once for each stream that somebody dials."""
-
-    async def link(_requests: AsyncIterator[bytes], context: Any) -> None:
-        stream = AcceptedStream(context)
-        try:
-            await serve(stream)
-        except LeptonError as error:
-            await _abort(context, error)
-
-    return [grpc.method_handlers_generic_handler(DATA, {LINK: grpc.stream_stream_rpc_method_handler(link)})]

@@ -1,0 +1,81 @@
+"""What the protocol machine of a link wants done.
+
+Law: frozen nouns without I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lepton_edge.core.frames import Frame
+from lepton_edge.core.links import LinkHello
+from lepton_edge.link.events import Key
+from partitioner.errors import LeptonError
+
+
+@dataclass(frozen=True)
+class WriteChunk:
+    """Write the next chunk of `frame`; answer with Wrote. The credits go into its header (first chunk)."""
+
+    ticket: int
+    frame: Frame
+    credit_frames: int = 0
+    credit_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The last chunk of a submitted frame was handed over."""
+
+    ticket: int
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A submitted frame will not be sent."""
+
+    ticket: int
+    error: LeptonError
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Give a frame that the peer sent to the handler; `serial` 0 means that there is no credit to return."""
+
+    frame: Frame
+    serial: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Give a reply to whoever waits for it."""
+
+    key: Key
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Tell whoever waits for `key` that no answer will come."""
+
+    key: Key
+    error: LeptonError
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The handshake is done; `checksum` names the kind that both sides compute, or is empty."""
+
+    hello: LinkHello
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """End the stream; with `goodbye`, tell the peer why first."""
+
+    error: LeptonError
+    goodbye: bool
+
+
+Command = WriteChunk | Sent | Refuse | Deliver | Answer | Fail | Opened | Close

@@ -1,0 +1,88 @@
+"""What can happen to a link, as its protocol machine is told.
+
+Law: frozen nouns without I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lepton_edge.core.frames import Frame
+from lepton_edge.core.links import LinkHello
+from partitioner.errors import LeptonError
+from partitioner.units import RequestId
+
+Key = tuple[RequestId, int]  # (request id, attempt): what a reply answers
+
+
+@dataclass(frozen=True)
+class Greeted:
+    """The peer's hello came."""
+
+    hello: LinkHello
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Somebody here wants `frame` sent, of `size` payload bytes; `expects`: and waits for its answer."""
+
+    ticket: int
+    frame: Frame
+    size: int
+    expects: bool = False
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """The chunk of the last WriteChunk was handed over; `size` are its bytes."""
+
+    ticket: int
+    size: int
+    last: bool
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A chunk came that completes no frame."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A whole frame of `size` payload bytes came."""
+
+    frame: Frame
+    size: int
+
+
+@dataclass(frozen=True)
+class Released:
+    """Work on the request delivered as number `serial` begins: its credit goes back. May come twice."""
+
+    serial: int
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """Nobody waits for the answer to `key` any more."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The stream is over: broken, or ended by the peer, whose goodbye (if any) said `error`."""
+
+    error: LeptonError
+
+
+@dataclass(frozen=True)
+class CloseAsked:
+    """Somebody here wants the link closed."""
+
+
+Event = Greeted | Submitted | Wrote | Heard | Arrived | Released | Abandoned | Tick | Ended | CloseAsked

@@ -1,0 +1,126 @@
+"""The one method of a data port: a stream of chunks in both directions, the same face for both ends.
+
+Law: bytes pass untouched; what a chunk means is `codec.py`'s. gRPC's ways of ending a stream become two: None
+after the last chunk, and Unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Protocol
+
+import grpc
+
+from lepton_edge.core.errors import Unavailable
+from lepton_edge.wire import rpc
+from partitioner.errors import LeptonError
+
+LINK = "Link"
+
+
+class ChunkStream(Protocol):
+    """Both directions of a link's stream, whoever dialled."""
+
+    peer: str
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        ...
+
+    async def close(self) -> None:
+        """End the stream; reading and writing elsewhere end with it."""
+        ...
+
+
+class DialledStream:
+    """The stream as its dialler has it; owns its channel."""
+
+    def __init__(self, address: str) -> None:
+        self.peer = address
+        self._channel = rpc.open_channel(address)
+        self._call = self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")()
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        with rpc.typed(self.peer), _closed_here(self._call):
+            chunk = await self._call.read()
+        return None if chunk is grpc.aio.EOF else chunk
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        try:
+            with rpc.typed(self.peer), _closed_here(self._call):
+                await self._call.write(chunk)
+        except asyncio.InvalidStateError as error:  # what gRPC raises when the call is over already
+            raise Unavailable(f"the link to {self.peer} is closed") from error
+
+    async def close(self) -> None:
+        """End the call and close the connection."""
+        self._call.cancel()
+        await self._channel.close()
+
+
+@contextlib.contextmanager
+def _closed_here(call: Any) -> Iterator[None]:
+    """Tell a cancelled call (CancelledError by gRPC) from a cancelled task (CancelledError by asyncio)."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        asked = getattr(task, "cancelling", None)  # Python 3.11
+        if not call.cancelled() or (asked is not None and asked()):
+            raise
+        raise Unavailable("the link was closed here") from error
+
+
+class AcceptedStream:
+    """The stream as the side that was dialled has it."""
+
+    def __init__(self, context: Any) -> None:
+        self.peer = rpc.peer_of(context).peer
+        self._context = context
+        self.over = asyncio.Event()
+
+    async def read(self) -> bytes | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        with rpc.typed(self.peer), _broken(self.peer):
+            chunk = await self._context.read()
+        return None if chunk is grpc.aio.EOF else chunk
+
+    async def write(self, chunk: bytes) -> None:
+        """Hand a chunk over; Unavailable when the stream is broken."""
+        with rpc.typed(self.peer), _broken(self.peer):
+            await self._context.write(chunk)
+
+    async def close(self) -> None:
+        """Let the method return, which ends the stream."""
+        self.over.set()
+
+
+@contextlib.contextmanager
+def _broken(peer: str) -> Iterator[None]:
+    try:
+        yield
+    except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
+        raise Unavailable(f"the link to {peer} is closed") from error
+
+
+def link_handlers(serve: Callable[[ChunkStream], Awaitable[None]]) -> rpc.Handlers:
+    """Return the handler of Link: `serve` is awaited once for each stream that somebody dials."""
+
+    async def link(_requests: AsyncIterator[bytes], context: Any) -> None:
+        stream = AcceptedStream(context)
+        try:
+            await serve(stream)
+        except LeptonError as error:
+            await rpc.abort(context, error)
+
+    return [
+        grpc.method_handlers_generic_handler(rpc.DATA, {LINK: grpc.stream_stream_rpc_method_handler(link)})
+    ]
