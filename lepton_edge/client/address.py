@@ -1,0 +1,140 @@
+"""Who is there: from an address, or from none, to the entry that a client asks and the coordinator behind it.
+
+Law: asks `Describe` and mDNS, and decides by what they say; opens no link. An address that was given always
+wins; a search that fails says why within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lepton_edge.core.config import CONTROL_PORT, DATA_PORT
+from lepton_edge.core.errors import IncompatibleVersion, InvalidInput, LeptonError, Unavailable
+from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
+from lepton_edge.link import discovery
+from lepton_edge.wire import rpc
+
+HERE = "127.0.0.1"
+LOCAL_AGENT = f"{HERE}:{DATA_PORT}"
+LOCAL_COORDINATOR = f"{HERE}:{CONTROL_PORT}"
+DESCRIBE_TIMEOUT = 5.0
+LOCAL_TIMEOUT = 1.0
+SEARCH_TIMEOUT = 3.0
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where to ask: `entries` are data addresses, best first; `coordinator` a control address or empty."""
+
+    asked: str
+    entries: tuple[str, ...]
+    coordinator: str
+
+
+async def find_doors(address: str | None) -> Doors:
+    """Return the doors that `address` leads to; with None: an agent here, a coordinator here, else mDNS.
+
+    Raises:
+        InvalidInput: the address is not host:port.
+        Unavailable: nobody answers there.
+        DiscoveryFailed: no address was given and nobody was found; says why.
+        IncompatibleVersion: who answers speaks another major version.
+    """
+    if address:
+        return doors(address, await describe(address))
+    for local in (LOCAL_AGENT, LOCAL_COORDINATOR):
+        found = await _describe_or_none(local)
+        if found is not None:
+            return doors(local, found)
+    return await _search()
+
+
+async def find_coordinator(address: str | None) -> str:
+    """Return the control address to administer: `address`, else a coordinator here, else what mDNS finds.
+
+    Raises:
+        As `find_doors`.
+    """
+    if address:
+        return address
+    if await _describe_or_none(LOCAL_COORDINATOR) is not None:
+        return LOCAL_COORDINATOR
+    return await discovery.find_coordinator(SEARCH_TIMEOUT)
+
+
+async def _search() -> Doors:
+    found = await discovery.find_coordinator(SEARCH_TIMEOUT)
+    return doors(found, await describe(found))
+
+
+async def _describe_or_none(address: str) -> Description | None:
+    try:
+        return await describe(address, LOCAL_TIMEOUT)
+    except LeptonError:
+        return None
+
+
+async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Description:
+    """Return who answers at `address`.
+
+    Raises:
+        InvalidInput: the address is not host:port.
+        Unavailable: nobody answers within `timeout` seconds.
+        IncompatibleVersion: who answers speaks another major version.
+    """
+    check_address(address)
+    channel = rpc.open_channel(address)
+    try:
+        found = await asyncio.wait_for(rpc.ControlStub(channel).describe(), timeout)
+    except (asyncio.TimeoutError, Unavailable) as error:
+        raise _nobody(address) from error
+    finally:
+        await channel.close()
+    if found.protocol_major != PROTOCOL_MAJOR:
+        raise IncompatibleVersion(
+            f"{address} speaks protocol {found.protocol_major}, this client {PROTOCOL_MAJOR}",
+            f"it runs lepton-edge {found.software}: use the same major version on both sides",
+        )
+    return found
+
+
+def _nobody(address: str) -> Unavailable:
+    return Unavailable(
+        f"nobody answers at {address}",
+        "check the address, and that `lepton-edge coordinator start` or `lepton-edge agent start` runs there",
+    )
+
+
+def check_address(address: str) -> None:
+    """Raise InvalidInput unless `address` is host:port."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InvalidInput(f"{address!r} is not an address", 'write "host:port", such as 192.168.1.20:8010')
+
+
+def doors(address: str, found: Description) -> Doors:
+    """Return the doors behind `address`, where `found` answered: an agent is the entry itself."""
+    if found.kind == "agent":
+        return Doors(address, (address,), found.coordinator)
+    return Doors(address, tuple(entry_addresses(found.entries)), address)
+
+
+def entry_addresses(entries: Sequence[Peer]) -> list[str]:
+    """Return the entries' addresses, those on this machine first, else in the coordinator's order."""
+    addresses = [address for peer in entries for address in peer.addresses]
+    return sorted(addresses, key=lambda address: not is_local(address))
+
+
+def is_local(address: str) -> bool:
+    """Tell whether the host of `address` is this machine: whether a socket can be bound to it."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(target)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""From what an application gives to a REQUEST frame, and from the answering frame to a `Result`.
+
+Law: no clock (times are handed in) and no network; the only I/O is reading a picture or array file that the
+caller names. The client does not know the model: whether names, dtypes and shapes fit is for the entry to
+say. Only what no model can take is refused here: text, objects, nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+
+from lepton_edge.core.errors import CorruptFrame, InvalidInput, from_code
+from lepton_edge.core.frames import Frame, FrameKind, Hop, WireTensor
+from lepton_edge.core.results import Array, Result
+from lepton_edge.wire import tensors
+from partitioner.codecs import ALL_DTYPES
+from partitioner.errors import Fault
+from partitioner.units import DeviceId, ModelName, PageName, RequestId, TensorName
+
+CLIENT = DeviceId("client")
+MAX_INPUT_FILE = 1 << 30
+"""Bytes of the largest file that is read as an input."""
+
+Input = Any
+"""An array (or what numpy makes one of), an encoded picture's bytes, or the path of a picture or .npy."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a request shall be answered; every field has the meaning of the frame's field of the same name.
+
+    `deadline` is seconds from now, None for none. `page` pins one page of the active book.
+    """
+
+    outputs: tuple[str, ...] = ()
+    deadline: float | None = None
+    page: str = ""
+    priority: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds on the client's clock: making the frame, waiting for the answer, reading the answer."""
+
+    encode: float
+    round_trip: float
+    decode: float
+
+    @property
+    def total(self) -> float:
+        """Seconds from call to answer."""
+        return self.encode + self.round_trip + self.decode
+
+
+def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], wanted: Wanted) -> Frame:
+    """Return the frame that asks for `model` on `inputs` (array, picture bytes or path by input name).
+
+    Raises:
+        InvalidInput: no input, or one that is not a tensor, or a file that cannot be read.
+    """
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise InvalidInput("no input was given", 'give a mapping such as {"input": array}')
+    return Frame(
+        kind=FrameKind.REQUEST,
+        request_id=request,
+        model=ModelName(model),
+        page=PageName(wanted.page),
+        priority=wanted.priority,
+        remaining_ms=remaining_milliseconds(wanted.deadline),
+        tensors=tuple(wire_input(name, value) for name, value in inputs.items()),
+        outputs=tuple(TensorName(name) for name in wanted.outputs),
+        metadata=dict(wanted.metadata),
+    )
+
+
+def remaining_milliseconds(deadline: float | None) -> int:
+    """Return the wire's form of `deadline` seconds: whole milliseconds, at least 1, and 0 for none."""
+    return 0 if deadline is None else max(1, int(deadline * 1e3))
+
+
+def aged(frame: Frame, spent: float) -> Frame:
+    """Return `frame` with `spent` seconds taken off what is left of its deadline."""
+    if not frame.remaining_ms:
+        return frame
+    return replace(frame, remaining_ms=max(1, frame.remaining_ms - int(spent * 1e3)))
+
+
+def wire_input(name: str, value: Input) -> WireTensor:
+    """Return `value` as it travels; an encoded picture is uint8 [bytes] under the input's own name.
+
+    Raises:
+        InvalidInput: what no model can take.
+    """
+    if isinstance(value, PathLike):
+        value = _read_file(name, Path(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        value = np.frombuffer(value, np.uint8)
+    return tensors.pack(TensorName(name), _native_array(name, value))
+
+
+def _read_file(name: str, path: Path) -> Array | bytes:
+    try:
+        if path.stat().st_size > MAX_INPUT_FILE:
+            raise InvalidInput(
+                f"input {name!r}: {path} is above {MAX_INPUT_FILE} bytes", "give a smaller file"
+            )
+        if path.suffix == ".npy":
+            loaded: Array = np.load(path, allow_pickle=False)
+            return loaded
+        return path.read_bytes()
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(f"input {name!r}: cannot read {path}: {error}", "check the file") from error
+
+
+def _native_array(name: str, value: Any) -> Array:
+    if isinstance(value, str):
+        raise InvalidInput(f"input {name!r} is text", "give an array, a picture's bytes, or a pathlib.Path")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # ragged lists
+        raise InvalidInput(f"input {name!r} is no array: {error}", "give rows of equal length") from error
+    if array.dtype.name not in ALL_DTYPES:
+        raise InvalidInput(f"input {name!r} has dtype {array.dtype}", "convert it to the model's dtype")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+
+
+def result_of(frame: Frame, arrays: dict[str, Array], times: Times) -> Result:
+    """Return the `Result` that the REPLY `frame`, whose tensors are `arrays`, stands for."""
+    return Result(
+        request_id=frame.request_id,
+        model=frame.model,
+        epoch=frame.epoch,
+        page=frame.page,
+        outputs=arrays,
+        labels=frame.labels,
+        hops=(client_hop(frame, times), *frame.hops),
+        latency=times.total,
+        degraded=frame.degraded,
+        reason=frame.reason,
+        metadata=dict(frame.metadata),
+    )
+
+
+def refuse_error(frame: Frame) -> None:
+    """Return when `frame` is a REPLY.
+
+    Raises:
+        LeptonError: the typed error that an ERROR frame carries.
+        CorruptFrame: the frame is no answer.
+    """
+    if frame.kind is FrameKind.ERROR and frame.error is not None:
+        error = frame.error
+        place = f"{error.device}: " if error.device else ""
+        raise from_code(error.code, place + error.message, error.hint, fault(error.fault), error.retryable)
+    if frame.kind is not FrameKind.REPLY:
+        raise CorruptFrame(f"a {frame.kind.name} frame came where an answer was due", "update both sides")
+
+
+def fault(name: str) -> Fault:
+    """Return `name` where it is a fault we know, else "service" (a newer peer may know more)."""
+    return cast("Fault", name) if name in get_args(Fault) else "service"
+
+
+def outputs_of(frame: Frame) -> dict[str, Array]:
+    """Return the arrays that `frame` carries, by name."""
+    return {tensor.name: tensors.unpack(tensor) for tensor in frame.tensors}
+
+
+def client_hop(frame: Frame, times: Times) -> Hop:
+    """Return the client's own hop: network is the round trip less all that the entry reports."""
+    inside = max((hop.total for hop in frame.hops), default=0.0)
+    return Hop(
+        device=CLIENT,
+        first_block=0,
+        last_block=0,
+        decode=times.decode,
+        encode=times.encode,
+        network=max(0.0, times.round_trip - inside),
+        bytes_in=_payload(frame.tensors),
+        total=times.total,
+    )
+
+
+def _payload(carried: Sequence[WireTensor]) -> int:
+    return sum(memoryview(tensor.payload).nbytes for tensor in carried)

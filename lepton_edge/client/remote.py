@@ -1,0 +1,171 @@
+"""The transport over a network: one warm link to an entry, and the coordinator when it is needed.
+
+Law: knows when a link is broken and whether it is safe to ask again; knows nothing of models, arrays or
+deadlines of callers beyond `remaining_ms`. It asks again once, on a fresh link, and only what has no state:
+the same request under the same id, which the entry recognises, so that work is done once and answered where
+it was asked last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from lepton_edge.client.address import Doors, find_coordinator, find_doors
+from lepton_edge.client.exchange import aged
+from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable
+from lepton_edge.core.frames import Frame
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import AdminCall, AdminEvent
+from lepton_edge.core.version import __version__
+from lepton_edge.link import link
+from lepton_edge.wire import rpc
+
+
+class Asked(Protocol):
+    """What the transport needs of a link."""
+
+    closed: asyncio.Event
+
+    async def request(self, frame: Frame) -> Frame:
+        """Send `frame` and return the answer to it; tell the peer when the caller gives up.
+
+        Raises:
+            Unavailable: the link broke.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        ...
+
+
+Dial = Callable[[str], Awaitable[Asked]]
+Find = Callable[["str | None"], Awaitable[Doors]]
+
+
+class RemoteTransport:
+    """See the module. `find` and `dial` are replaced in tests.
+
+    Raises (from `call` and `admin`):
+        Unavailable, DiscoveryFailed, IncompatibleVersion, InvalidInput: as `address.find_doors`.
+    """
+
+    def __init__(self, address: str | None, find: Find = find_doors, dial: Dial | None = None) -> None:
+        self._address = address
+        self._find = find
+        self._dial = dial or dial_entry
+        self._link: Asked | None = None
+        self._dialling: asyncio.Task[Asked] | None = None
+        self._closed = False
+
+    async def call(self, frame: Frame) -> Frame:
+        """Ask the entry; once again on a fresh link when the first broke and the request has no state."""
+        started = time.monotonic()
+        used = await self._warm_link()
+        try:
+            return await used.request(frame)
+        except Unavailable:
+            self._forget(used)
+            if frame.state_position >= 0 or self._closed:
+                raise
+        fresh = await self._warm_link()
+        return await fresh.request(aged(frame, time.monotonic() - started))
+
+    async def _warm_link(self) -> Asked:
+        """Return the link, dialling when there is none; a caller that gives up does not end the dialling."""
+        if self._closed:
+            raise Unavailable("this client is closed", "make a new one")
+        if self._link is not None and not self._link.closed.is_set():
+            return self._link
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._connect())
+            self._dialling.add_done_callback(_seen)
+        return await asyncio.shield(self._dialling)
+
+    async def _connect(self) -> Asked:
+        self._link = await self._dial_any(await self._find(self._address))
+        return self._link
+
+    async def _dial_any(self, doors: Doors) -> Asked:
+        failures: list[str] = []
+        for entry in doors.entries:
+            used = await self._dial_one(entry, failures)
+            if used is not None:
+                return used
+        raise _no_entry(doors, failures)
+
+    async def _dial_one(self, entry: str, failures: list[str]) -> Asked | None:
+        try:
+            return await self._dial(entry)
+        except LeptonError as error:
+            failures.append(f"{entry}: {error.message}")
+            return None
+
+    def _forget(self, used: Asked) -> None:
+        if self._link is used:
+            self._link = None
+
+    async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+        """Put `calls` to the coordinator and yield what it says."""
+        channel = rpc.open_channel(await self._control_address())
+        try:
+            async for event in rpc.ControlStub(channel).admin(calls):
+                yield event
+        finally:
+            await channel.close()
+
+    async def _control_address(self) -> str:
+        if self._address is None:
+            return await find_coordinator(None)
+        found = await self._find(self._address)
+        if not found.coordinator:
+            raise Unavailable(
+                f"the agent at {found.asked} knows no coordinator", "give the coordinator's address instead"
+            )
+        return found.coordinator
+
+    async def close(self) -> None:
+        """Close the link; requests in flight end with Unavailable."""
+        self._closed = True
+        if self._dialling is not None:
+            self._dialling.cancel()
+        used, self._link = self._link, None
+        if used is not None:
+            await used.close()
+
+
+async def dial_entry(address: str) -> Asked:
+    """Open a link to the entry at `address` as a peer of kind client.
+
+    Raises:
+        Unavailable: nobody answers in time.
+        IncompatibleVersion: the entry speaks another protocol.
+    """
+    hello = LinkHello("client", f"client-{uuid.uuid4().hex[:8]}", __version__, checksums=())
+    try:
+        return await link.dial(address, hello, _ignore)
+    except DeadlineExceeded as error:
+        raise Unavailable(f"{address} does not say hello", "is this the data port of an agent?") from error
+
+
+def _seen(task: asyncio.Task[Asked]) -> None:
+    """Look at how dialling ended, so that nobody complains when every caller has given up."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _ignore(used: link.Link, frame: Frame) -> None:
+    """A client serves nobody: what an entry asks of it is dropped."""
+
+
+def _no_entry(doors: Doors, failures: list[str]) -> Unavailable:
+    if not failures:
+        return Unavailable(
+            f"the coordinator at {doors.asked} knows no agent that admits requests",
+            "start one: lepton-edge agent start --role board",
+        )
+    return Unavailable(f"no entry can be reached: {'; '.join(failures)}", "check the network and the agents")

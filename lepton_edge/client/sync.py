@@ -1,0 +1,202 @@
+"""The client for ordinary code: the asyncio client on an event loop of its own, in a thread of its own.
+
+Law: no logic. Each method hands one coroutine of `AsyncClient` to the loop and waits for it, so that both
+clients are one implementation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from lepton_edge.client.admin import OnProgress
+from lepton_edge.client.aio import MAX_IN_FLIGHT, PATIENCE, AsyncClient
+from lepton_edge.client.exchange import Input
+from lepton_edge.client.transport import Transport
+from lepton_edge.core.errors import RequestError
+from lepton_edge.core.results import Result
+
+T = TypeVar("T")
+
+
+class _LoopThread:
+    """An event loop that runs in a daemon thread until it is stopped."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="lepton-edge-client", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the loop and return its result; an interrupt of the caller cancels it."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RequestError("a Client was called from its own event loop", "use AsyncClient there")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        """End the loop and wait for its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5.0)
+
+
+class Client:
+    """Asks models questions, and the coordinator for everything else; the methods are those of `AsyncClient`.
+
+    One client may be used by many threads at once: they share its link, and each waits for its own answer.
+    Close it, or use it in a `with` statement. It does not survive `os.fork()`: make one client per process.
+
+    Args:
+        address: see `AsyncClient`.
+        transport: replaces the network, see `MockTransport`.
+        max_in_flight: see `AsyncClient`.
+        patience: see `AsyncClient`.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        transport: Transport | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._loop = _LoopThread()
+        self._closed = False
+        self._closing = threading.Lock()
+        self._client = self._loop.run(
+            _make(address, transport=transport, max_in_flight=max_in_flight, patience=patience)
+        )
+
+    def __enter__(self) -> Client:
+        """Return the client itself; nothing is dialled before the first call."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Give back links and the thread; calls in flight end with Unavailable. Closing twice is fine."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        self._loop.run(self._client.close())
+        self._loop.stop()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise RequestError("this client is closed", "make a new one")
+        return self._loop.run(work)
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Input],
+        *,
+        outputs: tuple[str, ...] | list[str] = (),
+        deadline: float | None = None,
+        page: str = "",
+        metadata: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run `model` on `inputs` and return its answer; see `AsyncClient.infer`."""
+        return self._run(
+            self._client.infer(
+                model, inputs, outputs=outputs, deadline=deadline, page=page, metadata=metadata
+            )
+        )
+
+    def push(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        manifest: str | Path | None = None,
+        samples: str | Path | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Upload and compile a model; see `AsyncClient.push`. `progress` runs on the client's own thread."""
+        return self._run(
+            self._client.push(
+                name, path, manifest=manifest, samples=samples, shapes=shapes, progress=progress
+            )
+        )
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        keep_input_on_board: bool = False,
+        dry_run: bool = False,
+        page: str = "",
+        devices: tuple[str, str] = ("", ""),
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
+        return self._run(
+            self._client.deploy(
+                name,
+                keep_input_on_board=keep_input_on_board,
+                dry_run=dry_run,
+                page=page,
+                devices=devices,
+                progress=progress,
+            )
+        )
+
+    def explain(self, name: str) -> dict[str, Any]:
+        """Return why the active plan of `name` is what it is."""
+        return self._run(self._client.explain(name))
+
+    def profile(
+        self, name: str, *, measure: bool = True, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Return what was measured of `name`; see `AsyncClient.profile`."""
+        return self._run(self._client.profile(name, measure=measure, progress=progress))
+
+    def models(self) -> dict[str, Any]:
+        """Return the pushed models."""
+        return self._run(self._client.models())
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Return one pushed model: its inputs, outputs, weights and deployments."""
+        return self._run(self._client.model(name))
+
+    def remove(self, name: str) -> dict[str, Any]:
+        """Retire `name` on every device and delete it."""
+        return self._run(self._client.remove(name))
+
+    def devices(self) -> dict[str, Any]:
+        """Return the registered devices."""
+        return self._run(self._client.devices())
+
+    def status(self) -> dict[str, Any]:
+        """Return everything that fits on one screen."""
+        return self._run(self._client.status())
+
+
+async def _make(address: str | None, **options: Any) -> AsyncClient:
+    """Make the client on the loop that will run it (Python 3.10 binds locks there at first use)."""
+    return AsyncClient(address, **options)

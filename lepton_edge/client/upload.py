@@ -1,0 +1,128 @@
+"""A push as the sequence of messages that carries it: the model, its manifest, labels and samples.
+
+Law: reads the files that the caller names, in bounded pieces, and nothing else; no network. Every file is
+looked for before the first message leaves, so that a wrong path costs nobody anything. Of the manifest it
+reads one thing: the names of label files; whether the manifest is right is for the coordinator to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.messages import AdminCall, PushModel, ShapeBinding, Upload
+from partitioner.errors import InvalidManifest
+from partitioner.units import ModelName
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PIECE = 1 << 20
+"""Bytes of a file in one message; below gRPC's limit of 4 MiB."""
+
+MAX_SAMPLES = 32
+"""Sample files sent at most; of a larger directory, evenly spread ones."""
+
+SAMPLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".npz", ".npy"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a push: its part name on the wire ("model", "labels:names.txt", ...) and where it lies."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Push:
+    """What is pushed under which name. `samples` is a directory of pictures or arrays, or one .npz file."""
+
+    name: str
+    model: Path
+    manifest: Path | None = None
+    samples: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] | None = None
+
+
+def parts(push: Push) -> list[Part]:
+    """Return the files of `push` in sending order.
+
+    Raises:
+        InvalidInput: a file or directory is not there, or holds no sample.
+        InvalidManifest: the manifest is not TOML.
+    """
+    found = [Part("model", push.model)]
+    if push.manifest is not None:
+        found += [Part("manifest", push.manifest), *_labels(push.manifest)]
+    if push.samples is not None:
+        found += [Part(f"sample:{path.name}", path) for path in _samples(push.samples)]
+    for part in found:
+        if not part.path.is_file():
+            raise InvalidInput(
+                f"there is no file {part.path}", f"check the path: it is sent as {part.name!r}"
+            )
+    return found
+
+
+def _labels(manifest: Path) -> Iterator[Part]:
+    for output in _output_tables(manifest):
+        labels = output.get("labels") if isinstance(output, dict) else None
+        if isinstance(labels, str) and labels:
+            yield Part(f"labels:{labels}", manifest.parent / labels)
+
+
+def _output_tables(manifest: Path) -> list[Any]:
+    try:
+        document = tomllib.loads(manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the manifest {manifest}: {error}", "check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidManifest(f"{manifest} is not TOML: {error}", "correct the manifest") from error
+    tables = document.get("output", [])
+    return tables if isinstance(tables, list) else []
+
+
+def _samples(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SAMPLE_SUFFIXES)
+    if not files:
+        known = ", ".join(sorted(SAMPLE_SUFFIXES))
+        raise InvalidInput(f"{path} holds no sample", f"samples are files that end in {known}")
+    step = max(1.0, len(files) / MAX_SAMPLES)
+    return [files[int(index * step)] for index in range(min(len(files), MAX_SAMPLES))]
+
+
+async def upload(push: Push) -> AsyncIterator[AdminCall]:
+    """Yield the messages of `push`: PushModel, then each part in pieces, each part's end marked by `last`.
+
+    Raises:
+        InvalidInput: a file cannot be read, or changed while it was read.
+    """
+    shapes = tuple(ShapeBinding(name, tuple(shape)) for name, shape in (push.shapes or {}).items())
+    yield PushModel(ModelName(push.name), shapes)
+    for part in parts(push):
+        async for piece in _pieces(part):
+            yield piece
+
+
+async def _pieces(part: Part) -> AsyncIterator[Upload]:
+    try:
+        with part.path.open("rb") as file:
+            piece = await asyncio.to_thread(file.read, PIECE)
+            while True:
+                following = await asyncio.to_thread(file.read, PIECE)
+                yield Upload(part.name, piece, last=not following)
+                if not following:
+                    return
+                piece = following
+    except OSError as error:
+        raise InvalidInput(f"cannot read {part.path}: {error}", "check the file") from error

@@ -1,0 +1,101 @@
+"""From an address to the doors behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lepton_edge.client import address
+from lepton_edge.client.address import Doors, check_address, doors, entry_addresses, find_doors, is_local
+from lepton_edge.core.errors import DiscoveryFailed, IncompatibleVersion, InvalidInput, Unavailable
+from lepton_edge.core.messages import Description, Peer
+from partitioner.units import DeviceId
+
+
+def peer(name: str, *addresses: str) -> Peer:
+    return Peer(DeviceId(name), addresses)
+
+
+def told(kind: str, coordinator: str = "", entries: tuple[Peer, ...] = (), major: int = 1) -> Description:
+    return Description(kind, "it", "0.1.0", major, 0, coordinator, entries)
+
+
+def test_an_agent_is_the_entry_itself() -> None:
+    assert doors("pi:8011", told("agent", "c:8010")) == Doors("pi:8011", ("pi:8011",), "c:8010")
+
+
+def test_a_coordinator_names_entries_and_one_on_this_machine_comes_first() -> None:
+    found = told(
+        "coordinator",
+        entries=(peer("far", "198.51.100.1:8011", "198.51.100.2:8011"), peer("me", "127.0.0.1:8011")),
+    )
+    assert doors("c:8010", found) == Doors(
+        "c:8010", ("127.0.0.1:8011", "198.51.100.1:8011", "198.51.100.2:8011"), "c:8010"
+    )
+
+
+def test_the_coordinators_order_holds_among_equals() -> None:
+    order = ["127.0.0.1:9", "127.0.0.1:8", "127.0.0.1:7"]
+    assert entry_addresses([peer(one, one) for one in order]) == order
+
+
+@pytest.mark.parametrize(
+    ("given", "here"),
+    [("127.0.0.1:1", True), ("[::1]:1", True), ("198.51.100.1:1", False), ("no.such.host.invalid:1", False)],
+)
+def test_what_is_on_this_machine(given: str, here: bool) -> None:
+    assert is_local(given) is here
+
+
+@pytest.mark.parametrize(
+    "given", ["", "host", "host:", ":8010", "host:port", "host:0", "host:70000", "http://host"]
+)
+def test_what_is_no_address(given: str) -> None:
+    with pytest.raises(InvalidInput, match="host:port"):
+        check_address(given)
+
+
+async def test_nobody_at_an_address_is_said_at_once() -> None:
+    with pytest.raises(Unavailable, match=r"nobody answers at 127\.0\.0\.1:9.*coordinator start"):
+        await find_doors("127.0.0.1:9")
+
+
+async def test_without_an_address_an_agent_here_wins_then_a_coordinator_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = {address.LOCAL_AGENT: told("agent"), address.LOCAL_COORDINATOR: told("coordinator")}
+
+    async def describe(asked: str, timeout: float = 1.0) -> Description:
+        if asked not in there:
+            raise Unavailable("nobody")
+        return there[asked]
+
+    monkeypatch.setattr(address, "describe", describe)
+    assert (await find_doors(None)).entries == (address.LOCAL_AGENT,)
+    del there[address.LOCAL_AGENT]
+    assert (await find_doors(None)).coordinator == address.LOCAL_COORDINATOR
+
+
+async def test_without_anybody_the_failed_search_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nobody(asked: str, timeout: float = 1.0) -> Description:
+        raise Unavailable("nobody")
+
+    async def search(timeout: float) -> str:
+        raise DiscoveryFailed("no multicast here")
+
+    monkeypatch.setattr(address, "describe", nobody)
+    monkeypatch.setattr(address.discovery, "find_coordinator", search)
+    for find in (find_doors, address.find_coordinator):
+        with pytest.raises(DiscoveryFailed, match="no multicast"):
+            await find(None)
+
+
+async def test_another_major_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stub:
+        def __init__(self, *_: object) -> None: ...
+
+        async def describe(self) -> Description:
+            return told("agent", major=2)
+
+    monkeypatch.setattr(address.rpc, "ControlStub", Stub)
+    with pytest.raises(IncompatibleVersion, match="protocol 2"):
+        await find_doors("127.0.0.1:9")

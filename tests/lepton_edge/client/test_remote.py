@@ -1,0 +1,150 @@
+"""The transport over links: one warm link, one more try, the right door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from lepton_edge.client.address import Doors
+from lepton_edge.client.remote import RemoteTransport
+from lepton_edge.core.errors import IncompatibleVersion, Unavailable
+from lepton_edge.core.frames import Frame, FrameKind
+from partitioner.units import RequestId
+
+Answer = Callable[[Frame], Awaitable[Frame]]
+
+
+def request(**fields: object) -> Frame:
+    return Frame(FrameKind.REQUEST, RequestId("ab" * 16), **fields)  # type: ignore[arg-type]
+
+
+async def answered(frame: Frame) -> Frame:
+    return Frame(FrameKind.REPLY, frame.request_id, attempt=frame.attempt)
+
+
+async def lost(frame: Frame) -> Frame:
+    raise Unavailable("the link broke")
+
+
+class FakeLink:
+    def __init__(self, answer: Answer) -> None:
+        self.answer, self.asked, self.closed = answer, list[Frame](), asyncio.Event()
+
+    async def request(self, frame: Frame) -> Frame:
+        self.asked.append(frame)
+        return await self.answer(frame)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+class Network:
+    """Hands out the given links in order; an error in their place fails that dial."""
+
+    def __init__(self, *links: FakeLink | Exception, entries: tuple[str, ...] = ("a:1",)) -> None:
+        self.links, self.doors, self.dialled = list(links), Doors("c:1", entries, ""), list[str]()
+
+    async def find(self, address: str | None) -> Doors:
+        return self.doors
+
+    async def dial(self, address: str) -> FakeLink:
+        self.dialled.append(address)
+        found = self.links.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def transport(self) -> RemoteTransport:
+        return RemoteTransport("c:1", self.find, self.dial)
+
+
+async def test_one_warm_link_serves_all_calls_even_when_they_begin_together() -> None:
+    link = FakeLink(answered)
+    network = Network(link)
+    transport = network.transport()
+    await asyncio.gather(*(transport.call(request()) for _ in range(5)))
+    assert network.dialled == ["a:1"]
+    assert len(link.asked) == 5
+
+
+async def test_a_broken_link_is_dialled_anew_and_the_same_request_asked_once_more() -> None:
+    first, second = FakeLink(lost), FakeLink(answered)
+    network = Network(first, second)
+    await network.transport().call(request(remaining_ms=5000))
+    assert len(network.dialled) == 2
+    assert second.asked[0].request_id == first.asked[0].request_id
+    assert second.asked[0].attempt == first.asked[0].attempt, "the entry recognises the same work"
+    assert 0 < second.asked[0].remaining_ms <= 5000
+
+
+async def test_a_second_loss_is_the_callers_to_know() -> None:
+    network = Network(FakeLink(lost), FakeLink(lost), FakeLink(answered))
+    with pytest.raises(Unavailable):
+        await network.transport().call(request())
+    assert len(network.dialled) == 2
+
+
+async def test_a_request_with_state_is_never_asked_twice() -> None:
+    network = Network(FakeLink(lost), FakeLink(answered))
+    with pytest.raises(Unavailable):
+        await network.transport().call(request(state_position=3))
+    assert len(network.dialled) == 1
+
+
+async def test_a_link_that_closed_while_idle_is_replaced_without_using_up_the_retry() -> None:
+    first, second, third = FakeLink(answered), FakeLink(lost), FakeLink(answered)
+    network = Network(first, second, third)
+    transport = network.transport()
+    await transport.call(request())
+    first.closed.set()
+    await transport.call(request())
+    assert len(first.asked) == 1
+    assert len(third.asked) == 1
+
+
+async def test_the_next_entry_is_tried_when_the_first_is_away() -> None:
+    network = Network(Unavailable("a is off"), FakeLink(answered), entries=("a:1", "b:1"))
+    await network.transport().call(request())
+    assert network.dialled == ["a:1", "b:1"]
+
+
+async def test_no_entry_says_why_for_each() -> None:
+    network = Network(Unavailable("off"), IncompatibleVersion("too old"), entries=("a:1", "b:1"))
+    with pytest.raises(Unavailable, match=r"a:1: off; b:1: too old"):
+        await network.transport().call(request())
+
+
+async def test_a_coordinator_without_agents_says_what_to_do() -> None:
+    with pytest.raises(Unavailable, match="agent start"):
+        await Network(entries=()).transport().call(request())
+
+
+async def test_closing_closes_the_link_and_nothing_is_dialled_after() -> None:
+    link = FakeLink(answered)
+    network = Network(link, FakeLink(answered))
+    transport = network.transport()
+    await transport.call(request())
+    await transport.close()
+    assert link.closed.is_set()
+    with pytest.raises(Unavailable, match="closed"):
+        await transport.call(request())
+
+
+async def test_callers_that_give_up_do_not_end_the_dialling() -> None:
+    link, open_gate = FakeLink(answered), asyncio.Event()
+    network = Network(link)
+    quick = network.dial
+
+    async def slow(address: str) -> FakeLink:
+        await open_gate.wait()
+        return await quick(address)
+
+    transport = RemoteTransport("c:1", network.find, slow)
+    for _ in range(3):
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(transport.call(request()), 0.01)
+    open_gate.set()
+    await transport.call(request())
+    assert network.dialled == ["a:1"]
