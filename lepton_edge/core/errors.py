@@ -1,7 +1,8 @@
 """What can go wrong while the system runs: one tree, one code each, one map to gRPC status codes.
 
 Law: errors are nouns; this file imports only `partitioner.errors`. An error that crosses the wire travels as its
-`code`, message, hint, fault and retryable flag, and is rebuilt on the other side by `from_code`.
+`code`, message, hint, fault and retryable flag, and is rebuilt on the other side by `from_code`. The ground's errors
+are re-exported, so that an application finds the whole tree in `lepton_edge.errors`.
 
     LeptonError
     ├── RequestError             the caller is at fault
@@ -28,7 +29,17 @@ Law: errors are nouns; this file imports only `partitioner.errors`. An error tha
 from __future__ import annotations
 
 from partitioner import errors as base
-from partitioner.errors import Fault, LeptonError
+from partitioner.errors import Fault as Fault
+from partitioner.errors import InvalidManifest as InvalidManifest
+from partitioner.errors import InvalidModel as InvalidModel
+from partitioner.errors import InvalidProblem as InvalidProblem
+from partitioner.errors import LeptonError as LeptonError
+from partitioner.errors import ModelError as ModelError
+from partitioner.errors import ModelTooLarge as ModelTooLarge
+from partitioner.errors import NoFeasiblePlan as NoFeasiblePlan
+from partitioner.errors import PlanError as PlanError
+from partitioner.errors import ProfileError as ProfileError
+from partitioner.errors import UnsupportedOperator as UnsupportedOperator
 
 
 class RequestError(LeptonError):
