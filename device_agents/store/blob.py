@@ -51,7 +51,7 @@ class WeightsFile:
     async def fill(
         self, refs: list[WeightRef], fetch: Fetch, policy: RetryPolicy, arrived: Callable[[int], None]
     ) -> None:
-        """Fetch and verify every one of `refs`; `arrived(bytes)` as they come. What came is kept on errors."""
+        """Fetch and verify every one of `refs`; `arrived(bytes)` as they come. Errors keep what came."""
         todo = list(reversed(refs))
 
         async def take() -> None:

@@ -1,0 +1,87 @@
+"""The process-wide part of onnxruntime: one thread pool, one arena, the options of every session here.
+
+Law: the only file that knows onnxruntime's global settings. It knows no block, no tensor and no plan.
+
+Sessions share an arena, so that a book of five blocks costs about what the whole model costs. They share
+threads when the process says that it belongs to the engine alone: onnxruntime makes the global pool once,
+and from then on refuses every session of the process that asks for threads of its own, ours or not. An
+agent's process says so; a test does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+import psutil
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+PROVIDERS = ["CPUExecutionProvider"]
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+ERRORS_ONLY = 3
+SAME_AS_REQUESTED = 1  # the arena grows by what is asked for, not by powers of two: boards are small
+
+_lock = threading.Lock()
+_shared_arena: list[bool] = []  # empty until this process has tried to make it
+_pool_threads: list[
+    int
+] = []  # empty until this process has tried to make its pool; then its size, 0 for none
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How sessions of this process run: `threads` each, of the process's pool when `shared`."""
+
+    threads: int
+    shared: bool = False
+
+
+def start_runtime(threads: int = 0, shared: bool = False) -> Runtime:
+    """Say how sessions run here; 0 threads means one a physical core.
+
+    `shared` makes, once a process, a pool that every onnxruntime session of the process must use from then
+    on.
+    """
+    wanted = threads or psutil.cpu_count(logical=False) or 1
+    with _lock:
+        if not _shared_arena:
+            _shared_arena.append(True)
+            _register_arena()
+        if shared and not _pool_threads:
+            _pool_threads.append(wanted if _create_pool(wanted) else 0)
+        pool = _pool_threads[0] if _pool_threads else 0
+    return Runtime(pool or wanted, shared=pool > 0)
+
+
+def session_options(runtime: Runtime, weights: Path | None = None) -> onnxruntime.SessionOptions:
+    """Return the options of a session; `weights` is the folder that holds its external data."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    if runtime.shared:
+        options.use_per_session_threads = False
+    else:
+        options.intra_op_num_threads = runtime.threads
+        options.inter_op_num_threads = 1
+    if weights is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(weights.resolve()))
+    return options
+
+
+def _create_pool(threads: int) -> bool:
+    try:
+        onnxruntime.set_global_thread_pool_sizes(threads, 1)
+    except Fail:  # somebody else in this process made it
+        return False
+    return True
+
+
+def _register_arena() -> None:
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    arena = onnxruntime.OrtArenaCfg(0, SAME_AS_REQUESTED, -1, -1)
+    onnxruntime.create_and_register_allocator(memory, arena)
