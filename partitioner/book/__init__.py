@@ -1,0 +1,105 @@
+"""The plan book: which boundaries to cut at, which pages to keep, which one to take, and why.
+
+Law: pure; no clock, no engine, no files. It asks `solve` for the best cuts, lays them and the model's doors
+out as nested boundaries, costs the standing candidates and one page a cut over them, and chooses. The block
+files are cut by whoever has the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from partitioner.book.boundaries import best_cuts, boundaries
+from partitioner.book.choice import best_cut, choose, is_cut, reason
+from partitioner.book.draft import BookOptions, Candidate, Draft, Threshold
+from partitioner.book.pages import candidates
+from partitioner.book.setting import Setting, make_setting
+from partitioner.book.single import book_of_one
+from partitioner.book.thresholds import flip_slowdown, link_thresholds
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile, LinkProfile
+from partitioner.errors import InvalidProblem
+from partitioner.plan import LOCAL_PAGE, Page
+from partitioner.solve import Solution, solve
+from partitioner.units import PageName
+
+__all__ = ["BookOptions", "Candidate", "Draft", "Threshold", "make_book"]
+
+NOTHING = PageName("")
+NO_OPTIONS = BookOptions()
+
+
+def make_book(
+    compiled: CompiledModel,
+    board: DeviceProfile | None,
+    cloud: DeviceProfile | None,
+    link: LinkProfile | None,
+    options: BookOptions = NO_OPTIONS,
+) -> Draft:
+    """Draft the book of one model for the devices that there are.
+
+    Raises:
+        InvalidProblem: no device at all, or two without a link between them.
+        ProfileError: a profile is absurd or of another model.
+        NoFeasiblePlan: nothing fits, or the wish leaves nothing that may run; says why, in numbers.
+    """
+    if board is not None and cloud is not None:
+        if link is None:
+            raise InvalidProblem(f"no link from {board.device} to {cloud.device} is known", "probe it first")
+        return _for_two(make_setting(compiled, board, cloud, link, options))
+    if only := board or cloud:
+        return book_of_one(compiled, only, options, is_board=board is not None)
+    raise InvalidProblem("a book needs at least one device", "start an agent")
+
+
+def _for_two(setting: Setting) -> Draft:
+    wish = dataclasses.replace(setting.problem, keep_input=setting.options.keep_input)
+    proven = solve(wish)
+    cuts = boundaries(setting, best_cuts(setting))
+    considered = candidates(setting, cuts)
+    chosen = choose(considered)
+    considered = [_with_proof(one, proven) for one in considered]
+    pages = tuple(one.page for one in considered if one.in_book)
+    split = best_cut(considered)
+    draft = Draft(
+        cuts,
+        pages,
+        chosen.page.name,
+        reason(considered, chosen, setting.options.keep_input),
+        fallback=LOCAL_PAGE if any(page.name == LOCAL_PAGE for page in pages) else NOTHING,
+        best_cut=split.page.name if split else NOTHING,
+        candidates=tuple(considered),
+        lower_bound=proven.lower_bound,
+        method=proven.method,
+        board=setting.board.device,
+        cloud=setting.cloud.device,
+    )
+    return _with_thresholds(setting, _with_reason(draft))
+
+
+def _with_proof(candidate: Candidate, proven: Solution) -> Candidate:
+    page = dataclasses.replace(
+        candidate.page,
+        lower_bound=proven.lower_bound,
+        method=proven.method if is_cut(candidate.page.name) else "",
+        reason=candidate.why_not or candidate.label,
+    )
+    return dataclasses.replace(candidate, page=page)
+
+
+def _with_reason(draft: Draft) -> Draft:
+    """Write the draft's reason into the chosen page."""
+
+    def written(page: Page) -> Page:
+        return dataclasses.replace(page, reason=draft.reason) if page.name == draft.active else page
+
+    considered = tuple(dataclasses.replace(one, page=written(one.page)) for one in draft.candidates)
+    return dataclasses.replace(draft, pages=tuple(map(written, draft.pages)), candidates=considered)
+
+
+def _with_thresholds(setting: Setting, draft: Draft) -> Draft:
+    eligible = [one.page for one in draft.candidates if one.eligible and one.in_book]
+    active = draft.page(draft.active)
+    slower, faster = link_thresholds(eligible, active, setting.link)
+    flip = flip_slowdown(eligible, setting.board.simulated_slowdown, setting.board.overhead)
+    return dataclasses.replace(draft, flip_slowdown=flip, slower_link=slower, faster_link=faster)

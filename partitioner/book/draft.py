@@ -1,0 +1,101 @@
+"""What a plan book is before its blocks are cut: boundaries, pages, the choice and its reasons.
+
+Law: frozen nouns. The coordinator makes a `PlanBook` of a draft by cutting the model at its inner boundaries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partitioner.plan import Page
+from partitioner.units import Bytes, BytesPerSecond, DeviceId, PageName, Seconds
+
+
+@dataclass(frozen=True)
+class BookOptions:
+    """What the person who deploys asks for.
+
+    Attributes:
+        keep_input: the input, and what is made from it by mere preparation, stays on the board.
+        board_memory, cloud_memory: bytes that weights and their headroom may take; 0 means no limit.
+        headroom: fraction of the weights that must be free beside them. further_cuts: at most so many cuts
+        beside the best ones, for other links and to compare with. cut_budget: further cuts may make the
+        board-alone page slower by this fraction at most, since every page
+            runs through every boundary of the book.
+    """
+
+    keep_input: bool = False
+    board_memory: Bytes = Bytes(0)
+    cloud_memory: Bytes = Bytes(0)
+    headroom: float = 0.2
+    further_cuts: int = 3
+    cut_budget: float = 0.03
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A page that was considered.
+
+    `label` is for people. A page that is not `in_book` cannot run (it would give the input away, or does
+    not fit); one that is not `eligible` is never chosen; `why_not` says why.
+    """
+
+    page: Page
+    label: str
+    in_book: bool = True
+    eligible: bool = True
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where the choice changes: at this uplink rate (the downlink scaled alike) `page` becomes the best."""
+
+    rate: BytesPerSecond
+    page: PageName
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan book without its block files.
+
+    Attributes:
+        boundaries: nested down-sets of layers, from the empty set to all; block i lies between i and i + 1.
+        pages: the pages of the book; stages count blocks. active: the page that requests take, and the
+        `reason` for it in one or two sentences. fallback: the page for when the far side is gone; empty
+        when the board cannot hold the model. best_cut: the best page that divides the model itself; empty
+        when there is none. candidates: everything that was considered, with the pages that are not in the
+        book. lower_bound: no plan of the space can take less, in the same cost model; `method` proved it.
+        flip_slowdown: how slow the board must be (1.0: as it is without simulation) for the choice between
+        the
+            board alone and the best other page to flip; None when it never does.
+        slower_link, faster_link: the nearest rates of the link at which another page becomes the best.
+        board, cloud: the devices; empty when there is none.
+    """
+
+    boundaries: tuple[frozenset[int], ...]
+    pages: tuple[Page, ...]
+    active: PageName
+    reason: str
+    fallback: PageName
+    best_cut: PageName
+    candidates: tuple[Candidate, ...]
+    lower_bound: Seconds
+    method: str
+    flip_slowdown: float | None = None
+    slower_link: Threshold | None = None
+    faster_link: Threshold | None = None
+    board: DeviceId = DeviceId("")
+    cloud: DeviceId = DeviceId("")
+
+    @property
+    def inner(self) -> tuple[frozenset[int], ...]:
+        """The boundaries to cut at: all but the empty and the full one."""
+        return self.boundaries[1:-1]
+
+    def page(self, name: PageName) -> Page:
+        """Return the page of the book called `name`; raise KeyError when it has none."""
+        for page in self.pages:
+            if page.name == name:
+                return page
+        raise KeyError(name)

@@ -1,0 +1,77 @@
+"""The book of a single device: one page, cut only where an input may enter.
+
+Law: as the room's; there is nothing to choose here.
+"""
+
+from __future__ import annotations
+
+from partitioner.book.boundaries import doors
+from partitioner.book.draft import BookOptions, Candidate, Draft
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile
+from partitioner.errors import NoFeasiblePlan
+from partitioner.graph import CostGraph
+from partitioner.plan import LOCAL_PAGE, Page, Prediction, Stage
+from partitioner.predict import segment_estimate, stage_costs
+from partitioner.units import BlockIndex, Bytes, DeviceId, PageName, Seconds
+
+NOBODY = DeviceId("")
+NOTHING = Seconds(0.0)
+
+
+def book_of_one(
+    compiled: CompiledModel, device: DeviceProfile, options: BookOptions, *, is_board: bool
+) -> Draft:
+    """Draft a book whose only page runs everything on `device`.
+
+    Raises:
+        ProfileError: the profile is absurd or of another model.
+        NoFeasiblePlan: it does not fit, or the input is to stay on a board and there is none.
+    """
+    if options.keep_input and not is_board:
+        raise NoFeasiblePlan(
+            "the input is to stay on the board, and there is none", "start an agent as board"
+        )
+    where = "board" if is_board else "cloud"
+    _check_memory(compiled, options, where)
+    everything = frozenset(range(len(compiled.graph.layers)))
+    cuts = (frozenset(), *doors(compiled), everything)
+    prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board)
+    why = f"{where} alone takes {prediction.latency * 1e3:.1f} ms: no other device shares the work"
+    stages = (Stage(device.device, BlockIndex(0), BlockIndex(len(cuts) - 1)),)
+    page = Page(LOCAL_PAGE, stages, prediction, bound, reason=why)
+    return Draft(
+        cuts,
+        (page,),
+        LOCAL_PAGE,
+        why,
+        fallback=LOCAL_PAGE,
+        best_cut=PageName(""),
+        candidates=(Candidate(page, f"{where} alone"),),
+        lower_bound=bound,
+        method="enumeration",
+        board=device.device if is_board else NOBODY,
+        cloud=NOBODY if is_board else device.device,
+    )
+
+
+def _predict(
+    device: DeviceProfile, graph: CostGraph, cuts: tuple[frozenset[int], ...], *, is_board: bool
+) -> tuple[Prediction, Seconds]:
+    costs = stage_costs(device, graph)
+    parts = [segment_estimate(costs, graph, first, last) for first, last in zip(cuts, cuts[1:], strict=False)]
+    seconds = Seconds(costs.overhead + sum(part.mean for part in parts))
+    spread = Seconds(sum(part.spread for part in parts))
+    near, far = (seconds, NOTHING) if is_board else (NOTHING, seconds)
+    prediction = Prediction(seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), spread)
+    return prediction, Seconds(costs.overhead + sum(costs.layers))
+
+
+def _check_memory(compiled: CompiledModel, options: BookOptions, where: str) -> None:
+    limit = options.board_memory if where == "board" else options.cloud_memory
+    needs = sum(ref.length for ref in compiled.weights) * (1 + options.headroom)
+    if limit and needs > limit:
+        raise NoFeasiblePlan(
+            f"the {where} alone would need {needs / 1e6:.1f} MB and has {limit / 1e6:.1f}",
+            "start an agent on another device, to share the model with",
+        )
