@@ -63,7 +63,7 @@ class Outbox:
         self._writing: Outgoing | None = None
         self._frames = self._bytes = 0
         self._credit_frames = self._credit_bytes = self._window_bytes = 0
-        self._small_turn = (
+        self._small_turn: int = (
             limits.chunk
         )  # bytes of small frames that may still pass before a large one's next chunk
 

@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from lepton_edge.core import frames, links, messages
+from lepton_edge.core import messages
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, plan_pb2
-from partitioner import costs, plan
+from partitioner import plan
 from partitioner.codecs import ALL_DTYPES
 from partitioner.errors import LeptonError
 from partitioner.units import BlockIndex, Bytes, Epoch, Sha256
@@ -32,8 +32,11 @@ Write = Callable[[Any, Any], None]  # (message, value): put the value into the m
 Read = Callable[[Any], Any]  # (message): take the field's value, checked
 
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
+_PLANS: dict[type, dict[str, tuple[Write, Read]]] = {}  # as many as there are nouns
 _STUBS = (plan_pb2, frame_pb2, admin_pb2, control_pb2)
-_ROOMS = (plan, costs, frames, links, messages)
+_MESSAGES: dict[str, Callable[[], Any]] = {
+    name: getattr(stub, name) for stub in _STUBS for name in stub.DESCRIPTOR.message_types_by_name
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,7 @@ ADMIN_EVENT = _union(admin_pb2.AdminEvent, "event", messages.AdminEvent)
 
 def to_message(noun: Any) -> Message:
     """Return the message of the same name, filled from `noun`."""
-    message = _message_class(type(noun))()
+    message = _MESSAGES[type(noun).__name__]()
     _fill(message, noun)
     return message
 
@@ -99,7 +102,7 @@ def encode(noun: Any) -> bytes:
 
 def decode(kind: type[T], encoded: bytes) -> T:
     """Return the `kind` in `encoded`; CorruptFrame when it is none."""
-    return from_message(kind, _parse(_message_class(kind), encoded))
+    return from_message(kind, _parse(_MESSAGES[kind.__name__], encoded))
 
 
 def _parse(kind: Callable[[], Any], encoded: bytes) -> Any:
@@ -109,16 +112,6 @@ def _parse(kind: Callable[[], Any], encoded: bytes) -> Any:
     except DecodeError as error:
         raise CorruptFrame(f"bytes that are no {type(message).__name__} arrived") from error
     return message
-
-
-@functools.cache
-def _message_class(kind: Any) -> Callable[[], Message]:
-    name = kind.__name__
-    for stub in _STUBS:
-        if hasattr(stub, name):
-            found: Callable[[], Message] = getattr(stub, name)
-            return found
-    raise TypeError(f"{name} has no message")
 
 
 # --- writing and reading a noun by the plan of its fields -----------------------------------------
@@ -142,10 +135,13 @@ def _read(kind: type, message: Any) -> Any:
     return noun
 
 
-@functools.cache
-def _fields(kind: Any) -> dict[str, tuple[Write, Read]]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: _plan(kind, field, hints[field.name]) for field in dataclasses.fields(kind)}
+def _fields(kind: type) -> dict[str, tuple[Write, Read]]:
+    plans = _PLANS.get(kind)
+    if plans is None:
+        hints = typing.get_type_hints(kind)
+        plans = {field.name: _plan(kind, field, hints[field.name]) for field in dataclasses.fields(kind)}
+        _PLANS[kind] = plans
+    return plans
 
 
 def _plan(owner: type, field: dataclasses.Field[Any], hint: Any) -> tuple[Write, Read]:
