@@ -1,0 +1,86 @@
+"""`lepton-edge coordinator start`.
+
+Law: builds a `CoordinatorConfig` and hands it to the server; the coordinator is an extra, so that it is
+imported only once that is known to be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lepton_edge.cli import extras, logs, settings
+from lepton_edge.core.config import CoordinatorConfig
+
+ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
+
+app = typer.Typer(help="The coordinator: registry, measurements, plans. Never on the path of a tensor.")
+
+
+@app.callback()
+def group() -> None:
+    """The coordinator: registry, measurements, plans. Never on the path of a tensor."""
+
+
+@app.command()
+def start(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Control port; the next free one if taken.")
+    ] = None,
+    state_directory: Annotated[
+        Path | None, typer.Option(help="Where models, plans and epochs are kept.")
+    ] = None,
+    insecure_bind: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
+    ] = None,
+    announce: Annotated[
+        bool | None, typer.Option("--announce/--no-announce", help="Announce by mDNS.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with a table [coordinator].")] = None,
+    *,
+    log_level: Annotated[
+        str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
+    ] = "info",
+) -> None:
+    """Start the coordinator and stay in the foreground until it is interrupted."""
+    extras.require("coordinator")
+    logs.configure(log_level)
+    flags = {"port": port, "state_directory": state_directory, "bind": insecure_bind, "announce": announce}
+    chosen = configuration(flags, config, dict(os.environ))
+    _warn_if_open(chosen)
+    from lepton_edge.coordinator import server  # the extra is there: require() said so
+
+    asyncio.run(server.serve(chosen))
+
+
+def configuration(flags: dict[str, Any], file: Path | None, environment: dict[str, str]) -> CoordinatorConfig:
+    """Return the coordinator's configuration: defaults, then the file, the environment, and flags.
+
+    Raises:
+        InvalidInput: an unknown or unreadable setting.
+    """
+    default = {"state_directory": settings.state_directory(environment, "coordinator")}
+    return settings.build(
+        CoordinatorConfig,
+        [
+            default,
+            settings.file_layer(file, "coordinator"),
+            settings.environment_layer(CoordinatorConfig, ENVIRONMENT_PREFIX, environment),
+            settings.flag_layer(flags),
+        ],
+    )
+
+
+def _warn_if_open(config: CoordinatorConfig) -> None:
+    if config.bind not in {"127.0.0.1", "::1", "localhost"}:
+        print(
+            f"WARNING: listening on {config.bind} without TLS or authentication: whoever reaches this "
+            "address controls every device. Use it in a network that you trust only.",
+            file=sys.stderr,
+        )

@@ -1,0 +1,88 @@
+"""A group of commands whose modules are imported when they are used.
+
+Law: the one place of the command line that imports by name: its own commands from a table, those of other
+packages from the entry point group `lepton_edge.commands`. It is also the one door for errors: a LeptonError
+becomes one line on stderr and an exit status.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from lepton_edge.cli import exit_codes
+from partitioner.errors import LeptonError
+
+PLUGINS = "lepton_edge.commands"
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """A command by where it lives ("package.module:attribute", a typer app) and one line of help."""
+
+    target: str
+    help: str
+
+    def load(self) -> Any:
+        """Import the module and return its command."""
+        module, _, attribute = self.target.partition(":")
+        return typer.main.get_command(getattr(importlib.import_module(module), attribute))
+
+
+def plugins() -> dict[str, LazyCommand]:
+    """Return the commands that other installed packages add."""
+    found = entry_points(group=PLUGINS)
+    return {
+        point.name: LazyCommand(point.value, f"Commands of {point.module.partition('.')[0]}.")
+        for point in found
+    }
+
+
+def error_line(error: LeptonError) -> str:
+    """Return `error` as one line: what happened, and what to do."""
+    line = f"error: {error.message}"
+    return f"{line} / what to do: {error.hint}" if error.hint else line
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands without importing them, imports the one that is used, and prints its errors.
+
+    Subclasses set `table`. Types are Any where typer and click name theirs differently between releases.
+    """
+
+    table: Mapping[str, LazyCommand] = {}
+
+    def _known(self) -> dict[str, LazyCommand]:
+        return {**self.table, **{name: one for name, one in plugins().items() if name not in self.table}}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the table's order, plug-ins last."""
+        return list(self._known())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in that knows its name and help only; enough for --help and completion."""
+        known = self._known().get(cmd_name)
+        return None if known is None else TyperCommand(cmd_name, help=known.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that `args` begins with."""
+        self.commands = dict.fromkeys(self._known(), TyperCommand(None))  # for "did you mean"
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, self._known()[str(name)].load(), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; print an error as one line and exit with its status."""
+        try:
+            return super().invoke(ctx)
+        except LeptonError as error:
+            print(error_line(error), file=sys.stderr)
+            raise typer.Exit(exit_codes.status_of(error)) from error
+        except KeyboardInterrupt:
+            raise typer.Exit(exit_codes.INTERRUPTED) from None

@@ -1,0 +1,63 @@
+"""`lepton-edge`: which commands there are.
+
+Law: a table and nothing else. What a command does is in the module that the table names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lepton_edge.cli import exit_codes
+from lepton_edge.cli.lazy import LazyCommand, LazyGroup
+from lepton_edge.core.version import __version__
+
+_ROOM = "lepton_edge.cli"
+
+
+class _Commands(LazyGroup):
+    table = {
+        "coordinator": LazyCommand(f"{_ROOM}.coordinator:app", "Start the coordinator."),
+        "device": LazyCommand(f"{_ROOM}.device:app", "List the devices."),
+        "model": LazyCommand(f"{_ROOM}.model:app", "Push, list, show, remove and check models."),
+        "profile": LazyCommand(f"{_ROOM}.profile:app", "Show what was measured of a model on each device."),
+        "deploy": LazyCommand(
+            f"{_ROOM}.deploy:app", "Measure, plan, prepare the devices and activate a model."
+        ),
+        "plan": LazyCommand(f"{_ROOM}.plan:app", "Explain why the active plan is what it is."),
+        "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
+        "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
+        "version": LazyCommand(f"{_ROOM}.version:app", "Show the versions of what is installed."),
+    }
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Run a model on the board, in the cloud, or split between them, and know which is best.",
+    epilog=exit_codes.epilog(),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lepton-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Run a model on the board, in the cloud, or split between them, and know which is best."""
+
+
+def main() -> None:
+    """Run the command line; the console script `lepton-edge`."""
+    app()

@@ -1,0 +1,132 @@
+"""How data leaves the command line: JSON or tables on stdout, progress on stderr.
+
+Law: knows rows and columns, no document in particular. Colour follows the terminal and NO_COLOR (rich does
+    that).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from lepton_edge.cli.options import Format
+from lepton_edge.core.messages import Progress
+
+PIPE_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe, so that nothing is cut off."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, and how a row's cell reads."""
+
+    title: str
+    read: Callable[[Row], str]
+    right: bool = False
+
+
+def stdout() -> Console:
+    """Return the console for data."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
+
+
+def print_document(document: Row, form: Format, render: Callable[[Row, Console], None]) -> None:
+    """Print `document` as JSON, or let `render` draw it."""
+    if form is Format.JSON:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        render(document, stdout())
+
+
+def table(columns: Sequence[Column], rows: Iterable[Row], title: str = "") -> Table:
+    """Return `rows` as a table; a cell that cannot be read is empty."""
+    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(column.read(row) for column in columns))
+    return drawn
+
+
+def text(*keys: str) -> Callable[[Row], str]:
+    """Return a reader for the value at the path `keys`, as it is; empty when it is missing."""
+    return lambda row: _plain(dig(row, *keys))
+
+
+def dig(row: Row, *keys: str) -> Any:
+    """Return the value at the path `keys` of nested objects, None when it is missing."""
+    value: Any = row
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(item) for item in value)
+    return str(value)
+
+
+def milliseconds(seconds: Any) -> str:
+    """Return seconds as milliseconds with one decimal; empty when there is no number."""
+    return f"{seconds * 1e3:.1f}" if isinstance(seconds, (int, float)) else ""
+
+
+def size(count: Any) -> str:
+    """Return a number of bytes as people read it (powers of 1000); empty when there is no number."""
+    if not isinstance(count, (int, float)):
+        return ""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {unit}"
+    return f"{int(count)} B"
+
+
+class ProgressLine:
+    """What a long command tells on stderr: a spinner on a terminal, one line a stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status: Status | None = None
+        self._stage = ""
+
+    def __enter__(self) -> ProgressLine:
+        """Begin to show."""
+        if self._console.is_terminal:
+            self._status = self._console.status("...")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Clear the spinner."""
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one step."""
+        if self._status is not None:
+            self._status.update(describe(progress))
+        elif progress.stage != self._stage:
+            self._stage = progress.stage
+            self._console.print(describe(progress), soft_wrap=True)
+
+
+def describe(progress: Progress) -> str:
+    """Return `progress` as one line."""
+    count = f" {progress.done}/{progress.total}" if progress.total else ""
+    message = f": {progress.message}" if progress.message else ""
+    return f"{progress.stage}{count}{message}"
