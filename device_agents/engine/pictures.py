@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lepton_edge.core.results import Array
-from lepton_edge.wire.tensors import decode_picture
+from lepton_edge.wire.tensors import bytes_of, decode_picture
 from partitioner.plan import Block
 from partitioner.units import TensorName
 
@@ -25,4 +25,4 @@ class PictureDecoder:
 
     def run(self, env: Mapping[TensorName, Array], run_options: object = None) -> dict[TensorName, Array]:
         """Decode the picture; InvalidInput when the bytes are no picture, or a gigantic one."""
-        return {self._made: decode_picture(env[self._given].tobytes())}
+        return {self._made: decode_picture(bytes_of(env[self._given]))}
