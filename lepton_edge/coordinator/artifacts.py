@@ -85,7 +85,7 @@ class Artifacts:
         return sorted((ModelName(p.parent.name), ModelVersion(p.name)) for p in self._models.glob("*/*"))
 
     def adopt(self, made: Path, name: ModelName, version: ModelVersion) -> Path:
-        """Move a finished folder to its place, and return it; one that is there already is the same and stays."""
+        """Move a finished folder to its place, and return that; the same one may be there already."""
         target = self.model(name, version)
         with storage(self.directory):
             target.parent.mkdir(parents=True, exist_ok=True)

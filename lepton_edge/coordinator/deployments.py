@@ -259,7 +259,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     if run.record is None:
         raise AssertionError("there is no epoch to activate")
     old = state.active_epoch(run.model)
-    # The new one is written down first: a kill between the two leaves two active epochs, and the newest counts.
+    # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
     if old is not None:
         said += epochs.drain(state, old, Moment(now, run.cause))

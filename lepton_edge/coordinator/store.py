@@ -143,13 +143,13 @@ class Store:
         self._write("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", device, peer, _text(link))
 
     def keep_epoch(self, record: EpochRecord) -> None:
-        """Remember an epoch in its present state; of a model's ended epochs only the newest are remembered."""
+        """Remember an epoch in its present state; of ended epochs only the newest are remembered."""
         with self._transaction() as rows:
             row = (record.model, record.epoch, record.state, _text(record))
             rows.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)", row)
             rows.execute(
-                "DELETE FROM epochs WHERE model = ?1 AND state IN (?2, ?3) AND epoch NOT IN (SELECT epoch FROM epochs"
-                " WHERE model = ?1 AND state IN (?2, ?3) ORDER BY epoch DESC LIMIT ?4)",
+                "DELETE FROM epochs WHERE model = ?1 AND state IN (?2, ?3) AND epoch NOT IN (SELECT epoch"
+                " FROM epochs WHERE model = ?1 AND state IN (?2, ?3) ORDER BY epoch DESC LIMIT ?4)",
                 (record.model, RETIRED, FAILED, MAX_ENDED_EPOCHS),
             )
 
@@ -161,7 +161,7 @@ class Store:
         return WeightPlace(*found) if found else None
 
     def load(self) -> Remembered:
-        """Return everything; epochs that a restart leaves undecided are FAILED, those that were ending RETIRED."""
+        """Return everything; epochs that a restart found undecided are FAILED, ending ones RETIRED."""
         with _typed(self._directory):
             read = self._rows.execute
             profiles = read("SELECT model, version, record FROM profiles").fetchall()

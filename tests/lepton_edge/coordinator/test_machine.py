@@ -261,8 +261,9 @@ def _any_profile() -> Any:
 # --- any order of events ------------------------------------------------------------------------------------
 
 ACTIONS = (
-    "attach board", "attach cloud", "attach twin", "detach board", "detach cloud", "deploy", "deploy dry", "deploy far",
-    "profile", "remove", "push", "work", "work fails", "answer", "answer last", "refuse", "answer twice", "progress",
+    "attach board", "attach cloud", "attach twin", "detach board", "detach cloud",
+    "deploy", "deploy dry", "deploy far", "profile", "remove", "push",
+    "work", "work fails", "answer", "answer last", "refuse", "answer twice", "progress",
     "tick", "long tick", "store fails", "stale hello",
 )  # fmt: skip
 

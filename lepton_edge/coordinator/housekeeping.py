@@ -1,0 +1,35 @@
+"""Which files are still needed, so that the others can be deleted.
+
+Law: pure functions of the state; nothing here deletes.
+"""
+
+from __future__ import annotations
+
+from lepton_edge.coordinator.records import OVER, ModelRecord
+from lepton_edge.coordinator.state import State
+from partitioner.plan import PlanBook
+from partitioner.units import ModelName, ModelVersion, Sha256
+
+
+def wanted_versions(state: State) -> set[tuple[ModelName, ModelVersion]]:
+    """Return the compiled models that a name means, or that an epoch runs on."""
+    named = {(record.name, record.version) for record in state.models.values()}
+    return named | {(e.model, e.version) for e in state.epochs.values() if e.state not in OVER}
+
+
+def wanted_artifacts(state: State) -> set[Sha256]:
+    """Return the artifacts that an agent may still ask for."""
+    wanted = {sha256 for record in state.models.values() for sha256 in _of_model(record)}
+    for epoch in state.epochs.values():
+        if epoch.book is not None:
+            wanted |= _of_book(epoch.book)
+    return wanted
+
+
+def _of_model(record: ModelRecord) -> set[Sha256]:
+    return {spec.labels for spec in record.outputs if spec.labels}
+
+
+def _of_book(book: PlanBook) -> set[Sha256]:
+    blocks = {block.artifact for block in book.blocks}
+    return (blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}

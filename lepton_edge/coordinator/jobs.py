@@ -1,0 +1,97 @@
+"""Jobs of the worker process, from the decider's nouns to JSON and back.
+
+Law: pure translation. What a job does stands in `compile.py`, which runs in the worker and reads what is
+written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.records import ModelRecord, PlanOrder
+from lepton_edge.coordinator.worker import Worker
+from lepton_edge.core.messages import ProfileCommand, Progress
+from partitioner.nouns_json import from_json, to_json
+from partitioner.plan import PlanBook, WeightRef
+from partitioner.units import ModelName, ModelVersion
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class PushJob:
+    """Compile an uploaded model.
+
+    `model`, `labels`, `samples` are where the parts of the upload were spooled; `names` of samples keep their
+    suffixes, which say what they are. `into` is the folder that becomes the compiled model's.
+    """
+
+    name: ModelName
+    model: str
+    into: str
+    manifest: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    samples: tuple[tuple[str, str], ...] = ()
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What became of a `PushJob`: the record, and where each weight lies in the blob."""
+
+    record: ModelRecord
+    weights: tuple[WeightRef, ...]
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Cut a compiled model for measuring on devices."""
+
+    directory: str
+    model: ModelName
+    version: ModelVersion
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """Plan a compiled model and cut it."""
+
+    directory: str
+    order: PlanOrder
+
+
+KINDS: Mapping[str, type[Any]] = {"push": PushJob, "trial": TrialJob, "plan": PlanJob}
+
+
+class Jobs:
+    """The worker's jobs as functions; `state_directory` is the coordinator's."""
+
+    def __init__(self, worker: Worker, state_directory: Path) -> None:
+        self._worker = worker
+        self._state_directory = state_directory
+
+    async def push(self, job: PushJob, tell: Tell) -> Compiled:
+        """Compile an uploaded model; raises what is wrong with it."""
+        return from_json(Compiled, await self._run("push", job, tell))
+
+    async def work(self, job: c.MakeTrial | c.MakePlan, tell: Tell) -> e.Event:
+        """Do what the decider asked of the worker; return the event that tells it."""
+        if isinstance(job, c.MakeTrial):
+            trial = TrialJob(self._folder(job.model, job.version), job.model, job.version)
+            command = from_json(ProfileCommand, await self._run("trial", trial, tell))
+            return e.TrialMade(job.cause, job.job, command)
+        plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)
+        made = await self._run("plan", plan, tell)
+        return e.PlanMade(job.cause, job.job, from_json(PlanBook, made["book"]), made["document"])
+
+    def _folder(self, model: ModelName, version: ModelVersion) -> str:
+        return str(self._state_directory / "models" / model / version)
+
+    async def _run(self, kind: str, job: PushJob | TrialJob | PlanJob, tell: Tell) -> dict[str, Any]:
+        asked = {"kind": kind, "state_directory": str(self._state_directory), "job": to_json(job)}
+        return await self._worker.run(asked, tell)

@@ -1,0 +1,209 @@
+"""What the coordinator shows of itself: documents for people and tools, as JSON values.
+
+Law: pure functions of the state. Every document names its schema and that schema's version; fields are added,
+never renamed. Times are seconds, sizes bytes; a time that was never is null.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lepton_edge.coordinator.commands import Deployed
+from lepton_edge.coordinator.records import EpochRecord, ModelRecord
+from lepton_edge.coordinator.state import Device, State
+from lepton_edge.core.errors import NotFound, UnknownModel
+from lepton_edge.core.messages import Description, Peer
+from partitioner.compiled import CodecSample
+from partitioner.nouns_json import to_json
+from partitioner.plan import InputSpec, OutputSpec
+from partitioner.units import ModelName, Seconds
+
+DEVICES, MODELS, MODEL = "lepton-edge/devices/1", "lepton-edge/models/1", "lepton-edge/model/1"
+PROFILE, DEPLOYMENT = "lepton-edge/profile/1", "lepton-edge/deployment/1"
+PLAN, STATUS = "lepton-edge/plan/1", "lepton-edge/status/1"
+
+Json = dict[str, Any]
+
+
+def devices(state: State, now: Seconds) -> Json:
+    """Return every device: who it is, whether it is there, what it last told."""
+    return {"schema": DEVICES, "devices": _devices(state, now)}
+
+
+def _devices(state: State, now: Seconds) -> list[Json]:
+    return [_device(device, now) for _, device in sorted(state.devices.items())]
+
+
+def _device(device: Device, now: Seconds) -> Json:
+    hello = device.hello
+    return {
+        "device": hello.device,
+        "role": hello.role,
+        "connected": device.stream is not None,
+        "since_heard": round(now - device.heard, 3) if device.heard else None,
+        "software": hello.software,
+        "simulated_slowdown": hello.simulated_slowdown,
+        "addresses": list(hello.data_addresses),
+        "hardware": to_json(hello.hardware),
+        "telemetry": to_json(device.telemetry),
+        "epochs": [
+            {"model": model, "epoch": number, "state": held}
+            for (model, number), held in sorted(device.epochs.items())
+        ],
+    }
+
+
+def models(state: State) -> Json:
+    """Return every model in short."""
+    return {"schema": MODELS, "models": _models(state)}
+
+
+def _models(state: State) -> list[Json]:
+    return [_model(state, record) for _, record in sorted(state.models.items())]
+
+
+def _model(state: State, record: ModelRecord) -> Json:
+    active = state.active_epoch(record.name)
+    return {
+        "model": record.name,
+        "version": record.version,
+        "description": record.description,
+        "weights_bytes": record.weights,
+        "source_bytes": record.source_bytes,
+        "layers": record.layers,
+        "samples": record.samples,
+        "epoch": active.epoch if active else 0,
+        "page": active.book.active if active and active.book else "",
+    }
+
+
+def find_model(state: State, name: ModelName) -> ModelRecord:
+    """Return the model called `name`; raise UnknownModel naming those that there are."""
+    record = state.models.get(name)
+    if record is None:
+        known = ", ".join(sorted(state.models)) or "none"
+        raise UnknownModel(f"no model is called {name!r} (there is: {known})", "see: lepton-edge model list")
+    return record
+
+
+def model(state: State, name: ModelName, codecs: tuple[CodecSample, ...] = ()) -> Json:
+    """Return everything about one model; `codecs` are what was measured of it at push."""
+    record = find_model(state, name)
+    ended = sorted((e for e in state.epochs.values() if e.model == name), key=lambda e: e.epoch)
+    return {
+        "schema": MODEL,
+        **_model(state, record),
+        "inputs": [_input(spec) for spec in record.inputs],
+        "outputs": [_output(spec) for spec in record.outputs],
+        "operators": list(record.operators),
+        "codecs": [to_json(sample) for sample in codecs],
+        "epochs": [_epoch(epoch) for epoch in ended],
+    }
+
+
+def _input(spec: InputSpec) -> Json:
+    tensor = spec.tensor
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "picture": bool(spec.picture),
+    }
+
+
+def _output(spec: OutputSpec) -> Json:
+    return {"name": spec.tensor, "labels": bool(spec.labels), "top": bool(spec.indices)}
+
+
+def _epoch(record: EpochRecord) -> Json:
+    return {
+        "epoch": record.epoch,
+        "version": record.version,
+        "state": record.state,
+        "page": record.book.active if record.book else "",
+        "devices": [hold.device for hold in record.holds],
+        "reason": record.reason,
+    }
+
+
+def profile(state: State, name: ModelName) -> Json:
+    """Return a model's measurements on every device that has one."""
+    record = find_model(state, name)
+    found = [
+        {
+            "device": device,
+            "connected": device in state.devices and state.devices[device].stream is not None,
+            "simulated_slowdown": kept.profile.simulated_slowdown,
+            "profile": to_json(kept.profile),
+        }
+        for (model_name, version, device), kept in sorted(state.profiles.items())
+        if (model_name, version) == (name, record.version)
+    ]
+    return {"schema": PROFILE, "model": name, "version": record.version, "devices": found}
+
+
+def deployment(state: State, done: Deployed) -> Json:
+    """Return how a deployment ended: the page, the epoch, and why."""
+    plan = json.loads(done.document) if done.document else {}
+    record = state.epochs.get((done.model, done.epoch))
+    return {
+        "schema": DEPLOYMENT,
+        "model": done.model,
+        "version": done.version,
+        "epoch": done.epoch,
+        "page": done.page,
+        "reason": plan.get("reason", ""),
+        "dry_run": done.epoch == 0,
+        "devices": [hold.device for hold in record.holds] if record else [],
+        "plan": plan,
+    }
+
+
+def plan(state: State, name: ModelName) -> Json:
+    """Return why the active plan of a model is what it is; raise NotFound when none is active."""
+    find_model(state, name)
+    active = state.active_epoch(name)
+    if active is None:
+        raise NotFound(f"no plan of {name!r} is active", f"deploy it: lepton-edge deploy {name}")
+    explained = json.loads(active.document) if active.document else {}
+    return {
+        **explained,
+        "schema": PLAN,
+        "model": name,
+        "version": active.version,
+        "epoch": active.epoch,
+    }
+
+
+def status(state: State, started: Seconds, now: Seconds) -> Json:
+    """Return everything on one screen."""
+    return {
+        "schema": STATUS,
+        "coordinator": {
+            "software": state.settings.software,
+            "term": state.settings.term,
+            "uptime": round(now - started, 3),
+            "devices": len(state.devices),
+            "models": len(state.models),
+            "deploying": state.running.model if state.running else None,
+            "phase": state.running.phase if state.running else None,
+        },
+        "devices": _devices(state, now),
+        "models": _models(state),
+        "links": [
+            {"device": device, "peer": peer, **to_json(link)}
+            for (device, peer), link in sorted(state.links.items())
+        ],
+    }
+
+
+def description(state: State, name: str, address: str) -> Description:
+    """Return who answers here, and the agents that admit requests, best first."""
+    entries = sorted(state.connected(), key=_entry_order)
+    peers = tuple(Peer(device.name, device.hello.data_addresses) for device in entries)
+    return Description("coordinator", name, state.settings.software, 1, 0, address, peers)
+
+
+def _entry_order(device: Device) -> tuple[bool, bool, str]:
+    return "active" not in device.epochs.values(), device.hello.role != "board", device.name

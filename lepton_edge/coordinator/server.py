@@ -1,0 +1,115 @@
+"""The coordinator as a process: opens its state and its port, serves, and leaves cleanly.
+
+Law: wires the rooms together and owns their lifetimes; no decision, no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from dataclasses import dataclass
+
+import structlog
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.jobs import Jobs
+from lepton_edge.coordinator.service import Service
+from lepton_edge.coordinator.state import Device, Settings, State
+from lepton_edge.coordinator.store import Remembered, Store
+from lepton_edge.coordinator.worker import Worker
+from lepton_edge.core.config import CoordinatorConfig
+from lepton_edge.core.version import VERSION
+from lepton_edge.wire import rpc
+
+log = structlog.get_logger("coordinator")
+
+GRACE = 2.0  # seconds that calls under way get when the process is asked to end
+
+
+@dataclass
+class _Rooms:
+    """What lives as long as the process."""
+
+    store: Store
+    worker: Worker
+    driver: Driver
+    service: Service
+
+
+async def serve(config: CoordinatorConfig) -> None:
+    """Run a coordinator until SIGINT or SIGTERM.
+
+    Prints "coordinator ready control=HOST:PORT" on stdout once it answers. Raises AlreadyExists when another
+    one uses the state directory, PortInUse when no port is free, StorageFull when the disk is.
+    """
+    rooms = await _open(config)
+    deciding = asyncio.create_task(rooms.driver.run())
+    try:
+        server, bound = await rpc.open_server(
+            rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service)
+        )
+        rooms.service.address = config.advertise or bound
+        async with _announced(config, rooms.service):
+            print(f"coordinator ready control={bound}", flush=True)
+            log.info(
+                "ready",
+                control=bound,
+                state=str(config.state_directory),
+                term=rooms.driver.state.settings.term,
+            )
+            await _until_asked_to_end(deciding)
+        await server.stop(GRACE)
+    finally:
+        deciding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await deciding
+        await rooms.worker.close()
+        rooms.store.close()
+
+
+async def _open(config: CoordinatorConfig) -> _Rooms:
+    store = Store(config.state_directory)
+    artifacts = Artifacts(config.state_directory)
+    artifacts.prepare()
+    settings = Settings(VERSION, store.begin_term(), config.lease, config.heartbeat)
+    worker = Worker(config.worker_timeout)
+    jobs = Jobs(worker, config.state_directory)
+    driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
+    service = Service(driver, store, artifacts, jobs)
+    service.name = socket.gethostname()
+    service.upload_limit = config.upload_limit
+    return _Rooms(store, worker, driver, service)
+
+
+def remembered(found: Remembered, settings: Settings) -> State:
+    """Return the state that a coordinator begins with: what it knew, with every device away."""
+    return State(
+        settings,
+        devices={hello.device: Device(hello) for hello in found.devices},
+        models={record.name: record for record in found.models},
+        profiles={(model, version, kept.profile.device): kept for model, version, kept in found.profiles},
+        links={(device, peer): link for device, peer, link in found.links},
+        epochs={record.key: record for record in found.epochs},
+    )
+
+
+@contextlib.asynccontextmanager
+async def _announced(config: CoordinatorConfig, service: Service):  # type: ignore[no-untyped-def]
+    yield
+
+
+async def _until_asked_to_end(deciding: asyncio.Task[None]) -> None:
+    """Wait for a signal to end; if the decider's loop fails first, raise what it failed with."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            loop.add_signal_handler(number, asked.set)
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait({waiting, deciding}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if deciding.done():
+        deciding.result()

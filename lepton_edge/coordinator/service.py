@@ -1,0 +1,269 @@
+"""What the control port answers: agents that attach, files that are fetched, calls of people.
+
+Law: turns messages into events and answers into messages; decides nothing. Implements
+`wire.rpc.ControlServicer`. Reading is answered from the state as it is; changing goes through the decider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator import reports
+from lepton_edge.coordinator.artifacts import Artifacts, check_name
+from lepton_edge.coordinator.driver import Call, Driver
+from lepton_edge.coordinator.jobs import Jobs
+from lepton_edge.coordinator.records import CallId, StreamId, wire_error
+from lepton_edge.coordinator.store import Store
+from lepton_edge.coordinator.uploads import Spool, receive
+from lepton_edge.core import messages as m
+from lepton_edge.core.errors import (
+    CorruptFrame,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    ServiceError,
+)
+from lepton_edge.wire.rpc import FETCH_CHUNK, PeerContext
+from partitioner.compiled import CodecSample
+from partitioner.errors import LeptonError
+from partitioner.nouns_json import from_json
+from partitioner.units import Bytes, ModelName
+
+log = structlog.get_logger("coordinator")
+
+FIRST_WORD = 10.0  # seconds within which a new stream must say what it is
+MAX_PUSHES = 4
+MAX_CALLS = 256
+
+
+class Service:
+    """The coordinator's servicer. `address` is where its control port is told to be."""
+
+    def __init__(self, driver: Driver, store: Store, artifacts: Artifacts, jobs: Jobs) -> None:
+        self._driver = driver
+        self._store = store
+        self._artifacts = artifacts
+        self._jobs = jobs
+        self._calls = 0
+        self.address = ""
+        self.name = "coordinator"
+        self.upload_limit = Bytes(4 << 30)
+
+    # --- agents -----------------------------------------------------------------------------------
+
+    async def attach(
+        self, said: AsyncIterator[m.AgentSays], peer: PeerContext
+    ) -> AsyncIterator[m.CoordinatorSays]:
+        """Serve one agent for as long as its stream lives; its first word must be Hello."""
+        hello = await _first(said)
+        if not isinstance(hello, m.Hello):
+            raise CorruptFrame("an agent begins with Hello", "is this an agent of the same release?")
+        stream, outbox = self._driver.open_stream()
+        log.info("an agent attaches", cause=stream, device=hello.device, peer=peer.peer)
+        await self._driver.post(e.Attached(stream, stream, hello))
+        listening = asyncio.create_task(self._listen(stream, said))
+        try:
+            async for message in outbox.messages():
+                yield message
+        finally:
+            listening.cancel()
+            self._driver.close_stream(stream)
+            await self._driver.post(e.Detached(stream, stream))
+            log.info("an agent's stream ended", cause=stream, device=hello.device)
+
+    async def _listen(self, stream: StreamId, said: AsyncIterator[m.AgentSays]) -> None:
+        """Hand what an agent says to the decider until it hangs up."""
+        try:
+            async for message in said:
+                if not isinstance(message, m.Hello):
+                    await self._driver.post(e.Heard(stream, stream, message))
+        except LeptonError as error:
+            log.warning("an agent broke the protocol", cause=stream, error=str(error))
+        finally:
+            self._driver.close_stream(stream)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    async def fetch(self, request: m.FetchRequest) -> AsyncIterator[m.FetchChunk]:
+        """Yield the bytes of an artifact or weight tensor from the asked offset on, 1 MiB at a time."""
+        path, start, total = await self._find(request)
+        if not 0 <= request.offset <= total:
+            raise InvalidInput(f"offset {request.offset} is outside of the {total} bytes of {request.sha256}")
+        offset = request.offset
+        with path.open("rb") as file:
+            while True:
+                read = await asyncio.to_thread(_read, file, start + offset, min(FETCH_CHUNK, total - offset))
+                yield m.FetchChunk(Bytes(offset), total, read)
+                offset = Bytes(offset + len(read))
+                if offset >= total:
+                    return
+                if not read:
+                    raise ServiceError(f"{request.sha256} ends early on the coordinator's disk")
+
+    async def _find(self, request: m.FetchRequest) -> tuple[Path, int, Bytes]:
+        """Return the file that holds an artifact or weight, where in it, and how long it is."""
+        path = self._artifacts.find(request.sha256)
+        if path is not None:
+            return path, 0, Bytes(path.stat().st_size)
+        place = await self._driver.on_disk(self._store.find_weight, request.sha256)
+        blob = self._artifacts.model(place.model, place.version) / "weights.bin" if place else None
+        if place is None or blob is None or not blob.is_file():
+            raise NotFound(
+                f"there is no artifact {request.sha256!r}", "the plan that named it may be retired"
+            )
+        return blob, place.offset, place.length
+
+    # --- people -----------------------------------------------------------------------------------
+
+    async def describe(self) -> m.Description:
+        """Say who answers here, and where the entries are."""
+        return reports.description(self._driver.state, self.name, self.address)
+
+    async def admin(self, calls: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
+        """Serve one administrative call: progress, then one document or one error."""
+        if self._calls >= MAX_CALLS:
+            raise Overloaded(f"{MAX_CALLS} calls are being served", "try again later")
+        self._calls += 1
+        try:
+            first = await _first(calls)
+            async for event in self._serve(first, calls):
+                yield event
+        except LeptonError as error:
+            yield wire_error(error)
+        finally:
+            self._calls -= 1
+
+    async def _serve(
+        self, call: m.AdminCall, rest: AsyncIterator[m.AdminCall]
+    ) -> AsyncIterator[m.AdminEvent]:
+        if isinstance(call, m.PushModel):
+            events = self._push(call, rest)
+        elif isinstance(call, m.Deploy):
+            events = self._decided(lambda number: e.DeployAsked(number, number, call))
+        elif isinstance(call, m.RemoveModel):
+            events = self._decided(lambda number: e.RemoveAsked(number, number, call.name))
+        elif isinstance(call, m.ShowProfile) and call.measure:
+            events = self._decided(lambda number: e.ProfileAsked(number, number, call.name))
+        else:
+            yield _document(self._read(call))
+            return
+        async for event in events:
+            yield event
+
+    def _read(self, call: m.AdminCall) -> reports.Json:
+        """Return the document that answers a call which changes nothing."""
+        state, now = self._driver.state, self._driver.now()
+        if isinstance(call, m.ListDevices):
+            return reports.devices(state, now)
+        if isinstance(call, m.ListModels):
+            return reports.models(state)
+        if isinstance(call, m.ShowModel):
+            return self._model(call.name)
+        if isinstance(call, m.ShowProfile):
+            return reports.profile(state, call.name)
+        if isinstance(call, m.ExplainPlan):
+            return reports.plan(state, call.name)
+        if isinstance(call, m.ShowStatus):
+            return reports.status(state, self._driver.started, now)
+        raise InvalidInput(f"{type(call).__name__} cannot begin a call")
+
+    def _model(self, name: ModelName) -> reports.Json:
+        record = reports.find_model(self._driver.state, name)
+        compiled = self._artifacts.model(name, record.version) / "model.json"
+        with contextlib.suppress(OSError):  # the codecs are an extra here; the record is what counts
+            listed = json.loads(compiled.read_text(encoding="utf-8")).get("codecs", [])
+            codecs = tuple(from_json(CodecSample, sample) for sample in listed)
+            return reports.model(self._driver.state, name, codecs)
+        return reports.model(self._driver.state, name)
+
+    async def _decided(self, event: Callable[[CallId], e.Event]) -> AsyncIterator[m.AdminEvent]:
+        """Ask the decider; yield its progress and its one answer."""
+        call = self._driver.open_call()
+        try:
+            await self._driver.post(event(call.number))
+            async for told in call.events():
+                yield self._event(told)
+        finally:
+            self._driver.close_call(call)
+
+    def _event(self, told: m.Progress | c.Finish | c.Fail) -> m.AdminEvent:
+        if isinstance(told, m.Progress):
+            return told
+        if isinstance(told, c.Fail):
+            return told.error
+        return _document(self._ended(told.ending))
+
+    def _ended(self, ending: c.Ending) -> reports.Json:
+        if isinstance(ending, c.Deployed):
+            return reports.deployment(self._driver.state, ending)
+        if isinstance(ending, c.Measured):
+            return reports.profile(self._driver.state, ending.model)
+        if isinstance(ending, c.Pushed):
+            return self._model(ending.model)
+        return {"schema": reports.MODEL, "model": ending.model, "removed": True}
+
+    async def _push(self, call: m.PushModel, rest: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
+        name = check_name(call.name)
+        if self._driver.pushes >= MAX_PUSHES:
+            raise Overloaded(f"{MAX_PUSHES} models are being pushed", "try again when one is through")
+        self._driver.pushes += 1
+        folder = self._artifacts.new_folder("push")
+        waiting = self._driver.open_call()
+        spool = Spool(folder, self.upload_limit)
+        compiling: asyncio.Task[None] | None = None
+        try:
+            await receive(rest, spool)
+            compiling = asyncio.create_task(self._compile(call, name, spool, waiting))
+            async for told in waiting.events():
+                yield self._event(told)
+        finally:
+            if compiling is not None:
+                compiling.cancel()
+            spool.close()
+            self._driver.close_call(waiting)
+            self._driver.pushes -= 1
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _compile(self, call: m.PushModel, name: ModelName, spool: Spool, waiting: Call) -> None:
+        """Have an upload compiled, put it in its place, and tell the decider."""
+        cause = waiting.number
+        into = spool.folder / "compiled"
+        try:
+            done = await self._jobs.push(spool.job(call, name, into), waiting.tell)
+            await asyncio.to_thread(self._artifacts.adopt, into, name, done.record.version)
+            await self._driver.on_disk(self._store.keep_weights, name, done.record.version, done.weights)
+        except LeptonError as error:
+            waiting.answer(c.Fail(cause, cause, wire_error(error)))
+            return
+        await self._driver.post(e.ModelPushed(cause, cause, done.record))
+
+
+async def _first(messages: AsyncIterator[Any]) -> Any:
+    """Return the first message of a stream; raise DeadlineExceeded or CorruptFrame when there is none."""
+    try:
+        return await asyncio.wait_for(messages.__anext__(), FIRST_WORD)
+    except StopAsyncIteration as error:
+        raise CorruptFrame("the stream ended before anything was said") from error
+    except asyncio.TimeoutError as error:
+        raise DeadlineExceeded(f"nothing was said within {FIRST_WORD:.0f} s") from error
+
+
+def _read(file: Any, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    content: bytes = file.read(size)
+    return content
+
+
+def _document(value: reports.Json) -> m.Document:
+    return m.Document(value["schema"], json.dumps(value))

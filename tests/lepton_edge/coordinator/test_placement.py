@@ -1,0 +1,77 @@
+"""Which devices a model runs on, and what each holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import placement
+from lepton_edge.coordinator.records import Hold
+from lepton_edge.coordinator.state import Device
+from lepton_edge.core.errors import NotFound, RequestError
+from lepton_edge.core.messages import Deploy
+from partitioner.errors import ModelTooLarge
+
+
+def _device(make: Any, name: str, role: str = "board", memory: int = 1 << 30) -> Device:
+    greeting = make.hello(name, role)
+    hardware = dataclasses.replace(greeting.hardware, memory_available=memory)
+    return Device(dataclasses.replace(greeting, hardware=hardware), stream=f"s-{name}")
+
+
+def test_the_only_ones_are_chosen(make: Any) -> None:
+    devices = [_device(make, "b"), _device(make, "c", "cloud")]
+    board, cloud = placement.choose(devices, Deploy("net"))
+    assert (board.name, cloud.name) == ("b", "c")
+
+
+def test_two_boards_need_a_name(make: Any) -> None:
+    devices = [_device(make, "b1"), _device(make, "b2")]
+    with pytest.raises(RequestError, match="more than one board: b1, b2"):
+        placement.choose(devices, Deploy("net"))
+    board, cloud = placement.choose(devices, Deploy("net", board="b2"))
+    assert board is not None
+    assert (board.name, cloud) == ("b2", None)
+
+
+def test_a_cloud_alone_will_do(make: Any) -> None:
+    assert placement.choose([_device(make, "c", "cloud")], Deploy("net"))[0] is None
+
+
+def test_nobody_is_not_enough() -> None:
+    with pytest.raises(NotFound, match="no agent is connected"):
+        placement.choose([], Deploy("net"))
+
+
+def test_a_name_of_the_wrong_role_is_not_found(make: Any) -> None:
+    with pytest.raises(NotFound, match="no cloud called 'b'"):
+        placement.choose([_device(make, "b")], Deploy("net", cloud="b"))
+
+
+def test_headroom_counts(make: Any) -> None:
+    device = _device(make, "b", memory=119)
+    with pytest.raises(ModelTooLarge):
+        placement.check_size("net", 100, [device])
+    placement.check_size("net", 99, [device])
+    placement.check_size("net", 100, [_device(make, "b", memory=0)])
+
+
+def test_the_board_holds_everything_and_the_cloud_what_pages_use(make: Any) -> None:
+    holds = placement.holds(make.book(), _device(make, "board"), _device(make, "cloud", "cloud"))
+    assert holds == (Hold("board", (0, 1)), Hold("cloud", (1,)))
+
+
+def test_a_small_board_holds_only_what_its_pages_use(make: Any) -> None:
+    book = make.book()
+    far = dataclasses.replace(book, pages=book.pages[1:])
+    holds = placement.holds(far, _device(make, "board", memory=6000), _device(make, "cloud", "cloud"))
+    assert holds == (Hold("board", (0,)), Hold("cloud", (1,)))
+
+
+def test_a_tied_weight_counts_once(make: Any) -> None:
+    book = make.book()
+    tied = dataclasses.replace(book, blocks=(book.blocks[0], dataclasses.replace(book.blocks[0], index=1)))
+    assert placement.block_weights(book, (0, 1)) == 8192
+    assert placement.block_weights(tied, (0, 1)) == 4096
