@@ -1,12 +1,13 @@
 """The model manifest: what a TOML file says about a model's inputs and outputs beyond its ONNX graph.
 
-Law: text to frozen nouns, and nothing else; it has never seen a graph (`onnx_io.compose` holds the two together).
-Unknown keys are errors, because a misspelt `mean` would silently cost accuracy. Every message says where and what.
+Law: text to frozen nouns, and nothing else; it has never seen a graph (`onnx_io.compose` holds the two
+together). Unknown keys are errors, because a misspelt `mean` would silently cost accuracy. Every message says
+where and what.
 
     format = 1
     [model]                 name, description, license
-    [[input]]               kind = "picture": resize, crop, layout, channels, scale, mean, std;  kind = "array": shape
-    [[output]]              softmax, top_k, labels, keep
+    [[input]]               kind = "picture": resize, crop, layout, channels, scale, mean, std;  kind =
+    "array": shape [[output]]              softmax, top_k, labels, keep
     [accuracy]              max_relative_error, min_top1_kept
 """
 
@@ -42,8 +43,8 @@ T = TypeVar("T")
 class Resize:
     """How a decoded picture is resized: `shorter` side to so many pixels, or to `size` (height, width).
 
-    Exactly one of the two is set (`shorter` > 0, or `size`). `filter` is linear, cubic or nearest; all but nearest
-    are antialiased, as Pillow does it.
+    Exactly one of the two is set (`shorter` > 0, or `size`). `filter` is linear, cubic or nearest; all but
+    nearest are antialiased, as Pillow does it.
     """
 
     shorter: int = 0
@@ -53,10 +54,11 @@ class Resize:
 
 @dataclass(frozen=True)
 class PictureInput:
-    """A model input that is a picture: decode, resize, center crop, then (x * scale - mean) / std per channel.
+    """A model input that is a picture: decode, resize, center crop, then (x * scale - mean) / std per
+    channel.
 
-    `resize` None means: to the input's own height and width. `crop` is (height, width). `mean` and `std` are in the
-    order of `channels`; empty means 0 and 1.
+    `resize` None means: to the input's own height and width. `crop` is (height, width). `mean` and `std` are
+    in the order of `channels`; empty means 0 and 1.
     """
 
     name: TensorName
@@ -79,10 +81,11 @@ class ArrayInput:
 
 @dataclass(frozen=True)
 class OutputRule:
-    """What is made of one model output: softmax over the classes, the best `top_k`, their names from `labels`.
+    """What is made of one model output: softmax over the classes, the best `top_k`, their names from
+    `labels`.
 
-    `top_k` = 0 leaves the output as it is. `labels` is the name of a UTF-8 file, one label a line. `keep` returns the
-    output itself beside the best k.
+    `top_k` = 0 leaves the output as it is. `labels` is the name of a UTF-8 file, one label a line. `keep`
+    returns the output itself beside the best k.
     """
 
     name: TensorName

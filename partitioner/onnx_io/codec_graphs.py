@@ -1,19 +1,19 @@
 """The graph parts of the codecs, as tiny ONNX models that a device's engine runs.
 
-Law: knows dtypes and operators, no model and no plan. The files are made here, on a machine that has `onnx`, and
-committed under `device_agents/engine/graphs/`, because a board has no `onnx`; a test makes them again and compares.
-`partitioner.codecs` names the parts.
+Law: knows dtypes and operators, no model and no plan. The files are made here, on a machine that has `onnx`,
+and committed under `device_agents/engine/graphs/`, because a board has no `onnx`; a test makes them again and
+compares. `partitioner.codecs` names the parts.
 
-Every encoder has an output `check`, one float32: it is finite exactly when the encoded tensor may be sent. One sum
-tells NaN, infinity and overflow together and costs one read of the tensor, where comparing element by element costs
-three. (A float32 tensor whose plain sum overflows is also refused by affine_u8: it merely travels raw.) Empty tensors
-must not be given to an encoder at all.
+Every encoder has an output `check`, one float32: it is finite exactly when the encoded tensor may be sent.
+One sum tells NaN, infinity and overflow together and costs one read of the tensor, where comparing element by
+element costs three. (A float32 tensor whose plain sum overflows is also refused by affine_u8: it merely
+travels raw.) Empty tensors must not be given to an encoder at all.
 
     part       direction  inputs                  outputs
     cast_f16   encode     x float32               y float16, check float32 []
     cast_f16   decode     y float16               x float32
-    affine_u8  encode     x float32               q uint8, scale float32 [], zero_point uint8 [], check float32 []
-    affine_u8  decode     q, scale, zero_point    x float32
+    affine_u8  encode     x float32               q uint8, scale float32 [], zero_point uint8 [], check
+    float32 [] affine_u8  decode     q, scale, zero_point    x float32
 
 x, y and q have any rank.
 """
@@ -36,8 +36,9 @@ DIRECTIONS: tuple[Direction, ...] = ("encode", "decode")
 
 
 def codec_graph(part: str, direction: Direction) -> bytes:
-    """Return the serialized ONNX model of one codec's graph part; raise KeyError for a part that does not exist."""
-    return _MAKERS[part, direction]().SerializeToString(deterministic=True)
+    """Return the serialized ONNX model of one codec's graph part; raise KeyError for an unknown part."""
+    file: bytes = _MAKERS[part, direction]().SerializeToString(deterministic=True)
+    return file
 
 
 def write_all(directory: Path) -> list[Path]:

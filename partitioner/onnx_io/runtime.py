@@ -1,0 +1,86 @@
+"""Sessions of the reference engine, for everything that must be asked by running or opening a graph.
+
+Law: opens and runs; knows nothing of cuts. It is the one place in `onnx_io` that imports onnxruntime. All
+sessions have one thread and a fixed level of optimisation, so that answers may be compared bit by bit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+from onnx import ModelProto
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
+
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    state.EPFail, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.ModelLoaded,
+    state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException,
+)  # fmt: skip
+OFF = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+BASIC = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+FULL = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+ERRORS_ONLY = 3
+
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+_UNSUPPORTED = (
+    re.compile(r"Could not find an implementation for (?P<op>[\w.:]+)\("),
+    re.compile(r"(?:Fatal error: )?(?P<op>[\w.:]+)\(-?\d+\) is not a registered function/op"),
+    re.compile(r"No Op registered for (?P<op>[\w.:]+) with domain_version"),
+    re.compile(r"No opset import for domain '?(?P<op>[\w.]+)'?"),
+)
+
+
+def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
+    """Return session options for one thread, with external data taken from `folder`."""
+    chosen = ort.SessionOptions()
+    chosen.graph_optimization_level = level
+    chosen.intra_op_num_threads = 1
+    chosen.inter_op_num_threads = 1
+    chosen.log_severity_level = ERRORS_ONLY + 1
+    if folder is not None:
+        chosen.add_session_config_entry(_WEIGHTS_FOLDER, str(folder))
+    return chosen
+
+
+def open_session(model: bytes | ModelProto | Path, chosen: ort.SessionOptions) -> ort.InferenceSession:
+    """Open a session on the CPU; raise UnsupportedOperator or InvalidModel saying what the engine refuses."""
+    source = model.SerializeToString() if isinstance(model, ModelProto) else model
+    try:
+        return ort.InferenceSession(source, chosen, providers=["CPUExecutionProvider"])
+    except RUNTIME_ERRORS as error:
+        raise refusal(str(error)) from error
+
+
+def run(
+    session: ort.InferenceSession, feeds: Mapping[str, Any], names: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Run `session` and return its outputs by name; raise InvalidModel when the engine fails on `feeds`."""
+    wanted = [one.name for one in session.get_outputs()] if names is None else list(names)
+    try:
+        return dict(zip(wanted, session.run(wanted, dict(feeds)), strict=True))
+    except RUNTIME_ERRORS as error:
+        raise InvalidModel(
+            f"the model does not run: {_short(str(error))}", "run it in onnxruntime alone"
+        ) from error
+
+
+def refusal(message: str) -> ModelError:
+    """Turn an engine's or a checker's refusal into the error that names the operator, where it is one."""
+    for pattern in _UNSUPPORTED:
+        if match := pattern.search(message):
+            domain, _, operator = match["op"].rpartition(":")
+            hint = "export the model with operators that onnxruntime implements on the CPU"
+            return UnsupportedOperator(
+                f"no engine here runs the operator {domain or 'ai.onnx'}/{operator}", hint
+            )
+    return InvalidModel(f"the model is refused: {_short(message)}", "check it with onnx.checker")
+
+
+def _short(message: str) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= 400 else text[:397] + "..."
