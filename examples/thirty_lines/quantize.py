@@ -14,7 +14,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from examples.thirty_lines.picture import Floats, preprocess
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How often the int8 model names the same class first as the fp32 model."""
+class Comparison:
+    """The class index that each of the two models names first for one picture."""
 
-    same: int
-    pictures: int
+    picture: str
+    fp32: int
+    int8: int
 
 
 def quantize(model: Path, samples: Sequence[Path], out: Path) -> None:
@@ -59,14 +60,28 @@ def quantize(model: Path, samples: Sequence[Path], out: Path) -> None:
         )
 
 
-def agreement(model: Path, quantized: Path, pictures: Sequence[Path]) -> Agreement:
-    """Compare the first answers of the two models on encoded `pictures`."""
+def compare(model: Path, quantized: Path, pictures: Sequence[Path]) -> list[Comparison]:
+    """Ask both models about each of the encoded `pictures`.
+
+    Raises:
+        PictureError: one of them is not a picture.
+    """
     reference, candidate = _session(model), _session(quantized)
-    same = 0
+    compared = []
     for path in pictures:
         pixels = preprocess(path.read_bytes())
-        same += _first(reference, pixels) == _first(candidate, pixels)
-    return Agreement(same, len(pictures))
+        compared.append(Comparison(path.name, _first(reference, pixels), _first(candidate, pixels)))
+    return compared
+
+
+def report(compared: Sequence[Comparison], labels: Sequence[str]) -> dict[str, object]:
+    """Return how often the models agree, and by name what they say where they do not."""
+    differing = {
+        item.picture: {"fp32": labels[item.fp32], "int8": labels[item.int8]}
+        for item in compared
+        if item.fp32 != item.int8
+    }
+    return {"same": len(compared) - len(differing), "of": len(compared), "differing": differing}
 
 
 class _Samples(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime carries no types
@@ -99,11 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     samples = sorted((options.folder / "samples").glob("*.jpg"))
     quantize(model, samples, out)
     pictures = sorted((options.folder / "pictures").glob("*.jpg"))
-    report = {
-        "pictures": asdict(agreement(model, out, pictures)),
-        "calibration_samples": asdict(agreement(model, out, samples)),
-    }
-    print(json.dumps(report))
+    labels = (options.folder / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
+    for name, paths in (("pictures", pictures), ("calibration_samples", samples)):
+        print(json.dumps({"compared": name, **report(compare(model, out, paths), labels)}))
 
 
 if __name__ == "__main__":

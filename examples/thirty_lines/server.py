@@ -23,6 +23,7 @@ import onnxruntime
 from examples.thirty_lines.picture import PictureError, preprocess
 
 MAX_BODY: Final = 20 << 20
+MAX_DIGITS: Final = 9
 IDLE_SECONDS: Final = 60.0
 
 
@@ -57,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if not length.isdecimal() or len(length) > MAX_DIGITS or int(length) > MAX_BODY:
             self.close_connection = True
             self._reply(413, {"error": f"send a Content-Length of at most {MAX_BODY} bytes"})
             return

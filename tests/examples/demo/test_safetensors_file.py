@@ -70,11 +70,27 @@ def test_tensors_are_mapped_by_name(tmp_path: Path) -> None:
         {},
     ],
     ids=[
-        "text", "list", "encoding", "deep", "twice", "no object", "no place", "past the end",
-        "before the start", "fraction", "one offset", "boolean", "string shape", "nine dimensions", "giant", "overlap", "hole",
-        "left over", "nothing",
+        "text",
+        "list",
+        "encoding",
+        "deep",
+        "twice",
+        "no object",
+        "no place",
+        "past the end",
+        "before the start",
+        "fraction",
+        "one offset",
+        "boolean",
+        "string shape",
+        "nine dimensions",
+        "giant",
+        "overlap",
+        "hole",
+        "left over",
+        "nothing",
     ],
-)  # fmt: skip
+)
 def test_a_header_that_lies_is_refused(header: object) -> None:
     with pytest.raises(SafetensorsFileError, match="fetch it again"):
         safetensors_file.parse(whole(header))

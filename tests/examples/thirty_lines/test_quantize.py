@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from examples.demo.prepare import Ingredients
-from examples.thirty_lines.quantize import Agreement, agreement, quantize
+from examples.thirty_lines.quantize import Comparison, compare, quantize, report
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +27,23 @@ def test_weights_are_int8_per_channel(int8: Path) -> None:
     assert int8.stat().st_size < 5_000_000
 
 
-def test_agreement_is_counted(int8: Path, ingredients: Ingredients) -> None:
+def test_the_easy_pictures_survive(int8: Path, ingredients: Ingredients) -> None:
     easy = [path for path in ingredients.pictures if path.stem in {"coffee", "camera"}]
 
-    assert agreement(ingredients.model, int8, easy) == Agreement(same=2, pictures=2)
-    assert agreement(ingredients.model, ingredients.model, ingredients.pictures) == Agreement(5, 5)
+    assert compare(ingredients.model, int8, easy) == [
+        Comparison("coffee.jpg", 967, 967),
+        Comparison("camera.jpg", 872, 872),
+    ]
+
+
+def test_what_differs_is_counted_and_named() -> None:
+    compared = [Comparison("a.jpg", 0, 0), Comparison("b.jpg", 1, 2)]
+
+    assert report(compared, ["cat", "rocket", "missile"]) == {
+        "same": 1,
+        "of": 2,
+        "differing": {"b.jpg": {"fp32": "rocket", "int8": "missile"}},
+    }
 
 
 def test_no_samples_no_quantization(ingredients: Ingredients, tmp_path: Path) -> None:
