@@ -35,6 +35,8 @@ class RunSegment:
     tensors: tuple[WireTensor, ...] = ()
     forward: tuple[CodecChoice, ...] = ()
     outputs: tuple[TensorName, ...] = ()
+    keep: tuple[TensorName, ...] = ()
+    priority: int = 0
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,9 @@ def _drop(state: State, work: Work, error: WireError, now: float) -> list[Comman
 
 
 def _run(state: State, work: Work, first: int, last: int, frame: Frame | None = None) -> RunSegment:
-    book = state.epochs[work.epoch].book
+    held = state.epochs[work.epoch]
+    book = held.book
+    keeps = frame is not None and work.entry and held.holds(last, len(book.blocks))
     return RunSegment(
         work.key,
         work.run,
@@ -144,6 +146,8 @@ def _run(state: State, work: Work, first: int, last: int, frame: Frame | None = 
         tensors=frame.tensors if frame else (),
         forward=work.route.forward if frame and work.route.peer else (),
         outputs=made_in(book, work.wanted, first, last),
+        keep=tuple(spec.name for spec in book.frontiers[last].tensors) if keeps else (),
+        priority=work.asked.priority,
     )
 
 

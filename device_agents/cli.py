@@ -1,0 +1,206 @@
+"""`lepton-edge agent start`: configuration out of a TOML file, the environment and flags, then the server.
+
+Law: the one place of an agent that reads argv, the environment and settings. Errors leave it typed; the
+command line that loads this app turns them into one line and an exit status (0 ended as asked, 1
+unexpected, 2 usage, 3 refused by the coordinator or a name in use, 4 no free port, 5 the state directory
+cannot be written, 6 a wrong setting).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import re
+import socket
+import sys
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.errors import InvalidInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "LEPTON_EDGE_"
+ROLES = ("board", "cloud")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+app = typer.Typer(help="The agent: the one process that serves a device.")
+
+
+@app.callback()
+def group() -> None:
+    """The agent: the one process that serves a device."""
+
+
+@app.command()
+def start(
+    *,
+    role: Annotated[str | None, typer.Option(help="board or cloud.")] = None,
+    name: Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")] = None,
+    coordinator: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")
+    ] = None,
+    advertise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="What peers are told to dial instead; may be repeated."),
+    ] = None,
+    state_directory: Annotated[
+        Path | None, typer.Option(help="Where weights and active plans are kept.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one a core.")] = None,
+    simulate_slow: Annotated[
+        float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
+    ] = None,
+    insecure_bind: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with a table [agent].")] = None,
+    log_level: Annotated[
+        str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
+    ] = "info",
+) -> None:
+    """Start an agent and stay in the foreground until it is interrupted."""
+    flags = {
+        "role": role,
+        "name": name,
+        "coordinator": coordinator,
+        "port": port,
+        "advertise": tuple(advertise) if advertise else None,
+        "state_directory": state_directory,
+        "threads": threads,
+        "simulate_slow": simulate_slow,
+        "bind": insecure_bind,
+    }
+    given = {field: value for field, value in flags.items() if value is not None}
+    run(configuration(given, config, os.environ), log_level)
+
+
+def run(config: AgentConfig, log_level: str = "info") -> None:
+    """Serve with `config` until asked to end."""
+    configure_logs(log_level)
+    if config.bind not in LOOPBACK:
+        print(
+            f"WARNING: listening on {config.bind} without TLS or authentication: whoever reaches this address "
+            "controls this device. Use it in a network that you trust only.",
+            file=sys.stderr,
+        )
+    # after the settings: a wrong one is told at once, before the engine's libraries are loaded
+    from device_agents.server import serve
+
+    asyncio.run(serve(config, lambda line: print(line, flush=True)))
+
+
+def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, str]) -> AgentConfig:
+    """Return the configuration: defaults, then the file, then LEPTON_EDGE_* variables, then flags.
+
+    Raises:
+        InvalidInput: an unknown or unreadable setting, no role, a name that cannot be one.
+    """
+    kinds = typing.get_type_hints(AgentConfig)
+    chosen: dict[str, Any] = {}
+    for layer in (_file_layer(file), _environment_layer(environment), flags):
+        for field, value in layer.items():
+            if field not in kinds:
+                raise InvalidInput(f"there is no setting {field!r}", f"known are {', '.join(kinds)}")
+            chosen[field] = _read(field, kinds[field], value)
+    chosen.setdefault("name", _host_name())
+    chosen.setdefault("state_directory", _state_directory(environment, chosen["name"]))
+    return _checked(AgentConfig(**{"role": "", **chosen}))
+
+
+def configure_logs(level: str) -> None:
+    """Send logs of `level` and above to stderr; stdout stays for data."""
+    names = logging.getLevelNamesMapping() if hasattr(logging, "getLevelNamesMapping") else {}
+    number = names.get(level.upper(), logging.getLevelName(level.upper()))
+    if not isinstance(number, int):
+        raise InvalidInput(f"there is no log level {level!r}", "debug, info, warning or error")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _file_layer(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("agent", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"cannot read the settings in {file}: {error}", "check the file") from error
+    if not isinstance(table, dict):
+        raise InvalidInput(f"{file}: 'agent' is not a table", "write [agent] on a line of its own")
+    return table
+
+
+def _environment_layer(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(AgentConfig)]
+    return {
+        name: environment[PREFIX + name.upper()] for name in names if PREFIX + name.upper() in environment
+    }
+
+
+def _read(field: str, kind: Any, value: Any) -> Any:
+    """Return `value` (text from the environment, anything from a file) as the field's type."""
+    kind = getattr(kind, "__supertype__", kind)
+    try:
+        if typing.get_origin(kind) is tuple:
+            items = value.split(",") if isinstance(value, str) else value
+            return tuple(str(item).strip() for item in items)
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the setting {field!r} cannot be {value!r}", "correct it") from error
+
+
+def _checked(config: AgentConfig) -> AgentConfig:
+    if config.role not in ROLES:
+        raise InvalidInput(
+            f"an agent cannot have the role {config.role!r}", "start it with --role board or --role cloud"
+        )
+    if not NAME.fullmatch(config.name):
+        raise InvalidInput(
+            f"a device cannot be called {config.name!r}", "use letters, digits, '.', '_' and '-', 63 at most"
+        )
+    if config.simulate_slow < 1.0 or config.threads < 0 or config.queue_limit < 1:
+        raise InvalidInput("--simulate-slow is 1 or more, threads 0 or more, queue_limit 1 or more")
+    for address in (config.coordinator, *config.advertise):
+        _check_address(address)
+    return config
+
+
+def _check_address(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if address and not (host and port.isdigit() and int(port) < 65536):
+        raise InvalidInput(f"{address!r} is not an address", "write HOST:PORT")
+
+
+def _host_name() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).strip("-._")[:63] or "device"
+
+
+def _state_directory(environment: Mapping[str, str], name: str) -> Path:
+    base = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "lepton-edge" / f"agent-{name}"

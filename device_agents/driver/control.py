@@ -1,0 +1,139 @@
+"""The stream to the coordinator: attach, say hello, be told; when it breaks, again, while inference goes on.
+
+Law: carries words, decides nothing. Words said while nobody listens are dropped: after each hello the
+coordinator asks for what it lacks. Pauses between attempts double, with jitter, up to `LONGEST_PAUSE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from device_agents.machine.events import CoordinatorSaid
+from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.messages import (
+    AgentSays,
+    CoordinatorSays,
+    FetchChunk,
+    FetchRequest,
+    Hello,
+    Rejected,
+    Telemetry,
+    Welcome,
+)
+from lepton_edge.wire import rpc
+from partitioner.errors import LeptonError
+from partitioner.units import Seconds
+
+log = structlog.get_logger("agent")
+
+FIRST_PAUSE = Seconds(0.2)
+LONGEST_PAUSE = Seconds(5.0)
+WORDS = 512  # waiting to be sent; a coordinator that takes none of so many is not there
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What the stream needs of the agent: where to call, what to say of itself, who listens."""
+
+    find: Callable[[], Awaitable[str]]
+    hello: Callable[[], Hello]
+    telemetry: Callable[[], Telemetry]
+    told: Callable[[CoordinatorSaid], None]
+    registered: Callable[[str], None]
+
+
+class Refused(Exception):
+    """The coordinator will not have this agent; `error` says why."""
+
+    def __init__(self, error: LeptonError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Control:
+    """The agent's end of the control plane. `address` is the coordinator's, empty until one was found."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        self._words: asyncio.Queue[AgentSays] | None = None
+        self._stub: rpc.ControlStub | None = None
+        self._was_registered = False
+        self.address = ""
+
+    def say(self, word: AgentSays) -> None:
+        """Tell the coordinator, if it listens."""
+        if self._words is None:
+            return
+        try:
+            self._words.put_nowait(word)
+        except asyncio.QueueFull:
+            log.warning("the coordinator takes no words", dropped=type(word).__name__)
+
+    async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+        """Yield an artifact's bytes; Unavailable while the coordinator is away."""
+        if self._stub is None:
+            raise Unavailable("the coordinator is away", "it is needed to fetch a model")
+        async for chunk in self._stub.fetch(request):
+            yield chunk
+
+    async def run(self) -> None:
+        """Stay attached for as long as this is not cancelled; raises Refused when never let in."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._attached()
+                pause = FIRST_PAUSE
+            except LeptonError as error:
+                log.info("no coordinator", address=self.address, error=str(error), next_try=round(pause, 1))
+            except Refused as refused:
+                if not self._was_registered and not refused.error.retryable:
+                    raise
+                log.warning("the coordinator refuses this agent", error=str(refused))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = Seconds(min(pause * 2, LONGEST_PAUSE))
+
+    async def _attached(self) -> None:
+        """Attach once, until the stream ends."""
+        address = await self._voice.find()
+        self.address = address
+        channel = rpc.open_channel(address)
+        self._words = asyncio.Queue(WORDS)
+        self._words.put_nowait(self._voice.hello())
+        self._stub = rpc.ControlStub(channel, address)
+        beat: asyncio.Task[None] | None = None
+        try:
+            async for message in self._stub.attach(_drawn(self._words)):
+                if isinstance(message, Welcome):
+                    beat = asyncio.create_task(self._beat(message.heartbeat))
+                self._hear(message)
+        finally:
+            self._words = self._stub = None
+            if beat is not None:
+                beat.cancel()
+            await channel.close()
+        raise Unavailable("the coordinator ended the stream")
+
+    def _hear(self, message: CoordinatorSays) -> None:
+        if isinstance(message, Rejected):
+            raise Refused(rpc.raised(message.error))
+        if isinstance(message, Welcome):
+            self._was_registered = True
+            log.info("registered", coordinator=self.address, lease=message.lease, software=message.software)
+            self._voice.registered(self.address)
+        else:
+            self._voice.told(CoordinatorSaid(message))
+
+    async def _beat(self, every: Seconds) -> None:
+        while True:
+            self.say(self._voice.telemetry())
+            await asyncio.sleep(every)
+
+
+async def _drawn(words: asyncio.Queue[AgentSays]) -> AsyncIterator[AgentSays]:
+    while True:
+        yield await words.get()

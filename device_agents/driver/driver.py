@@ -1,0 +1,313 @@
+"""The loop: events into the machine, its commands out to the rooms that execute them.
+
+Law: one thread, no decisions, no lock. Commands are executed in order; what takes time becomes a task whose
+outcome is an event. Nothing that breaks in a task leaves this file as anything but an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from device_agents.driver.errands import Errands
+from device_agents.driver.holdings import Holdings
+from device_agents.driver.labels import label_scores
+from device_agents.driver.measuring import Measuring
+from device_agents.driver.peers import Peers
+from device_agents.driver.saved import SavedEpochs
+from device_agents.machine import State, step
+from device_agents.machine.admission import work_key
+from device_agents.machine.commands import (
+    CancelStage,
+    CloseEpoch,
+    Command,
+    Fail,
+    KeepPeers,
+    Measure,
+    OpenEpoch,
+    Persist,
+    Refuse,
+    Release,
+    Reply,
+    Resend,
+    RunSegment,
+    Say,
+    SendStage,
+    SetTimer,
+)
+from device_agents.machine.events import (
+    CancelArrived,
+    EpochKey,
+    EpochRefused,
+    Event,
+    LinkClosed,
+    LinkId,
+    Measured,
+    RequestArrived,
+    SegmentFailed,
+    StageLost,
+    StageReplied,
+    TimerFired,
+)
+from device_agents.machine.failures import as_wire
+from lepton_edge.core.errors import ComputeFailed, PrepareFailed, Unavailable
+from lepton_edge.core.frames import Frame
+from lepton_edge.core.messages import AgentSays, Outcome
+from lepton_edge.link.link import Link
+from partitioner.errors import LeptonError
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rooms that execute."""
+
+    errands: Errands
+    holdings: Holdings
+    peers: Peers
+    saved: SavedEpochs
+    measuring: Measuring
+    say: Callable[[AgentSays], None]
+
+
+class Driver:
+    """Feeds one machine and executes what it wants."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._parts: Parts | None = None
+        self._events: deque[Event] = deque()
+        self._stepping = False
+        self._links: dict[LinkId, Link] = {}
+        self._numbers: dict[Link, LinkId] = {}
+        self._last_number = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: dict[EpochKey, asyncio.Task[None]] = {}
+
+    @property
+    def parts(self) -> Parts:
+        """The rooms, once `connect` has brought them."""
+        if self._parts is None:
+            raise RuntimeError("connect() comes before the first event")
+        return self._parts
+
+    def connect(self, parts: Parts) -> None:
+        """Bring the rooms that execute (they need this driver's `submit`, so they come after it)."""
+        self._parts = parts
+
+    def submit(self, event: Event) -> None:
+        """Give the machine an event and execute what follows; from inside a step, after it."""
+        self._events.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._events:
+                for command in step(self.state, self._events.popleft(), time.monotonic()):
+                    self._execute(command)
+        finally:
+            self._stepping = False
+
+    # --- the data port (see service.py) ---
+
+    def opened(self, link: Link) -> None:
+        """Number a link that came in, and use it as a link to its peer where that is an agent."""
+        self._spawn(self._until_closed(link, self._number(link)))
+        if link.peer.kind == "agent":
+            self.parts.peers.add(link)
+
+    async def request(self, link: Link, frame: Frame) -> None:
+        """Take a REQUEST; return when it no longer waits, so that the peer may send another."""
+        self.submit(RequestArrived(self._number(link), frame))
+        errand = self.parts.errands.known(work_key(frame))
+        if errand is not None:
+            await errand.begun.wait()
+
+    def cancel(self, link: Link, frame: Frame) -> None:
+        """Take a CANCEL."""
+        self.submit(CancelArrived(self._number(link), frame.request_id))
+
+    def _number(self, link: Link) -> LinkId:
+        if link not in self._numbers:
+            self._last_number += 1
+            number = LinkId(self._last_number)
+            self._numbers[link], self._links[number] = number, link
+        return self._numbers[link]
+
+    async def _until_closed(self, link: Link, number: LinkId) -> None:
+        await link.closed.wait()
+        self.submit(LinkClosed(number))
+        self._links.pop(number, None)
+        self._numbers.pop(link, None)
+
+    # --- executing ---
+
+    def _execute(self, command: Command) -> None:
+        _DO[type(command)](self, command)
+
+    def _run(self, command: RunSegment) -> None:
+        def failed(error: LeptonError) -> Event:
+            return SegmentFailed(command.work, command.run, as_wire(error, self.state.device))
+
+        errand = self.parts.errands.of(command.work)
+        errand.tasks["run"] = self._start(self.parts.errands.run(command), failed, ComputeFailed)
+
+    def _send_stage(self, command: SendStage) -> None:
+        async def asked() -> Event:
+            link = self.parts.peers.link(command.peer)
+            return StageReplied(command.work, await link.request(command.frame))
+
+        def failed(error: LeptonError) -> Event:
+            log.warning("stage lost", peer=command.peer, request=command.work.request_id, why=error.message)
+            lost = isinstance(error, Unavailable)
+            return StageLost(command.work, f"the link to {command.peer} was lost" if lost else error.message)
+
+        errand = self.parts.errands.of(command.work)
+        errand.tasks["stage"] = self._start(asked(), failed, ComputeFailed)
+
+    def _cancel_stage(self, command: CancelStage) -> None:
+        self.parts.errands.stop(command.work, "stage")  # the link tells the peer when its caller gives up
+
+    def _set_timer(self, command: SetTimer) -> None:
+        fired = TimerFired(command.work, command.timer)
+        self.parts.errands.set_timer(command.work, command.delay, lambda: self.submit(fired))
+
+    def _reply(self, command: Reply) -> None:
+        self._answer(command.link, self._labelled(command))
+
+    def _fail(self, command: Fail) -> None:
+        error = command.frame.error
+        log.info("request failed", request=command.work.request_id, error=error.code if error else "")
+        self._answer(command.link, command.frame)
+
+    def _refuse(self, command: Refuse) -> None:
+        error = command.frame.error
+        log.info("request refused", request=command.frame.request_id, error=error.code if error else "")
+        self._answer(command.link, command.frame)
+
+    def _resend(self, command: Resend) -> None:
+        answer = command.answer
+        frame = self._labelled(answer) if isinstance(answer, Reply) else answer.frame
+        self._answer(command.link, frame)
+
+    def _labelled(self, command: Reply) -> Frame:
+        if not command.labelled:
+            return command.frame
+        try:
+            epoch = self.parts.holdings.opened(command.epoch)
+        except LeptonError:  # a duplicate that came after its epoch was retired: the answer without names
+            return command.frame
+        labels = label_scores(command.frame, epoch.book.outputs, epoch.labels)
+        return dataclasses.replace(command.frame, labels=labels)
+
+    def _answer(self, number: LinkId, frame: Frame) -> None:
+        link = self._links.get(number)
+        if link is not None and not link.closed.is_set():
+            self._spawn(_send(link, frame))
+
+    def _release(self, command: Release) -> None:
+        self.parts.errands.release(command.work)
+
+    def _open_epoch(self, command: OpenEpoch) -> None:
+        def failed(error: LeptonError) -> Event:
+            log.warning("epoch refused", model=command.key.model, epoch=command.key.epoch, error=str(error))
+            return EpochRefused(command.key, as_wire(error, self.state.device))
+
+        self._opening[command.key] = self._start(self.parts.holdings.open(command), failed, PrepareFailed)
+
+    def _close_epoch(self, command: CloseEpoch) -> None:
+        opening = self._opening.pop(command.key, None)
+        if opening is not None and opening is not asyncio.current_task():
+            opening.cancel()
+        self.parts.holdings.close(command.key)
+
+    def _keep_peers(self, command: KeepPeers) -> None:
+        self.parts.peers.keep(command.peers)
+
+    def _persist(self, command: Persist) -> None:
+        try:
+            self.parts.saved.write(command.epochs)
+        except OSError as error:  # inference goes on; only a reboot without a coordinator would miss it
+            log.warning("the active epochs could not be saved", error=str(error))
+
+    def _say(self, command: Say) -> None:
+        self.parts.say(command.message)
+
+    def _measure(self, command: Measure) -> None:
+        def failed(error: LeptonError) -> Event:
+            log.warning("measurement failed", command=command.command.command, error=str(error))
+            return Measured(Outcome(command.command.command, as_wire(error, self.state.device)))
+
+        self._start(self.parts.measuring.measure(command.command), failed, ComputeFailed)
+
+    # --- tasks ---
+
+    def _start(
+        self,
+        outcome: Awaitable[Event],
+        failed: Callable[[LeptonError], Event],
+        kind: Callable[[str, str], LeptonError],
+    ) -> asyncio.Task[None]:
+        return self._spawn(self._told(outcome, failed, kind))
+
+    async def _told(
+        self,
+        outcome: Awaitable[Event],
+        failed: Callable[[LeptonError], Event],
+        kind: Callable[[str, str], LeptonError],
+    ) -> None:
+        try:
+            event = await outcome
+        except LeptonError as error:
+            event = failed(error)
+        except Exception as error:
+            log.exception("a task of the agent broke")
+            event = failed(kind(f"internal error: {type(error).__name__}: {error}", "see the agent's log"))
+        self.submit(event)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Stop every task."""
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _send(link: Link, frame: Frame) -> None:
+    try:
+        await link.send(frame)
+    except LeptonError as error:
+        log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
+
+
+_DO: dict[type, Callable[[Any, Any], None]] = {
+    RunSegment: Driver._run,
+    SendStage: Driver._send_stage,
+    CancelStage: Driver._cancel_stage,
+    SetTimer: Driver._set_timer,
+    Reply: Driver._reply,
+    Fail: Driver._fail,
+    Release: Driver._release,
+    Refuse: Driver._refuse,
+    Resend: Driver._resend,
+    OpenEpoch: Driver._open_epoch,
+    CloseEpoch: Driver._close_epoch,
+    KeepPeers: Driver._keep_peers,
+    Persist: Driver._persist,
+    Say: Driver._say,
+    Measure: Driver._measure,
+}

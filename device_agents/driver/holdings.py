@@ -1,0 +1,139 @@
+"""The epochs that are open on this device: their blocks, their labels, and how they came here.
+
+Law: fetches, opens, verifies and frees; which epoch is active is the machine's matter. A block that another
+open epoch holds already is not opened twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from device_agents.engine import Engine, OpenBlock, OpenBlocks
+from device_agents.machine.commands import OpenEpoch
+from device_agents.machine.events import EpochKey, EpochOpened
+from device_agents.store import ArtifactStore, Fetch
+from lepton_edge.core.errors import StaleEpoch
+from partitioner.plan import Block, PlanBook
+from partitioner.units import Sha256
+
+Progress = Callable[[str, str, int, int], None]
+"""Called with (command, stage, done, total)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedEpoch:
+    """One open epoch: its book, its blocks, the lines of its label files, the file of its golden sample."""
+
+    book: PlanBook
+    blocks: OpenBlocks
+    labels: dict[Sha256, list[str]]
+    golden: Path | None
+
+
+class Holdings:
+    """Every open epoch of this process."""
+
+    def __init__(self, engine: Engine, store: ArtifactStore, fetch: Fetch, progress: Progress) -> None:
+        self._engine, self._store, self._fetch, self._progress = engine, store, fetch, progress
+        self._open: dict[EpochKey, OpenedEpoch] = {}
+
+    def opened(self, key: EpochKey) -> OpenedEpoch:
+        """Return an open epoch; raises StaleEpoch."""
+        if key not in self._open:
+            raise StaleEpoch(f"epoch {key.epoch} of {key.model} is not open here", "try again")
+        return self._open[key]
+
+    async def open(self, command: OpenEpoch) -> EpochOpened:
+        """Fetch, open and verify; raises what went wrong, with nothing held."""
+        self._store.hold(_owner(command.key), _artifacts(command))
+        try:
+            epoch = await self._make(command)
+        except BaseException:
+            self._store.release(_owner(command.key))
+            raise
+        self._open[command.key] = epoch
+        return EpochOpened(command.key, epoch.blocks.opened, self._engine.resident())
+
+    def close(self, key: EpochKey) -> None:
+        """Free an epoch's blocks and let the store evict its files."""
+        self._open.pop(key, None)
+        self._store.release(_owner(key))
+
+    async def check(self) -> bool:
+        """Run a synthetic inference over every held block; False when there is none to run."""
+        checked = False
+        for epoch in list(self._open.values()):
+            if epoch.golden is not None:
+                await self._engine.verify(epoch.blocks, epoch.golden, epoch.book.tolerance)
+                checked = True
+        return checked
+
+    async def _make(self, command: OpenEpoch) -> OpenedEpoch:
+        book = command.book
+        held = [block for block in book.blocks if block.index in set(command.hold)]
+        self._tell(command, "fetching", 0, 0)
+        files = {
+            int(block.index): await self._store.artifact(block.artifact, self._fetch)
+            for block in held
+            if block.artifact
+        }
+        weights = await self._weights(command, held)
+        labels = {spec.labels: await self._lines(spec.labels) for spec in book.outputs if spec.labels}
+        golden = await self._store.artifact(book.golden, self._fetch) if book.golden else None
+        self._tell(command, "opening", 0, len(held))
+        blocks = await self._blocks(held, files, weights, command)
+        self._tell(command, "verifying", 0, len(held))
+        if golden is not None:
+            await self._engine.verify(blocks, golden, book.tolerance)
+        return OpenedEpoch(book, blocks, labels, golden)
+
+    async def _weights(self, command: OpenEpoch, held: list[Block]) -> Path | None:
+        refs = [ref for block in held for ref in block.weights]
+        if not refs:
+            return None
+        book = command.book
+
+        def arrived(here: int, total: int) -> None:
+            self._tell(command, "fetching", here, total)
+
+        return await self._store.weights(book.blob, book.blob_size, refs, self._fetch, arrived)
+
+    async def _lines(self, name: Sha256) -> list[str]:
+        file = await self._store.artifact(name, self._fetch)
+        return (await asyncio.to_thread(file.read_text, "utf-8")).splitlines()
+
+    async def _blocks(
+        self, held: list[Block], files: dict[int, Path], weights: Path | None, command: OpenEpoch
+    ) -> OpenBlocks:
+        known = {block: self._known(block, command.book) for block in held}
+        fresh = [block for block in held if known[block] is None]
+        opened = await self._engine.open(fresh, files, weights)
+        shared = {int(block.index): one for block, one in known.items() if one is not None}
+        return OpenBlocks({**opened.held, **shared})
+
+    def _known(self, block: Block, book: PlanBook) -> OpenBlock | None:
+        """Return this block as another open epoch of the same variant holds it."""
+        for epoch in self._open.values():
+            for one in epoch.blocks.held.values():
+                same = dataclasses.replace(one.block, index=block.index, name=block.name) == block
+                if same and block.artifact and epoch.book.blob == book.blob:
+                    return dataclasses.replace(one, block=block, opened=type(one.opened)(0.0))
+        return None
+
+    def _tell(self, command: OpenEpoch, stage: str, done: int, total: int) -> None:
+        if command.command:
+            self._progress(command.command, stage, done, total)
+
+
+def _owner(key: EpochKey) -> str:
+    return f"{key.model}/{key.epoch}"
+
+
+def _artifacts(command: OpenEpoch) -> list[Sha256]:
+    book = command.book
+    files = [block.artifact for block in book.blocks if block.index in set(command.hold)]
+    files += [spec.labels for spec in book.outputs]
+    return [name for name in (*files, book.golden, book.blob) if name]

@@ -1,0 +1,52 @@
+"""Measurements on the coordinator's command: a model on this device, the link to a peer.
+
+Law: profiles go one after the other, through the engine that serves requests, so that they see what
+requests see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from device_agents.driver.peers import Peers
+from device_agents.driver.probing import probe_link
+from device_agents.engine import Engine
+from device_agents.machine.events import Measured
+from device_agents.store import ArtifactStore, Fetch
+from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.messages import ProbeCommand, Probed, ProfileCommand, Progress
+from partitioner.units import DeviceId
+
+
+@dataclass
+class Measuring:
+    """What measurements need."""
+
+    device: DeviceId
+    engine: Engine
+    store: ArtifactStore
+    fetch: Fetch
+    peers: Peers
+    progress: Callable[[Progress], None]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def measure(self, command: ProfileCommand | ProbeCommand) -> Measured:
+        """Do it and return the answer; raises what went wrong."""
+        async with self._turn:
+            if isinstance(command, ProbeCommand):
+                return await self._probe(command)
+            return await self._profile(command)
+
+    async def _probe(self, command: ProbeCommand) -> Measured:
+        link, dialled = await self.peers.reach(command.peer)
+        try:
+            found = await probe_link(link, command)
+        finally:
+            if dialled:
+                await link.close()
+        return Measured(Probed(command.command, command.peer.device, found))
+
+    async def _profile(self, command: ProfileCommand) -> Measured:
+        raise Unavailable('no profiling yet')

@@ -1,0 +1,61 @@
+"""Measure the link to a peer with probes: round trips of small frames, and what larger ones take on top.
+
+Law: the prober's clock only; what the far side reports of itself is subtracted. The rate is the difference
+of two sizes, so that fixed costs cancel; up and down are measured apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+from lepton_edge.core.messages import ProbeCommand
+from lepton_edge.link.link import Link
+from partitioner.costs import HEADER_OVERHEAD, LinkProfile
+from partitioner.units import Bytes, BytesPerSecond, Seconds
+
+ROUND_TRIPS = 15
+ROUNDS = 7
+FASTEST = 10e9  # bytes per second; above it a difference is noise of the clock
+PAUSE = 0.01  # seconds between probes, so that none waits behind another
+
+
+async def probe_link(link: Link, command: ProbeCommand) -> LinkProfile:
+    """Return the link as it is now, within `command.budget` seconds (one round at least)."""
+    end = time.monotonic() + command.budget
+    small, large = min(command.sizes), max(command.sizes)
+    await _took(link, large, large)  # the first large one pays TCP's slow start
+    trip = await _round_trip(link)
+    up, down = await _differences(link, small, large, end)
+    half = Seconds(trip / 2)
+    return LinkProfile(_rate(large - small, up), _rate(large - small, down), half, half)
+
+
+async def _round_trip(link: Link) -> float:
+    trips = []
+    for _ in range(ROUND_TRIPS):
+        trips.append(await _took(link, 0, 0))
+        await asyncio.sleep(PAUSE)
+    return statistics.median(trips)
+
+
+async def _differences(link: Link, small: Bytes, large: Bytes, end: float) -> tuple[float, float]:
+    """Return the median seconds that `large` takes longer than `small`, up and down, in rounds."""
+    up: list[float] = []
+    down: list[float] = []
+    while not up or (len(up) < ROUNDS and time.monotonic() < end):
+        up.append(await _took(link, large, 0) - await _took(link, small, 0))
+        down.append(await _took(link, 0, large) - await _took(link, 0, small))
+    return statistics.median(up), statistics.median(down)
+
+
+async def _took(link: Link, size_up: int, size_down: int) -> float:
+    sample = await link.probe(size_up, size_down)
+    return max(0.0, sample.round_trip - sample.far_seconds)
+
+
+def _rate(size: int, seconds: float) -> BytesPerSecond:
+    """Return the rate of the link itself: payload with its headers over time."""
+    slowest = size * HEADER_OVERHEAD / FASTEST
+    return BytesPerSecond(size * HEADER_OVERHEAD / max(seconds, slowest))

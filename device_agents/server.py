@@ -1,0 +1,257 @@
+"""One agent process from start to end: build the rooms, connect them, serve, drain, close.
+
+Law: wiring only. The address that peers are told is the bound one unless `advertise` replaces it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from device_agents import hardware
+from device_agents.driver import Driver, Parts
+from device_agents.driver.control import Control, Refused, Voice
+from device_agents.driver.errands import Errands
+from device_agents.driver.holdings import Holdings
+from device_agents.driver.measuring import Measuring
+from device_agents.driver.peers import Peers
+from device_agents.driver.saved import SavedEpochs
+from device_agents.driver.telemetry import Health
+from device_agents.engine import Engine, EngineConfig
+from device_agents.machine import State
+from device_agents.machine.events import PeerDown, PeerUp, Restored
+from device_agents.service import DataService
+from device_agents.store import ArtifactStore
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.errors import AlreadyExists, StorageFull
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Hello, Peer, Progress
+from lepton_edge.core.version import __version__
+from lepton_edge.link.link import Link, dial
+from lepton_edge.link.server import link_handlers
+from lepton_edge.wire import rpc
+from partitioner.units import DeviceId, Seconds
+
+log = structlog.get_logger("agent")
+
+DRAIN = Seconds(10.0)
+"""How long requests in progress may still take when the process is asked to end."""
+
+Tell = Callable[[str], None]
+
+
+class Stoppable(Protocol):
+    """A server, as far as this file is concerned."""
+
+    async def stop(self, grace: float | None) -> None:
+        """Refuse new calls and end the running ones within `grace` seconds."""
+        ...
+
+
+async def serve(config: AgentConfig, tell: Tell = print) -> None:
+    """Run an agent until SIGINT or SIGTERM; `tell` gets one line when ready and one at each registration.
+
+    Raises:
+        PortInUse: the data port and the ones after it are taken.
+        StorageFull: the state directory cannot be written.
+        AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
+    """
+    with _locked(config):
+        agent = Agent(config, tell)
+        await agent.run()
+
+
+@dataclass
+class Agent:
+    """The rooms of one process."""
+
+    config: AgentConfig
+    tell: Tell
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.device = DeviceId(config.name)
+        self.engine = Engine(
+            EngineConfig(config.threads, config.simulate_slow, config.queue_limit, config.memory_limit)
+        )
+        self.state = State(self.device, config.queue_limit, config.simulate_slow)
+        self.driver = Driver(self.state)
+        self.service = DataService(self.driver)
+        self.store = ArtifactStore(config.state_directory, config.cache_limit)
+        self.saved = SavedEpochs(config.state_directory / "epochs.json")
+        self.hardware = hardware.probe()
+        self.incarnation = secrets.token_hex(8)
+        self.addresses: tuple[str, ...] = ()
+        self._connect()
+
+    def _connect(self) -> None:
+        driver = self.driver
+        self.peers = Peers(
+            self._dial,
+            lambda device: driver.submit(PeerUp(device)),
+            lambda device: driver.submit(PeerDown(device)),
+        )
+        self.control = Control(
+            Voice(self._find, self._hello, lambda: self.health.telemetry(), driver.submit, self._registered)
+        )
+        self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress)
+        self.health = Health(self.state, self.engine, self.holdings)
+        driver.connect(
+            Parts(
+                Errands(self.engine, self.holdings),
+                self.holdings,
+                self.peers,
+                self.saved,
+                Measuring(
+                    self.device, self.engine, self.store, self.control.fetch, self.peers, self.control.say
+                ),
+                self.control.say,
+            )
+        )
+
+    # --- life ---
+
+    async def run(self) -> None:
+        """Serve until asked to end; raises when the coordinator refuses this agent."""
+        hello = self._link_hello()
+        handlers = link_handlers(hello, self.service.handle, self._describe, on_open=self.service.opened)
+        server, bound = await rpc.open_server(rpc.join_address(self.config.bind, self.config.port), handlers)
+        self.addresses = self.config.advertise or (_reachable(bound, self.config.coordinator),)
+        self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
+        self.driver.submit(Restored(self.saved.read()))
+        try:
+            await self._serve_until_asked()
+        finally:
+            await self._end(server)
+
+    async def _serve_until_asked(self) -> None:
+        asked = asyncio.Event()
+        _on_signals(asked.set)
+        tasks = [asyncio.create_task(one) for one in (asked.wait(), self.control.run(), self.health.watch())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except Refused as refused:
+            raise refused.error from None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end(self, server: Stoppable) -> None:
+        """Let requests in progress end, then let go of everything."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DRAIN
+        while self.state.works and loop.time() < end:  # noqa: ASYNC110 (the machine knows no asyncio.Event)
+            await asyncio.sleep(0.02)
+        await self.peers.close()
+        await server.stop(0.5)
+        await self.driver.close()
+        self.engine.close()
+
+    # --- what the rooms need to know of each other ---
+
+    def _link_hello(self) -> LinkHello:
+        return LinkHello("agent", self.device, __version__)
+
+    async def _dial(self, address: str) -> Link:
+        return await dial(address, self._link_hello(), self.service.handle)
+
+    async def _describe(self) -> Description:
+        return Description(
+            "agent",
+            self.device,
+            __version__,
+            PROTOCOL_MAJOR,
+            PROTOCOL_MINOR,
+            self.control.address,
+            (Peer(self.device, self.addresses),),
+        )
+
+    def _hello(self) -> Hello:
+        return Hello(
+            self.device,
+            self.config.role,
+            self.incarnation,
+            __version__,
+            PROTOCOL_MAJOR,
+            PROTOCOL_MINOR,
+            self.hardware,
+            self.addresses,
+            self.config.simulate_slow,
+            tuple(held.status() for held in self.state.epochs.values()),
+        )
+
+    def _progress(self, command: str, stage: str, done: int, total: int) -> None:
+        self.control.say(Progress(command, stage, done, total))
+
+    def _registered(self, address: str) -> None:
+        self.tell(f"agent registered coordinator={address}")
+
+    async def _find(self) -> str:
+        if self.config.coordinator:
+            return self.config.coordinator
+        # zeroconf costs 6 MB and 50 ms, which an agent that was given an address does not pay
+        from lepton_edge.link import discovery
+
+        return await discovery.find_coordinator()
+
+
+def _on_signals(asked: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            loop.add_signal_handler(name, asked)
+
+
+def _reachable(bound: str, coordinator: str) -> str:
+    """Return the address to tell peers: for "any interface", the one that faces the coordinator."""
+    host, port = rpc.split_address(bound)
+    if host not in ("0.0.0.0", "::"):
+        return bound
+    target = rpc.split_address(coordinator) if coordinator else ("192.0.2.1", 9)
+    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(target)  # sends nothing: asks the system for a route
+        host = probe.getsockname()[0]
+    return rpc.join_address(host, port)
+
+
+@contextlib.contextmanager
+def _locked(config: AgentConfig) -> Iterator[None]:
+    """Hold the state directory: two agents on one would overwrite each other's epochs."""
+    try:
+        config.state_directory.mkdir(parents=True, exist_ok=True)
+        file = (config.state_directory / "lock").open("a")
+    except OSError as error:
+        raise StorageFull(
+            f"{config.state_directory} cannot be written: {error.strerror}",
+            "choose another --state-directory",
+        ) from error
+    with file:
+        _lock(file.fileno(), config)
+        yield
+
+
+def _lock(descriptor: int, config: AgentConfig) -> None:
+    if os.name != "posix":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AlreadyExists(
+            f"another agent uses {config.state_directory}",
+            "start this one with another --name or --state-directory, or stop the other",
+        ) from None

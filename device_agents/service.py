@@ -1,0 +1,46 @@
+"""The data port: frames from clients and other agents, turned into calls of the driver.
+
+Law: knows links and frames; decides nothing, computes nothing. Probes and credits are the link's own matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.link.link import Link
+
+
+class Port(Protocol):
+    """Who takes what comes in."""
+
+    def opened(self, link: Link) -> None:
+        """Take note of a link that was accepted."""
+        ...
+
+    def request(self, link: Link, frame: Frame) -> Awaitable[None]:
+        """Take a REQUEST; the credit for it goes back when this returns."""
+        ...
+
+    def cancel(self, link: Link, frame: Frame) -> None:
+        """Take a CANCEL."""
+        ...
+
+
+class DataService:
+    """The handler of every link of this agent, dialled or accepted."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+
+    def opened(self, link: Link) -> None:
+        """Take an accepted link."""
+        self._port.opened(link)
+
+    async def handle(self, link: Link, frame: Frame) -> None:
+        """Take one frame."""
+        if frame.kind is FrameKind.REQUEST:
+            await self._port.request(link, frame)
+        elif frame.kind is FrameKind.CANCEL:
+            self._port.cancel(link, frame)
