@@ -73,6 +73,7 @@ def _for_two(setting: Setting) -> Draft:
         method=proven.method,
         board=setting.board.device,
         cloud=setting.cloud.device,
+        keep_input=setting.options.keep_input,
     )
     return _with_thresholds(setting, _with_reason(draft))
 

@@ -85,7 +85,7 @@ def _runner_up(candidates: Sequence[Candidate], chosen: Candidate) -> str:
     others = [one for one in candidates if one.eligible and not is_cut(one.page.name)]
     rivals = [one for one in others if one.page.name != chosen.page.name]
     rival = min(rivals, key=lambda one: one.page.prediction.latency, default=None)
-    return f", {rival.label} {_ms(rival.page.prediction.latency)}" if rival else ""
+    return f" (next: {rival.label}, {_ms(rival.page.prediction.latency)})" if rival else ""
 
 
 def _trade(old: Prediction, new: Prediction) -> str:

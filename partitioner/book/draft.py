@@ -71,6 +71,7 @@ class Draft:
             board alone and the best other page to flip; None when it never does.
         slower_link, faster_link: the nearest rates of the link at which another page becomes the best.
         board, cloud: the devices; empty when there is none.
+        keep_input: whether the input was to stay on the board.
     """
 
     boundaries: tuple[frozenset[int], ...]
@@ -87,6 +88,7 @@ class Draft:
     faster_link: Threshold | None = None
     board: DeviceId = DeviceId("")
     cloud: DeviceId = DeviceId("")
+    keep_input: bool = False
 
     @property
     def inner(self) -> tuple[frozenset[int], ...]:

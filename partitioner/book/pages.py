@@ -50,11 +50,11 @@ def _standing(setting: Setting, cuts: tuple[DownSet, ...]) -> list[Candidate]:
     behind = _boundary_of(setting, cuts, names) if names else 0
     found = []
     if behind is not None:
-        label = "cloud, uint8 picture" if names else "cloud, raw input"
+        label = "cloud with uint8" if names else "cloud with raw input"
         found += _forced(setting, cuts, behind, CLOUD_RAW, label)
-        found += _forced(setting, cuts, behind, CLOUD_JPEG, "cloud, JPEG") if names else []
+        found += _forced(setting, cuts, behind, CLOUD_JPEG, "cloud with JPEG") if names else []
     if names:
-        found += _forced(setting, cuts, 0, CLOUD_ENCODED, "cloud, picture as encoded")
+        found += _forced(setting, cuts, 0, CLOUD_ENCODED, "cloud with the encoded picture")
     return found
 
 

@@ -52,6 +52,7 @@ def book_of_one(
         method="enumeration",
         board=device.device if is_board else NOBODY,
         cloud=NOBODY if is_board else device.device,
+        keep_input=options.keep_input,
     )
 
 

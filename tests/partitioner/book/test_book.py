@@ -1,0 +1,285 @@
+"""Drafting a book: what is considered, what is chosen, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from partitioner.book import BookOptions, Draft, make_book
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile, LinkProfile, Measurement
+from partitioner.errors import InvalidProblem, NoFeasiblePlan, ProfileError
+from partitioner.graph import is_down_set, live_tensors
+from partitioner.plan import CodecChoice, Page
+from partitioner.solve.interior import is_interior
+from partitioner.units import Bytes, BytesPerSecond, Seconds
+
+KEEP = BookOptions(keep_input=True)
+
+
+def names(draft: Draft) -> list[str]:
+    return [page.name for page in draft.pages]
+
+
+def latency(draft: Draft, name: str) -> float:
+    return next(page.prediction.latency for page in draft.pages if page.name == name)
+
+
+def with_rate(link: LinkProfile, factor: float) -> LinkProfile:
+    return dataclasses.replace(
+        link, up=BytesPerSecond(link.up * factor), down=BytesPerSecond(link.down * factor)
+    )
+
+
+def faster(profile: DeviceProfile, factor: float) -> DeviceProfile:
+    whole = Measurement(Seconds(profile.whole.median / factor), profile.whole.spread, 20)
+    return dataclasses.replace(profile, whole=whole, segments=())
+
+
+class TestWithAPicture:
+    @pytest.fixture
+    def draft(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> Draft:
+        return make_book(compiled, board, cloud, lte)
+
+    def test_the_boundaries_are_nested_down_sets_with_every_door(
+        self, draft: Draft, compiled: CompiledModel
+    ) -> None:
+        assert draft.boundaries[0] == frozenset()
+        assert len(draft.boundaries[-1]) == len(compiled.graph.layers)
+        assert all(a < b for a, b in zip(draft.boundaries, draft.boundaries[1:], strict=False))
+        assert all(is_down_set(compiled.graph, one) for one in draft.boundaries)
+        frontiers = [{t.name for t in live_tensors(compiled.graph, one)} for one in draft.boundaries]
+        assert frontiers[:4] == [{"x@encoded"}, {"x@picture"}, {"x@resized"}, {"x"}]
+
+    def test_the_standing_candidates_are_always_there(self, draft: Draft) -> None:
+        assert names(draft)[:4] == ["local", "cloud-raw", "cloud-jpeg", "cloud-encoded"]
+        assert draft.fallback == "local"
+        cuts = [name for name in names(draft) if name.startswith("cut-")]
+        assert draft.best_cut in cuts
+        assert 2 <= len(cuts) <= 5
+
+    def test_each_page_crosses_where_its_name_says(self, draft: Draft) -> None:
+        assert draft.page("cloud-raw").stages[0].codecs == (CodecChoice("x@resized", "raw"),)
+        assert draft.page("cloud-jpeg").stages[0].codecs == (CodecChoice("x@resized", "jpeg"),)
+        assert draft.page("cloud-encoded").stages[0].codecs == (CodecChoice("x@encoded", "raw"),)
+        cut = draft.page(draft.best_cut)
+        index = cut.stages[0].last
+        assert draft.best_cut == f"cut-{index}"
+        assert cut.stages[1].first == index
+        assert cut.stages[0].codecs[0].codec == "u8+zstd"
+        assert draft.page("local").stages[1].first == draft.page("local").stages[1].last
+
+    def test_the_least_prediction_is_chosen_and_no_split_is_explained(self, draft: Draft) -> None:
+        assert (
+            draft.active == min(draft.pages, key=lambda page: page.prediction.latency).name == "cloud-encoded"
+        )
+        best, chosen = draft.page(draft.best_cut).prediction, draft.page(draft.active).prediction
+        assert f"the best cut ({draft.best_cut}, " in draft.reason
+        assert f"would take {best.latency * 1e3:.1f} ms" in draft.reason
+        assert f"saves {(chosen.cloud - best.cloud) * 1e3:.1f} ms of cloud time" in draft.reason
+        assert f"{(best.board - chosen.board) * 1e3:.1f} ms on the board" in draft.reason
+        assert draft.page(draft.active).reason == draft.reason
+
+    def test_no_page_is_below_the_bound(self, draft: Draft) -> None:
+        assert draft.method == "min-cut"
+        assert 0 < draft.lower_bound <= min(page.prediction.latency for page in draft.pages)
+        assert draft.lower_bound > 0.9 * latency(draft, draft.active)
+
+    def test_a_prediction_is_the_sum_of_its_parts(self, draft: Draft) -> None:
+        for page in draft.pages:
+            one = page.prediction
+            assert one.latency == pytest.approx(one.board + one.cloud + one.uplink + one.downlink)
+            assert one.spread > 0
+
+    def test_a_page_pays_for_the_boundaries_it_runs_through(self, draft: Draft, board: DeviceProfile) -> None:
+        assert latency(draft, "local") > board.whole.median + board.pseudo[0].share + board.overhead
+
+    def test_further_cuts_stay_inside_the_budget(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        many = make_book(compiled, board, cloud, lte, BookOptions(further_cuts=9, cut_budget=0.03))
+        none = make_book(compiled, board, cloud, lte, BookOptions(further_cuts=0))
+        assert len(many.pages) > len(none.pages)
+        assert latency(many, "local") <= 1.031 * latency(none, "local")
+
+
+def test_the_input_is_kept(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    draft = make_book(compiled, board, cloud, lte, KEEP)
+    assert draft.active.startswith("cut-")
+    assert not {"cloud-raw", "cloud-jpeg", "cloud-encoded"} & set(names(draft))
+    refused = {one.page.name: one for one in draft.candidates if not one.in_book}
+    assert set(refused) == {"cloud-raw", "cloud-jpeg", "cloud-encoded"}
+    assert "x@resized would leave the board" in refused["cloud-raw"].why_not
+    assert is_interior(compiled.graph, draft.boundaries[draft.page(draft.active).stages[0].last])
+    assert draft.reason.startswith("with the input kept on the board, the split")
+
+
+def test_one_cost_changes_the_choice_and_its_reason(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    before = make_book(compiled, board, cloud, lte)
+    after = make_book(compiled, faster(board, 6), cloud, lte)
+    assert (before.active, after.active) == ("cloud-encoded", "local")
+    assert before.reason != after.reason
+    assert after.reason.startswith("board alone takes")
+
+
+def test_more_bandwidth_never_hurts(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    bounds = [
+        make_book(compiled, board, cloud, with_rate(lte, factor)).lower_bound for factor in (0.1, 1, 10, 100)
+    ]
+    assert bounds == sorted(bounds, reverse=True)
+
+
+def test_a_codec_that_fails_the_accuracy_rule_is_shown_and_never_chosen(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    samples = tuple(
+        dataclasses.replace(one, allowed=one.codec != "jpeg", loss=0.3 if one.codec == "jpeg" else 0.0)
+        for one in compiled.codecs
+    )
+    large = dataclasses.replace(
+        compiled.graph,
+        tensors=tuple(
+            dataclasses.replace(t, size=Bytes(400_000)) if t.name == "x@encoded" else t
+            for t in compiled.graph.tensors
+        ),
+    )
+    allowed = make_book(dataclasses.replace(compiled, graph=large), board, cloud, lte)
+    forbidden = make_book(dataclasses.replace(compiled, graph=large, codecs=samples), board, cloud, lte)
+    assert allowed.active == "cloud-jpeg"
+    assert forbidden.active != "cloud-jpeg"
+    jpeg = next(one for one in forbidden.candidates if one.page.name == "cloud-jpeg")
+    assert not jpeg.eligible
+    assert "fails the accuracy rule: the output moves by up to 30.0%" in jpeg.why_not
+
+
+def test_without_samples_only_lossless_codecs_are_offered(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    draft = make_book(dataclasses.replace(compiled, codecs=()), board, cloud, lte)
+    assert "cloud-jpeg" not in names(draft)
+    assert {choice.codec for page in draft.pages for choice in page.stages[0].codecs} == {"raw"}
+
+
+def test_an_array_input_enters_raw(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    draft = make_book(as_array_model(compiled), without_preparation(board), without_preparation(cloud), lte)
+    assert names(draft)[:2] == ["local", "cloud-raw"]
+    assert draft.page("cloud-raw").stages[0].last == 0
+    assert draft.page("cloud-raw").prediction.bytes_up == 602_112
+    assert draft.boundaries[0] == frozenset()
+    assert not {"cloud-jpeg", "cloud-encoded"} & set(names(draft))
+
+
+def as_array_model(compiled: CompiledModel) -> CompiledModel:
+    graph = compiled.graph
+    layers = tuple(
+        dataclasses.replace(layer, index=layer.index - 3) for layer in graph.layers if not layer.from_input
+    )
+    tensors = tuple(
+        dataclasses.replace(
+            t, producer=max(t.producer - 3, -1), consumers=tuple(consumer - 3 for consumer in t.consumers)
+        )
+        for t in graph.tensors
+        if "@" not in t.name
+    )
+    inputs = tuple(dataclasses.replace(one, picture="", encoded="") for one in compiled.inputs)
+    return dataclasses.replace(
+        compiled, graph=dataclasses.replace(graph, layers=layers, tensors=tensors), inputs=inputs
+    )
+
+
+def without_preparation(profile: DeviceProfile) -> DeviceProfile:
+    layers = tuple(one for one in profile.layers if one.node.startswith("layer"))
+    return dataclasses.replace(profile, layers=layers, pseudo=(), segments=())
+
+
+class TestThresholds:
+    def test_the_choice_flips_at_the_slowdown(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        flip = make_book(compiled, board, cloud, lte).flip_slowdown
+        assert flip is not None
+        assert 1 < flip < board.simulated_slowdown
+        pages = make_book(compiled, board, cloud, lte).pages
+        assert best_at(pages, flip * 0.99, board) == "local"
+        assert best_at(pages, flip * 1.01, board) != "local"
+
+    def test_the_choice_flips_at_the_rate(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        draft = make_book(compiled, board, cloud, lte, BookOptions(further_cuts=0))
+        assert draft.slower_link is not None
+        assert draft.slower_link.rate < lte.up
+        for factor, expected in ((1.02, draft.active), (0.98, draft.slower_link.page)):
+            link = with_rate(lte, factor * draft.slower_link.rate / lte.up)
+            assert make_book(compiled, board, cloud, link, BookOptions(further_cuts=0)).active == expected
+
+
+def best_at(pages: tuple[Page, ...], slowdown: float, board: DeviceProfile) -> str:
+    def latency(page: Page) -> float:
+        growing = page.prediction.board - board.overhead
+        return page.prediction.latency + growing * (slowdown / board.simulated_slowdown - 1)
+
+    return min(pages, key=latency).name
+
+
+class TestWhatThereIs:
+    def test_a_board_alone(self, compiled: CompiledModel, board: DeviceProfile) -> None:
+        draft = make_book(compiled, board, None, None)
+        assert names(draft) == ["local"]
+        assert draft.active == draft.fallback == "local"
+        assert len(draft.pages[0].stages) == 1
+        assert draft.pages[0].prediction.latency > board.whole.median
+
+    def test_a_cloud_alone(self, compiled: CompiledModel, cloud: DeviceProfile) -> None:
+        draft = make_book(compiled, None, cloud, None)
+        assert draft.pages[0].stages[0].device == "cloud"
+        assert draft.pages[0].prediction.board == 0
+        with pytest.raises(NoFeasiblePlan, match="board"):
+            make_book(compiled, None, cloud, None, KEEP)
+
+    def test_nobody_at_all(self, compiled: CompiledModel) -> None:
+        with pytest.raises(InvalidProblem, match="at least one device"):
+            make_book(compiled, None, None, None)
+
+    def test_no_link(self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile) -> None:
+        with pytest.raises(InvalidProblem, match="no link from board to cloud"):
+            make_book(compiled, board, cloud, None)
+
+    def test_a_board_that_is_too_small_has_no_fallback(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        small = BookOptions(keep_input=True, board_memory=Bytes(8_000_000))
+        draft = make_book(compiled, board, cloud, lte, small)
+        assert draft.fallback == ""
+        assert "local" not in names(draft)
+        local = next(one for one in draft.candidates if one.page.name == "local")
+        assert local.why_not == "the board needs 15.1 MB and has 8.0"
+        assert draft.active.startswith("cut-")
+
+    def test_nothing_fits_anywhere(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        tiny = BookOptions(board_memory=Bytes(5_000_000), cloud_memory=Bytes(5_000_000))
+        with pytest.raises(NoFeasiblePlan, match="needs .* MB and has 5.0"):
+            make_book(compiled, board, cloud, lte, tiny)
+        with pytest.raises(NoFeasiblePlan, match="would need 15.1 MB and has 5.0"):
+            make_book(compiled, board, None, None, tiny)
+
+    def test_an_absurd_profile(
+        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+    ) -> None:
+        broken = dataclasses.replace(board, whole=Measurement(Seconds(math.nan), Seconds(0), 1))
+        with pytest.raises(ProfileError, match="nan"):
+            make_book(compiled, broken, cloud, lte)
