@@ -24,6 +24,7 @@ from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
 ROLES = ("board", "cloud")
+GONE = ("retired", "failed")  # what an agent says of an epoch that it no longer holds
 
 
 def refusal(state: State, hello: Hello) -> LeptonError | None:
@@ -68,7 +69,7 @@ def admit(state: State, event: Attached, now: Seconds) -> Device:
     held = {
         (status.model, status.epoch): status.state
         for status in event.hello.epochs
-        if status.state != "retired"
+        if status.state not in GONE
     }
     device = Device(event.hello, event.stream, now, known.telemetry if known else None, held)
     state.devices[event.hello.device] = device
@@ -112,7 +113,7 @@ def note_status(device: Device, message: Telemetry | EpochStatus) -> None:
         device.telemetry = message
         return
     key = (message.model, message.epoch)
-    if message.state == "retired":
+    if message.state in GONE:
         device.epochs.pop(key, None)
     else:
         device.epochs[key] = message.state

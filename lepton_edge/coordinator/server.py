@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import structlog
@@ -21,7 +22,8 @@ from lepton_edge.coordinator.state import Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.worker import Worker
 from lepton_edge.core.config import CoordinatorConfig
-from lepton_edge.core.version import VERSION
+from lepton_edge.core.errors import DiscoveryFailed
+from lepton_edge.core.version import __version__
 from lepton_edge.wire import rpc
 
 log = structlog.get_logger("coordinator")
@@ -52,7 +54,7 @@ async def serve(config: CoordinatorConfig) -> None:
             rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service)
         )
         rooms.service.address = config.advertise or bound
-        async with _announced(config, rooms.service):
+        async with _announced(config, bound):
             print(f"coordinator ready control={bound}", flush=True)
             log.info(
                 "ready",
@@ -74,7 +76,7 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     store = Store(config.state_directory)
     artifacts = Artifacts(config.state_directory)
     artifacts.prepare()
-    settings = Settings(VERSION, store.begin_term(), config.lease, config.heartbeat)
+    settings = Settings(__version__, store.begin_term(), config.lease, config.heartbeat)
     worker = Worker(config.worker_timeout)
     jobs = Jobs(worker, config.state_directory)
     driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
@@ -97,8 +99,26 @@ def remembered(found: Remembered, settings: Settings) -> State:
 
 
 @contextlib.asynccontextmanager
-async def _announced(config: CoordinatorConfig, service: Service):  # type: ignore[no-untyped-def]
-    yield
+async def _announced(config: CoordinatorConfig, bound: str) -> AsyncIterator[None]:
+    """Announce the control port by mDNS meanwhile; a network that cannot is a warning, since addresses work."""
+    announcing = asyncio.create_task(_announce(config, bound)) if config.announce else None
+    try:
+        yield
+    finally:
+        if announcing is not None:
+            announcing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                announcement = await announcing
+                if announcement is not None:
+                    await announcement.close()
+
+
+async def _announce(config: CoordinatorConfig, bound: str) -> discovery.Announcement | None:
+    try:
+        return await discovery.announce(bound, advertise=config.advertise)
+    except DiscoveryFailed as error:
+        log.warning("not announced by mDNS: agents need --coordinator HOST:PORT", reason=str(error))
+        return None
 
 
 async def _until_asked_to_end(deciding: asyncio.Task[None]) -> None:

@@ -1,0 +1,83 @@
+"""From measurements to a plan book: draft, cut at its boundaries, keep the files, explain.
+
+Law: runs in the worker process; only the order of the steps. The arithmetic is `partitioner.book`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.jobs import PlanJob
+from lepton_edge.coordinator.records import PlanOrder
+from lepton_edge.coordinator.trials import keep_golden
+from partitioner.book import BookOptions, Draft, make_book
+from partitioner.compiled import CompiledModel
+from partitioner.graph import CostTensor, frontiers
+from partitioner.onnx_io import cut, load_compiled
+from partitioner.plan import Frontier, PlanBook, TensorSpec
+from partitioner.report import explain
+from partitioner.units import PageName, TensorName
+
+TOLERANCE = 1e-3
+QUANTIZED_TOLERANCE = 5e-2
+"""Of quantized models: fusing Quantize and Dequantize flips roundings, a step is seen at the output."""
+
+
+def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, Any]]:
+    """Return the book, its files kept as artifacts, and the document that explains it.
+
+    Raises NoFeasiblePlan, InvalidProblem or ProfileError.
+    """
+    directory, order = Path(job.directory), job.order
+    compiled = load_compiled(directory)
+    options = BookOptions(order.keep_input_on_board, order.board_memory, order.cloud_memory)
+    draft = _pinned(make_book(compiled, order.board, order.cloud, order.link, options), order)
+    cuts = cut(directory, compiled, draft.inner)
+    for one in cuts:
+        if one.file:
+            artifacts.put(one.file)
+    borders = frontiers(compiled.graph, draft.boundaries)
+    golden = keep_golden(directory, compiled, _golden_names(compiled, borders), artifacts)
+    book = PlanBook(
+        compiled.name,
+        compiled.version,
+        tuple(one.block for one in cuts),
+        tuple(_frontier(border) for border in borders),
+        compiled.inputs,
+        compiled.outputs,
+        draft.pages,
+        draft.active,
+        draft.fallback,
+        golden,
+        compiled.blob,
+        compiled.blob_size,
+        _tolerance(compiled),
+    )
+    return book, explain(compiled, draft, order.board, order.cloud, order.link)
+
+
+def _pinned(draft: Draft, order: PlanOrder) -> Draft:
+    """Return the draft with the page that was asked for; an unknown page is the decider's to refuse."""
+    wanted = PageName(order.page)
+    if not wanted or wanted == draft.active or wanted not in {page.name for page in draft.pages}:
+        return draft
+    reason = f"page {wanted} was asked for; the planner would take {draft.active}: {draft.reason}"
+    return dataclasses.replace(draft, active=wanted, reason=reason)
+
+
+def _golden_names(compiled: CompiledModel, borders: Sequence[Sequence[CostTensor]]) -> set[TensorName]:
+    outputs = {tensor.name for tensor in compiled.graph.tensors if tensor.is_output}
+    return outputs | {tensor.name for border in borders for tensor in border}
+
+
+def _frontier(border: Sequence[CostTensor]) -> Frontier:
+    return Frontier(tuple(TensorSpec(one.name, one.dtype, one.shape, one.size) for one in border))
+
+
+def _tolerance(compiled: CompiledModel) -> float:
+    quantized = any("Quantize" in name or "QLinear" in name for name in compiled.operators)
+    return QUANTIZED_TOLERANCE if quantized else TOLERANCE

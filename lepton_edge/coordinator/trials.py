@@ -1,0 +1,127 @@
+"""What an agent needs to measure a model: it whole, a few segments, codecs, and inputs for all.
+
+Law: runs in the worker process; chooses what to measure, measures nothing. Segments follow `graph.chain`,
+whose indices `SegmentTime` counts by.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.jobs import TrialJob
+from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
+from partitioner.codecs import CODECS
+from partitioner.compiled import CompiledModel
+from partitioner.graph import CostTensor, chain, needed_boundaries
+from partitioner.onnx_io import CutBlock, Cutter, load_compiled
+from partitioner.plan import Block, TensorSpec
+from partitioner.profile import golden
+from partitioner.units import CodecName, Seconds, Sha256, TensorName
+
+FENCES = (0.12, 0.3, 0.55, 0.8)
+"""Where in the chain of layers the timed segments meet; denser where tensors are large, near the input."""
+
+TRIALS_PER_CODEC = 6  # times are per byte; a few sizes tell them
+REPEATS = 20
+BUDGET = Seconds(10.0)
+
+
+def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
+    """Cut a compiled model for measuring and keep the files; the command has no command id yet."""
+    directory = Path(job.directory)
+    compiled = load_compiled(directory)
+    cutter = Cutter(directory, compiled)
+    pseudo, whole = _whole(cutter)
+    segments = _segments(cutter)
+    for cut in [whole, *segments.values()]:
+        artifacts.put(cut.file)
+    codecs = _codec_trials(compiled)
+    blocks = [cut.block for cut in [*pseudo, whole, *segments.values()]]
+    return ProfileCommand(
+        "",
+        compiled.name,
+        compiled.version,
+        whole.block,
+        tuple(cut.block for cut in pseudo),
+        tuple(ProfileSegment(first, last, cut.block) for (first, last), cut in segments.items()),
+        codecs,
+        keep_golden(directory, compiled, _names(blocks, codecs), artifacts),
+        compiled.blob,
+        compiled.blob_size,
+        REPEATS,
+        BUDGET,
+    )
+
+
+def keep_golden(
+    directory: Path, compiled: CompiledModel, names: Iterable[TensorName], artifacts: Artifacts
+) -> Sha256:
+    """Keep the tensors called `names`, as the first sample makes them, as one .npz artifact."""
+    arrays = golden(directory, compiled, sorted(set(names)))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return artifacts.put(buffer.getvalue())
+
+
+def _whole(cutter: Cutter) -> tuple[list[CutBlock], CutBlock]:
+    """Return the pseudo-nodes as blocks of their own, and all the rest as one."""
+    graph = cutter.compiled.graph
+    fences = [frozenset[int](), *needed_boundaries(graph)]
+    pseudo = [cutter.block(index, fences[index], fences[index + 1]) for index in range(len(fences) - 1)]
+    return pseudo, cutter.block(len(pseudo), fences[-1], frozenset(range(len(graph.layers))))
+
+
+def _segments(cutter: Cutter) -> dict[tuple[int, int], CutBlock]:
+    """Return neighbouring segments and the two that join at each third fence, by indices of the chain."""
+    line = chain(cutter.compiled.graph)
+    needed = needed_boundaries(cutter.compiled.graph)
+    start = len(needed[-1]) if needed else 0
+    pairs = segment_bounds(start, len(line) - 1)
+    return {
+        (first, last): cutter.block(number, line[first], line[last])
+        for number, (first, last) in enumerate(pairs)
+    }
+
+
+def segment_bounds(start: int, end: int) -> list[tuple[int, int]]:
+    """Return (first, last) of the segments to time between `start` and `end`: five neighbours, two halves."""
+    inner = sorted({start + round(part * (end - start)) for part in FENCES} - {start, end})
+    fences = [start, *inner, end]
+    pairs = list(zip(fences, fences[1:], strict=False))
+    if len(inner) >= 2:
+        middle = inner[len(inner) // 2]
+        pairs += [(start, middle), (middle, end)]
+    return pairs if inner else []
+
+
+def _codec_trials(compiled: CompiledModel) -> tuple[CodecTrial, ...]:
+    """Return a few tensors of different sizes for every lossy codec that is allowed somewhere."""
+    tensors = {tensor.name: tensor for tensor in compiled.graph.tensors}
+    trials: list[CodecTrial] = []
+    for codec in CODECS.values():
+        names = {sample.tensor for sample in compiled.codecs if sample.codec == codec.name and sample.allowed}
+        known = sorted((tensors[name] for name in names if name in tensors), key=lambda one: one.size)
+        if not codec.lossless:
+            trials += [_trial(tensor, codec.name) for tensor in _spread(known)]
+    return tuple(trials)
+
+
+def _spread(tensors: Sequence[CostTensor]) -> list[CostTensor]:
+    """Return at most `TRIALS_PER_CODEC` of `tensors`, evenly spread, the ends among them."""
+    count = min(len(tensors), TRIALS_PER_CODEC)
+    if count <= 1:
+        return list(tensors)
+    return [tensors[round(index * (len(tensors) - 1) / (count - 1))] for index in range(count)]
+
+
+def _trial(tensor: CostTensor, codec: CodecName) -> CodecTrial:
+    return CodecTrial(TensorSpec(tensor.name, tensor.dtype, tensor.shape, tensor.size), codec)
+
+
+def _names(blocks: Iterable[Block], codecs: Iterable[CodecTrial]) -> set[TensorName]:
+    return {spec.name for block in blocks for spec in block.inputs} | {one.tensor.name for one in codecs}
