@@ -1,8 +1,8 @@
 """Tensors to payloads and back: the byte part of every codec, and pictures.
 
 Law: bytes only. A codec's arithmetic (its graph part) is the engine's; what is declared about codecs is in
-`partitioner.codecs`. Nothing is decompressed past the size that dtype and shape declare, and no picture is decoded
-before its pixels were counted. bfloat16, which numpy lacks, is seen as uint16.
+`partitioner.codecs`. Nothing is decompressed past the size that dtype and shape declare, and no picture is
+decoded before its pixels were counted. bfloat16, which numpy lacks, is seen as uint16.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ ZSTD_LEVEL = 1
 _ZSTD_WINDOW = 128 << 20  # bytes; a frame that asks for more memory than that is not ours
 
 _PICTURE_ERRORS = (
-    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error,
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error,
+    zlib.error,
 )  # fmt: skip  # what Pillow raises for broken files, as found by fuzzing
 _FORMATS: dict[bytes, Callable[[Any], Image]] = {
     b"\xff\xd8\xff": JpegImageFile,
@@ -61,7 +62,7 @@ def pack(name: TensorName, array: Array, codec: CodecName = RAW.name, *, dtype: 
 
 
 def unpack(tensor: WireTensor) -> Array:
-    """Return the array of a tensor that came by "raw" or "jpeg": C-contiguous, of its declared dtype and shape.
+    """Return the array of a tensor that came by "raw" or "jpeg", of its declared dtype and shape.
 
     A raw array is a read-only view of the frame's memory. Raises CorruptFrame when payload and shape
     disagree, InvalidInput when a picture is broken.
@@ -151,12 +152,12 @@ def encode_jpeg(pixels: Array) -> bytes:
 
 
 def decode_jpeg(encoded: Payload, max_pixels: int = MAX_PIXELS) -> Array:
-    """Return a JPEG as uint8 [height, width, 3], as it lies in the file; InvalidInput when broken or too large."""
+    """Return a JPEG as uint8 [height, width, 3], as it lies in the file; InvalidInput when it is broken."""
     return _decoded(encoded, max_pixels, oriented=False, formats=(b"\xff\xd8\xff",))
 
 
 def decode_picture(encoded: Payload, max_pixels: int = MAX_PIXELS) -> Array:
-    """Return an encoded picture (JPEG or PNG) as uint8 [height, width, 3], RGB, upright by its EXIF orientation.
+    """Return a JPEG or PNG as uint8 [height, width, 3], RGB, upright by its EXIF orientation.
 
     Raises InvalidInput for other formats, broken or truncated files, and pictures of more than `max_pixels`.
     """
