@@ -67,7 +67,7 @@ def read_devices(given: list[str]) -> tuple[str, str]:
 
 def _render(told: dict[str, Any], console: Console) -> None:
     plan = told.get("plan")
-    if isinstance(plan, dict):
+    if plan:
         terminal.render(plan, console)
     done = "planned only (--dry-run)" if not told.get("epoch") else f"active: epoch {told['epoch']}"
     console.print(f"{told.get('model', '')}: {done}, page {told.get('page', '')!r}")

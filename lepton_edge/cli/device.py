@@ -54,21 +54,21 @@ def load(row: Row) -> str:
 
 def age(row: Row) -> str:
     """Return how long ago the device was heard."""
-    seconds = row.get("heard")
-    return f"{seconds:.1f} s ago" if isinstance(seconds, (int, float)) else ""
+    seconds = row.get("since_heard")
+    return f"{seconds:.1f} s ago" if isinstance(seconds, (int, float)) else "never"
 
 
 COLUMNS = (
     Column("device", text("device")),
     Column("role", text("role")),
-    Column("state", text("state")),
+    Column("connected", lambda row: "yes" if row.get("connected") else "NO"),
     Column("heard", age, right=True),
     Column("load", load, right=True),
     Column("temperature", temperature, right=True),
     Column("cores", text("hardware", "cores"), right=True),
     Column("memory free", lambda row: size(dig(row, "telemetry", "memory_available")), right=True),
     Column("architecture", text("hardware", "architecture")),
-    Column("data address", text("data_addresses")),
+    Column("data address", text("addresses")),
     Column("note", simulated),
 )
 

@@ -120,7 +120,7 @@ def only_input(asked: Client, model: str) -> str:
     Raises:
         InvalidInput: it has several.
     """
-    names = [str(one["tensor"]["name"]) for one in asked.model(model).get("inputs", [])]
+    names = [str(one["name"]) for one in asked.model(model).get("inputs", [])]
     if len(names) != 1:
         raise InvalidInput(
             f"{model!r} has {len(names)} inputs: {', '.join(names)}",

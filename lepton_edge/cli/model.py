@@ -7,7 +7,7 @@ without any coordinator, and needs the extra that reads ONNX.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,13 +15,13 @@ from rich.console import Console
 from lepton_edge.cli import checking, extras
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
-from lepton_edge.cli.output import Column, ProgressLine, dig, print_document, size, table, text
+from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.core.errors import InvalidInput
 
 app = typer.Typer(help="Push, list, show, remove and check models.", no_args_is_help=True)
 
 _ShapeOption = Annotated[
-    "list[str] | None",
+    list[str] | None,
     typer.Option(
         "--shape", metavar="INPUT=1,3,224,224", help="The shape of an input with symbolic dimensions."
     ),
@@ -118,50 +118,64 @@ def read_cuts(given: str) -> int | str:
     raise InvalidInput(f"{given!r} is no number of cuts", "write --cuts 10, or --cuts all")
 
 
-_MODELS = (
-    Column("model", text("name")),
+MODELS = (
+    Column("model", text("model")),
     Column("version", text("version")),
-    Column("weights", lambda row: size(row.get("weights")), right=True),
+    Column("weights", lambda row: size(row.get("weights_bytes")), right=True),
     Column("layers", text("layers"), right=True),
     Column("samples", text("samples"), right=True),
     Column("active", lambda row: active_line(row)),
     Column("description", text("description")),
 )
+NO_MODELS = "no models: lepton-edge model push NAME FILE.onnx"
 
 
-def active_line(row: dict[str, Any]) -> str:
-    """Return "epoch 3, page cut-2" of a model row, "no" when nothing of it is active."""
-    active = row.get("active")
-    if not isinstance(active, dict):
-        return "no"
-    return f"epoch {active.get('epoch')}, page {active.get('page')}"
+def active_line(row: Row) -> str:
+    """Return "epoch 3, page cut-2" of a model's row, "no" when nothing of it is active."""
+    return f"epoch {row['epoch']}, page {row.get('page', '')}" if row.get("epoch") else "no"
 
 
-_TENSORS = (
-    Column("name", lambda row: str(dig(row, "tensor", "name") or row.get("tensor", ""))),
-    Column("dtype", text("tensor", "dtype")),
-    Column("shape", lambda row: " x ".join(str(one) or "?" for one in dig(row, "tensor", "shape") or [])),
-    Column("also taken as", lambda row: "a picture (JPEG, PNG, uint8 array)" if row.get("picture") else ""),
+_INPUTS = (
+    Column("input", text("name")),
+    Column("dtype", text("dtype")),
+    Column("shape", lambda row: shape_line(row.get("shape", []))),
+    Column(
+        "taken as",
+        lambda row: "a picture (JPEG, PNG, uint8 array) or an array" if row.get("picture") else "an array",
+    ),
 )
 _OUTPUTS = (
-    Column("name", text("tensor")),
-    Column("returned", lambda row: _returned(row)),
+    Column("output", text("name")),
+    Column("returned as", lambda row: _returned(row)),
+)
+_EPOCHS = (
+    Column("epoch", text("epoch"), right=True),
+    Column("state", text("state")),
+    Column("page", text("page")),
+    Column("devices", text("devices")),
+    Column("reason", text("reason")),
 )
 
 
-def _returned(row: dict[str, Any]) -> str:
-    kinds = ["labels" if row.get("labels") else "top-k"] if row.get("scores") else []
-    return " and ".join([*kinds, "the tensor"] if row.get("keep", True) else kinds)
+def shape_line(shape: list[int | str]) -> str:
+    """Return a shape as people write it: "1 x 3 x 224 x 224", a nameless dynamic dimension as "?"."""
+    return " x ".join(str(one) if one != "" else "?" for one in shape) or "scalar"
 
 
-def _render_models(told: dict[str, Any], console: Console) -> None:
+def _returned(row: Row) -> str:
+    if row.get("labels"):
+        return "labels with scores"
+    return "the highest scores" if row.get("top") else "a tensor"
+
+
+def _render_models(told: Row, console: Console) -> None:
     models = told.get("models", [])
-    console.print(table(_MODELS, models) if models else "no models: lepton-edge model push NAME FILE.onnx")
+    console.print(table(MODELS, models) if models else NO_MODELS)
 
 
-def _render_model(told: dict[str, Any], console: Console) -> None:
-    console.print(table(_MODELS, [told]))
-    console.print()
-    console.print(table(_TENSORS, told.get("inputs", []), title="inputs"))
-    console.print()
-    console.print(table(_OUTPUTS, told.get("outputs", []), title="outputs"))
+def _render_model(told: Row, console: Console) -> None:
+    console.print(table(MODELS, [told]))
+    for columns, key in ((_INPUTS, "inputs"), (_OUTPUTS, "outputs"), (_EPOCHS, "epochs")):
+        if told.get(key):
+            console.print()
+            console.print(table(columns, told[key]))

@@ -19,7 +19,7 @@ class Format(str, enum.Enum):
 
 
 CoordinatorOption = Annotated[
-    "str | None",
+    str | None,
     typer.Option(
         "--coordinator",
         envvar="LEPTON_EDGE_COORDINATOR",

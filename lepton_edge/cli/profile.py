@@ -55,10 +55,10 @@ def show(
 
 def render(told: dict[str, Any], console: Console, every: bool = False) -> None:
     """Draw each device's profile."""
-    profiles = told.get("profiles", [])
-    if not profiles:
+    devices = told.get("devices", [])
+    if not devices:
         console.print("nothing was measured yet: lepton-edge profile show NAME --measure")
-    for one in profiles:
+    for one in devices:
         _render_device(one, console, every)
 
 
@@ -71,7 +71,7 @@ def _spread(measurement: Any) -> str:
 
 _LAYERS = (
     Column("layer", text("node")),
-    Column("share", lambda row: f"{row.get('share', 0.0):.1%}", right=True),
+    Column("share", lambda row: f"{row['share']:.1%}" if "share" in row else "", right=True),
     Column("ms", lambda row: milliseconds(row.get("seconds")), right=True),
 )
 _SEGMENTS = (
@@ -89,19 +89,24 @@ _CODECS = (
 
 
 def _render_device(one: Row, console: Console, every: bool) -> None:
+    found = one.get("profile", {})
     note = simulated(one)
-    console.print(f"{one.get('device')}: {_spread(one.get('whole'))} ms whole {note}".rstrip(), style="bold")
-    console.print(f"engine {one.get('engine', '')}, {one.get('threads', '')} threads")
-    console.print(table(_LAYERS, _slowest(one, every), title="layers"))
+    console.print(
+        f"{one.get('device')}: {_spread(found.get('whole'))} ms whole {note}".rstrip(), style="bold"
+    )
+    console.print(f"engine {found.get('engine', '')}, {found.get('threads', '')} threads")
+    console.print(table(_LAYERS, _slowest(found, every), title="layers"))
     for columns, key in ((_SEGMENTS, "segments"), (_CODECS, "codecs")):
-        if one.get(key):
-            console.print(table(columns, one[key], title=key))
+        if found.get(key):
+            console.print(table(columns, found[key], title=key))
     console.print()
 
 
-def _slowest(one: Row, every: bool) -> list[Row]:
-    whole = dig(one, "whole", "median") or 0.0
-    layers = [{**layer, "seconds": layer.get("share", 0.0) * whole} for layer in one.get("layers", [])]
+def _slowest(found: Row, every: bool) -> list[Row]:
+    whole = dig(found, "whole", "median") or 0.0
+    layers = [{**layer, "seconds": layer.get("share", 0.0) * whole} for layer in found.get("layers", [])]
+    # pseudo-nodes such as decode_picture are no share of the engine's time: they were timed on their own
+    layers += [{"node": one.get("node"), "seconds": one.get("share", 0.0)} for one in found.get("pseudo", [])]
     if every:
         return layers
     return sorted(layers, key=lambda layer: -layer["seconds"])[:SHOWN_LAYERS]

@@ -5,15 +5,13 @@ Law: draws the coordinator's document.
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 from rich.console import Console
 
 from lepton_edge.cli import device, model
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.cli.output import Column, dig, milliseconds, print_document, table, text
+from lepton_edge.cli.output import Column, Row, milliseconds, print_document, table, text
 
 app = typer.Typer()
 
@@ -26,24 +24,18 @@ def status(*, coordinator: CoordinatorOption = None, form: FormatOption = Format
 
 
 def _rate(key: str) -> Column:
-    def read(row: dict[str, Any]) -> str:
-        rate = dig(row, "link", key)
+    def read(row: Row) -> str:
+        rate = row.get(key)
         return f"{rate * 8 / 1e6:.2f}" if isinstance(rate, (int, float)) else ""
 
     return Column(f"{key} Mbit/s", read, right=True)
 
 
-def _round_trip(row: dict[str, Any]) -> str:
-    up, down = dig(row, "link", "delay_up"), dig(row, "link", "delay_down")
+def _round_trip(row: Row) -> str:
+    up, down = row.get("delay_up"), row.get("delay_down")
     return milliseconds(up + down) if isinstance(up, (int, float)) and isinstance(down, (int, float)) else ""
 
 
-_MODELS = (
-    Column("model", text("name")),
-    Column("version", text("version")),
-    Column("active", model.active_line),
-    Column("description", text("description")),
-)
 _LINKS = (
     Column("from", text("device")),
     Column("to", text("peer")),
@@ -53,17 +45,14 @@ _LINKS = (
 )
 
 
-def render(told: dict[str, Any], console: Console) -> None:
+def render(told: Row, console: Console) -> None:
     """Draw the whole screen."""
-    about = told.get("coordinator", {})
-    console.print(
-        f"coordinator: lepton-edge {about.get('software', '')}, term {about.get('term', '')}", style="bold"
-    )
+    console.print(_headline(told.get("coordinator", {})), style="bold")
     console.print()
     device.render(told, console)
     console.print()
     models = told.get("models", [])
-    console.print(table(_MODELS, models) if models else "no models: lepton-edge model push NAME FILE.onnx")
+    console.print(table(model.MODELS, models) if models else model.NO_MODELS)
     links = told.get("links", [])
     if links:
         console.print()
@@ -71,7 +60,14 @@ def render(told: dict[str, Any], console: Console) -> None:
     _shout_if_simulated(told, console)
 
 
-def _shout_if_simulated(told: dict[str, Any], console: Console) -> None:
+def _headline(about: Row) -> str:
+    line = f"coordinator: lepton-edge {about.get('software', '')}, up {about.get('uptime', 0.0):.0f} s"
+    if about.get("deploying"):
+        line += f", deploying {about['deploying']} ({about.get('phase')})"
+    return line
+
+
+def _shout_if_simulated(told: Row, console: Console) -> None:
     slowed = [row for row in told.get("devices", []) if device.simulated(row)]
     for row in slowed:
         console.print()

@@ -99,7 +99,7 @@ class AsyncClient:
         page: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> Result:
-        """Run `model` on `inputs` and return its answer.
+        """Run `model` on `inputs` and return its answer; its arrays are read-only (copy to change them).
 
         Args:
             model: the name that it was pushed under.

@@ -102,7 +102,10 @@ def wire_input(name: str, value: Input) -> WireTensor:
         value = _read_file(name, Path(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         value = np.frombuffer(value, np.uint8)
-    return tensors.pack(TensorName(name), _native_array(name, value))
+    array = _array(name, value)
+    if array.dtype.name == "bfloat16":  # numpy has it only by an add-on; on the wire it is two bytes
+        return tensors.pack(TensorName(name), array.view(np.uint16), dtype="bfloat16")
+    return tensors.pack(TensorName(name), array)
 
 
 def _read_file(name: str, path: Path) -> Array | bytes:
@@ -119,7 +122,7 @@ def _read_file(name: str, path: Path) -> Array | bytes:
         raise InvalidInput(f"input {name!r}: cannot read {path}: {error}", "check the file") from error
 
 
-def _native_array(name: str, value: Any) -> Array:
+def _array(name: str, value: Any) -> Array:
     if isinstance(value, str):
         raise InvalidInput(f"input {name!r} is text", "give an array, a picture's bytes, or a pathlib.Path")
     try:
@@ -128,7 +131,7 @@ def _native_array(name: str, value: Any) -> Array:
         raise InvalidInput(f"input {name!r} is no array: {error}", "give rows of equal length") from error
     if array.dtype.name not in ALL_DTYPES:
         raise InvalidInput(f"input {name!r} has dtype {array.dtype}", "convert it to the model's dtype")
-    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+    return array
 
 
 def result_of(frame: Frame, arrays: dict[str, Array], times: Times) -> Result:

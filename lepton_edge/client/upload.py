@@ -8,6 +8,8 @@ reads one thing: the names of label files; whether the manifest is right is for 
 from __future__ import annotations
 
 import asyncio
+import mmap
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +61,7 @@ def parts(push: Push) -> list[Part]:
         InvalidInput: a file or directory is not there, or holds no sample.
         InvalidManifest: the manifest is not TOML.
     """
-    found = [Part("model", push.model)]
+    found = [Part("model", push.model), *_external_data(push.model)]
     if push.manifest is not None:
         found += [Part("manifest", push.manifest), *_labels(push.manifest)]
     if push.samples is not None:
@@ -70,6 +72,30 @@ def parts(push: Push) -> list[Part]:
                 f"there is no file {part.path}", f"check the path: it is sent as {part.name!r}"
             )
     return found
+
+
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
+"""Where a serialized ONNX file names a file of weights: the key "location", then the length of the name."""
+
+
+def _external_data(model: Path) -> Iterator[Part]:
+    """Yield the files of weights that lie beside `model`; found by their mark, without parsing ONNX.
+
+    A mark that no file of that name lies beside is left out: the coordinator says what is missing.
+    """
+    for name in sorted(_locations(model)):
+        path = model.parent / name
+        if path.name == name and path.is_file() and path != model:
+            yield Part(f"data:{name}", path)
+
+
+def _locations(model: Path) -> set[str]:
+    try:
+        with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            ends = ((mark.end(), mark.group(1)[0]) for mark in _LOCATION.finditer(content))
+            return {content[end : end + size].decode("utf-8", "replace") for end, size in ends}
+    except (OSError, ValueError):  # not there, or empty: said elsewhere
+        return set()
 
 
 def _labels(manifest: Path) -> Iterator[Part]:

@@ -45,7 +45,7 @@ class CommandLine:
     addresses: list[str | None] = field(default_factory=list)
     transports: list[MockTransport] = field(default_factory=list)
 
-    def tell(self, schema: str, **document: Any) -> None:
+    def tell(self, schema: str, /, **document: Any) -> None:
         """End the next admin calls with this document."""
         self.events.append(Document(f"lepton-edge/{schema}/1", json.dumps(document)))
 

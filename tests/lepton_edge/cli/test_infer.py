@@ -45,7 +45,7 @@ def picture(tmp_path: Path) -> Path:
 
 def test_a_picture_feeds_the_only_input(line: CommandLine, picture: Path) -> None:
     line.answer = espresso
-    line.tell("model", inputs=[{"tensor": {"name": "image"}}])
+    line.tell("model", inputs=[{"name": "image"}])
     said = line.run("infer", "mobilenetv2", "--input", str(picture))
     assert said.code == 0, said.err
     assert line.calls == [ShowModel("mobilenetv2")]  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_a_picture_feeds_the_only_input(line: CommandLine, picture: Path) -> Non
 
 
 def test_which_input_must_be_said_when_there_are_several(line: CommandLine, picture: Path) -> None:
-    line.tell("model", inputs=[{"tensor": {"name": "a"}}, {"tensor": {"name": "b"}}])
+    line.tell("model", inputs=[{"name": "a"}, {"name": "b"}])
     said = line.run("infer", "net", "--input", str(picture))
     assert said.code == 6
     assert "--input a=FILE" in said.err

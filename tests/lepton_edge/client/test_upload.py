@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lepton_edge.client import upload as room
@@ -39,6 +40,35 @@ async def test_an_empty_file_and_one_of_exactly_one_piece_end_once(
         monkeypatch.setattr(room, "PIECE", 4)
         calls = [call async for call in upload(Push("net", model))]
         assert calls[1:] == [Upload("model", content, last=True)]
+
+
+def test_weights_beside_the_model_go_with_it(tmp_path: Path) -> None:
+    import onnx
+
+    weights = onnx.numpy_helper.from_array(np.arange(4096, dtype=np.float32), "w")
+    node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    values = [onnx.helper.make_tensor_value_info(name, 1, [4096]) for name in "xy"]
+    graph = onnx.helper.make_graph([node], "g", values[:1], values[1:], [weights])
+    model = tmp_path / "net.onnx"
+    onnx.save_model(
+        onnx.helper.make_model(graph),
+        model,
+        save_as_external_data=True,
+        location="net.onnx.data",
+        size_threshold=0,
+    )
+    assert [part.name for part in parts(Push("net", model))] == ["model", "data:net.onnx.data"]
+
+
+def test_a_mark_that_names_no_file_beside_the_model_sends_nothing(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("not yours")
+    folder = tmp_path / "models"
+    folder.mkdir()
+    model = folder / "net.onnx"
+    names = (b"../secret", str(secret).encode(), b"gone", b".", b"net.onnx")
+    model.write_bytes(b"".join(b"\x0a\x08location\x12" + bytes([len(name)]) + name for name in names))
+    assert [part.name for part in parts(Push("net", model))] == ["model"]
 
 
 def test_labels_are_taken_from_beside_the_manifest(model: Path, tmp_path: Path) -> None:

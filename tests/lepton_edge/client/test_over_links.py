@@ -1,0 +1,223 @@
+"""The client against real servers on loopback: the same promises with a network between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from lepton_edge.client import AsyncClient, reply
+from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable, UnknownModel
+from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import (
+    PROTOCOL_MAJOR,
+    AdminCall,
+    AdminEvent,
+    Description,
+    Document,
+    Peer,
+    Progress,
+    PushModel,
+    Upload,
+)
+from lepton_edge.link.link import Link
+from lepton_edge.link.server import link_handlers
+from lepton_edge.wire import rpc
+from partitioner.units import DeviceId
+
+X = {"x": np.arange(4, dtype=np.float32)}
+
+
+@dataclass
+class Agent:
+    """An entry that doubles, or does what the model's name says."""
+
+    frames: list[Frame] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    coordinator: str = ""
+
+    async def serve(self, link: Link, frame: Frame) -> None:
+        if frame.kind is FrameKind.CANCEL:
+            self.cancelled.set()
+            return
+        self.frames.append(frame)
+        if frame.model == "silent":
+            return
+        if frame.model == "wrong":
+            raise InvalidInput("x must be int64", "convert it")
+        if frame.model == "hangs-up-once" and len(self.frames) == 1:
+            await link.close()
+            return
+        values = np.frombuffer(frame.tensors[0].payload, np.float32)
+        await link.send(reply(frame, {"y": values * 2}))
+
+    async def describe(self) -> Description:
+        return Description("agent", "pi", "0.1.0", PROTOCOL_MAJOR, 0, self.coordinator)
+
+    @asynccontextmanager
+    async def running(self, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
+        handlers = link_handlers(
+            LinkHello("agent", "pi"), self.serve, self.describe, on_open=self.links.append
+        )
+        server, bound = await rpc.open_server(address, handlers)
+        try:
+            yield bound
+        finally:
+            await server.stop(0)
+
+
+@dataclass
+class Coordinator:
+    """Knows one entry, and answers pushes and status."""
+
+    entries: tuple[str, ...]
+    calls: list[AdminCall] = field(default_factory=list)
+
+    async def describe(self) -> Description:
+        peers = (Peer(DeviceId("pi"), self.entries),) if self.entries else ()
+        return Description("coordinator", "c", "0.1.0", PROTOCOL_MAJOR, 0, "", peers)
+
+    async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+        async for call in calls:
+            self.calls.append(call)
+        if not isinstance(self.calls[0], PushModel):
+            raise UnknownModel("no such model", "push it")
+        yield Progress("c", "compile", 1, 1)
+        yield Document("lepton-edge/model/1", json.dumps({"model": "net"}))
+
+    async def attach(self, said: object, peer: object) -> AsyncIterator[object]:
+        raise NotImplementedError
+        yield
+
+    async def fetch(self, request: object) -> AsyncIterator[object]:
+        raise NotImplementedError
+        yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        server, bound = await rpc.open_server("127.0.0.1:0", rpc.control_handlers(self))  # type: ignore[arg-type]
+        try:
+            yield bound
+        finally:
+            await server.stop(0)
+
+
+async def test_an_agents_address_and_one_warm_link() -> None:
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        for _ in range(3):
+            result = await client.infer("net", X)
+            assert result["y"].tolist() == [0, 2, 4, 6]
+        assert len(agent.links) == 1
+        assert (agent.links[0].peer.kind, result.hops[0].device) == ("client", "client")
+
+
+async def test_a_coordinators_address_leads_to_its_entry() -> None:
+    agent = Agent()
+    async with (
+        agent.running() as entry,
+        Coordinator((entry,)).running() as address,
+        AsyncClient(address) as client,
+    ):
+        assert (await client.infer("net", X))["y"].tolist() == [0, 2, 4, 6]
+
+
+async def test_a_typed_error_crosses_the_link() -> None:
+    async with Agent().running() as address, AsyncClient(address) as client:
+        with pytest.raises(InvalidInput, match="int64") as caught:
+            await client.infer("wrong", X)
+        assert caught.value.hint == "convert it"
+
+
+async def test_a_deadline_cancels_on_the_far_side() -> None:
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.infer("silent", X, deadline=0.3)
+        await asyncio.wait_for(agent.cancelled.wait(), 2)
+        assert 0 < agent.frames[0].remaining_ms <= 300
+        assert (await client.infer("net", X))["y"].tolist() == [0, 2, 4, 6], "the link lives on"
+
+
+async def test_a_link_lost_in_flight_costs_one_more_try_of_the_same_request() -> None:
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        assert (await client.infer("hangs-up-once", X))["y"].tolist() == [0, 2, 4, 6]
+    first, second = agent.frames
+    assert first.request_id == second.request_id
+    assert len(agent.links) == 2
+
+
+async def test_an_agent_that_restarts_is_found_again() -> None:
+    client = AsyncClient("127.0.0.1:0")
+    async with Agent().running() as address:
+        client = AsyncClient(address)
+        await client.infer("net", X)
+    with pytest.raises(Unavailable):
+        await client.infer("net", X, deadline=5)
+    async with Agent().running(address):
+        assert (await client.infer("net", X))["y"].tolist() == [0, 2, 4, 6]
+        await client.close()
+
+
+async def test_closing_ends_what_is_in_flight() -> None:
+    async with Agent().running() as address:
+        client = AsyncClient(address)
+        waiting = asyncio.create_task(client.infer("silent", X))
+        await asyncio.sleep(0.2)
+        await client.close()
+        with pytest.raises(Unavailable):
+            await waiting
+
+
+async def test_administration_through_an_agent_reaches_its_coordinator() -> None:
+    async with (
+        Coordinator(()).running() as control,
+        Agent(coordinator=control).running() as address,
+        AsyncClient(address) as client,
+    ):
+        with pytest.raises(UnknownModel, match="push it"):
+            await client.explain("net")
+
+
+async def test_a_push_streams_pieces_and_shows_progress(tmp_path: object) -> None:
+    model = f"{tmp_path}/net.onnx"
+    with open(model, "wb") as file:
+        file.write(b"x" * (3 << 20))
+    coordinator, seen = Coordinator(()), list[Progress]()
+    async with coordinator.running() as control, AsyncClient(control) as client:
+        assert await client.push("net", model, progress=seen.append) == {"model": "net"}
+    pieces = [call for call in coordinator.calls if isinstance(call, Upload)]
+    assert sum(len(piece.data) for piece in pieces) == 3 << 20
+    assert [piece.last for piece in pieces] == [False, False, True]
+    assert [step.stage for step in seen] == ["compile"]
+
+
+async def test_an_agent_without_a_coordinator_says_so() -> None:
+    async with Agent().running() as address, AsyncClient(address) as client:
+        with pytest.raises(Unavailable, match="knows no coordinator"):
+            await client.models()
+
+
+async def test_many_calls_at_once_each_get_their_own_answer() -> None:
+    async with Agent().running() as address, AsyncClient(address, max_in_flight=16) as client:
+        asked = [client.infer("net", {"x": np.float32([number])}) for number in range(100)]
+        answers = await asyncio.gather(*asked)
+    assert [answer["y"].tolist() for answer in answers] == [[2 * number] for number in range(100)]
+
+
+async def test_an_overload_stays_typed() -> None:
+    class Full(Agent):
+        async def serve(self, link: Link, frame: Frame) -> None:
+            raise Overloaded("64 requests wait")
+
+    async with Full().running() as address, AsyncClient(address) as client:
+        with pytest.raises(Overloaded, match="64"):
+            await client.infer("net", X)
