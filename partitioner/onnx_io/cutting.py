@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from partitioner.graph import CostTensor, is_down_set
 from partitioner.onnx_io import scope
 from partitioner.onnx_io.infer import TensorType, value_info
 from partitioner.plan import Block, TensorSpec, WeightRef
-from partitioner.units import BlockIndex, Sha256
+from partitioner.units import BlockIndex, Sha256, TensorName
 
 COMPOSED_FILE = "composed.onnx"
 DUPLICATED_KEY = "lepton_edge.duplicated"
@@ -89,6 +89,31 @@ class Cutter:
             tuple(weights[name] for name in sorted(weights)), title,
         )  # fmt: skip
         return CutBlock(block, file)
+
+    def between(self, given: Collection[TensorName], wanted: Sequence[TensorName]) -> CutBlock:
+        """Return one block that makes the tensors `wanted` from the tensors `given`, for measuring.
+
+        Only those of `given` that it reads become its inputs. A wanted tensor may lie inside of a layer; it is
+        then an output of the file but not declared by the block. Raises InvalidProblem when more is needed.
+        """
+        makers = {name: node for node in self._model.graph.node for name in scope.made([node])}
+        pending, nodes = [name for name in wanted if name not in given], set()
+        while pending:
+            name = pending.pop()
+            node = makers.get(name)
+            if node is None and name not in self._initializers and name not in self._sparse:
+                raise InvalidProblem(f"the tensor {name!r} cannot be made from what is given", "give it")
+            if node is not None and node.name not in nodes:
+                nodes.add(node.name)
+                pending += [one for one in self._reads[node.name] if one not in given]
+        chosen = [self._model.graph.node[at] for at in sorted(self._position[name] for name in nodes)]
+        inputs = [one for one in self._entering(chosen) if one.name in given]
+        made = [name for name in wanted if name not in given]
+        outputs = [self._tensors[name] for name in made if name in self._tensors]
+        file = self._file(chosen, inputs, outputs, f"{self.compiled.name}/between")
+        inner = [name for name in made if name not in self._tensors]  # inside of a layer: of no declared type
+        block = Block(BlockIndex(0), "onnx", _specs(inputs), _specs(outputs), Sha256(""), (), "between")
+        return CutBlock(block, _with_outputs(file, inner) if inner else file)
 
     def _pseudo(self, index: int, layers: Sequence[int], outputs: Sequence[CostTensor]) -> Block:
         if len(layers) > 1:
@@ -163,6 +188,13 @@ class Cutter:
             grown = not inner <= called
             called |= inner
         yield from (one for one in self._model.functions if (one.domain, one.name) in called)
+
+
+def _with_outputs(file: bytes, names: Iterable[str]) -> bytes:
+    model = ModelProto.FromString(file)
+    model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    extended: bytes = model.SerializeToString(deterministic=True)
+    return extended
 
 
 def _check(compiled: CompiledModel, fences: Sequence[frozenset[int]]) -> None:
