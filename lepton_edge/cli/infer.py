@@ -6,20 +6,19 @@ Law: reads inputs from files, prints a `Result`, writes outputs to an .npz; the 
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
+from lepton_edge.cli.archives import read_arrays, save_arrays
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import Column, milliseconds, print_document, size, table, text
 from lepton_edge.client import Client
 from lepton_edge.client.exchange import Input
-from lepton_edge.core.errors import InvalidInput, StorageFull
+from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.results import Array, Result
 from partitioner.nouns_json import to_json
 
@@ -58,7 +57,7 @@ def infer(
     with client(coordinator) as asked:
         result = asked.infer(name, read_inputs(asked, name, given), deadline=deadline, page=page)
     if output is not None:
-        save(output, result.outputs)
+        save_arrays(output, result.outputs)
     print_document(document(result), form, _render)
 
 
@@ -101,19 +100,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays of the .npz at `path`, by name.
-
-    Raises:
-        InvalidInput: it cannot be read.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidInput(f"cannot read {path}: {error}", "give an .npz as numpy.savez writes it") from error
-
-
 def only_input(asked: Client, model: str) -> str:
     """Return the name of the model's only input.
 
@@ -127,21 +113,6 @@ def only_input(asked: Client, model: str) -> str:
             f"name them: --input {names[0] if names else 'NAME'}=FILE",
         )
     return names[0]
-
-
-def save(path: Path, outputs: dict[str, Array]) -> None:
-    """Write `outputs` to an .npz at `path` (by hand: numpy.savez cannot hold an array named "file").
-
-    Raises:
-        StorageFull: it cannot be written.
-    """
-    try:
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, array in outputs.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, array, allow_pickle=False)
-    except OSError as error:
-        raise StorageFull(f"cannot write {path}: {error}", "choose another place") from error
 
 
 def document(result: Result) -> dict[str, Any]:

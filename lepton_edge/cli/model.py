@@ -7,12 +7,12 @@ without any coordinator, and needs the extra that reads ONNX.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from lepton_edge.cli import checking, extras
+from lepton_edge.cli import checking, exit_codes, extras
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
@@ -94,25 +94,26 @@ def check(
     inputs: Annotated[
         Path | None, typer.Option(help="An .npz with every input; generated without it.")
     ] = None,
+    shape: _ShapeOption = None,
     *,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a model whole and split, here, and compare; exit status 0 if all agree, 13 if not."""
     extras.require("coordinator")
-    told = checking.check(file, read_cuts(cuts), inputs)
+    told = checking.check(file, read_cuts(cuts), inputs, dict(read_shape(one) for one in shape or []))
     print_document(told, form, checking.render)
     if not told["agrees"]:
-        raise typer.Exit(checking.ANSWERS_DIFFER)
+        raise typer.Exit(exit_codes.ANSWERS_DIFFER)
 
 
-def read_cuts(given: str) -> int | str:
+def read_cuts(given: str) -> int | Literal["all"]:
     """Return a positive number of cuts, or "all".
 
     Raises:
         InvalidInput: it is neither.
     """
     if given == "all":
-        return given
+        return "all"
     if given.isdecimal() and int(given) > 0:
         return int(given)
     raise InvalidInput(f"{given!r} is no number of cuts", "write --cuts 10, or --cuts all")

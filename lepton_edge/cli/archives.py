@@ -1,0 +1,42 @@
+"""Arrays in .npz files, by name.
+
+Law: reads and writes files that a person named; no pickle, ever.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from lepton_edge.core.errors import InvalidInput, StorageFull
+from lepton_edge.core.results import Array
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays of the .npz at `path`, by name.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InvalidInput(f"cannot read {path}: {error}", "give an .npz as numpy.savez writes it") from error
+
+
+def save_arrays(path: Path, outputs: dict[str, Array]) -> None:
+    """Write `outputs` to an .npz at `path` (by hand: numpy.savez cannot hold an array named "file").
+
+    Raises:
+        StorageFull: it cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, array in outputs.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
+    except OSError as error:
+        raise StorageFull(f"cannot write {path}: {error}", "choose another place") from error
