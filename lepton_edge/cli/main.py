@@ -61,3 +61,7 @@ def root(
 def main() -> None:
     """Run the command line; the console script `lepton-edge`."""
     app()
+
+
+if __name__ == "__main__":  # `python -m lepton_edge.cli.main`, where the console script is not on the path
+    main()
