@@ -93,8 +93,8 @@ class Cutter:
     def between(self, given: Collection[TensorName], wanted: Sequence[TensorName]) -> CutBlock:
         """Return one block that makes the tensors `wanted` from the tensors `given`, for measuring.
 
-        Only those of `given` that it reads become its inputs. A wanted tensor may lie inside of a layer; it is
-        then an output of the file but not declared by the block. Raises InvalidProblem when more is needed.
+        Only those of `given` that it reads become its inputs. A wanted tensor may lie inside of a layer; it
+        is then an output of the file but not declared by the block. Raises InvalidProblem when more is needed.
         """
         makers = {name: node for node in self._model.graph.node for name in scope.made([node])}
         pending, nodes = [name for name in wanted if name not in given], set()
@@ -105,7 +105,7 @@ class Cutter:
                 raise InvalidProblem(f"the tensor {name!r} cannot be made from what is given", "give it")
             if node is not None and node.name not in nodes:
                 nodes.add(node.name)
-                pending += [one for one in self._reads[node.name] if one not in given]
+                pending += [TensorName(one) for one in self._reads[node.name] if one not in given]
         chosen = [self._model.graph.node[at] for at in sorted(self._position[name] for name in nodes)]
         inputs = [one for one in self._entering(chosen) if one.name in given]
         made = [name for name in wanted if name not in given]
