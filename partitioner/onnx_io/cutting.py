@@ -134,7 +134,7 @@ class Cutter:
 
     def _nodes(self, layers: Iterable[int]) -> list[NodeProto]:
         """Return the layers' own nodes and the duplicated chains they need, in the order of the whole graph."""
-        names = [name for one in layers for name in self.compiled.graph.layers[one].nodes]
+        names = [str(name) for one in layers for name in self.compiled.graph.layers[one].nodes]
         pending = [name for name in names if name not in self._duplicated]
         wanted = set(pending)
         while pending:

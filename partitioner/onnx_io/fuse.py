@@ -87,6 +87,8 @@ class Rules:
             return
         region = self._region(name)
         yield from ((region[0], other) for other in region[1:])
+        if region and self._absorbed(name, region):
+            yield from self._with_maker(name, self.all.all[region[0]])
 
     def _region(self, name: str) -> list[int]:
         ahead = [index for index in self.consumers[name] if self.all.all[index].operator in POINTWISE]
@@ -115,6 +117,13 @@ class Rules:
             output for index in inside for output in self.all.all[index].makes if self._leaves(output, inside)
         ]
         return len(leaving) == 1
+
+    def _absorbed(self, name: str, region: list[int]) -> bool:
+        """Return whether `region` takes all of `name` and makes no more bytes than that."""
+        made = (
+            output for index in region for output in self.all.all[index].makes if self._leaves(output, region)
+        )
+        return not self._leaves(name, region) and sum(map(self.all.size, made)) <= self.all.size(name)
 
     def _leaves(self, name: str, inside: list[int]) -> bool:
         return name in self.all.outputs or not set(self.consumers[name]).issubset(inside)

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import onnx
 from onnx import (
-    AttributeProto,
     GraphProto,
     ModelProto,
-    NodeProto,
     TensorProto,
     helper,
     numpy_helper,
@@ -25,6 +23,7 @@ from onnx import (
 
 from partitioner.errors import InvalidModel, UnsupportedOperator
 from partitioner.onnx_io import blob, runtime, scope
+from partitioner.onnx_io.hoist import constant, hoist, replace_nodes
 
 SOURCE_FILE = "source.bin"
 MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's own limit; more weights than that must be external data
@@ -60,11 +59,11 @@ def load(source: Path, into: Path) -> Loaded:
 def normalise(model: ModelProto) -> None:
     """Bring `model` into the room's plain form, in place."""
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
-    for graph in scope.all_graphs(model.graph):
-        _constants_to_initializers(graph)
+    _constants_to_initializers(model.graph)
     _initializers_are_no_inputs(model.graph)
     _name_dynamic_dimensions(model.graph)
     name_nodes(model.graph)
+    hoist(model.graph)
 
 
 def raise_opset(model: ModelProto, least: int) -> ModelProto:
@@ -174,47 +173,13 @@ def _name_dynamic_dimensions(graph: GraphProto) -> None:
 def _constants_to_initializers(graph: GraphProto) -> None:
     kept = []
     for node in graph.node:
-        tensor = _constant(node) if node.op_type == "Constant" and not node.domain else None
+        tensor = constant(node) if node.op_type == "Constant" and not node.domain else None
         if tensor is None:
             kept.append(node)
         else:
             graph.initializer.append(tensor)
     if len(kept) < len(graph.node):
         replace_nodes(graph, kept)
-
-
-def replace_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
-    """Let `graph` hold exactly `nodes`, in this order."""
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _constant(node: NodeProto) -> TensorProto | None:
-    attribute = node.attribute[0]
-    if attribute.name == "value":
-        tensor = TensorProto()
-        tensor.CopyFrom(attribute.t)
-        tensor.name = node.output[0]
-        return tensor
-    made = _SCALARS.get(attribute.name)
-    return None if made is None else _from_attribute(node.output[0], attribute, made)
-
-
-def _from_attribute(name: str, attribute: AttributeProto, dtype: int) -> TensorProto:
-    value = helper.get_attribute_value(attribute)
-    dims = [len(value)] if attribute.name.endswith("s") else []
-    return helper.make_tensor(name, dtype, dims, value if dims else [value])
-
-
-_SCALARS = {
-    "value_float": TensorProto.FLOAT,
-    "value_floats": TensorProto.FLOAT,
-    "value_int": TensorProto.INT64,
-    "value_ints": TensorProto.INT64,
-    "value_string": TensorProto.STRING,
-    "value_strings": TensorProto.STRING,
-}
 
 
 def _without_large(model: ModelProto) -> tuple[ModelProto, list[TensorProto]]:

@@ -18,6 +18,7 @@ from onnx import ModelProto, helper
 
 from partitioner.errors import ModelError
 from partitioner.onnx_io import blob, load, runtime, scope
+from partitioner.onnx_io.hoist import replace_nodes
 
 Array = npt.NDArray[np.generic]
 
@@ -103,7 +104,7 @@ def _outputs_are_made(model: ModelProto) -> None:
             for node in model.graph.node:  # it may be read as well; bodies capture the output itself
                 node.input[:] = [tensor.name if one == name else one for one in node.input]
             made = helper.make_node("Identity", [tensor.name], [name])
-            load.replace_nodes(model.graph, [made, *model.graph.node])
+            replace_nodes(model.graph, [made, *model.graph.node])
 
 
 def _tidy(model: ModelProto) -> None:

@@ -50,6 +50,7 @@ def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.Sessi
 def open_session(model: bytes | ModelProto | Path, chosen: ort.SessionOptions) -> ort.InferenceSession:
     """Open a session on the CPU; raise UnsupportedOperator or InvalidModel saying what the engine refuses."""
     source = model.SerializeToString() if isinstance(model, ModelProto) else model
+    source = str(source) if isinstance(source, Path) else source
     try:
         return ort.InferenceSession(source, chosen, providers=["CPUExecutionProvider"])
     except RUNTIME_ERRORS as error:

@@ -44,13 +44,14 @@ def reads(node: NodeProto) -> list[str]:
 
 
 def _free_names(body: GraphProto) -> list[str]:
-    own = set(_defined(body))
+    own = set(defined(body))
     wanted = dict.fromkeys(name for node in body.node for name in reads(node))
     wanted.update(dict.fromkeys(output.name for output in body.output))  # a branch may just pass a value on
     return [name for name in wanted if name not in own]
 
 
-def _defined(graph: GraphProto) -> Iterator[str]:
+def defined(graph: GraphProto) -> Iterator[str]:
+    """Yield the names that `graph` itself declares: inputs, initializers, what its nodes make."""
     yield from (one.name for one in graph.input)
     yield from (one.name for one in graph.initializer)
     yield from (one.values.name for one in graph.sparse_initializer)

@@ -1,0 +1,48 @@
+"""Quantized operators: whether a model has any, and how large one step of its outputs is.
+
+Law: reads operators and scales; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto
+
+from partitioner.onnx_io import load
+
+_MARKS = ("Quant", "QLinear", "QAttention", "QGemm", "Integer", "NBits", "DequantizeLinear")
+_KEEPS_STEP = frozenset(
+    ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Relu", "Clip")
+)
+
+
+def is_quantized(operators: Iterable[str]) -> bool:
+    """Return whether any operator ("domain/Name") computes with quantized numbers."""
+    return any(mark in operator.rpartition("/")[2] for operator in operators for mark in _MARKS)
+
+
+def output_steps(model: ModelProto, folder: Path) -> dict[str, float]:
+    """Return one quantization step for each output that tells it: 1 for integers, the scale for dequantized ones."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    constants = {one.name: one for one in model.graph.initializer}
+    steps = {}
+    for output in model.graph.output:
+        if output.type.tensor_type.elem_type in (TensorProto.UINT8, TensorProto.INT8):
+            steps[output.name] = 1.0
+            continue
+        maker = makers.get(output.name)
+        while maker is not None and maker.op_type in _KEEPS_STEP:
+            maker = makers.get(maker.input[0])
+        scale = _scale(maker, constants)
+        if scale is not None:
+            steps[output.name] = float(np.max(np.asarray(load.constant_value(scale, folder), np.float64)))
+    return steps
+
+
+def _scale(node: NodeProto | None, constants: dict[str, TensorProto]) -> TensorProto | None:
+    if node is None or node.op_type != "DequantizeLinear":
+        return None
+    return constants.get(node.input[1])
