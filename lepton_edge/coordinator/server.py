@@ -24,6 +24,7 @@ from lepton_edge.coordinator.worker import Worker
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.errors import DiscoveryFailed
 from lepton_edge.core.version import __version__
+from lepton_edge.link import discovery
 from lepton_edge.wire import rpc
 
 log = structlog.get_logger("coordinator")
@@ -100,7 +101,7 @@ def remembered(found: Remembered, settings: Settings) -> State:
 
 @contextlib.asynccontextmanager
 async def _announced(config: CoordinatorConfig, bound: str) -> AsyncIterator[None]:
-    """Announce the control port by mDNS meanwhile; a network that cannot is a warning, since addresses work."""
+    """Announce the control port by mDNS meanwhile; where that fails, addresses still work."""
     announcing = asyncio.create_task(_announce(config, bound)) if config.announce else None
     try:
         yield

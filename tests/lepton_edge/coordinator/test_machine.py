@@ -357,7 +357,7 @@ class Chaos:
             self.world.do(e.Tick())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(words=st.lists(st.sampled_from(ACTIONS), min_size=5, max_size=60))
 def test_every_call_ends_in_exactly_one_answer_under_any_order_of_events(make: Any, words: list[str]) -> None:
     chaos = Chaos(make)
@@ -369,7 +369,7 @@ def test_every_call_ends_in_exactly_one_answer_under_any_order_of_events(make: A
     assert not chaos.world.state.pending
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(words=st.lists(st.sampled_from(ACTIONS), max_size=40))
 def test_after_any_trouble_a_healthy_pair_can_be_deployed_on(make: Any, words: list[str]) -> None:
     chaos = Chaos(make)
