@@ -1,0 +1,192 @@
+"""The demo, act by act: real processes, a shaped link, real weights, real photographs.
+
+Law: it is a user. It starts programs, talks to them through the client SDK, and reports what it saw.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from examples.demo.measure import Timing, Way, application_way, measure, page_way
+from examples.demo.prepare import Ingredients, prepare
+from examples.demo.processes import LTE, THREE_G, WIFI, Conditions, Town, free_port
+from examples.thirty_lines.app import Application, Settings
+from examples.thirty_lines.quantize import quantize
+from lepton_edge.client import Client
+from lepton_edge.core.results import Result
+
+MODEL = "mobilenetv2"
+BOARD_ALONE = 0.240
+"""Seconds that the slowed board shall take for a request alone."""
+PICTURES = ("coffee", "camera")
+EXPECTED = {"coffee": "espresso", "camera": "tripod"}
+APPLICATION, APPLICATION_LOCAL = "30-line application", "30-line application, int8 on the board"
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Act:
+    """One setting of the link, what was planned for it, and what was measured."""
+
+    title: str
+    conditions: Conditions
+    keep_input: bool
+    plan: dict[str, Any]
+    timings: dict[str, Timing]
+
+    def best_measured(self) -> str:
+        """Return the eligible page that was measured fastest."""
+        eligible = [
+            row["page"] for row in self.plan["candidates"] if row["eligible"] and row["page"] in self.timings
+        ]
+        return min(eligible, key=lambda page: self.timings[page].median)
+
+
+@dataclass
+class Loss:
+    """The last act: what became of the request that was in flight when the cloud was killed."""
+
+    result: Result
+    answer: str
+    usual: float
+    killed_after: float
+
+
+class Journey:
+    """One run of the demo in `directory`; `say` is told what happens next."""
+
+    def __init__(self, town: Town, directory: Path, say: Say) -> None:
+        self.town, self.directory, self.say = town, directory, say
+        self.slowdown = 1.0
+        self.native = 0.0
+
+    def set_up(self) -> None:
+        """Prepare model and pictures, start every process, find K, push the model."""
+        self.say("building MobileNetV2 with its ImageNet weights, cutting sample pictures")
+        self.things: Ingredients = prepare(self.directory / "ingredients")
+        self.pictures = {
+            path.stem: path.read_bytes() for path in self.things.pictures if path.stem in PICTURES
+        }
+        self.labels = self.things.labels.read_text(encoding="utf-8").splitlines()
+        self.say("starting a coordinator, a cloud agent behind a shaped link, and a board agent")
+        self.coordinator = self.town.coordinator()
+        cloud_port, shaped_port = free_port(), free_port()
+        self.link = self.town.link("link", shaped_port, cloud_port, WIFI)
+        shaped = f"127.0.0.1:{shaped_port}"
+        self.town.agent("cloud", self.coordinator, ["--port", str(cloud_port), "--advertise", shaped])
+        board = self._board()
+        with Client(self.coordinator) as client:
+            self.say("pushing the model: optimise, find every legal cut, measure what each codec loses")
+            client.push(
+                MODEL, self.things.model, manifest=self.things.manifest, samples=self.things.samples[0].parent
+            )
+        self._find_slowdown(board)
+
+    def _board(self) -> str:
+        extra = ["--port", str(free_port())]
+        if self.slowdown > 1:
+            extra += ["--simulate-slow", f"{self.slowdown:.2f}"]
+        return self.town.agent("board", self.coordinator, extra)
+
+    def _find_slowdown(self, board: str) -> None:
+        self.say("measuring the board at its own speed, to choose how much slower to simulate it")
+        self.deploy(page="local")
+        with Client(board) as client:
+            results = [
+                client.infer(MODEL, {"input": self.pictures["coffee"]}, page="local") for _ in range(12)
+            ][2:]
+        self.native = statistics.median(one.latency for one in results)
+        engine = statistics.median(
+            one.hops[0].decode + one.hops[0].compute + one.hops[0].encode for one in results
+        )
+        self.slowdown = round(max((BOARD_ALONE - (self.native - engine)) / engine, 1.0), 2)
+        self.say(
+            f"the board alone takes {self.native * 1e3:.1f} ms; "
+            f"restarting it {self.slowdown:g}x slower (simulated)"
+        )
+        self.town.children["board"].stop()
+        self.board = self._board()
+
+    def start_application(self) -> None:
+        """Quantize the 30-line application's model; start its server behind a link like the product's."""
+        self.say("quantizing the 30-line application's model to int8 and starting its server")
+        model = self.things.model.with_name("mobilenetv2_int8.onnx")
+        quantize(self.things.model, self.things.samples, model)
+        port, shaped = free_port(), free_port()
+        command = [
+            "-m",
+            "examples.thirty_lines.server",
+            str(self.directory / "ingredients"),
+            "--port",
+            str(port),
+        ]
+        self.server = self.town.python("application-server", command)
+        self.server.wait_for('{"listening"')
+        self.application_link = self.town.link("application-link", shaped, port, WIFI)
+        settings = Settings(f"127.0.0.1:{shaped}", timeout=0.5, simulate_slow=self.slowdown)
+        self.application = Application(model, settings)
+        self.application_local = Application(model, Settings(None, simulate_slow=self.slowdown))
+
+    def deploy(self, *, keep_input: bool = False, page: str = "") -> dict[str, Any]:
+        """Deploy the model; return the plan document."""
+        with Client(self.coordinator) as client:
+            client.deploy(MODEL, keep_input_on_board=keep_input, page=page)
+            return client.explain(MODEL)
+
+    def act(self, title: str, conditions: Conditions, *, keep_input: bool = False) -> Act:
+        """Set the link, let the product plan, then measure every page of its book and the application."""
+        self.say(
+            f"{title}: setting the link to {conditions.rate:g} Mbit/s, {conditions.delay:g} ms; "
+            "measuring, planning"
+        )
+        for link in (self.link, self.application_link):
+            link.tell(conditions.spec)
+        plan = self.deploy(keep_input=keep_input)
+        self.say(f"{title}: the plan is {plan['page']}; asking every page and the application in turn")
+        with Client(self.board) as client:
+            timings = measure(self._ways(client, plan, keep_input), self.pictures)
+        return Act(title, conditions, keep_input, plan, timings)
+
+    def _ways(self, client: Client, plan: dict[str, Any], keep_input: bool) -> dict[str, Way]:
+        pages = [
+            row["page"]
+            for row in plan["candidates"]
+            if row["in_book"] and (row["eligible"] or not keep_input)
+        ]
+        ways = {page: page_way(client, MODEL, page) for page in pages}
+        if not keep_input:
+            ways[APPLICATION] = application_way(self.application, self.labels)
+        ways[APPLICATION_LOCAL] = application_way(self.application_local, self.labels)
+        return ways
+
+    def kill_the_cloud(self, plan: dict[str, Any]) -> Loss:
+        """Kill -9 the cloud agent while it holds a request; return what the client got."""
+        predicted = next(row["predicted"] for row in plan["candidates"] if row["page"] == plan["page"])
+        moment = predicted["board"] + predicted["uplink"] * 0.9
+        self.say(f"killing the cloud agent {moment * 1e3:.0f} ms into a request on {plan['page']}")
+        got: list[Result] = []
+        with Client(self.board) as client:
+            usual = client.infer(MODEL, {"input": self.pictures["coffee"]}).latency
+            asking = threading.Thread(
+                target=lambda: got.append(client.infer(MODEL, {"input": self.pictures["coffee"]}))
+            )
+            asking.start()
+            time.sleep(moment)
+            self.town.children["cloud"].kill()
+            asking.join(30)
+        if not got:
+            raise RuntimeError("the request that was in flight got no answer: see the agents' logs")
+        return Loss(got[0], got[0].labels[0].label, usual, moment)
+
+    def acts(self) -> Iterator[Act]:
+        """Run every act but the last."""
+        for one in (WIFI, LTE, THREE_G):
+            yield self.act(one.name, one)
+        yield self.act("LTE, input kept on the board", LTE, keep_input=True)

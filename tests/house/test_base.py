@@ -1,0 +1,95 @@
+"""A board has the base dependencies alone: no onnx, no scipy, no torch.
+
+An agent must start, register and serve there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.demo.processes import Child, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERPRETERS = ["python3.10", f"python3.{sys.version_info.minor}", "python3.13"]
+PROBE = """
+import importlib.util, sys
+import lepton_edge, partitioner, device_agents
+for name in ("onnx", "onnxslim", "scipy", "torch", "networkx"):
+    assert importlib.util.find_spec(name) is None, name
+print("lean")
+"""
+
+
+def _usable(interpreter: str) -> bool:
+    found = shutil.which(interpreter)
+    return bool(found) and subprocess.run([interpreter, "-V"], capture_output=True).returncode == 0
+
+
+@pytest.fixture(scope="module", params=sorted(set(INTERPRETERS)))
+def lean_python(request: pytest.FixtureRequest) -> Path:
+    """A virtual environment with the base dependencies, kept between runs and renewed with pyproject.toml."""
+    if not _usable(request.param):
+        pytest.skip(f"{request.param} is not installed: the base is not tested on it here")
+    home = ROOT / f".venv-base-{request.param}"
+    python, stamp = home / "bin" / "python", home / ".installed"
+    if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+        subprocess.run([request.param, "-m", "venv", "--clear", str(home)], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-e", str(ROOT)], check=True, timeout=300)
+        stamp.touch()
+    return python
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "lepton_edge.cli.main", "coordinator", "start", "--no-announce"]
+    child = Child(
+        "coordinator",
+        [*command, "--port", str(free_port()), "--state-directory", str(tmp_path / "c")],
+        tmp_path,
+    )
+    yield child.wait_for("coordinator ready")["control"]
+    child.stop()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.journey
+def test_an_agent_starts_with_the_base_alone(lean_python: Path, coordinator: str, tmp_path: Path) -> None:
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    lean = subprocess.run([lean_python, "-c", PROBE], capture_output=True, text=True, env=clean, cwd=tmp_path)
+    assert lean.stdout.strip() == "lean", lean.stderr
+    command = [
+        str(lean_python),
+        "-m",
+        "lepton_edge.cli.main",
+        "agent",
+        "start",
+        "--role",
+        "board",
+        "--name",
+        "lean",
+    ]
+    agent = Child(
+        "agent",
+        [
+            *command,
+            "--coordinator",
+            coordinator,
+            "--port",
+            str(free_port()),
+            "--state-directory",
+            str(tmp_path / "a"),
+        ],
+        tmp_path,
+    )
+    try:
+        assert agent.wait_for("agent ready")["device"] == "lean"
+        agent.wait_for("agent registered")
+    finally:
+        agent.stop()
