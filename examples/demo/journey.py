@@ -43,10 +43,8 @@ class Act:
 
     def best_measured(self) -> str:
         """Return the eligible page that was measured fastest."""
-        eligible = [
-            row["page"] for row in self.plan["candidates"] if row["eligible"] and row["page"] in self.timings
-        ]
-        return min(eligible, key=lambda page: self.timings[page].median)
+        eligible = {row["page"] for row in self.plan["candidates"] if row["eligible"]}
+        return min(eligible & self.timings.keys(), key=lambda page: self.timings[page].median)
 
 
 @dataclass

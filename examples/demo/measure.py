@@ -17,7 +17,7 @@ from lepton_edge.client import Client
 
 ROUNDS = 9
 SECONDS = 14.0
-"""An act stops after ROUNDS rounds, or at the end of the round in which SECONDS have passed; never below LEAST."""
+"""An act ends after ROUNDS rounds, or with the round in which SECONDS have passed; never below LEAST."""
 LEAST = 3
 
 

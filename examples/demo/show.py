@@ -105,7 +105,8 @@ def show_loss(loss: Loss, console: Console) -> None:
     console.print(
         Text(
             f"Killed {_ms(loss.killed_after)} ms into the request. "
-            f"It was answered all the same: {loss.answer}, by page {result.page}, in {_ms(result.latency)} ms (usually {_ms(loss.usual)} ms).\n{result.reason}"
+            f"It was answered all the same: {loss.answer}, by page {result.page}, "
+            f"in {_ms(result.latency)} ms (usually {_ms(loss.usual)} ms).\n{result.reason}"
         )
     )
 
