@@ -30,14 +30,18 @@ DEPTHS = (0.25, 0.5, 0.75)  # of the board's work: cuts to compare with
 DownSet = frozenset[int]
 
 
-def doors(compiled: CompiledModel) -> list[DownSet]:
-    """Return the boundaries at which an input may enter, nested, without the empty one."""
+def doors(compiled: CompiledModel, *, uint8: bool = True) -> list[DownSet]:
+    """Return the boundaries at which an input may enter or leave the board, nested, without the empty one.
+
+    The resized uint8 picture is none that a caller can give; where it may not be sent (`uint8` False) it is
+    no boundary, and no page pays for it.
+    """
     pictures = [spec for spec in compiled.inputs if spec.picture]
     made = {tensor.name for tensor in compiled.graph.tensors}
     resized = [uint8_picture(spec.tensor.name, spec.picture, made) for spec in pictures]
     own = [spec.tensor.name for spec in pictures]
     found = list(needed_boundaries(compiled.graph))
-    for names in (resized, own):
+    for names in (resized, own) if uint8 else (own,):
         behind = frozenset().union(*found, _before(compiled.graph, names))
         if behind and behind not in found and len(behind) < len(compiled.graph.layers):
             found.append(behind)
@@ -63,7 +67,7 @@ def best_cuts(setting: Setting) -> list[Solution]:
 def boundaries(setting: Setting, cuts: list[Solution]) -> tuple[DownSet, ...]:
     """Return the boundaries of the book: empty, doors, `cuts`, further cuts within the budget, full."""
     everything = frozenset(range(len(setting.graph.layers)))
-    fixed = [frozenset(), *doors(setting.compiled), everything]
+    fixed = [frozenset(), *doors(setting.compiled, uint8=not setting.options.keep_input), everything]
     accepted = [*fixed]
     for solution in cuts:
         if _is_new(accepted, solution.down_set):

@@ -36,8 +36,9 @@ class BookOptions:
 class Candidate:
     """A page that was considered.
 
-    `label` is for people. A page that is not `in_book` cannot run (it would give the input away, or does
-    not fit); one that is not `eligible` is never chosen; `why_not` says why.
+    `down_set` are the layers it runs on the board, `label` is for people. A page that is not `in_book`
+    cannot run (it would give the input away, or does not fit); one that is not `eligible` is never chosen;
+    `why_not` says why.
     """
 
     page: Page
@@ -45,6 +46,7 @@ class Candidate:
     in_book: bool = True
     eligible: bool = True
     why_not: str = ""
+    down_set: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

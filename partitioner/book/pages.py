@@ -6,10 +6,11 @@ boundary term at every boundary of the book on either device, not only at its ow
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 
-from partitioner.book.boundaries import uint8_picture
+from partitioner.book.boundaries import doors, uint8_picture
 from partitioner.book.draft import Candidate
 from partitioner.book.setting import Setting
 from partitioner.codecs import JPEG, RAW
@@ -34,10 +35,18 @@ CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED = (
 def candidates(setting: Setting, cuts: tuple[DownSet, ...]) -> list[Candidate]:
     """Return every page over the boundaries `cuts`: the standing ones, then one for each interior one."""
     found = [_local(setting, cuts), *_standing(setting, cuts)]
+    found += _refused(setting, cuts, {one.page.name for one in found})
     for index, down_set in enumerate(cuts):
         if is_interior(setting.graph, down_set):
             found += _at_cut(setting, cuts, index)
     return found
+
+
+def _refused(setting: Setting, cuts: tuple[DownSet, ...], known: set[PageName]) -> list[Candidate]:
+    """Return the standing candidates that a kept input rules out and that no boundary was spent on."""
+    everywhere = tuple(sorted({*cuts, *doors(setting.compiled)}, key=len))
+    standing = _standing(setting, everywhere)
+    return [one for one in standing if one.page.name not in known and not one.in_book]
 
 
 def _local(setting: Setting, cuts: tuple[DownSet, ...]) -> Candidate:
@@ -85,17 +94,18 @@ def _judged(
     setting: Setting, cuts: tuple[DownSet, ...], page: Page, label: str, crossing: Crossing
 ) -> Candidate:
     """Say whether the page can run, and whether it may be chosen."""
+    judged = functools.partial(Candidate, page, label, down_set=cuts[page.stages[0].last])
     if lacking := excess(setting.problem, cuts[page.stages[0].last]):
         where, (needs, has) = next(iter(lacking.items()))
         why = f"the {where} needs {needs / 1e6:.1f} MB and has {has / 1e6:.1f}"
-        return Candidate(page, label, in_book=False, eligible=False, why_not=why)
+        return judged(in_book=False, eligible=False, why_not=why)
     if setting.options.keep_input and (given := _gives_away(setting, crossing)):
         why = f"{given} would leave the board, where the input is to be kept"
-        return Candidate(page, label, in_book=False, eligible=False, why_not=why)
+        return judged(in_book=False, eligible=False, why_not=why)
     if lossy := [(tensor, option) for tensor, option in crossing if not option.allowed]:
         why = _loss(setting, lossy[0][0].name, lossy[0][1].codec)
-        return Candidate(page, label, eligible=False, why_not=why)
-    return Candidate(page, label)
+        return judged(eligible=False, why_not=why)
+    return judged()
 
 
 def _gives_away(setting: Setting, crossing: Crossing) -> str:

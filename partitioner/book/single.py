@@ -47,7 +47,7 @@ def book_of_one(
         why,
         fallback=LOCAL_PAGE,
         best_cut=PageName(""),
-        candidates=(Candidate(page, f"{where} alone"),),
+        candidates=(Candidate(page, f"{where} alone", down_set=everything),),
         lower_bound=bound,
         method="enumeration",
         board=device.device if is_board else NOBODY,

@@ -94,7 +94,7 @@ def _candidate(
         "why_not": candidate.why_not,
         "predicted": _predicted(page),
         "measured": measured.get(page.name),
-        "frontier": _frontier(compiled, draft, page, wire_bytes),
+        "frontier": _frontier(compiled, candidate, wire_bytes),
     }
 
 
@@ -112,9 +112,9 @@ def _predicted(page: Page) -> Document:
     }
 
 
-def _frontier(compiled: CompiledModel, draft: Draft, page: Page, wire_bytes: WireBytes) -> list[Document]:
-    tensors = {tensor.name: tensor for tensor in live_tensors(compiled.graph, _board_side(draft, page))}
-    choices = page.stages[0].codecs
+def _frontier(compiled: CompiledModel, candidate: Candidate, wire_bytes: WireBytes) -> list[Document]:
+    tensors = {tensor.name: tensor for tensor in live_tensors(compiled.graph, candidate.down_set)}
+    choices = candidate.page.stages[0].codecs
     return [
         {
             "tensor": choice.tensor,

@@ -59,7 +59,7 @@ def _candidates(document: Document) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in document["candidates"]:
-        table.add_row(*_row(row, known), style=_style(row))
+        table.add_row(*map(Text, _row(row, known)), style=_style(row))
     return table
 
 
@@ -100,7 +100,7 @@ def _frontier(document: Document) -> Table | None:
         shape = ", ".join(str(dim) for dim in one["shape"])
         kind = f"{one['dtype']} [{shape}]"
         table.add_row(
-            Text(one["tensor"]), Text(kind), size(one["size"]), one["codec"], size(one["wire_bytes"])
+            Text(one["tensor"]), Text(kind), size(one["size"]), Text(one["codec"]), size(one["wire_bytes"])
         )
     return table
 
@@ -115,15 +115,8 @@ def _devices(document: Document) -> Table:
     for one in document["devices"]:
         whole = f"{one['whole'] * 1e3:.1f} ± {one['whole_spread'] * 1e3:.1f} ms"
         error = f"{one['predictor_error']:.0%}"
-        table.add_row(
-            one["device"],
-            one["role"],
-            whole,
-            str(one["threads"]),
-            size(one["weights"]),
-            error,
-            _simulated(one),
-        )
+        cells = [one["device"], one["role"], whole, str(one["threads"]), size(one["weights"]), error]
+        table.add_row(*map(Text, cells), _simulated(one))
     return table
 
 

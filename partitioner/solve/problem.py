@@ -104,7 +104,7 @@ class Solution:
 
     @property
     def gap(self) -> float:
-        """Relative distance of the cost from the bound; 0 (up to rounding, 1e-6) means proven optimal."""
+        """Relative distance of the cost from the bound; 0 up to rounding (1e-5) means proven optimal."""
         return (self.parts.latency - self.lower_bound) / self.parts.latency if self.parts.latency > 0 else 0.0
 
 

@@ -12,7 +12,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.errors import InvalidProblem, NoFeasiblePlan, ProfileError
 from partitioner.graph import is_down_set, live_tensors
-from partitioner.plan import CodecChoice, Page
+from partitioner.plan import CodecChoice
 from partitioner.solve.interior import is_interior
 from partitioner.units import Bytes, BytesPerSecond, Seconds
 
@@ -116,6 +116,10 @@ def test_the_input_is_kept(
     refused = {one.page.name: one for one in draft.candidates if not one.in_book}
     assert set(refused) == {"cloud-raw", "cloud-jpeg", "cloud-encoded"}
     assert "x@resized would leave the board" in refused["cloud-raw"].why_not
+    frontiers = [{t.name for t in live_tensors(compiled.graph, one)} for one in draft.boundaries]
+    assert {"x@picture"} in frontiers
+    assert {"x"} in frontiers
+    assert {"x@resized"} not in frontiers  # nobody can enter there, and it may not leave
     assert is_interior(compiled.graph, draft.boundaries[draft.page(draft.active).stages[0].last])
     assert draft.reason.startswith("with the input kept on the board, the split")
 
@@ -202,36 +206,6 @@ def as_array_model(compiled: CompiledModel) -> CompiledModel:
 def without_preparation(profile: DeviceProfile) -> DeviceProfile:
     layers = tuple(one for one in profile.layers if one.node.startswith("layer"))
     return dataclasses.replace(profile, layers=layers, pseudo=(), segments=())
-
-
-class TestThresholds:
-    def test_the_choice_flips_at_the_slowdown(
-        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
-    ) -> None:
-        flip = make_book(compiled, board, cloud, lte).flip_slowdown
-        assert flip is not None
-        assert 1 < flip < board.simulated_slowdown
-        pages = make_book(compiled, board, cloud, lte).pages
-        assert best_at(pages, flip * 0.99, board) == "local"
-        assert best_at(pages, flip * 1.01, board) != "local"
-
-    def test_the_choice_flips_at_the_rate(
-        self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
-    ) -> None:
-        draft = make_book(compiled, board, cloud, lte, BookOptions(further_cuts=0))
-        assert draft.slower_link is not None
-        assert draft.slower_link.rate < lte.up
-        for factor, expected in ((1.02, draft.active), (0.98, draft.slower_link.page)):
-            link = with_rate(lte, factor * draft.slower_link.rate / lte.up)
-            assert make_book(compiled, board, cloud, link, BookOptions(further_cuts=0)).active == expected
-
-
-def best_at(pages: tuple[Page, ...], slowdown: float, board: DeviceProfile) -> str:
-    def latency(page: Page) -> float:
-        growing = page.prediction.board - board.overhead
-        return page.prediction.latency + growing * (slowdown / board.simulated_slowdown - 1)
-
-    return min(pages, key=latency).name
 
 
 class TestWhatThereIs:
