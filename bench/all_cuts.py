@@ -1,7 +1,7 @@
-"""Every legal cut of every model that we name, run and compared: `make all-cuts` (minutes, not part of `make test`).
+"""Every legal cut of every model that we name, run and compared: `make all-cuts` (takes minutes).
 
-One JSON line a model on stdout; the exit status is 1 when any cut disagrees. `--cuts N` draws N cuts a model instead;
-names of models after it restrict the run.
+One JSON line a model on stdout; the exit status is 1 when any cut disagrees. `--cuts N` draws N cuts a model
+instead; names of models restrict the run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The graph that is cut: nodes, tensors, down-sets, liveness frontiers.
 
-Law: pure combinatorics over integers; no ONNX, no measurement, no I/O. A *layer* here is a contracted group of nodes
-between which no cut is ever legal (a Conv with its activation, a control-flow node, the float side of Q/DQ) and the
-cheap shape and mask chains are already marked as duplicable.
+Law: pure combinatorics over integers; no ONNX, no measurement, no I/O. A *layer* here is a contracted group
+of nodes between which no cut is ever legal (a Conv with its activation, a control-flow node, the float side
+of Q/DQ) and the cheap shape and mask chains are already marked as duplicable.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from partitioner.units import Bytes, NodeName, TensorName
 class CostTensor:
     """A tensor as the planner sees it.
 
-    `producer` is the layer that makes it, -1 for a graph input; `consumers` are layers, sorted; `is_output` marks a
-    tensor that goes back to the caller. `size` is bytes in the shape bucket. `picture` marks uint8 [h, w, 3];
-    `sendable` is False where no cut may cross it (then producer and consumers are in one layer).
+    `producer` is the layer that makes it, -1 for a graph input; `consumers` are layers, sorted; `is_output`
+    marks a tensor that goes back to the caller. `size` is bytes in the shape bucket. `picture` marks uint8
+    [h, w, 3]; `sendable` is False where no cut may cross it (then producer and consumers are in one layer).
     """
 
     name: TensorName
@@ -36,9 +36,9 @@ class CostTensor:
 class Layer:
     """A contracted group of nodes, in topological order of the graph.
 
-    `weights` is the bytes of its initializers (a tied one is listed by name in `weight_names`, counted once per
-    device). `pseudo` names the pseudo-node kind ("decode_picture") or is empty. `from_input` marks a layer that does
-    nothing but prepare an input (pre-processing): what it makes gives the input away.
+    `weights` is the bytes of its initializers (a tied one is listed by name in `weight_names`, counted once
+    per device). `pseudo` names the pseudo-node kind ("decode_picture") or is empty. `from_input` marks a
+    layer that does nothing but prepare an input (pre-processing): what it makes gives the input away.
     """
 
     index: int
@@ -80,9 +80,9 @@ def is_down_set(graph: CostGraph, layers: Set[int]) -> bool:
 def live_tensors(graph: CostGraph, down_set: Set[int]) -> tuple[CostTensor, ...]:
     """Return what must cross a cut behind `down_set`, in the order of `graph.tensors`.
 
-    That is every tensor that a layer inside made (or the caller gave) and a layer outside consumes. An output that
-    nobody outside consumes goes home from where it was made and is not live. Time is linear in the graph; for many
-    nested cuts use `frontiers`.
+    That is every tensor that a layer inside made (or the caller gave) and a layer outside consumes. An output
+    that nobody outside consumes goes home from where it was made and is not live. Time is linear in the
+    graph; for many nested cuts use `frontiers`.
     """
     return tuple(
         tensor
@@ -93,7 +93,7 @@ def live_tensors(graph: CostGraph, down_set: Set[int]) -> tuple[CostTensor, ...]
 
 
 def frontiers(graph: CostGraph, boundaries: Sequence[Set[int]]) -> list[tuple[CostTensor, ...]]:
-    """Return `live_tensors` of each of `boundaries`, nested and increasing, in time linear in graph and answer."""
+    """Return `live_tensors` of each of `boundaries` (nested, increasing) in linear time."""
     outside = len(boundaries)
     position = [outside] * len(graph.layers)
     for index, boundary in reversed(list(enumerate(boundaries))):
@@ -116,8 +116,8 @@ def chain(graph: CostGraph) -> tuple[frozenset[int], ...]:
 def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
     """Return every down-set of the layers, small ones first, or None when there are more than `limit`.
 
-    Down-sets are grown one layer at a time as bit sets; each is met once per layer that can be added last, so time
-    is about (number of down-sets) x (width of the graph).
+    Down-sets are grown one layer at a time as bit sets; each is met once per layer that can be added last, so
+    time is about (number of down-sets) x (width of the graph).
     """
     needs = [_bits(one) for one in layer_inputs(graph)]
     feeds = _transposed(needs)
@@ -134,10 +134,10 @@ def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
 
 
 def needed_boundaries(graph: CostGraph) -> tuple[frozenset[int], ...]:
-    """Return the boundaries that every book must have: one behind each pseudo-node, which is a block of its own.
+    """Return the boundaries that every book must have: each pseudo-node is a block of its own.
 
-    They are nested; a picture's is where `NAME@picture` is the frontier. Any other boundary of a book must contain
-    them all.
+    They are nested; a picture's is where `NAME@picture` is the frontier. Any other boundary of a book must
+    contain them all.
     """
     pseudo = [layer.index for layer in graph.layers if layer.pseudo]
     return tuple(frozenset(pseudo[: count + 1]) for count in range(len(pseudo)))

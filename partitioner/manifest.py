@@ -54,8 +54,7 @@ class Resize:
 
 @dataclass(frozen=True)
 class PictureInput:
-    """A model input that is a picture: decode, resize, center crop, then (x * scale - mean) / std per
-    channel.
+    """A model input that is a picture: decode, resize, center crop, (x * scale - mean) / std.
 
     `resize` None means: to the input's own height and width. `crop` is (height, width). `mean` and `std` are
     in the order of `channels`; empty means 0 and 1.
@@ -73,7 +72,7 @@ class PictureInput:
 
 @dataclass(frozen=True)
 class ArrayInput:
-    """A model input that is an array; `shape` (a shape bucket) fixes dynamic dimensions for sizes and costs."""
+    """A model input that is an array; `shape` (a shape bucket) gives dynamic dimensions a typical size."""
 
     name: TensorName
     shape: tuple[int, ...] = ()
@@ -81,8 +80,7 @@ class ArrayInput:
 
 @dataclass(frozen=True)
 class OutputRule:
-    """What is made of one model output: softmax over the classes, the best `top_k`, their names from
-    `labels`.
+    """What is made of one model output: softmax, the best `top_k`, their names from `labels`.
 
     `top_k` = 0 leaves the output as it is. `labels` is the name of a UTF-8 file, one label a line. `keep`
     returns the output itself beside the best k.
@@ -121,7 +119,7 @@ class Manifest:
 
 
 def read_manifest(text: str) -> Manifest:
-    """Read a manifest from TOML text; raise InvalidManifest saying which key is wrong and what is expected."""
+    """Read a manifest from TOML; raise InvalidManifest saying which key is wrong and what is expected."""
     if len(text) > MAX_TEXT:
         raise InvalidManifest(f"the manifest has {len(text)} characters", f"at most {MAX_TEXT} are read")
     try:

@@ -8,7 +8,17 @@ manifest's nodes), `vertices`, `duplicate`, `fuse`, `contract` (layers), `compil
 
 from __future__ import annotations
 
+from partitioner.onnx_io.check import CheckReport, CutRow, check_model
 from partitioner.onnx_io.compile import compile_model, load_compiled
 from partitioner.onnx_io.cutting import CutBlock, Cutter, cut
 
-__all__ = ["CutBlock", "Cutter", "compile_model", "cut", "load_compiled"]
+__all__ = [
+    "CheckReport",
+    "CutBlock",
+    "CutRow",
+    "Cutter",
+    "check_model",
+    "compile_model",
+    "cut",
+    "load_compiled",
+]

@@ -34,7 +34,7 @@ class Span:
 
 
 class BlobWriter:
-    """Writes contents one behind the other, aligned, equal ones once. Close it (or use `with`) before reading."""
+    """Writes contents one behind the other, aligned, equal ones once. Close it before reading."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -108,7 +108,7 @@ def is_external(tensor: TensorProto) -> bool:
 
 
 def content(tensor: TensorProto, folder: Path) -> bytes | memoryview:
-    """Return the little-endian bytes of `tensor`; external ones are mapped from files in `folder`, not copied."""
+    """Return the little-endian bytes of `tensor`; external ones are mapped from `folder`, not copied."""
     if is_external(tensor):
         return _external_content(tensor, folder)
     if tensor.HasField("raw_data"):

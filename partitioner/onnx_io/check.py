@@ -1,5 +1,4 @@
-"""Does a model answer the same when it is cut? `model check`, and the proof behind every claim that cuts are
-right.
+"""Does a model answer the same when it is cut? `model check`, and the proof that cuts are right.
 
 Law: compiles into a directory of its own and runs there; believes nothing that it has not run. Two questions
 a cut: (a) against the optimised whole, both with session optimisation off and one thread: every bit equal;
@@ -192,7 +191,7 @@ class _Check:
         return max((_apart(self.pushed[name], found[name]) / self._step(name) for name in found), default=0.0)
 
     def _step(self, name: str) -> float:
-        """Return one quantization step of an output; where it is not known, 1/255 of the output's largest value."""
+        """Return one quantization step of an output; where unknown, 1/255 of its largest value."""
         largest = float(np.abs(np.asarray(self.pushed[name], np.float64)).max(initial=0.0))
         return self.steps.get(name) or largest / 255 or 1.0
 

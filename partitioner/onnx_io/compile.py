@@ -185,10 +185,14 @@ def _check_labels(rules: Manifest, labels: Mapping[str, bytes]) -> None:
                 f"the label file {one.labels!r} of output `{one.name}` is missing", "push it as well"
             )
     for name, content in labels.items():
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidManifest(f"the label file {name!r} is not UTF-8: {error}", "convert it") from error
+        _check_utf8(name, content)
+
+
+def _check_utf8(name: str, content: bytes) -> None:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidManifest(f"the label file {name!r} is not UTF-8: {error}", "convert it") from error
 
 
 def _write_labels(into: Path, labels: Mapping[str, bytes]) -> None:

@@ -106,7 +106,8 @@ def _fed_shape(rule: PictureInput, declared: Sequence[int]) -> tuple[int, ...]:
         have not in (0, want) for have, want in zip((declared[height], declared[width]), wanted, strict=True)
     ):
         raise InvalidManifest(
-            f"input `{rule.name}` is {declared[height]} x {declared[width]}, the manifest makes {wanted[0]} x {wanted[1]}",
+            f"input `{rule.name}` takes {declared[height]} x {declared[width]}, "
+            f"the manifest makes {wanted[0]} x {wanted[1]}",
             "make `resize` and `crop` agree with the model",
         )
     if declared[0] not in (0, 1):
@@ -196,7 +197,7 @@ def _resize(nodes: _Nodes, how: Resize, size: tuple[int, int], declared: Resize 
 
 
 def _normalise(nodes: _Nodes, rule: PictureInput, resized: str, kind: TensorType) -> None:
-    """Make `X` of `X@resized`: channel order, layout, batch, dtype, (x * scale - mean) / std as one Mul and one Add."""
+    """Make `X` of `X@resized`: order, layout, batch, dtype; (x * scale - mean) / std as one Mul and Add."""
     if rule.channels == "BGR":
         resized = nodes.add("Gather", [resized, nodes.constant("bgr", [2, 1, 0])], "reordered", axis=2)
     if rule.layout == "NCHW":
@@ -237,7 +238,7 @@ def _prepend(graph: GraphProto, nodes: _Nodes) -> None:
 
 
 def _best(made: Composition, rule: OutputRule) -> None:
-    """Add softmax and the best k of one output: `Y@scores` float32 [batch, k], `Y@indices` int64 [batch, k]."""
+    """Add softmax and the best k of one output: `Y@scores` float32, `Y@indices` int64, both [batch, k]."""
     name, graph = str(rule.name), made.model.graph
     kind = made.types[name]
     if not kind.bucket or kind.dtype not in ("float32", "float16", "float64"):

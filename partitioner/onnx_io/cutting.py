@@ -85,8 +85,8 @@ class Cutter:
             if name in self._weights
         }
         block = Block(
-            BlockIndex(index), "onnx", _specs(inputs), _specs(outputs), Sha256(hashlib.sha256(file).hexdigest()),
-            tuple(weights[name] for name in sorted(weights)), title,
+            BlockIndex(index), "onnx", _specs(inputs), _specs(outputs),
+            Sha256(hashlib.sha256(file).hexdigest()), tuple(weights[name] for name in sorted(weights)), title,
         )  # fmt: skip
         return CutBlock(block, file)
 
@@ -94,7 +94,8 @@ class Cutter:
         """Return one block that makes the tensors `wanted` from the tensors `given`, for measuring.
 
         Only those of `given` that it reads become its inputs. A wanted tensor may lie inside of a layer; it
-        is then an output of the file but not declared by the block. Raises InvalidProblem when more is needed.
+        is then an output of the file but not declared by the block. Raises InvalidProblem when more is
+        needed.
         """
         makers = {name: node for node in self._model.graph.node for name in scope.made([node])}
         pending, nodes = [name for name in wanted if name not in given], set()
@@ -133,7 +134,7 @@ class Cutter:
         ]
 
     def _nodes(self, layers: Iterable[int]) -> list[NodeProto]:
-        """Return the layers' own nodes and the duplicated chains they need, in the order of the whole graph."""
+        """Return the layers' own nodes and the duplicated chains they need, in topological order."""
         names = [str(name) for one in layers for name in self.compiled.graph.layers[one].nodes]
         pending = [name for name in names if name not in self._duplicated]
         wanted = set(pending)

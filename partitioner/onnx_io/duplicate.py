@@ -69,7 +69,7 @@ def _consumers(all_of: Vertices) -> dict[str, list[Vertex]]:
 
 
 def _roots(all_of: Vertices) -> dict[str, frozenset[str]]:
-    """Return, for the result of each vertex that may be duplicated, the ordinary tensors its chain starts from."""
+    """Return, for each result that may be duplicated, the ordinary tensors its chain starts from."""
     found: dict[str, frozenset[str]] = {}
     inputs = {name for name in all_of.inputs if all_of.types[name].dtype.startswith(("int", "uint", "bool"))}
     for vertex in all_of.all:

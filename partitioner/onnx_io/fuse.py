@@ -36,7 +36,7 @@ Join = tuple[int, int]
 
 
 class Rules:
-    """The rules over one graph. `protected` tensors must stay cuttable: the doors by which callers come in."""
+    """The rules over one graph. `protected` tensors stay cuttable: the doors by which callers come in."""
 
     def __init__(self, all_of: Vertices, duplication: Duplication, protected: frozenset[str]) -> None:
         self.all = all_of
@@ -82,7 +82,7 @@ class Rules:
             yield from self._with_maker(max(own, key=lambda name: self.all.maker[name].index), vertex)
 
     def reconverges(self, name: str) -> Iterator[Join]:
-        """Pointwise paths that leave one tensor and meet again: Gelu, SiLU, a decomposed LayerNorm or Softmax."""
+        """Pointwise paths that leave one tensor and meet again: Gelu, SiLU, a spelt-out LayerNorm."""
         if len(self.consumers[name]) < 2:
             return
         region = self._region(name)

@@ -1,8 +1,8 @@
 """Large constants of control-flow bodies, lifted into the main graph.
 
-Law: changes where a constant is declared, never its value. A body may read what its surroundings hold, so a large
-constant inside If, Loop or Scan becomes a weight like any other: stored once, sent by hash. Small ones stay where
-they are, and so do those that a body returns (an engine wants a node in between).
+Law: changes where a constant is declared, never its value. A body may read what its surroundings hold, so a
+large constant inside If, Loop or Scan becomes a weight like any other: stored once, sent by hash. Small ones
+stay where they are, and so do those that a body returns (an engine wants a node in between).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Optimisation that is right on every device: constants folded, BatchNorm folded, identities and dead nodes
-removed.
+"""Optimisation that is right on every device: constants and BatchNorm folded, dead nodes removed.
 
 Law: what comes out uses no operator domain that did not go in, and answers as the model did before, or it is
 not used at all. Device-dependent rewriting (layouts, fused kernels) is each device's own business, after the
@@ -48,15 +47,14 @@ def answers(model: ModelProto, folder: Path, feeds: Mapping[str, Array]) -> dict
 
 
 def agree(wanted: Mapping[str, Array], found: Mapping[str, Array], tolerance: float) -> bool:
-    """Return whether every output differs by at most `tolerance` of its largest value (exactly, for integers)."""
+    """Return whether every output differs by at most `tolerance` of its largest value."""
     return wanted.keys() == found.keys() and all(
         difference(wanted[name], found[name]) <= tolerance for name in wanted
     )
 
 
 def difference(wanted: Array, found: Array) -> float:
-    """Return max|wanted - found| / max|wanted|; infinite when shapes or dtypes differ, or NaN is not where it
-    was.
+    """Return max|wanted - found| / max|wanted|; infinite when shapes, dtypes or the places of NaN differ.
 
     What is no array (a sequence) or no number differs by 0 or infinitely.
     """

@@ -25,7 +25,7 @@ def is_quantized(operators: Iterable[str]) -> bool:
 
 
 def output_steps(model: ModelProto, folder: Path) -> dict[str, float]:
-    """Return one quantization step for each output that tells it: 1 for integers, the scale for dequantized ones."""
+    """Return one quantization step for each output that tells it: 1 for integers, else the scale."""
     makers = {name: node for node in model.graph.node for name in node.output}
     constants = {one.name: one for one in model.graph.initializer}
     steps = {}

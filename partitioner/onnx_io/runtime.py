@@ -18,8 +18,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
 
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
-    state.EPFail, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.ModelLoaded,
-    state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException,
+    state.EPFail, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf,
+    state.ModelLoaded, state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException,
 )  # fmt: skip
 OFF = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 BASIC = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC

@@ -36,7 +36,7 @@ def all_initializers(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def reads(node: NodeProto) -> list[str]:
-    """Return the names `node` needs from its own scope: its inputs, then what its bodies capture, each once."""
+    """Return the names `node` needs: its inputs, then what its bodies capture, each once."""
     found = dict.fromkeys(name for name in node.input if name)
     for body in bodies(node):
         found.update(dict.fromkeys(_free_names(body)))

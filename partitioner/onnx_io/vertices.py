@@ -47,7 +47,7 @@ class Vertices:
         return self.types[name].size if name in self.types else 0
 
     def can_cross(self, name: str) -> bool:
-        """Return whether a cut may lie on the tensor at all: its dtype and shape are known, and it is dense numbers."""
+        """Return whether a cut may lie on the tensor: it is dense numbers of a known type."""
         return name in self.types and self.types[name].dtype != ""
 
 

@@ -248,7 +248,7 @@ def contrib() -> ModelProto:
 
 
 def quantized_linear() -> ModelProto:
-    """Operators on integers themselves: QLinearConv, QLinearAdd (com.microsoft), DequantizeLinear at the end."""
+    """Operators on integers themselves: QLinearConv, QLinearAdd (com.microsoft)."""
     random = np.random.default_rng(0)
     kernel = numpy_helper.from_array(random.integers(-90, 90, (4, 4, 3, 3)).astype(np.int8), "k")
     small = [constant("s", 0.05, "float32"), constant("z", 120, "uint8"), constant("ks", 0.01, "float32"),
@@ -283,7 +283,8 @@ def small_conv_net() -> ModelProto:
     ]
     variance = numpy_helper.from_array(np.linspace(0.5, 2, 8, dtype=np.float32), "v1")
     weights = [weight("k1", 8, 3, 3, 3), weight("g1", 8, scale=1), weight("b1", 8), weight("m1", 8), variance,
-               weight("k2", 8, 8, 3, 3), weight("k3", 8, 8, 3, 3), weight("w", 8, 10), weight("b", 10)]  # fmt: skip
+               weight("k2", 8, 8, 3, 3), weight("k3", 8, 8, 3, 3), weight("w", 8, 10),
+               weight("b", 10)]  # fmt: skip
     return model(nodes, [value("x", [1, 3, 16, 16])], [value("y", [1, 10])], weights)
 
 
@@ -370,7 +371,8 @@ def decomposed_norm() -> ModelProto:
 
 
 HANDMADE = {
-    "slashes": lambda: mlp("/a/b/"), "mlp": mlp, "if": if_capturing, "loop": loop_capturing, "scan": scan_capturing,
+    "slashes": lambda: mlp("/a/b/"), "mlp": mlp, "if": if_capturing, "loop": loop_capturing,
+    "scan": scan_capturing,
     "many_ends": many_ends, "tied": tied_weights, "mask": dynamic_mask, "contrib": contrib,
     "qlinear": quantized_linear, "conv": small_conv_net, "sequences": sequences, "function": local_function,
     "norm": decomposed_norm,
