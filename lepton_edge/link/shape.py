@@ -1,7 +1,6 @@
 """A slow link, simulated in user space: a TCP proxy with a rate and a delay, a process of its own.
 
-    python -m lepton_edge.link.shape --listen 127.0.0.1:9000 --to 127.0.0.1:8011 --up 18.88 --down 18.88
-    --delay 2
+    python -m lepton_edge.link.shape --listen :9000 --to :8011 --up 18.88 --down 18.88 --delay 2
 
 Law: moves bytes late, changes none, knows no protocol. Rates are in Mbit/s and count 4.6 % of headers on top
 of the payload (`partitioner.costs.HEADER_OVERHEAD`), delays in milliseconds one way. Up is from who dials to
@@ -177,7 +176,7 @@ class Proxy:
             _bound(flow.source, flow.direction)
 
     def turn(self, longest: float, also: Sequence[int] = ()) -> list[int]:
-        """Wait for what comes first, `longest` seconds at most; move it; return which of `also` can be read."""
+        """Wait `longest` seconds at most for what comes first; move it; say which of `also` can be read."""
         now = time.monotonic()
         reading = [flow for flow in self._flows if flow.wants_read(now)]
         blocked = [flow for flow in self._flows if flow.blocked]

@@ -34,7 +34,7 @@ Read = Callable[[Any], Any]  # (message): take the field's value, checked
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 _PLANS: dict[type, dict[str, tuple[Write, Read]]] = {}  # as many as there are nouns
 _STUBS = (plan_pb2, frame_pb2, admin_pb2, control_pb2)
-_MESSAGES: dict[str, Callable[[], Any]] = {
+_MESSAGES: dict[str, Any] = {
     name: getattr(stub, name) for stub in _STUBS for name in stub.DESCRIPTOR.message_types_by_name
 }
 
@@ -161,8 +161,9 @@ def _plan(owner: type, field: dataclasses.Field[Any], hint: Any) -> tuple[Write,
 
 def _plan_scalar(field: dataclasses.Field[Any], where: str, hint: Any) -> tuple[Write, Read]:
     name, check = field.name, _scalar_check(where, hint)
-    # A default other than zero needs presence on the wire (`optional`): an older writer leaves the field out.
-    has_presence = field.default is not dataclasses.MISSING and bool(field.default)
+    # A default other than zero is marked `optional` on the wire: an older writer leaves the field out.
+    owner = where.partition(".")[0]
+    has_presence = _MESSAGES[owner].DESCRIPTOR.fields_by_name[name].has_presence
 
     def write(message: Any, value: Any) -> None:
         setattr(message, name, check(value))

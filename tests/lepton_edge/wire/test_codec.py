@@ -1,0 +1,247 @@
+"""Frames survive the trip through chunks, and a hostile stream gets one typed error and little memory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion
+from lepton_edge.core.frames import Frame, FrameKind, Hop, LabelScore, WireError, WireTensor
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from lepton_edge.wire import codec, header
+from lepton_edge.wire.codec import CHECKSUMS, PREFIX, Decoder, Writing
+from lepton_edge.wire.header import FrameLimits
+
+SMALL = Writing(chunk=100)
+
+
+def raw(name: str, size: int, start: int = 0) -> WireTensor:
+    payload = bytes((start + i) % 251 for i in range(size))
+    return WireTensor(name, "uint8", (size,), "raw", payload)  # type: ignore[arg-type]
+
+
+def numbered(index: int, size: int) -> WireTensor:
+    return raw(f"t/{index}", size, index)
+
+
+def frame(*tensors: WireTensor, **fields: object) -> Frame:
+    return dataclasses.replace(Frame(FrameKind.REQUEST, "0" * 32, tensors=tensors), **fields)  # type: ignore[arg-type]
+
+
+def chunks_of(one: Frame, number: int = 1, how: Writing = SMALL) -> list[bytes]:
+    return [chunk for chunk, _ in codec.chunks(one, number, how)]
+
+
+def fed(decoder: Decoder, chunks: Iterable[bytes]) -> list[object]:
+    return [found for found in map(decoder.feed, chunks) if found is not None]
+
+
+def same(one: Frame, other: object) -> bool:
+    assert isinstance(other, Frame)
+    payloads = [bytes(tensor.payload) for tensor in other.tensors]
+    back = [dataclasses.replace(t, payload=p) for t, p in zip(other.tensors, payloads, strict=True)]
+    return dataclasses.replace(other, tensors=tuple(back)) == one
+
+
+texts, ints = st.text(max_size=8), st.integers(0, 2**62)
+hops = st.builds(Hop, texts, ints, ints, st.floats(0, 1), bytes_out=ints)
+labels = st.builds(LabelScore, texts, ints, ints, texts, st.floats(allow_nan=False))
+errors = st.builds(WireError, texts, texts, texts, texts, st.booleans(), texts, ints)
+frames = st.builds(
+    Frame, st.sampled_from(FrameKind), texts, texts, ints, texts, ints, ints, ints, st.integers(-9, 9), ints,
+    st.integers(-1, 9),
+    st.lists(st.integers(0, 400), max_size=5).map(lambda sizes: tuple(map(numbered, range(9), sizes))),
+    texts, st.lists(texts, max_size=3).map(tuple), st.lists(hops, max_size=3).map(tuple), st.none() | errors,
+    st.lists(labels, max_size=3).map(tuple), st.dictionaries(texts, texts, max_size=3), ints, ints,
+    st.booleans(), texts,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(frames, st.integers(1, 500), st.booleans())
+def test_a_frame_comes_back_as_it_went(one: Frame, chunk: int, checked: bool) -> None:
+    how = Writing(chunk, checked and bool(CHECKSUMS))
+    found = fed(Decoder(FrameLimits(), how.checked), chunks_of(one, 7, how))
+    assert len(found) == 1
+    assert same(one, found[0])
+
+
+def test_chunks_of_several_frames_may_interleave() -> None:
+    one, other, small = frame(raw("a", 950)), frame(raw("b", 450), raw("c", 333)), frame(raw("d", 3))
+    woven = [c for pair in itertools.zip_longest(chunks_of(one, 1), chunks_of(other, 2)) for c in pair if c]
+    woven.insert(3, chunks_of(small, 3)[0])
+    found = fed(Decoder(FrameLimits()), woven)
+    assert [f.tensors[0].name for f in found] == ["d", "b", "a"]  # type: ignore[attr-defined]
+    assert all(same(*pair) for pair in zip([small, other, one], found, strict=True))
+
+
+def test_payloads_are_aligned_and_cannot_be_written_to() -> None:
+    found = fed(Decoder(FrameLimits()), chunks_of(frame(raw("a", 3), raw("b", 200), raw("c", 1))))
+    for tensor in found[0].tensors:  # type: ignore[attr-defined]
+        array = np.frombuffer(tensor.payload, np.uint8)
+        assert array.ctypes.data % 64 == 0
+        assert not array.flags.writeable
+
+
+def test_a_chunk_holds_no_more_than_it_may() -> None:
+    sizes = [len(chunk) for chunk in chunks_of(frame(raw("a", 1000)), how=Writing(chunk=256))]
+    assert len(sizes) == 4
+    assert max(sizes[1:]) <= 256 + PREFIX.size
+
+
+def test_the_format_of_today() -> None:
+    """Golden bytes: a change of these is a change of the protocol."""
+    one = frame(WireTensor("x", "uint8", (4,), "raw", b"\x01\x02\x03\x04"), epoch=3, model="m")  # type: ignore[arg-type]
+    head = bytes.fromhex(
+        "0801" "1220" + "30" * 32 + "1a016d" "2003" "58ffffffffffffffffff01"
+        "6221" "0a0178" "120575696e7438" "1a0104" "2203726177" "2804" "31000000000000f03f"
+    )  # fmt: skip
+    head = head.replace(b"\x62\x21", b"\x62" + bytes([len(head) - head.index(b"\x62\x21") - 2]))
+    prefix = b"LEP1" + bytes([1, 0, 0, 3]) + (9).to_bytes(4, "little") + len(head).to_bytes(4, "little")
+    sizes = (0).to_bytes(8, "little") + (4).to_bytes(8, "little") + bytes(8)
+    assert chunks_of(one, number=9) == [prefix + sizes + head + b"\x01\x02\x03\x04"]
+
+
+def test_hello_and_goodbye_come_back_as_they_went() -> None:
+    hello = LinkHello("agent", "board", "0.1", checksums=("xxh3",))
+    assert codec.read_hello(codec.hello_chunk(hello)) == hello
+    goodbye = WireError("overloaded", "too much", retryable=True)
+    assert codec.read_hello(codec.goodbye_chunk(goodbye)) == goodbye
+    assert Decoder(FrameLimits()).feed(codec.goodbye_chunk(goodbye)) == goodbye
+
+
+def test_a_window_that_cannot_hold_one_frame_is_refused() -> None:
+    for window, most in ((10, 11), (10, 0)):
+        with pytest.raises(CorruptFrame):
+            codec.read_hello(
+                codec.hello_chunk(LinkHello("agent", "a", window_bytes=window, max_frame_bytes=most))
+            )  # type: ignore[arg-type]
+
+
+# --- hostile streams --------------------------------------------------------------------------------
+
+
+def test_other_protocols_and_versions_are_told_apart() -> None:
+    chunk = chunks_of(frame())[0]
+    with pytest.raises(CorruptFrame, match="frame protocol"):
+        Decoder(FrameLimits()).feed(b"HTTP" + chunk[4:])
+    with pytest.raises(IncompatibleVersion, match="9.0"):
+        Decoder(FrameLimits()).feed(chunk[:4] + b"\x09" + chunk[5:])
+    with pytest.raises(CorruptFrame):
+        Decoder(FrameLimits()).feed(chunk[:39])
+
+
+def test_a_chunk_in_the_wrong_place_is_refused() -> None:
+    first, second, third = chunks_of(frame(raw("a", 250)))
+    for order in (
+        [second],
+        [first, third],
+        [first, first],
+        [first, second, second],
+        [first, second, third, third],
+    ):
+        with pytest.raises(CorruptFrame):
+            fed(Decoder(FrameLimits()), order)
+
+
+def packed(head: bytes, payload: bytes, total: int, flags: int = 3, kind: int = 0, number: int = 1) -> bytes:
+    fields = (b"LEP1", PROTOCOL_MAJOR, PROTOCOL_MINOR, kind, flags, number, len(head), 0, total, 0)
+    return PREFIX.pack(*fields) + head + payload
+
+
+def test_sizes_that_disagree_are_refused() -> None:
+    head = header.write(frame(raw("a", 10)))
+    for chunk in (
+        packed(head, bytes(10), 11),
+        packed(head, bytes(9), 10),
+        packed(head, bytes(11), 10),
+        packed(head, bytes(10), 10, flags=1),  # complete, but not marked as the last
+        packed(head, b"", 10, flags=1),  # a chunk that brings nothing
+        packed(head, bytes(10), 10, kind=3),
+        packed(b"\xff\xff", bytes(10), 10),
+        packed(head[:-3], bytes(10), 10),
+        packed(head, bytes(10), 2**63),
+    ):
+        with pytest.raises(CorruptFrame):
+            Decoder(FrameLimits()).feed(chunk)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        WireTensor("x", "float33", (1,), "raw", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "uint8", (4,), "gzip", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "uint8", (-4,), "raw", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "uint8", (-2, -2), "raw", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "float32", (2,), "raw", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "float32", (1,), "f16", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "int32", (2,), "f16", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "float32", (1 << 40, 1 << 40), "u8+zstd", b"1234"),  # type: ignore[arg-type]
+        WireTensor("x", "uint8", (1,) * 17, "raw", b"1"),  # type: ignore[arg-type]
+        WireTensor("x" * 2000, "uint8", (1,), "raw", b"1"),  # type: ignore[arg-type]
+        WireTensor("x", "uint8", (1,), "raw", b"1", scale=float("nan")),  # type: ignore[arg-type]
+    ],
+)
+def test_a_tensor_that_cannot_be_is_refused(tensor: WireTensor) -> None:
+    with pytest.raises(CorruptFrame):
+        fed(Decoder(FrameLimits()), chunks_of(frame(tensor)))
+
+
+def test_frames_that_cannot_be_are_refused() -> None:
+    twice = frame(raw("a", 1), raw("a", 1))
+    many = frame(*(raw(str(i), 0) for i in range(300)))
+    for one in (twice, many, frame(credit_bytes=-1), frame(remaining_ms=-1), frame(epoch=-1)):
+        with pytest.raises(CorruptFrame):
+            fed(Decoder(FrameLimits()), chunks_of(one))
+    with pytest.raises(CorruptFrame, match="kind 77"):
+        Decoder(FrameLimits()).feed(packed(b"\x08\x4d", b"", 0))
+
+
+def test_memory_is_bounded_before_it_is_taken() -> None:
+    limits = FrameLimits(frame_bytes=1000, open_bytes=1500, open_frames=3)  # type: ignore[arg-type]
+    with pytest.raises(CorruptFrame, match="1001 bytes"):
+        fed(Decoder(limits), chunks_of(frame(raw("a", 1001))))
+    decoder = Decoder(limits)
+    decoder.feed(chunks_of(frame(raw("a", 900)), 1)[0])
+    with pytest.raises(CorruptFrame, match="half-sent"):
+        decoder.feed(chunks_of(frame(raw("a", 900)), 2)[0])
+    decoder = Decoder(limits)
+    with pytest.raises(CorruptFrame, match="too many"):
+        fed(decoder, (chunks_of(frame(raw("a", 150)), number)[0] for number in range(4)))
+
+
+def test_memory_is_given_back_when_a_frame_is_whole() -> None:
+    decoder = Decoder(FrameLimits(frame_bytes=1000, open_bytes=1000))  # type: ignore[arg-type]
+    for number in range(5):
+        assert len(fed(decoder, chunks_of(frame(raw("a", 1000)), number))) == 1
+        assert decoder.open_bytes == 0
+
+
+@pytest.mark.skipif(not CHECKSUMS, reason="no checksum library here")
+def test_a_flipped_bit_is_noticed_where_checksums_were_agreed() -> None:
+    chunk = chunks_of(frame(raw("a", 90)), how=Writing(100, checked=True))[0]
+    for at in (5, 9, 33, 50, len(chunk) - 1):
+        broken = bytearray(chunk)
+        broken[at] ^= 16
+        with pytest.raises(CorruptFrame):
+            Decoder(FrameLimits(), checked=True).feed(bytes(broken))
+    with pytest.raises(CorruptFrame, match="checksum"):
+        Decoder(FrameLimits(), checked=True).feed(chunks_of(frame(raw("a", 90)))[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_random_damage_ends_in_a_frame_or_a_typed_error(data: st.DataObject) -> None:
+    chunk = bytearray(chunks_of(frame(raw("a", 30), raw("b", 9), metadata={"k": "v"}))[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        chunk[data.draw(st.integers(0, len(chunk) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(CorruptFrame, IncompatibleVersion):
+        Decoder(FrameLimits()).feed(bytes(chunk[: data.draw(st.integers(0, len(chunk)))]))

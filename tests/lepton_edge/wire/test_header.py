@@ -1,0 +1,39 @@
+"""Where payloads lie, and what a header carries beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.frames import Frame, FrameKind, LabelScore, WireTensor
+from lepton_edge.wire import header
+from lepton_edge.wire.header import FrameLimits, layout, payload_size
+
+
+def test_payloads_lie_one_after_the_other_on_multiples_of_64() -> None:
+    assert layout([]) == ([], 0)
+    assert layout([1, 64, 0, 130, 5]) == ([0, 64, 128, 128, 320], 325)
+
+
+def test_the_size_of_a_frame_counts_bytes_and_padding() -> None:
+    tensors = tuple(WireTensor(n, "uint8", (70,), "raw", memoryview(bytes(70))) for n in ("a", "b"))  # type: ignore[arg-type]
+    assert payload_size(Frame(FrameKind.REPLY, "r", tensors=tensors)) == 128 + 70  # type: ignore[arg-type]
+
+
+def test_credits_given_by_the_link_ride_in_the_header_of_any_frame() -> None:
+    message = header.parse(header.write(Frame(FrameKind.REPLY, "r"), credit_frames=3, credit_bytes=99))  # type: ignore[arg-type]
+    found = header.read(message, header.check(message, 0, FrameLimits()), memoryview(b""))
+    assert (found.credit_frames, found.credit_bytes) == (3, 99)
+
+
+def test_a_score_may_be_nan() -> None:
+    label = LabelScore("logits", 0, 1, "", float("nan"))  # type: ignore[arg-type]
+    message = header.parse(header.write(Frame(FrameKind.REPLY, "r", labels=(label,))))  # type: ignore[arg-type]
+    assert header.read(message, [], memoryview(b"")).labels[0].score != 0
+
+
+def test_a_hop_with_a_time_that_is_no_number_is_refused() -> None:
+    message = header.parse(header.write(Frame(FrameKind.REPLY, "r")))  # type: ignore[arg-type]
+    message.hops.add(device="cloud", compute=float("nan"))
+    with pytest.raises(CorruptFrame, match="compute"):
+        header.read(message, [], memoryview(b""))
