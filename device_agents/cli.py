@@ -8,23 +8,23 @@ cannot be written, 6 a wrong setting).
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import logging
+import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import InvalidInput
+from partitioner.nouns_json import to_json
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,6 +34,11 @@ else:
 PREFIX = "LEPTON_EDGE_"
 ROLES = ("board", "cloud")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LEVELS = ("debug", "info", "warning", "error")
+WARNING = (
+    "WARNING: listening on {} without TLS or authentication: whoever reaches this address controls this "
+    "device. Use it in a network that you trust only."
+)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 app = typer.Typer(help="The agent: the one process that serves a device.")
@@ -92,18 +97,17 @@ def start(
 
 
 def run(config: AgentConfig, log_level: str = "info") -> None:
-    """Serve with `config` until asked to end."""
-    configure_logs(log_level)
+    """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
+    if log_level.lower() not in LEVELS:
+        raise InvalidInput(f"there is no log level {log_level!r}", f"one of {', '.join(LEVELS)}")
     if config.bind not in LOOPBACK:
-        print(
-            f"WARNING: listening on {config.bind} without TLS or authentication: whoever reaches this address "
-            "controls this device. Use it in a network that you trust only.",
-            file=sys.stderr,
-        )
-    # after the settings: a wrong one is told at once, before the engine's libraries are loaded
-    from device_agents.server import serve
-
-    asyncio.run(serve(config, lambda line: print(line, flush=True)))
+        print(WARNING.format(config.bind), file=sys.stderr)
+    plain = {**to_json(config), "state_directory": str(config.state_directory)}
+    command = [sys.executable, "-m", "device_agents", json.dumps({"config": plain, "log_level": log_level})]
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execv(sys.executable, command)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, str]) -> AgentConfig:
@@ -122,26 +126,6 @@ def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapp
     chosen.setdefault("name", _host_name())
     chosen.setdefault("state_directory", _state_directory(environment, chosen["name"]))
     return _checked(AgentConfig(**{"role": "", **chosen}))
-
-
-def configure_logs(level: str) -> None:
-    """Send logs of `level` and above to stderr; stdout stays for data."""
-    names = logging.getLevelNamesMapping() if hasattr(logging, "getLevelNamesMapping") else {}
-    number = names.get(level.upper(), logging.getLevelName(level.upper()))
-    if not isinstance(number, int):
-        raise InvalidInput(f"there is no log level {level!r}", "debug, info, warning or error")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def _file_layer(file: Path | None) -> dict[str, Any]:
