@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
@@ -39,10 +39,12 @@ class LazyCommand:
 def plugins() -> dict[str, LazyCommand]:
     """Return the commands that other installed packages add."""
     found = entry_points(group=PLUGINS)
-    return {
-        point.name: LazyCommand(point.value, f"Commands of {point.module.partition('.')[0]}.")
-        for point in found
-    }
+    return {point.name: LazyCommand(point.value, _help_of(point)) for point in found}
+
+
+def _help_of(point: EntryPoint) -> str:
+    """Say whose command it is; what it does, it tells itself once it is imported."""
+    return f"Added by {point.module.partition('.')[0]}; see lepton-edge {point.name} --help."
 
 
 def error_line(error: LeptonError) -> str:

@@ -160,7 +160,7 @@ def refuse_error(frame: Frame) -> None:
     """
     if frame.kind is FrameKind.ERROR and frame.error is not None:
         error = frame.error
-        place = f"{error.device}: " if error.device else ""
+        place = f"{error.device}: " if error.device not in error.message else ""
         raise from_code(error.code, place + error.message, error.hint, fault(error.fault), error.retryable)
     if frame.kind is not FrameKind.REPLY:
         raise CorruptFrame(f"a {frame.kind.name} frame came where an answer was due", "update both sides")
