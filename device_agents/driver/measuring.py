@@ -14,9 +14,9 @@ from device_agents.driver.peers import Peers
 from device_agents.driver.probing import probe_link
 from device_agents.engine import Engine
 from device_agents.machine.events import Measured
+from device_agents.profiling import run_profile
 from device_agents.store import ArtifactStore, Fetch
-from lepton_edge.core.errors import Unavailable
-from lepton_edge.core.messages import ProbeCommand, Probed, ProfileCommand, Progress
+from lepton_edge.core.messages import ProbeCommand, Probed, ProfileCommand, Profiled, Progress
 from partitioner.units import DeviceId
 
 
@@ -49,4 +49,8 @@ class Measuring:
         return Measured(Probed(command.command, command.peer.device, found))
 
     async def _profile(self, command: ProfileCommand) -> Measured:
-        raise Unavailable('no profiling yet')
+        def told(stage: str, done: int, total: int) -> None:
+            self.progress(Progress(command.command, stage, done, total))
+
+        found = await run_profile(self.engine, self.store, self.fetch, command, device=self.device, told=told)
+        return Measured(Profiled(command.command, command.model, command.version, found))
