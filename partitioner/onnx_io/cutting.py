@@ -11,15 +11,18 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
+from partitioner.codecs import DTYPE_BYTES
 from partitioner.compiled import CompiledModel
 from partitioner.errors import InvalidProblem
 from partitioner.graph import CostTensor, is_down_set
-from partitioner.onnx_io import scope
+from partitioner.onnx_io import generate, scope
+from partitioner.onnx_io.generate import Array
 from partitioner.onnx_io.infer import TensorType, value_info
 from partitioner.plan import Block, TensorSpec, WeightRef
 from partitioner.units import BlockIndex, Sha256, TensorName
@@ -116,6 +119,13 @@ class Cutter:
         block = Block(BlockIndex(0), "onnx", _specs(inputs), _specs(outputs), Sha256(""), (), "between")
         return CutBlock(block, _with_outputs(file, inner) if inner else file)
 
+    def made_up_inputs(self, seed: int = 0) -> dict[TensorName, Array]:
+        """Return an array of bucket size for every input of the composed graph that is no picture."""
+        inputs = {one.name: self._tensors[TensorName(one.name)] for one in self._model.graph.input}
+        types = {name: TensorType(one.dtype, one.shape, _bucket(one)) for name, one in inputs.items()}
+        made = generate.feeds(self._model.graph, types, seed)
+        return {TensorName(name): array for name, array in made.items() if not inputs[name].picture}
+
     def _pseudo(self, index: int, layers: Sequence[int], outputs: Sequence[CostTensor]) -> Block:
         if len(layers) > 1:
             raise InvalidProblem(
@@ -189,6 +199,17 @@ class Cutter:
             grown = not inner <= called
             called |= inner
         yield from (one for one in self._model.functions if (one.domain, one.name) in called)
+
+
+def _bucket(tensor: CostTensor) -> tuple[int, ...]:
+    """Return a shape of the tensor's bytes: its last unknown dimension takes what the known ones leave."""
+    known = prod(one for one in tensor.shape if isinstance(one, int)) or 1
+    left = tensor.size // (known * DTYPE_BYTES[tensor.dtype])
+    shape = [one if isinstance(one, int) else 1 for one in tensor.shape]
+    unknown = [at for at, one in enumerate(tensor.shape) if not isinstance(one, int)]
+    if unknown:
+        shape[unknown[-1]] = left
+    return tuple(shape)
 
 
 def _with_outputs(file: bytes, names: Iterable[str]) -> bytes:

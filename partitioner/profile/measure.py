@@ -1,0 +1,225 @@
+"""What every lossy codec does to the answers, tensor by tensor.
+
+Law: a tensor is coded alone, where it is first live; the rest of the model runs on what arrives. The most
+plausible cuts come first (pictures; then tensors smaller than everything before them; then small before
+large), and where the time ends, the remaining tensors simply stay unmeasured: only lossless codecs are then
+allowed for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from partitioner.codecs import CODECS, RAW, Codec
+from partitioner.compiled import CodecSample, CompiledModel
+from partitioner.errors import InvalidProblem
+from partitioner.graph import CostGraph, CostTensor, chain, frontiers
+from partitioner.manifest import Accuracy
+from partitioner.onnx_io import Cutter
+from partitioner.profile.activations import SAMPLES, Part
+from partitioner.profile.lossy import journey
+from partitioner.profile.samples import Array, Tensors, read_samples
+from partitioner.units import Bytes, Seconds, TensorName
+
+LEAST_BYTES = 256
+"""Smaller tensors always travel raw: nothing is gained."""
+
+LEAST_SAMPLES = 2
+HELD_BYTES = 256 << 20
+"""Activations held at once."""
+
+Progress = Callable[[int, int], None]
+"""Called with (tensors measured, tensors in all)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A tensor to code, what is live with it where it is first live, and the codecs that may hold it."""
+
+    tensor: CostTensor
+    live: tuple[TensorName, ...]
+    live_bytes: int
+    codecs: tuple[Codec, ...]
+
+
+def measure_codecs(
+    directory: Path,
+    compiled: CompiledModel,
+    *,
+    budget: Seconds,
+    rule: Accuracy,
+    progress: Progress = lambda done, total: None,
+) -> tuple[CodecSample, ...]:
+    """Return what was measured on the samples of `directory` in about `budget` seconds.
+
+    Without samples nothing is measured, and nothing but lossless codecs is allowed. When the time was too
+    short, `progress` was last called with fewer tensors than there are.
+    """
+    samples = list(read_samples(directory, compiled, SAMPLES))
+    samples = [one for one in samples if one.keys() == samples[0].keys()]  # one way in, one measure
+    if not samples:
+        return ()
+    bench = _Bench(directory, compiled, samples, rule, time.perf_counter() + budget)
+    found = bench.encoded()
+    trials = plausible(compiled.graph)
+    progress(0, len(trials))
+    for done, measured in enumerate(bench.measure(trials), start=1):
+        found += measured
+        progress(done, len(trials))
+    return tuple(found)
+
+
+def plausible(graph: CostGraph) -> list[Trial]:
+    """Return every tensor that a lossy codec may hold, the most plausible to be sent first."""
+    live = frontiers(graph, chain(graph))
+    trials = [
+        Trial(tensor, *_live(live[tensor.producer + 1]), codecs=_holding(tensor))
+        for tensor in graph.tensors
+        if tensor.consumers and tensor.size >= LEAST_BYTES
+    ]
+    trials = [trial for trial in trials if trial.codecs]
+    smallest = _smaller_than_before(trials)
+    return sorted(trials, key=lambda one: (not one.tensor.picture, one not in smallest, one.live_bytes))
+
+
+class _Bench:
+    """Runs trials: the beginnings once a group, an end a trial, the reference once."""
+
+    def __init__(
+        self,
+        directory: Path,
+        compiled: CompiledModel,
+        samples: Sequence[Tensors],
+        rule: Accuracy,
+        deadline: float,
+    ) -> None:
+        self._directory = directory
+        self._cutter = Cutter(directory, compiled)
+        self._given = frozenset(samples[0])
+        self._outputs = [spec.tensor for spec in compiled.outputs]
+        self._rule = rule
+        self._deadline = deadline
+        whole = self._part(self._given, self._outputs)
+        begin = time.perf_counter()
+        self._wanted = [whole.run(sample) for sample in samples]
+        self._seconds = (time.perf_counter() - begin) / len(samples)
+        self._samples = samples
+        self._compiled = compiled
+
+    def encoded(self) -> list[CodecSample]:
+        """Return the mean size of the pictures as they were pushed."""
+        names = [spec.encoded for spec in self._compiled.inputs if spec.encoded in self._given]
+        sizes = {name: [one[name].nbytes for one in self._samples] for name in names}
+        return [_sample(name, RAW, sizes[name], [0.0], [1.0], self._rule) for name in names]
+
+    def measure(self, trials: Sequence[Trial]) -> Iterator[list[CodecSample]]:
+        """Yield the samples of each trial in order, until the time is over."""
+        runs = sum(len(trial.codecs) for trial in trials) * self._seconds / 2
+        fitting = (self._deadline - time.perf_counter()) / runs if runs else SAMPLES
+        self._samples = self._samples[: max(LEAST_SAMPLES, int(fitting))]
+        for group in self._groups(trials):
+            beginnings = self._beginnings(group)
+            for trial in group:
+                if time.perf_counter() > self._deadline:
+                    return
+                yield self._measure(trial, beginnings) if beginnings else []
+
+    def _groups(self, trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+        group: list[Trial] = []
+        held = 0
+        for trial in trials:
+            size = trial.live_bytes * len(self._samples)
+            if group and held + size > HELD_BYTES:
+                yield group
+                group, held = [], 0
+            group.append(trial)
+            held += size
+        if group:
+            yield group
+
+    def _beginnings(self, group: Sequence[Trial]) -> list[Tensors]:
+        names = list(dict.fromkeys(name for trial in group for name in trial.live))
+        reachable = [name for name in names if self._reachable(name)]
+        part = self._part(self._given, reachable)
+        return [part.run(sample) for sample in self._samples]
+
+    def _reachable(self, name: TensorName) -> bool:
+        try:
+            return bool(name in self._given or self._cutter.between(self._given, [name]))
+        except InvalidProblem:
+            return False
+
+    def _measure(self, trial: Trial, beginnings: Sequence[Tensors]) -> list[CodecSample]:
+        if any(name not in beginnings[0] for name in trial.live):
+            return []
+        end = self._part(self._given | set(trial.live), self._outputs)
+        return [self._code(trial.tensor.name, codec, end, beginnings) for codec in trial.codecs]
+
+    def _code(self, name: TensorName, codec: Codec, end: Part, beginnings: Sequence[Tensors]) -> CodecSample:
+        sizes, losses, kept = [], [], []
+        for sample, beginning, wanted in zip(self._samples, beginnings, self._wanted, strict=False):
+            arrived, size = journey(codec, beginning[name])
+            found = end.run({**sample, **beginning, name: arrived})
+            sizes.append(size)
+            losses.append(max(_loss(wanted[one], found[one]) for one in self._outputs))
+            kept.append(min(_top1_kept(wanted[one], found[one]) for one in self._outputs))
+        return _sample(name, codec, sizes, losses, kept, self._rule)
+
+    def _part(self, given: frozenset[TensorName], wanted: Sequence[TensorName]) -> Part:
+        return Part(self._directory, self._cutter, given, wanted)
+
+
+def _live(tensors: Sequence[CostTensor]) -> tuple[tuple[TensorName, ...], int]:
+    return tuple(one.name for one in tensors), sum(one.size for one in tensors)
+
+
+def _holding(tensor: CostTensor) -> tuple[Codec, ...]:
+    return tuple(
+        codec
+        for codec in CODECS.values()
+        if not codec.lossless and tensor.dtype in codec.holds and (tensor.picture or not codec.pictures_only)
+    )
+
+
+def _smaller_than_before(trials: Sequence[Trial]) -> set[Trial]:
+    found: set[Trial] = set()
+    least = None
+    for trial in trials:
+        if least is None or trial.live_bytes < least:
+            found.add(trial)
+            least = trial.live_bytes
+    return found
+
+
+def _sample(
+    name: TensorName,
+    codec: Codec,
+    sizes: Sequence[int],
+    losses: Sequence[float],
+    kept: Sequence[float],
+    rule: Accuracy,
+) -> CodecSample:
+    loss, top1 = max(losses), float(np.mean(kept))
+    allowed = codec.lossless or (loss <= rule.max_relative_error and top1 >= rule.min_top1_kept)
+    return CodecSample(name, codec.name, Bytes(round(float(np.mean(sizes)))), loss, top1, allowed, len(sizes))
+
+
+def _loss(wanted: Array, found: Array) -> float:
+    """Return max|wanted - found| / max|wanted|; infinite where one of them is not finite or shapes differ."""
+    if wanted.dtype.kind not in "fiub" or wanted.shape != found.shape:
+        return 0.0 if np.array_equal(wanted, found) else float("inf")
+    one, other = wanted.astype(np.float64), found.astype(np.float64)
+    worst = float(np.abs(one - other).max(initial=0.0)) / (float(np.abs(one).max(initial=0.0)) or 1.0)
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _top1_kept(wanted: Array, found: Array) -> float:
+    """Return the fraction of rows whose largest value is where it was; 1.0 unless [rows, classes]."""
+    if wanted.ndim != 2 or wanted.shape[1] < 2 or wanted.shape != found.shape or not wanted.size:
+        return 1.0
+    return float(np.mean(wanted.argmax(axis=1) == found.argmax(axis=1)))
