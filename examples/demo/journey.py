@@ -43,7 +43,7 @@ class Act:
 
     def best_measured(self) -> str:
         """Return the eligible page that was measured fastest."""
-        eligible = {row["page"] for row in self.plan["candidates"] if row["eligible"]}
+        eligible: set[str] = {row["page"] for row in self.plan["candidates"] if row["eligible"]}
         return min(eligible & self.timings.keys(), key=lambda page: self.timings[page].median)
 
 
