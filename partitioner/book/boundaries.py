@@ -55,13 +55,16 @@ def uint8_picture(tensor: TensorName, picture: TensorName, known: Iterable[str])
 
 
 def best_cuts(setting: Setting) -> list[Solution]:
-    """Return the best interior cuts, with a free and with a kept input, the one that was asked for first."""
+    """Return the best interior cuts, with a free and with a kept input, the one that was asked for first.
+
+    A cut that gives a kept input away is left out: no page could use its boundary, and every page would pay.
+    """
     free, kept = setting.problem, dataclasses.replace(setting.problem, keep_input=True)
     order = (kept, free) if setting.options.keep_input else (free, kept)
     found: list[Solution] = []
     for problem in order:
         found += _interior(problem, found)
-    return found
+    return [one for one in found if _is_legal(order[0], one.down_set)]
 
 
 def boundaries(setting: Setting, cuts: list[Solution]) -> tuple[DownSet, ...]:

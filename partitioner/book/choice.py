@@ -77,7 +77,8 @@ def _why_whole(candidates: Sequence[Candidate], chosen: Candidate, keep_input: b
             f"{chosen.label} it {_trade(chosen.page.prediction, cut.page.prediction)}"
         )
     elif chosen.page.name != LOCAL_PAGE or len(candidates) > 1:
-        parts.append("No split: no cut inside the model is possible")
+        keeping = " keeps the input on the board" if keep_input else " is possible"
+        parts.append(f"No split: no cut inside the model{keeping}")
     return ". ".join(parts)
 
 

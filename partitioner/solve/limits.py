@@ -15,6 +15,7 @@ from partitioner.solve.problem import Problem, Solution, crossing_tensors, evalu
 from partitioner.units import Bytes
 
 MOST_DOWN_SETS = 4000
+MOST_CHAIN_CUTS = 500
 
 
 def weights_of(problem: Problem, layers: Iterable[int]) -> Bytes:
@@ -44,13 +45,13 @@ def best_within_limits(problem: Problem, relaxed: Solution) -> Solution:
     `relaxed` is the best plan without limits; it gives the bound when not every down-set is tried.
 
     Raises:
-        NoFeasiblePlan: nothing fits; says which device lacks how much in the plan that lacks least.
+        NoFeasiblePlan: nothing that was tried fits; says which device lacks how much where it lacks least.
     """
     every = down_sets(problem.graph, MOST_DOWN_SETS)
-    tried = [one for one in (every or chain(problem.graph)) if _respects_pins(problem, one)]
+    tried = _within_pins(problem, _some_of_chain(problem) if every is None else every)
     fitting = [one for one in tried if not excess(problem, one)]
     if not fitting:
-        raise _too_large(problem, tried or [relaxed.down_set])
+        raise _too_large(problem, tried or [relaxed.down_set], all_tried=every is not None)
     parts, _, down_set = min(
         ((evaluate(problem, one), len(one), one) for one in fitting), key=lambda row: (row[0].latency, row[1])
     )
@@ -59,14 +60,23 @@ def best_within_limits(problem: Problem, relaxed: Solution) -> Solution:
     return Solution(down_set, parts, parts.latency, "enumeration")
 
 
-def _respects_pins(problem: Problem, down_set: frozenset[int]) -> bool:
+def _some_of_chain(problem: Problem) -> Sequence[frozenset[int]]:
+    cuts = chain(problem.graph)
+    return cuts[:: 1 + len(cuts) // MOST_CHAIN_CUTS]
+
+
+def _within_pins(problem: Problem, cuts: Sequence[frozenset[int]]) -> list[frozenset[int]]:
     board, cloud = forced(problem)
-    if not board <= down_set or cloud & down_set:
-        return False
-    return all(may_cross(problem, tensor) for tensor in crossing_tensors(problem.graph, down_set))
+    return [
+        one
+        for one in cuts
+        if board <= one
+        and cloud.isdisjoint(one)
+        and all(may_cross(problem, tensor) for tensor in crossing_tensors(problem.graph, one))
+    ]
 
 
-def _too_large(problem: Problem, tried: Sequence[frozenset[int]]) -> NoFeasiblePlan:
+def _too_large(problem: Problem, tried: Sequence[frozenset[int]], *, all_tried: bool) -> NoFeasiblePlan:
     def lacking(down_set: frozenset[int]) -> int:
         return sum(needs - has for needs, has in excess(problem, down_set).values())
 
@@ -75,7 +85,8 @@ def _too_large(problem: Problem, tried: Sequence[frozenset[int]]) -> NoFeasibleP
         f"the {where} needs {needs / 1e6:.1f} MB and has {has / 1e6:.1f}"
         for where, (needs, has) in nearest.items()
     ]
+    which = "no plan fits" if all_tried else f"none of {len(tried)} plans that were tried fits"
     return NoFeasiblePlan(
-        f"no plan fits the memory: at the best division {' and '.join(clauses)}",
+        f"{which} the memory: at the best division {' and '.join(clauses)}",
         f"free memory there, or use a smaller model (weights plus {problem.headroom:.0%} headroom must fit)",
     )

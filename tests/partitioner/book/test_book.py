@@ -11,10 +11,10 @@ from partitioner.book import BookOptions, Draft, make_book
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.errors import InvalidProblem, NoFeasiblePlan, ProfileError
-from partitioner.graph import is_down_set, live_tensors
+from partitioner.graph import CostTensor, is_down_set, live_tensors
 from partitioner.plan import CodecChoice
 from partitioner.solve.interior import is_interior
-from partitioner.units import Bytes, BytesPerSecond, Seconds
+from partitioner.units import Bytes, BytesPerSecond, Seconds, TensorName
 
 KEEP = BookOptions(keep_input=True)
 
@@ -122,6 +122,18 @@ def test_the_input_is_kept(
     assert {"x@resized"} not in frontiers  # nobody can enter there, and it may not leave
     assert is_interior(compiled.graph, draft.boundaries[draft.page(draft.active).stages[0].last])
     assert draft.reason.startswith("with the input kept on the board, the split")
+
+
+def test_an_input_that_every_layer_needs_leaves_no_split_that_keeps_it(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    everywhere = tuple(range(3, len(compiled.graph.layers)))
+    mask = CostTensor(TensorName("mask"), "int64", (1,), Bytes(8), -1, everywhere)
+    masked = dataclasses.replace(compiled.graph, tensors=(*compiled.graph.tensors, mask))
+    draft = make_book(dataclasses.replace(compiled, graph=masked), board, cloud, lte, KEEP)
+    assert draft.reason.endswith("No split: no cut inside the model keeps the input on the board")
+    assert names(draft) == ["local"]
+    assert len(draft.inner) == 2  # behind the decoder and at the model's own input: no cut that no page uses
 
 
 def test_one_cost_changes_the_choice_and_its_reason(

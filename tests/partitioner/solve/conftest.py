@@ -116,3 +116,35 @@ def _with_pins(dice: random.Random, problem: Problem) -> Problem:
         stay=frozenset([dice.choice(names)] if dice.random() < 0.2 else []),
         keep_input=dice.random() < 0.2,
     )
+
+
+@pytest.fixture(scope="session")
+def diamond() -> Callable[..., Problem]:
+    return make_diamond
+
+
+def make_diamond(**changes: object) -> Problem:
+    """x -> 0 -> {1, 2} -> 3 -> y; tensor `a` has two consumers."""
+    layers = tuple(Layer(i, NodeName(f"l{i}"), (NodeName(f"n{i}"),), Bytes(10), ()) for i in range(4))
+    tensors = (
+        plain_tensor("x", -1, (0,), 100_000),
+        plain_tensor("a", 0, (1, 2), 10_000),
+        plain_tensor("b", 1, (3,), 8_000),
+        plain_tensor("c", 2, (3,), 8_000),
+        dataclasses.replace(plain_tensor("y", 3, (), 100), is_output=True),
+    )
+    problem = Problem(
+        CostGraph(layers, tensors),
+        board=plain_stage(0.001, 0.03, 0.03, 0.03),
+        cloud=plain_stage(0.001, 0.001, 0.001, 0.001),
+        link=LinkProfile(BytesPerSecond(1e6), BytesPerSecond(1e6), Seconds(0), Seconds(0), overhead=1.0),
+    )
+    return dataclasses.replace(problem, **changes)  # type: ignore[arg-type]
+
+
+def plain_tensor(name: str, producer: int, consumers: tuple[int, ...], size: int) -> CostTensor:
+    return CostTensor(TensorName(name), "float32", (1,), Bytes(size), producer, consumers)
+
+
+def plain_stage(*seconds: float) -> StageCosts:
+    return StageCosts(tuple(Seconds(one) for one in seconds))

@@ -8,15 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from partitioner.costs import LinkProfile
-from partitioner.errors import InvalidProblem, NoFeasiblePlan
-from partitioner.graph import CostGraph, CostTensor, Layer, is_down_set
+from partitioner.errors import NoFeasiblePlan
+from partitioner.graph import is_down_set
 from partitioner.predict import StageCosts
 from partitioner.solve import CodecOption, Problem, Solution, solve
 from partitioner.solve.exhaustive import best_of_all
-from partitioner.units import Bytes, BytesPerSecond, CodecName, NodeName, Seconds, TensorName
+from partitioner.units import Bytes, BytesPerSecond, CodecName, Seconds, TensorName
 
 PROBLEMS = 2400
 Maker = Callable[[int], Problem]
+Diamond = Callable[..., Problem]
 
 
 def answer(problem: Problem) -> Solution | None:
@@ -54,20 +55,6 @@ def test_the_instances_reach_every_feature(make_problem: Maker) -> None:
     assert any(choice.codec == "u8+zstd" for one in solutions for choice in one.parts.codecs)
     assert any(one.parts.bytes_down for one in solutions)
     assert len(solutions) < 400  # and some are infeasible
-
-
-def test_memory_limits_agree_with_the_oracle(make_problem: Maker) -> None:
-    found_some, refused_some = 0, 0
-    for seed in range(300):
-        problem = dataclasses.replace(make_problem(seed), board_memory=Bytes(120), cloud_memory=Bytes(200))
-        found, expected = answer(problem), truth(problem)
-        assert (found is None) == (expected is None), seed
-        if found is not None:
-            assert found.parts.latency == pytest.approx(expected, rel=1e-6, abs=1e-12), seed
-            found_some += found.method == "enumeration"
-        refused_some += found is None
-    assert found_some > 20
-    assert refused_some > 20
 
 
 def test_more_bandwidth_never_hurts(make_problem: Maker) -> None:
@@ -111,6 +98,10 @@ def scaled(problem: Problem, by: float) -> Problem:
     )  # fmt: skip
 
 
+def stage(*seconds: float) -> StageCosts:
+    return StageCosts(tuple(Seconds(one) for one in seconds))
+
+
 def scaled_stage(costs: StageCosts, by: float) -> StageCosts:
     return StageCosts(
         tuple(Seconds(cost * by) for cost in costs.layers),
@@ -121,34 +112,7 @@ def scaled_stage(costs: StageCosts, by: float) -> StageCosts:
 # --- hand-made: each fails when one edge of the construction is left out ------------------------
 
 
-def diamond(**changes: object) -> Problem:
-    """x -> 0 -> {1, 2} -> 3 -> y; tensor `a` has two consumers."""
-    layers = tuple(Layer(i, NodeName(f"l{i}"), (NodeName(f"n{i}"),), Bytes(10), ()) for i in range(4))
-    tensors = (
-        tensor("x", -1, (0,), 100_000),
-        tensor("a", 0, (1, 2), 10_000),
-        tensor("b", 1, (3,), 8_000),
-        tensor("c", 2, (3,), 8_000),
-        dataclasses.replace(tensor("y", 3, (), 100), is_output=True),
-    )
-    problem = Problem(
-        CostGraph(layers, tensors),
-        board=costs(0.001, 0.03, 0.03, 0.03),
-        cloud=costs(0.001, 0.001, 0.001, 0.001),
-        link=LinkProfile(BytesPerSecond(1e6), BytesPerSecond(1e6), Seconds(0), Seconds(0), overhead=1.0),
-    )
-    return dataclasses.replace(problem, **changes)  # type: ignore[arg-type]
-
-
-def tensor(name: str, producer: int, consumers: tuple[int, ...], size: int) -> CostTensor:
-    return CostTensor(TensorName(name), "float32", (1,), Bytes(size), producer, consumers)
-
-
-def costs(*seconds: float) -> StageCosts:
-    return StageCosts(tuple(Seconds(one) for one in seconds))
-
-
-def test_a_tensor_with_two_consumers_is_paid_once() -> None:
+def test_a_tensor_with_two_consumers_is_paid_once(diamond: Diamond) -> None:
     solution = solve(diamond())
     assert solution.down_set == {0}
     assert solution.parts.uplink == pytest.approx(0.010)
@@ -156,15 +120,15 @@ def test_a_tensor_with_two_consumers_is_paid_once() -> None:
     assert solution.method == "min-cut"
 
 
-def test_nothing_returns_for_free() -> None:
+def test_nothing_returns_for_free(diamond: Diamond) -> None:
     """A cut without reverse edges would run layer 1 on the cloud and layer 3 on the board."""
-    problem = diamond(board=costs(0.001, 0.05, 0.001, 0.0), cloud=costs(0.001, 0.0, 0.001, 0.05))
+    problem = diamond(board=stage(0.001, 0.05, 0.001, 0.0), cloud=stage(0.001, 0.0, 0.001, 0.05))
     solution = solve(problem)
     assert is_down_set(problem.graph, solution.down_set)
     assert solution.parts.latency == pytest.approx(best_of_all(problem)[0])
 
 
-def test_the_cheapest_allowed_codec_is_chosen_per_tensor() -> None:
+def test_the_cheapest_allowed_codec_is_chosen_per_tensor(diamond: Diamond) -> None:
     small = CodecOption(CodecName("u8+zstd"), Bytes(2_000), Seconds(0.001), Seconds(0.001))
     options = {TensorName("a"): (CodecOption(CodecName("raw"), Bytes(10_000)), small)}
     assert solve(diamond(options=options)).parts.codecs[0].codec == "u8+zstd"
@@ -172,47 +136,15 @@ def test_the_cheapest_allowed_codec_is_chosen_per_tensor() -> None:
     assert solve(diamond(options=forbidden)).parts.codecs[0].codec == "raw"
 
 
-def test_the_delay_is_paid_once_and_can_keep_everything_here() -> None:
+def test_the_delay_is_paid_once_and_can_keep_everything_here(diamond: Diamond) -> None:
     far = LinkProfile(BytesPerSecond(1e6), BytesPerSecond(1e6), Seconds(0.05), Seconds(0.05), overhead=1.0)
     solution = solve(diamond(link=far))
     assert len(solution.down_set) == 4
     assert solution.parts.uplink == solution.parts.downlink == 0
 
 
-def test_a_kept_input_does_not_cross() -> None:
+def test_a_kept_input_does_not_cross(diamond: Diamond) -> None:
     cheap_input = CodecOption(CodecName("raw"), Bytes(1))
     free = diamond(options={TensorName("x"): (cheap_input,)})
     assert solve(free).down_set == frozenset()
     assert 0 in solve(dataclasses.replace(free, keep_input=True)).down_set
-
-
-def test_contradicting_pins_are_named() -> None:
-    with pytest.raises(NoFeasiblePlan, match="l0 would have to run on the board and on the cloud"):
-        solve(diamond(on_board=frozenset({3}), on_cloud=frozenset({0})))
-
-
-def test_memory_that_lacks_is_named_in_numbers() -> None:
-    with pytest.raises(NoFeasiblePlan, match="needs .* MB and has"):
-        solve(diamond(board_memory=Bytes(5), cloud_memory=Bytes(5)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"board": costs(0.1, float("nan"), 0.1, 0.1)}, "NaN"),
-        ({"cloud": costs(0.1, -1.0, 0.1, 0.1)}, "negative"),
-        ({"cloud": costs(0.1)}, "1 layer costs"),
-        ({"on_board": frozenset({9})}, "not in the graph"),
-        ({"stay": frozenset({"nobody"})}, "nobody"),
-    ],
-)
-def test_a_senseless_problem_is_refused(changes: dict[str, object], complaint: str) -> None:
-    with pytest.raises(InvalidProblem, match=complaint):
-        solve(diamond(**changes))
-
-
-def test_a_cycle_is_refused() -> None:
-    problem = diamond()
-    back = (*problem.graph.tensors, tensor("back", 3, (0,), 1))
-    with pytest.raises(InvalidProblem, match="cyclic"):
-        solve(dataclasses.replace(problem, graph=CostGraph(problem.graph.layers, back)))
