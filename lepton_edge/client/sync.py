@@ -47,9 +47,8 @@ class _LoopThread:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        finally:
+            future.cancel()  # nothing where it is done; the way out where the caller was interrupted
 
     def stop(self) -> None:
         """End the loop and wait for its thread."""

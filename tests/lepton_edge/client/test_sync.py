@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -74,3 +75,28 @@ def test_the_public_face_is_lazy_and_guarded() -> None:
     assert all(getattr(lepton_edge, name) is not None for name in lepton_edge.__all__)
     with pytest.raises(AttributeError, match="Server"):
         lepton_edge.Server  # noqa: B018
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts itself by a POSIX timer")
+def test_an_interrupt_of_the_caller_cancels_the_request() -> None:
+    cancelled = threading.Event()
+
+    async def silent(frame: Frame) -> Frame:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+        return frame
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with Client(transport=MockTransport(silent)) as client:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                client.infer("net", {"x": np.ones(1)})
+            assert cancelled.wait(2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
