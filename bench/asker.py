@@ -1,0 +1,87 @@
+"""An application in a process of its own, so that it can run on any host: does what a job says.
+
+    python -m bench.asker <job.json >answers.json
+
+A job is a JSON object with "do": "push" (a model), "deploy" (a model), or "infer" (rounds over pages, one
+request each, so that what is compared shares the machine's moods). Law: the SDK only, and the SDK's figures.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lepton_edge.client import Client
+from lepton_edge.core.messages import Progress
+from lepton_edge.core.results import Result
+
+Job = dict[str, Any]
+WARM_UP = 3
+
+
+def main() -> int:
+    job: Job = json.load(sys.stdin)
+    with Client(job["address"], patience=600.0) as client:
+        json.dump(JOBS[job["do"]](client, job), sys.stdout)
+    return 0
+
+
+def push(client: Client, job: Job) -> Any:
+    told = client.push(
+        job["model"], job["file"], manifest=job.get("manifest"), samples=job.get("samples"), progress=_tell
+    )
+    return {"input": told["inputs"][0]["name"]}
+
+
+def deploy(client: Client, job: Job) -> Any:
+    return client.deploy(job["model"], devices=tuple(job.get("devices", ("", ""))), progress=_tell)
+
+
+def infer(client: Client, job: Job) -> Any:
+    """Return, for each request, the page that was asked for, the one that ran, and every hop's figures."""
+    given = {job["input"]: _read(Path(job["file"]))}
+    answers = []
+    for turn in range(job["rounds"] + WARM_UP):
+        for page in job["pages"]:
+            result = client.infer(job["model"], given, page=page)
+            if turn >= WARM_UP:
+                answers.append(_answer(page, result))
+        print(f"\r      round {turn + 1}/{job['rounds'] + WARM_UP} ", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return answers
+
+
+JOBS = {"push": push, "deploy": deploy, "infer": infer}
+
+
+def _read(path: Path) -> Any:
+    return np.load(path) if path.suffix == ".npy" else path.read_bytes()
+
+
+def _answer(page: str, result: Result) -> dict[str, Any]:
+    return {
+        "asked": page,
+        "page": result.page,
+        "reason": result.reason,
+        "latency": result.latency,
+        "hops": [asdict(hop) for hop in result.hops],
+        "top": result.labels[0].label if result.labels else _top(result),
+    }
+
+
+def _top(result: Result) -> str:
+    first = next(iter(result.outputs.values()))
+    return str(int(np.argmax(first)))
+
+
+def _tell(progress: Progress) -> None:
+    print(f"      {progress.stage} {progress.message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Two hosts on this machine with a link of our choice between them, and the product's processes on them.
+
+Law: drives `bench/lab/lab` and starts programs by their command lines; measures nothing itself. Needs root.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from examples.demo.processes import Child, Conditions, Town, lepton
+
+LAB = Path(__file__).resolve().parent / "lab" / "lab"
+LOCAL = Conditions("set-up", 200, 0.2)
+"""What the link is while models travel: nobody wants to measure how long 100 MB take over LTE."""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The two hosts' addresses on the link between them."""
+
+    edge: str
+    cloud: str
+
+
+class Laboratory:
+    """Two namespaces and their link; leaving it ends every process in it and takes it down."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.town = Town(directory)
+        self.directory = directory
+        self.hosts = Hosts("", "")
+        self.conditions = LOCAL
+
+    def __enter__(self) -> Laboratory:
+        """Set the hosts up, in the place of those that a killed run left behind."""
+        _lab("down", self.name)
+        told = _lab("up", self.name, LOCAL.spec, LOCAL.spec)
+        found = re.search(r"edge (\S+) cloud (\S+)", told)
+        if not found:
+            raise RuntimeError(f"the laboratory did not come up: {told!r}")
+        self.hosts = Hosts(found[1], found[2])
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        """End the processes first: a cgroup with a process in it cannot be removed."""
+        self.town.__exit__(*reason)
+        _lab("down", self.name)
+
+    def shape(self, conditions: Conditions) -> None:
+        """Make the link, both ways, what `conditions` say, within 50 ms."""
+        for direction in ("ab", "ba"):
+            _lab("set", self.name, direction, conditions.spec)
+        self.conditions = conditions
+
+    def command(self, side: str, words: Sequence[str], slow: float = 1) -> list[str]:
+        """Return the command line that runs `words` on a host, with 1/slow of one core when slow > 1."""
+        share = [f"slow={slow:g}"] if slow > 1 else []
+        return ["bash", str(LAB), "run", self.name, side, *share, "--", *words]
+
+    def coordinator(self) -> str:
+        """Start the coordinator on the cloud host; return its control address."""
+        words = lepton("coordinator", "start", "--insecure-bind", self.hosts.cloud, "--no-announce")
+        child = self._start("coordinator", "cloud", words)
+        return child.wait_for("coordinator ready")["control"]
+
+    def cloud(self, coordinator: str, threads: int = 1) -> str:
+        """Start the cloud's agent; return its data address."""
+        words = _agent("cloud", "cloud", coordinator, threads)
+        child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
+        return _registered(child)
+
+    def board(self, coordinator: str, slow: float, name: str = "board") -> str:
+        """Start a board's agent with one thread on 1/slow of a core; return its (loopback) data address."""
+        child = self._start(name, "edge", _agent("board", name, coordinator, 1), slow)
+        return _registered(child)
+
+    def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
+        state = ["--state-directory", str(self.directory / name)]
+        return self.town.start(name, self.command(side, [*words, *state], slow))
+
+
+def _agent(role: str, name: str, coordinator: str, threads: int) -> list[str]:
+    command = lepton("agent", "start", "--role", role, "--name", name, "--coordinator", coordinator)
+    return [*command, "--threads", str(threads)]
+
+
+def _registered(child: Child) -> str:
+    address = child.wait_for("agent ready")["data"]
+    child.wait_for("agent registered")
+    return address
+
+
+def _lab(*words: str) -> str:
+    done = subprocess.run(["bash", LAB, *words], capture_output=True, text=True, check=False, timeout=30)
+    if done.returncode:
+        print(f"lab {' '.join(words)}: {done.stderr.strip()}", file=sys.stderr)
+        raise RuntimeError("the laboratory needs root, iproute2 and /dev/net/tun")
+    return done.stdout
