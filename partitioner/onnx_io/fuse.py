@@ -11,7 +11,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterator
 
-from partitioner.onnx_io.duplicate import Duplication
+from partitioner.onnx_io.duplicate import CHEAP, Duplication
 from partitioner.onnx_io.vertices import Vertex, Vertices
 
 UNARY = frozenset((
@@ -30,6 +30,7 @@ REDUCING = frozenset((
     "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL2",
 ))  # fmt: skip
 POINTWISE = UNARY | MERGING | REDUCING
+FEW_BYTES = 64  # eight dimensions
 MAX_REGION = 24  # nodes of the longest decomposed activation or normalisation we know, and some more
 
 Join = tuple[int, int]
@@ -54,6 +55,7 @@ class Rules:
             vertex = self.all.all[index]
             yield from self.quantizes(vertex)
             yield from self.follows(vertex)
+            yield from self.measures(vertex)
         for name in list(self.consumers):
             yield from self.reconverges(name)
 
@@ -80,6 +82,13 @@ class Rules:
         own = [name for name in self.reads[vertex.index] if self._only_reader(name)]
         if own and self.all.size(vertex.makes[0]) <= sum(map(self.all.size, own)):
             yield from self._with_maker(max(own, key=lambda name: self.all.maker[name].index), vertex)
+
+    def measures(self, vertex: Vertex) -> Iterator[Join]:
+        """A few numbers told by one tensor (its shape) are taken where that is made: they cost nothing to send."""
+        first = self.reads[vertex.index]
+        small = len(first) == 1 and all(self.all.can_cross(one) for one in vertex.makes)
+        if small and vertex.operator in CHEAP and sum(map(self.all.size, vertex.makes)) <= FEW_BYTES:
+            yield from self._with_maker(first[0], vertex)
 
     def reconverges(self, name: str) -> Iterator[Join]:
         """Pointwise paths that leave one tensor and meet again: Gelu, SiLU, a spelt-out LayerNorm."""

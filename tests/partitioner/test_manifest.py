@@ -1,0 +1,121 @@
+"""Reading a manifest: what it means, and every way of getting it wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from partitioner.errors import InvalidManifest
+from partitioner.manifest import (
+    Accuracy,
+    ArrayInput,
+    Manifest,
+    OutputRule,
+    PictureInput,
+    Resize,
+    read_manifest,
+)
+
+FULL = """
+format = 1
+[model]
+name = "mobilenetv2"
+description = "a classifier"
+license = "Apache-2.0"
+[[input]]
+name = "input"
+kind = "picture"
+resize = { shorter = 256, filter = "cubic" }
+crop = [224, 224]
+layout = "NHWC"
+channels = "BGR"
+scale = 0.5
+mean = [0.4, 0.5, 0.6]
+std = [1, 2, 3]
+[[input]]
+name = "ids"
+kind = "array"
+shape = [1, 128]
+[[output]]
+name = "logits"
+softmax = true
+top_k = 5
+labels = "labels.txt"
+[accuracy]
+max_relative_error = 0.1
+min_top1_kept = 0.9
+"""
+
+
+def test_a_full_manifest_reads_into_its_nouns() -> None:
+    picture = PictureInput(
+        name="input", resize=Resize(256, None, "cubic"), crop=(224, 224), layout="NHWC", channels="BGR",
+        scale=0.5, mean=(0.4, 0.5, 0.6), std=(1.0, 2.0, 3.0),
+    )  # fmt: skip
+    manifest = read_manifest(FULL)
+    assert manifest == Manifest(
+        name="mobilenetv2",
+        description="a classifier",
+        license="Apache-2.0",
+        inputs=(picture, ArrayInput("ids", (1, 128))),
+        outputs=(OutputRule("logits", softmax=True, top_k=5, labels="labels.txt", keep=False),),
+        accuracy=Accuracy(0.1, 0.9),
+    )
+    assert manifest.shapes == {"ids": (1, 128)}
+
+
+def test_an_empty_manifest_asks_for_nothing() -> None:
+    assert read_manifest("") == Manifest()
+
+
+def test_an_output_is_kept_beside_its_best_only_when_asked() -> None:
+    def keeps(text: str) -> bool:
+        return read_manifest(f'[[output]]\nname = "y"\n{text}').outputs[0].keep
+
+    assert keeps("")
+    assert not keeps("top_k = 3")
+    assert keeps("top_k = 3\nkeep = true")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("mean =", "maen =", "did you mean `mean`"),
+        ("[accuracy]", "[accurcy]", "did you mean `accuracy`"),
+        ("filter =", "fliter =", "did you mean `filter`"),
+        ("format = 1", "format = 2", "reads format 1"),
+        ('name = "input"', "", "name of a tensor"),
+        ('"picture"', '"pixels"', "one of array, picture"),
+        ("shorter = 256", "shorter = 0", "{ shorter = PIXELS }"),
+        ("shorter = 256", "shorter = 256, size = [1, 1]", "{ shorter = PIXELS }"),
+        ("shorter = 256", "shorter = -3", "{ shorter = PIXELS }"),
+        ("shorter = 256", "shorter = 1000000", "{ shorter = PIXELS }"),
+        ("crop = [224, 224]", "crop = [300, 224]", "at most 256 x 256"),
+        ("crop = [224, 224]", "crop = [224]", "[height, width]"),
+        ('"NHWC"', '"HWC"', "one of NCHW, NHWC"),
+        ("[1, 2, 3]", "[1, 0, 3]", "other than zero"),
+        ("[1, 2, 3]", "[1, 2]", "1 or 3 numbers"),
+        ("scale = 0.5", "scale = inf", "finite"),
+        ("scale = 0.5", 'scale = "half"', "must be a float"),
+        ("[0.4, 0.5, 0.6]", "[nan, 0.5, 0.6]", "finite"),
+        ("shape = [1, 128]", "shape = [1, 0]", "positive integers"),
+        ("top_k = 5", "top_k = -1", "0 to 1000"),
+        ("top_k = 5", "", "needs top_k"),
+        ("softmax = true", "softmax = 1", "must be a bool"),
+        ('"labels.txt"', '"../labels.txt"', "without a folder"),
+        ("max_relative_error = 0.1", "max_relative_error = -1.0", "zero or more"),
+        ("min_top1_kept = 0.9", "min_top1_kept = 2", "between 0 and 1"),
+        ("[[output]]", '[[output]]\nname = "logits"\n[[output]]', "twice"),
+        ("[model]", "[model", "not TOML"),
+        ("[model]", "[[model]]", "a table"),
+    ],
+)
+def test_what_is_wrong_is_said(old: str, new: str, says: str) -> None:
+    assert old in FULL
+    with pytest.raises(InvalidManifest) as caught:
+        read_manifest(FULL.replace(old, new, 1))
+    assert says in str(caught.value)
+
+
+def test_a_gigantic_manifest_is_refused_unread() -> None:
+    with pytest.raises(InvalidManifest, match="characters"):
+        read_manifest("#" * (1 << 21))
