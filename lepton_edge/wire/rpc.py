@@ -22,6 +22,7 @@ from lepton_edge.core.errors import (
     CorruptFrame,
     DeadlineExceeded,
     IncompatibleVersion,
+    InvalidInput,
     Overloaded,
     PortInUse,
     Unavailable,
@@ -119,10 +120,10 @@ def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of "host:port" or "[v6]:port"; Unavailable when it is no address."""
+    """Return host and port of "host:port" or "[v6]:port"; InvalidInput when it is no address."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
-        raise Unavailable(f"{address!r} is no address", "write HOST:PORT")
+        raise InvalidInput(f"{address!r} is no address", "write HOST:PORT")
     return host.strip("[]"), int(port)
 
 

@@ -1,0 +1,401 @@
+"""The link protocol, without bytes or time: handshake, credits, answers, liveness, and no lost request."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, deque
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion, InvalidInput, Overloaded, Unavailable
+from lepton_edge.core.frames import Frame, FrameKind, WireTensor
+from lepton_edge.core.links import Limits, LinkHello
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from lepton_edge.link import machine, probes
+from lepton_edge.link.commands import Answer, Close, Deliver, Fail, Opened, Refuse, Sent, WriteChunk
+from lepton_edge.link.events import (
+    Abandoned,
+    Arrived,
+    CloseAsked,
+    Ended,
+    Greeted,
+    Heard,
+    Released,
+    Submitted,
+    Tick,
+    Wrote,
+)
+from lepton_edge.link.machine import Phase, State, step
+
+HELLO = LinkHello("agent", "peer", window_frames=4, window_bytes=1000, max_frame_bytes=600)  # type: ignore[arg-type]
+LIMITS = Limits(queue_frames=8, queue_bytes=2000, pending=5, chunk=100)  # type: ignore[arg-type]
+
+
+def ready(hello: LinkHello = HELLO) -> State:
+    state = machine.opening(HELLO, LIMITS, 0.0)
+    assert step(state, Greeted(hello), 0.0) == [Opened(hello, "")]
+    return state
+
+
+def frame(kind: FrameKind, name: str, **fields: Any) -> Frame:
+    return Frame(kind, name, **fields)  # type: ignore[arg-type]
+
+
+def request(name: str, **fields: Any) -> Frame:
+    return frame(FrameKind.REQUEST, name, **fields)
+
+
+def written(state: State, commands: list[Any], chunks: int = 1) -> list[Frame]:
+    """Play the writer: take every WriteChunk, tell that it was written, until nothing more may go."""
+    frames = []
+    while writes := [one for one in commands if isinstance(one, WriteChunk)]:
+        assert len(writes) == 1
+        frames.append(writes[0].frame)
+        commands = step(state, Wrote(writes[0].ticket, 100, last=True), state.now)
+    return frames
+
+
+def kinds(commands: list[Any]) -> list[type]:
+    return [type(command) for command in commands]
+
+
+# --- handshake --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "works"), [(0, 0, True), (0, 1, True), (0, 2, False), (1, 0, False)]
+)
+def test_peers_one_minor_version_apart_understand_each_other(major: int, minor: int, works: bool) -> None:
+    hello = dataclasses.replace(
+        HELLO, protocol_major=PROTOCOL_MAJOR + major, protocol_minor=PROTOCOL_MINOR + minor
+    )
+    state = machine.opening(HELLO, LIMITS, 0.0)
+    (command,) = step(state, Greeted(hello), 0.0)
+    if works:
+        assert isinstance(command, Opened)
+    else:
+        assert isinstance(command, Close)
+        assert isinstance(command.error, IncompatibleVersion)
+        assert command.goodbye
+
+
+def test_the_checksum_is_one_that_both_have() -> None:
+    ours = dataclasses.replace(HELLO, checksums=("xxh3", "crc32c"))
+    for theirs, agreed in ((("crc32c",), "crc32c"), (("md5",), ""), ((), ""), (("crc32c", "xxh3"), "crc32c")):
+        state = machine.opening(ours, LIMITS, 0.0)
+        (opened,) = step(state, Greeted(dataclasses.replace(HELLO, checksums=theirs)), 0.0)
+        assert opened == Opened(state.peer, agreed)  # type: ignore[arg-type]
+
+
+def test_what_is_submitted_before_the_handshake_goes_after_it() -> None:
+    state = machine.opening(HELLO, LIMITS, 0.0)
+    assert step(state, Submitted(1, request("a"), 0), 0.0) == []
+    assert [type(c) for c in step(state, Greeted(HELLO), 0.0)] == [Opened, WriteChunk]
+
+
+# --- answers ----------------------------------------------------------------------------------------
+
+
+def test_a_request_gets_its_answer_once() -> None:
+    state = ready()
+    commands = step(state, Submitted(1, request("a"), 10, expects=True), 0.0)
+    assert [f.request_id for f in written(state, commands)] == ["a"]
+    reply = frame(FrameKind.REPLY, "a")
+    assert step(state, Arrived(reply, 0), 0.1) == [Answer(("a", 0), reply)]  # type: ignore[arg-type]
+    assert step(state, Arrived(reply, 0), 0.2) == []
+
+
+def test_an_answer_to_another_attempt_is_not_taken() -> None:
+    state = ready()
+    step(state, Submitted(1, request("a", attempt=1), 10, expects=True), 0.0)
+    assert step(state, Arrived(frame(FrameKind.REPLY, "a"), 0), 0.1) == []
+
+
+def test_whoever_gives_up_has_the_peer_told() -> None:
+    state = ready()
+    written(state, step(state, Submitted(1, request("a"), 10, expects=True), 0.0))
+    told = written(state, step(state, Abandoned(("a", 0)), 0.1))  # type: ignore[arg-type]
+    assert [(f.kind, f.request_id) for f in told] == [(FrameKind.CANCEL, "a")]
+    assert step(state, Arrived(frame(FrameKind.REPLY, "a"), 0), 0.2) == []
+
+
+def test_what_was_given_up_before_it_went_never_goes() -> None:
+    state = ready()
+    commands = step(state, Submitted(1, request("a"), 10, expects=True), 0.0)
+    step(state, Submitted(2, request("b"), 10, expects=True), 0.0)
+    assert step(state, Abandoned(("b", 0)), 0.1) == []  # type: ignore[arg-type]
+    assert [f.request_id for f in written(state, commands)] == ["a"]
+
+
+def test_a_cancel_is_delivered() -> None:
+    cancel = frame(FrameKind.CANCEL, "a")
+    assert step(ready(), Arrived(cancel, 0), 0.1) == [Deliver(cancel)]
+
+
+# --- bounds and credits -----------------------------------------------------------------------------
+
+
+def test_requests_wait_for_credit_and_replies_do_not() -> None:
+    state = ready()
+    commands = step(state, Submitted(1, request("1"), 10), 0.0)
+    for ticket in range(2, 7):
+        step(state, Submitted(ticket, request(str(ticket)), 10), 0.0)
+    step(state, Submitted(7, frame(FrameKind.REPLY, "r"), 10), 0.0)
+    assert [f.request_id for f in written(state, commands)] == ["1", "r", "2", "3", "4"]
+    credit = frame(FrameKind.CREDIT, "", credit_frames=1, credit_bytes=10)
+    assert [f.request_id for f in written(state, step(state, Arrived(credit, 0), 0.1))] == ["5"]
+
+
+def test_bytes_are_credit_too() -> None:
+    state = ready()
+    commands = step(state, Submitted(1, request("1"), 600), 0.0)
+    step(state, Submitted(2, request("2"), 500), 0.0)
+    assert [f.request_id for f in written(state, commands)] == ["1"]
+    credit = frame(FrameKind.CREDIT, "", credit_frames=1, credit_bytes=600)
+    assert [f.request_id for f in written(state, step(state, Arrived(credit, 0), 0.1))] == ["2"]
+
+
+def test_credit_goes_back_when_work_begins_and_rides_on_what_goes_anyway() -> None:
+    state = ready(dataclasses.replace(HELLO, window_frames=9))
+    state.ours = dataclasses.replace(HELLO, window_frames=9)
+    (deliver,) = step(state, Arrived(request("a"), 30), 0.0)
+    assert (
+        step(state, Released(deliver.serial), 0.1) == []
+    )  # a ninth of the window: worth no frame of its own
+    assert step(state, Released(deliver.serial), 0.1) == []  # twice is once
+    (write,) = step(state, Submitted(1, frame(FrameKind.REPLY, "a"), 0), 0.2)
+    assert (write.credit_frames, write.credit_bytes) == (1, 30)
+
+
+def test_credit_that_nothing_carries_goes_by_itself() -> None:
+    state = ready()
+    (deliver,) = step(state, Arrived(request("a"), 10), 0.0)
+    (write,) = step(state, Released(deliver.serial), 0.1)  # a quarter of the window of four
+    assert (write.frame.kind, write.credit_frames, write.credit_bytes) == (FrameKind.CREDIT, 1, 10)
+
+
+def test_little_credit_goes_with_the_next_tick() -> None:
+    state = ready()
+    state.ours = dataclasses.replace(HELLO, window_frames=100)
+    (deliver,) = step(state, Arrived(request("a"), 10), 0.0)
+    assert step(state, Released(deliver.serial), 0.1) == []
+    (write,) = step(state, Tick(), 0.2)
+    assert (write.credit_frames, write.credit_bytes) == (1, 10)
+
+
+def test_a_peer_that_sends_without_credit_is_left() -> None:
+    state = ready()
+    for name in "abcd":
+        assert kinds(step(state, Arrived(request(name), 10), 0.0)) == [Deliver]
+    (close,) = step(state, Arrived(request("e"), 10), 0.0)
+    assert isinstance(close.error, CorruptFrame)
+
+
+def test_what_waits_to_be_sent_is_bounded() -> None:
+    state = ready()
+    refused = []
+    for ticket in range(1, 15):
+        commands = step(state, Submitted(ticket, request(str(ticket)), 10), 0.0)
+        refused += [c.error for c in commands if isinstance(c, Refuse)]
+    assert len(refused) == 14 - LIMITS.queue_frames
+    assert isinstance(refused[0], Overloaded)
+    state = ready()
+    outcomes = [kinds(step(state, Submitted(t, request(str(t)), 600), 0.0)) for t in range(1, 5)]
+    assert outcomes == [[WriteChunk], [], [], [Refuse]]
+
+
+def test_requests_that_wait_for_an_answer_are_bounded_and_distinct() -> None:
+    state = ready()
+    commands = step(state, Submitted(1, request("1"), 0, expects=True), 0.0)
+    for ticket in range(2, 6):
+        step(state, Submitted(ticket, request(str(ticket)), 0, expects=True), 0.0)
+    (refused,) = step(state, Submitted(6, request("6"), 0, expects=True), 0.0)
+    assert isinstance(refused.error, Overloaded)
+    written(state, commands)
+    (answer,) = step(state, Arrived(frame(FrameKind.REPLY, "1"), 0), 0.0)
+    assert answer.key == ("1", 0)
+    assert kinds(step(state, Submitted(7, request("2"), 0, expects=True), 0.0)) == [Refuse]
+
+
+def test_a_frame_larger_than_the_peer_accepts_is_refused_here() -> None:
+    (refused,) = step(ready(), Submitted(1, request("a"), 601), 0.0)
+    assert isinstance(refused.error, InvalidInput)
+
+
+# --- liveness and the end ---------------------------------------------------------------------------
+
+
+def test_a_silent_peer_is_asked_then_left() -> None:
+    state = ready()
+    assert step(state, Tick(), 2.9) == []
+    assert [f.kind for f in written(state, step(state, Tick(), 3.1))] == [FrameKind.PROBE]
+    assert step(state, Tick(), 6.0) == []  # asked already
+    (close,) = step(state, Tick(), 10.2)
+    assert isinstance(close.error, Unavailable)
+    assert not close.goodbye
+
+
+def test_a_word_of_any_kind_is_a_sign_of_life() -> None:
+    state = ready()
+    written(state, step(state, Tick(), 3.1))
+    assert step(state, Heard(), 9.0) == []
+    assert step(state, Tick(), 11.0) == []
+
+
+def test_a_slow_link_is_not_a_dead_one() -> None:
+    state = ready()
+    (write,) = step(state, Submitted(1, request("a"), 600), 0.0)
+    step(state, Wrote(write.ticket, 1_000_000, last=True), 0.1)  # 20 s at the slowest accepted rate
+    assert Close not in kinds(step(state, Tick(), 25.0))
+    assert Close in kinds(step(state, Tick(), 31.0))
+
+
+def test_a_ping_is_answered() -> None:
+    state = ready()
+    (write,) = step(state, Arrived(frame(FrameKind.PROBE, ""), 0), 1.0)
+    assert write.frame.kind is FrameKind.PROBE_REPLY
+
+
+def test_a_probe_is_answered_with_what_it_wants_and_how_long_it_lay_here() -> None:
+    state = ready()
+    (first,) = step(state, Submitted(1, frame(FrameKind.REPLY, "r"), 0), 1.0)
+    assert step(state, Arrived(probes.probe("p", 10, 300), 10), 1.0) == []  # type: ignore[arg-type]
+    sent, write = step(state, Wrote(first.ticket, 10, last=True), 1.5)
+    assert sent == Sent(first.ticket)
+    assert len(write.frame.tensors[0].payload) == 300
+    assert probes.far_seconds(write.frame) == 0.5
+
+
+def test_everything_that_waits_hears_of_the_end_once() -> None:
+    state = ready()
+    step(state, Submitted(1, request("a"), 10, expects=True), 0.0)
+    step(state, Submitted(2, request("b"), 10), 0.0)
+    step(state, Submitted(3, frame(FrameKind.REPLY, "c"), 10), 0.0)
+    error = Unavailable("cut")
+    commands = step(state, Ended(error), 1.0)
+    assert Counter(kinds(commands)) == {Fail: 1, Refuse: 2, Close: 1}
+    assert {c.ticket for c in commands if isinstance(c, Refuse)} == {2, 3}
+    assert step(state, Ended(error), 1.1) == []
+    assert kinds(step(state, Submitted(4, request("d"), 0, expects=True), 1.2)) == [Refuse]
+    assert step(state, Arrived(request("x"), 1), 1.3) == []
+
+
+def test_closing_says_goodbye() -> None:
+    (close,) = step(ready(), CloseAsked(), 0.0)
+    assert close.goodbye
+
+
+# --- two machines, any order of events --------------------------------------------------------------
+
+
+class Peer:
+    """One end with a writer and a handler, both of which act only when told."""
+
+    def __init__(self) -> None:
+        self.state = machine.opening(HELLO, LIMITS, 0.0)
+        self.write: WriteChunk | None = None
+        self.left: dict[int, int] = {}  # ticket: bytes of it that are not written
+        self.wire: deque[tuple[Frame, int, bool]] = deque()
+        self.inbox: deque[Deliver] = deque()
+        self.outcomes: Counter[int] = Counter()
+        self.asked: dict[Any, int] = {}
+        self.ticket = 0
+
+    def do(self, event: Any) -> None:
+        for command in step(self.state, event, self.state.now):
+            if isinstance(command, WriteChunk):
+                assert self.write is None, "one chunk at a time"
+                self.write = command
+            elif isinstance(command, Deliver):
+                self.inbox.append(command)
+            elif isinstance(command, Answer | Fail):
+                self.outcomes[self.asked.pop(command.key)] += 1
+            elif isinstance(command, Refuse):
+                self.outcomes[command.ticket] += 1
+                self.asked = {key: ticket for key, ticket in self.asked.items() if ticket != command.ticket}
+
+    def ask(self, size: int) -> None:
+        self.ticket += 1
+        frame = request(f"{self.ticket:032x}", tensors=payload(size))
+        self.asked[machine.key_of(frame)] = self.ticket
+        self.do(Submitted(self.ticket, frame, size, expects=True))
+
+    def write_chunk(self) -> None:
+        if self.write is None:
+            return
+        command, self.write = self.write, None
+        size = sum(len(t.payload) for t in command.frame.tensors)
+        left = self.left.pop(command.ticket, size)
+        piece = min(left, LIMITS.chunk)
+        if left > piece:
+            self.left[command.ticket] = left - piece
+        last = left <= piece
+        given = dataclasses.replace(
+            command.frame, credit_frames=command.credit_frames, credit_bytes=command.credit_bytes
+        )
+        self.wire.append((given, size, last))
+        self.do(Wrote(command.ticket, piece, last))
+
+    def receive(self, other: Peer) -> None:
+        if other.wire:
+            frame, size, last = other.wire.popleft()
+            self.do(Arrived(frame, size) if last else Heard())
+
+    def serve(self) -> None:
+        if not self.inbox:
+            return
+        deliver = self.inbox.popleft()
+        self.do(Released(deliver.serial))
+        self.ticket += 1
+        reply = frame(FrameKind.REPLY, deliver.frame.request_id, tensors=deliver.frame.tensors)
+        self.do(Submitted(self.ticket, reply, sum(len(t.payload) for t in reply.tensors)))
+
+
+def payload(size: int) -> tuple[WireTensor, ...]:
+    return (WireTensor("x", "uint8", (size,), "raw", bytes(size)),) if size else ()  # type: ignore[arg-type]
+
+
+ACTIONS = ("ask", "ask large", "write", "receive", "serve", "tick")
+
+
+def act(one: Peer, other: Peer, action: str) -> None:
+    if action == "ask":
+        one.ask(40)
+    elif action == "ask large":
+        one.ask(550)
+    elif action == "write":
+        one.write_chunk()
+    elif action == "receive":
+        one.receive(other)
+    elif action == "serve":
+        one.serve()
+    else:
+        one.do(Tick())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(ACTIONS)), max_size=120), st.booleans())
+def test_under_any_order_every_request_ends_exactly_once(script: list[tuple[bool, str]], cut: bool) -> None:
+    left, right = Peer(), Peer()
+    for peer in (left, right):
+        peer.do(Greeted(HELLO))
+    for which, action in script:
+        one, other = (left, right) if which else (right, left)
+        act(one, other, action)
+        assert len(one.inbox) <= HELLO.window_frames
+        assert one.state.held_bytes <= HELLO.window_bytes
+    if cut:
+        left.do(Ended(Unavailable("cut")))
+        right.do(Ended(Unavailable("cut")))
+    else:
+        for _ in range(300):
+            for one, other in ((left, right), (right, left)):
+                for action in ("write", "receive", "serve", "tick"):
+                    act(one, other, action)
+    for peer in (left, right):
+        assert not peer.asked, "a request was forgotten"
+        assert all(count == 1 for count in peer.outcomes.values())
+        assert peer.state.phase is (Phase.CLOSED if cut else Phase.READY)
