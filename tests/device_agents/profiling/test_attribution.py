@@ -1,0 +1,59 @@
+"""Kernel times go back to the nodes they came from, however they were renamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.profiling.attribution import attribute
+from device_agents.profiling.graph_nodes import GraphNode
+
+PLAIN = [
+    GraphNode("a/conv", "Conv", ("x", "w"), ("t1",)),
+    GraphNode("a/relu", "Relu", ("t1",), ("t2",)),
+    GraphNode("b/matmul", "MatMul", ("t2", "v"), ("t3",)),
+    GraphNode("b/add", "Add", ("t3", "bias"), ("t4",)),
+]
+
+
+def shares(kernels, optimised=()):
+    found, coverage = attribute(kernels, PLAIN, optimised)
+    return {one.node: one.share for one in found}, coverage
+
+
+def test_a_kernel_with_a_nodes_name_is_that_node():
+    assert shares({"a/conv": 3.0, "b/add": 1.0}) == ({"a/conv": 0.75, "b/add": 0.25}, 1.0)
+
+
+def test_an_nchwc_kernel_is_named_after_its_tensor():
+    assert shares({"t2_nchwc": 2.0}) == ({"a/relu": 1.0}, 1.0)
+
+
+def test_a_kernel_that_makes_a_known_tensor_belongs_to_its_maker():
+    optimised = [GraphNode("gemm_7", "Gemm", ("t2", "v", "bias"), ("t4",))]
+    assert shares({"gemm_7": 2.0}, optimised) == ({"b/add": 1.0}, 1.0)
+
+
+def test_a_kernel_whose_name_contains_a_nodes_is_that_node():
+    assert shares({"fused b/matmul/MatMulAddFusion": 2.0}) == ({"b/matmul": 1.0}, 1.0)
+
+
+def test_a_layout_change_belongs_to_what_it_feeds():
+    optimised = [
+        GraphNode("reorder", "ReorderInput", ("x",), ("x8",)),
+        GraphNode("t2_nchwc", "Conv", ("x8", "w"), ("t2n",)),
+        GraphNode("back", "ReorderOutput", ("t2n",), ("t2",)),
+        GraphNode("mystery", "Cast", ("t2n",), ("elsewhere",)),
+    ]
+    found, coverage = shares({"reorder": 1.0, "t2_nchwc": 6.0, "back": 1.0, "mystery": 2.0}, optimised)
+    assert found == {"a/relu": 1.0}
+    assert coverage == 1.0
+
+
+def test_what_nobody_knows_is_left_out_and_counted():
+    found, coverage = shares({"a/conv": 3.0, "mystery": 1.0})
+    assert found == {"a/conv": 1.0}
+    assert coverage == pytest.approx(0.75)
+
+
+def test_nothing_measured_is_nothing_found():
+    assert shares({}) == ({}, 0.0)
