@@ -7,15 +7,16 @@ Law: reads inputs from files, prints a `Result`, writes outputs to an .npz; the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 
 from lepton_edge.cli.archives import read_arrays, save_arrays
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
-from lepton_edge.cli.output import Column, milliseconds, print_document, size, table, text
+from lepton_edge.cli.output import Column, Row, milliseconds, print_document, size, table, text
 from lepton_edge.client import Client
 from lepton_edge.client.exchange import Input
 from lepton_edge.core.errors import InvalidInput
@@ -115,7 +116,7 @@ def only_input(asked: Client, model: str) -> str:
     return names[0]
 
 
-def document(result: Result) -> dict[str, Any]:
+def document(result: Result) -> Row:
     """Return `result` as a document; large outputs by dtype and shape only."""
     return {
         "schema": "lepton-edge/result/1",
@@ -133,7 +134,7 @@ def document(result: Result) -> dict[str, Any]:
     }
 
 
-def _output(name: str, array: Array) -> dict[str, Any]:
+def _output(name: str, array: Array) -> Row:
     told = {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
     return {**told, "values": array.tolist()} if array.size <= SHOWN_VALUES else told
 
@@ -148,7 +149,7 @@ _OUTPUTS = (
     Column("output", text("name")),
     Column("dtype", text("dtype")),
     Column("shape", lambda row: " x ".join(str(size) for size in row["shape"]) or "scalar"),
-    Column("values", text("values")),
+    Column("values", lambda row: _values(row)),
 )
 
 
@@ -158,30 +159,40 @@ def _time(key: str) -> Column:
 
 _HOPS = (
     Column("hop", lambda row: row["device"] + _slowed(row)),
-    Column(
-        "blocks",
-        lambda row: "" if row["device"] == "client" else f"{row['first_block']}..{row['last_block']}",
-    ),
+    Column("blocks", lambda row: _blocks(row)),
     *(_time(key) for key in ("queue", "decode", "compute", "encode", "network", "total")),
     Column("sent", lambda row: size(row["bytes_out"]), right=True),
 )
 
 
-def _slowed(row: dict[str, Any]) -> str:
+def _values(row: Row) -> str:
+    return ", ".join(f"{value:.4g}" for value in np.ravel(row.get("values", [])))
+
+
+def _blocks(row: Row) -> str:
+    """Return the first and last block that ran there, "-" for none."""
+    first, last = row["first_block"], row["last_block"] - 1
+    return "-" if last < first else f"{first}..{last}"
+
+
+def _slowed(row: Row) -> str:
     slowdown = row["simulated_slowdown"]
     return f" (SIMULATED {slowdown:g}x slower)" if slowdown != 1.0 else ""
 
 
-def _render(told: dict[str, Any], console: Console) -> None:
+def _render(told: Row, console: Console) -> None:
     if told["labels"]:
         console.print(table(_LABELS, told["labels"]))
         console.print()
-    console.print(table(_OUTPUTS, told["outputs"]))
-    console.print()
+    outputs = [one for one in told["outputs"] if not (told["labels"] and "@" in one["name"])]
+    if outputs:
+        console.print(table(_OUTPUTS, outputs))
+        console.print()
     console.print(table(_HOPS, told["hops"]))
     console.print()
-    reason = f" ({told['reason']})" if told["reason"] else ""
-    console.print(f"{told['latency'] * 1e3:.1f} ms on page {told['page']!r}, epoch {told['epoch']}{reason}")
+    console.print(f"{told['latency'] * 1e3:.1f} ms on page {told['page']!r}, epoch {told['epoch']}")
+    if told["reason"]:
+        console.print(f"why: {told['reason']}")
     console.print(f"request {told['request_id']}")
     if told["degraded"]:
         console.print("DEGRADED: answered by a declared smaller model")

@@ -88,7 +88,7 @@ async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Descripti
     check_address(address)
     channel = rpc.open_channel(address)
     try:
-        found = await asyncio.wait_for(rpc.ControlStub(channel).describe(), timeout)
+        found = await asyncio.wait_for(rpc.ControlStub(channel, address).describe(), timeout)
     except (asyncio.TimeoutError, Unavailable) as error:
         raise _nobody(address) from error
     finally:

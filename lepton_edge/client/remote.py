@@ -111,9 +111,10 @@ class RemoteTransport:
 
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
-        channel = rpc.open_channel(await self._control_address())
+        address = await self._control_address()
+        channel = rpc.open_channel(address)
         try:
-            async for event in rpc.ControlStub(channel).admin(calls):
+            async for event in rpc.ControlStub(channel, address).admin(calls):
                 yield event
         finally:
             await channel.close()

@@ -1,8 +1,8 @@
 """What can go wrong while the system runs: one tree, one code each, one map to gRPC status codes.
 
-Law: errors are nouns; this file imports only `partitioner.errors`. An error that crosses the wire travels as its
-`code`, message, hint, fault and retryable flag, and is rebuilt on the other side by `from_code`. The ground's errors
-are re-exported, so that an application finds the whole tree in `lepton_edge.errors`.
+Law: errors are nouns; this file imports only `partitioner.errors`. An error that crosses the wire travels as
+its `code`, message, hint, fault and retryable flag, and is rebuilt on the other side by `from_code`. The
+ground's errors are re-exported, so that an application finds the whole tree in `lepton_edge.errors`.
 
     LeptonError
     ├── RequestError             the caller is at fault
@@ -199,7 +199,9 @@ GRPC_STATUS: dict[str, str] = {
 """gRPC status names by error code; every other code is INTERNAL."""
 
 
-def from_code(code: str, message: str, hint: str = "", fault: Fault = "service", retryable: bool = False) -> LeptonError:
+def from_code(
+    code: str, message: str, hint: str = "", fault: Fault = "service", retryable: bool = False
+) -> LeptonError:
     """Rebuild an error that arrived over the wire; a code from a newer peer becomes a plain LeptonError."""
     kind = BY_CODE.get(code)
     if kind is not None:
