@@ -47,12 +47,19 @@ def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.Sessi
     return chosen
 
 
-def open_session(model: bytes | ModelProto | Path, chosen: ort.SessionOptions) -> ort.InferenceSession:
-    """Open a session on the CPU; raise UnsupportedOperator or InvalidModel saying what the engine refuses."""
+def open_session(
+    model: bytes | ModelProto | Path, chosen: ort.SessionOptions, disabled: Sequence[str] = ()
+) -> ort.InferenceSession:
+    """Open a session on the CPU, without the `disabled` optimisers.
+
+    Raises UnsupportedOperator or InvalidModel saying what the engine refuses.
+    """
     source = model.SerializeToString() if isinstance(model, ModelProto) else model
     source = str(source) if isinstance(source, Path) else source
     try:
-        return ort.InferenceSession(source, chosen, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            source, chosen, providers=["CPUExecutionProvider"], disabled_optimizers=list(disabled)
+        )
     except RUNTIME_ERRORS as error:
         raise refusal(str(error)) from error
 
