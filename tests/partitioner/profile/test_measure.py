@@ -1,0 +1,97 @@
+"""Codec loss is measured at the outputs, allowed by the rule, and ends with its budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from partitioner.codecs import CODECS
+from partitioner.manifest import Accuracy
+from partitioner.profile import activations, measure_codecs
+from partitioner.profile.lossy import journey
+from partitioner.profile.measure import _loss, _top1_kept, plausible
+from tests.partitioner.profile.conftest import classifier, picture
+
+
+def measured(model, rule=None, budget=20.0, progress=lambda *_: None):
+    rule = rule or Accuracy()
+    found = measure_codecs(*model, budget=budget, rule=rule, progress=progress)
+    return {(one.tensor, one.codec): one for one in found}
+
+
+def test_every_tensor_that_may_cross_is_measured_by_every_codec_that_holds_it(of_pictures):
+    _, compiled = of_pictures
+    found = measured(of_pictures)
+    assert {("x@resized", "jpeg"), ("x", "f16"), ("x", "u8+zstd"), ("x@encoded", "raw")} <= set(found)
+    wanted = {
+        (trial.tensor.name, codec.name) for trial in plausible(compiled.graph) for codec in trial.codecs
+    }
+    assert set(found) == wanted | {("x@encoded", "raw")}
+    assert all(one.samples == 4 for one in found.values())
+
+
+def test_f16_is_nearly_free_and_u8_costs_more(of_pictures):
+    found = measured(of_pictures)
+    for (tensor, codec), one in found.items():
+        if codec == "f16":
+            assert one.loss < 0.005
+            assert one.allowed
+            assert one.loss <= found[tensor, "u8+zstd"].loss + 1e-6
+            assert one.wire_bytes > found[tensor, "u8+zstd"].wire_bytes
+
+
+def test_the_encoded_pictures_size_is_the_mean_of_what_was_pushed(of_pictures):
+    mean = round(np.mean([picture(seed).nbytes for seed in range(4)]))
+    assert measured(of_pictures)["x@encoded", "raw"].wire_bytes == mean
+
+
+def test_a_strict_rule_allows_only_what_loses_nothing(of_arrays):
+    found = measured(of_arrays, Accuracy(max_relative_error=0.0))
+    assert found
+    assert not any(one.allowed for one in found.values() if one.loss > 0)
+    lenient = measured(of_arrays, Accuracy(max_relative_error=1.0, min_top1_kept=0.0))
+    assert all(one.allowed for one in lenient.values())
+
+
+def test_without_samples_nothing_lossy_is_allowed(without_samples):
+    assert measured(without_samples) == {}
+
+
+def test_no_time_measures_nothing_and_says_so(of_arrays):
+    said = []
+    found = measured(of_arrays, budget=-1.0, progress=lambda *step: said.append(step))
+    assert found == {}
+    assert said[-1][0] < said[-1][1]
+
+
+def test_the_loss_of_one_codec_is_what_running_the_rest_by_hand_shows(of_arrays):
+    directory, compiled = of_arrays
+    session = onnxruntime.InferenceSession(classifier().SerializeToString())
+    losses = []
+    for sample in activations(directory, compiled, ["x"]):
+        arrived, _ = journey(CODECS["u8+zstd"], sample["x"])
+        wanted, found = (session.run(None, {"x": one})[0] for one in (sample["x"], arrived))
+        losses.append(np.abs(wanted - found).max() / np.abs(wanted).max())
+    assert measured(of_arrays)["x", "u8+zstd"].loss == pytest.approx(max(losses), rel=1e-2)
+
+
+def test_pictures_come_first_then_ever_smaller_frontiers(of_pictures):
+    order = plausible(of_pictures[1].graph)
+    pictures = [trial.tensor.picture for trial in order]
+    assert pictures == sorted(pictures, reverse=True)
+
+
+def test_loss_is_relative_and_never_nan():
+    one = np.array([[1.0, -4.0]], np.float32)
+    assert _loss(one, one) == 0.0
+    assert _loss(one, one + 0.4) == pytest.approx(0.1)
+    assert _loss(one, one * np.nan) == float("inf")
+    assert _loss(one, one[:, :1]) == float("inf")
+
+
+def test_top1_counts_rows_of_classes_only():
+    one = np.array([[1, 2, 3], [9, 1, 1]], np.float32)
+    other = np.array([[1, 2, 3], [1, 9, 1]], np.float32)
+    assert _top1_kept(one, other) == 0.5
+    assert _top1_kept(one[None], other[None]) == 1.0
