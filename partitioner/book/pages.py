@@ -30,12 +30,14 @@ CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED = (
     PageName("cloud-jpeg"),
     PageName("cloud-encoded"),
 )
+STANDING = (CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED)  # in the order of reports
 
 
 def candidates(setting: Setting, cuts: tuple[DownSet, ...]) -> list[Candidate]:
     """Return every page over the boundaries `cuts`: the standing ones, then one for each interior one."""
-    found = [_local(setting, cuts), *_standing(setting, cuts)]
-    found += _refused(setting, cuts, {one.page.name for one in found})
+    standing = _standing(setting, cuts)
+    standing += _refused(setting, cuts, {one.page.name for one in standing})
+    found = [_local(setting, cuts), *sorted(standing, key=lambda one: STANDING.index(one.page.name))]
     for index, down_set in enumerate(cuts):
         if is_interior(setting.graph, down_set):
             found += _at_cut(setting, cuts, index)
