@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.report import explain
 from partitioner.report.terminal import megabits, render, size
 from partitioner.units import PageName, Seconds
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -61,3 +66,9 @@ def test_numbers_for_people() -> None:
     assert size(14_800) == "14.8 kB"
     assert size(12_582_912) == "12.6 MB"
     assert megabits(731_250.0) == "5.85 Mbit/s"
+
+
+def test_a_terminal_needs_no_planner() -> None:
+    """A client with the base dependencies (no scipy) renders what a coordinator explained."""
+    script = "import sys, partitioner.report.terminal as t; assert 'scipy' not in sys.modules; t.render"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
