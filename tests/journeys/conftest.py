@@ -1,0 +1,145 @@
+"""Real processes for journeys: a coordinator and agents on loopback, each with its own state."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+LEPTON_EDGE = (sys.executable, "-m", "lepton_edge.cli.main")
+PATIENCE = 30.0
+ROOT = Path(__file__).parents[2]
+
+
+class House:
+    """The processes of one journey, by name; whoever is left at its end is killed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.coordinator = ""
+
+    def start_coordinator(self, port: int = 0) -> str:
+        """Start the coordinator (again) on its state, and return its control address."""
+        line = self._start("coordinator", ["coordinator", "start", "--port", str(port), "--no-announce"])
+        self.coordinator = line.partition("control=")[2]
+        return self.coordinator
+
+    def start_agent(self, name: str, role: str, *more: str, registered: bool = True) -> str:
+        """Start an agent, wait until it is registered, and return its data address."""
+        arguments = ["agent", "start", "--role", role, "--name", name, "--threads", "1"]
+        arguments += ["--coordinator", self.coordinator, *(more or ("--port", "0"))]
+        line = self._start(name, arguments)
+        if registered:
+            self.wait_for(name, "agent registered")
+        return line.partition("data=")[2]
+
+    def kill(self, name: str) -> None:
+        """Kill -9."""
+        self.end(name, signal.SIGKILL)
+
+    def end(self, name: str, number: int = signal.SIGTERM) -> int:
+        """End a process and return its exit status."""
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        status = process.wait(PATIENCE)
+        assert process.stdout is not None
+        process.stdout.close()
+        return status
+
+    def command(self, *arguments: str, status: int = 0) -> str:
+        """Run the command line against the coordinator and return its standard output."""
+        environment = {**os.environ, "LEPTON_EDGE_COORDINATOR": self.coordinator, "NO_COLOR": "1"}
+        done = subprocess.run(
+            [*LEPTON_EDGE, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == status, f"{arguments} ended with {done.returncode}:\n{done.stderr}"
+        return done.stdout if status == 0 else done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with --format json and return the document."""
+        return json.loads(self.command(*arguments, "--format", "json"))
+
+    def wait_for(self, name: str, words: str) -> str:
+        """Return the next line of a process that holds `words`; fail with its log when it does not come."""
+        process = self.processes[name]
+        assert process.stdout is not None
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            ready, _, _ = select.select([process.stdout], [], [], 0.2)
+            line = process.stdout.readline() if ready else ""
+            if words in line:
+                return line.strip()
+            if process.poll() is not None and not line:
+                break
+        pytest.fail(f"{name} did not say {words!r}:\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        """Return the end of what a process logged."""
+        return (self.directory / f"{name}.log").read_text()[-4000:]
+
+    def _start(self, name: str, arguments: list[str]) -> str:
+        state = self.directory / name
+        with (self.directory / f"{name}.log").open("a") as log:
+            self.processes[name] = subprocess.Popen(
+                [*LEPTON_EDGE, *arguments, "--state-directory", str(state)],
+                stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, bufsize=1,
+            )  # fmt: skip
+        return self.wait_for(name, " ready ")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """An empty house; its processes are gone when the test is over."""
+    made = House(tmp_path)
+    yield made
+    for name in list(made.processes):
+        made.kill(name)
+
+
+def small_model(seed: int = 0) -> onnx.ModelProto:
+    """Return a small convolutional net: input x float32 [1,3,32,32], output y float32 [1,10]."""
+    make = np.random.default_rng(seed).standard_normal
+    shapes = {"w1": (8, 3, 3, 3), "w2": (16, 8, 3, 3), "w3": (10, 16)}
+    weights = [numpy_helper.from_array((make(s) / 4).astype(np.float32), n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], "first/Conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], "first/Relu"),
+        helper.make_node("Conv", ["b", "w2"], ["c"], "second/Conv", strides=[2, 2]),
+        helper.make_node("Relu", ["c"], ["d"], "second/Relu"),
+        helper.make_node("GlobalAveragePool", ["d"], ["e"], "pool"),
+        helper.make_node("Flatten", ["e"], ["f"], "flatten"),
+        helper.make_node("Gemm", ["f", "w3"], ["y"], "classify", transB=1),
+    ]
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 10])
+    graph = helper.make_graph(nodes, "small", [x], [y], weights)
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The file of a small model."""
+    path = tmp_path / "small.onnx"
+    onnx.save(small_model(), str(path))
+    return path
+
+
+@pytest.fixture
+def small_input(tmp_path: Path) -> Path:
+    """A sample input of the small model as .npy."""
+    path = tmp_path / "x.npy"
+    np.save(path, np.random.default_rng(1).standard_normal((1, 3, 32, 32)).astype(np.float32))
+    return path
