@@ -211,3 +211,45 @@ async def test_two_preparations_at_once_fetch_once(tmp_path):
     store = make_store(tmp_path)
     await asyncio.gather(*(store.weights(sha256(blob), len(blob), refs, origin.fetch) for _ in range(3)))
     assert origin.served == 18_000
+
+
+async def test_a_weight_that_is_another_is_never_used(tmp_path):
+    blob, refs, tensors = blob_of(3000)
+    origin = Origin()
+    origin.artifacts[refs[0].sha256] = bytes(3000)
+    store = make_store(tmp_path)
+    with pytest.raises(CorruptFrame, match="another sha256"):
+        await store.weights(sha256(blob), len(blob), refs, origin.fetch)
+    good = Origin(*tensors)
+    folder = await store.weights(sha256(blob), len(blob), refs, good.fetch)
+    assert (folder / "weights.bin").read_bytes() == blob
+
+
+async def test_a_bad_link_is_no_reason_to_give_up_while_bytes_come(tmp_path):
+    data = os.urandom(20_000)
+    origin = Origin(data)
+    origin.break_after = [1000] * 12
+    file = await make_store(tmp_path).artifact(sha256(data), origin.fetch)
+    assert file.read_bytes() == data
+    assert len(origin.requests) == 13
+
+
+async def test_what_is_being_prepared_is_never_evicted(tmp_path):
+    first, second = os.urandom(60_000), os.urandom(60_000)
+    origin = Origin(first, second, chunk=8192)
+    store = make_store(tmp_path, limit=20_000)
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def slow(request):
+        async for chunk in origin.fetch(request):
+            yield chunk
+            if chunk.offset > 30_000:
+                entered.set()
+                await gate.wait()
+
+    begun = asyncio.create_task(store.artifact(sha256(first), slow))
+    await entered.wait()
+    with pytest.raises(StorageFull):  # there is nothing else that could make room
+        await store.artifact(sha256(second), origin.fetch)
+    gate.set()
+    assert (await begun).read_bytes() == first

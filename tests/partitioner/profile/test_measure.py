@@ -50,6 +50,7 @@ def test_a_strict_rule_allows_only_what_loses_nothing(of_arrays):
     found = measured(of_arrays, Accuracy(max_relative_error=0.0))
     assert found
     assert not any(one.allowed for one in found.values() if one.loss > 0)
+    assert not any(one.allowed for one in measured(of_arrays, Accuracy(1e9, min_top1_kept=1.01)).values())
     lenient = measured(of_arrays, Accuracy(max_relative_error=1.0, min_top1_kept=0.0))
     assert all(one.allowed for one in lenient.values())
 
