@@ -9,6 +9,7 @@ needs Debian's debootstrap and qemu-user-static; the root is built once by bench
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from onnx import TensorProto, helper, numpy_helper
 from bench.rows import Row
 from examples.demo.processes import Town, free_port
 from lepton_edge.client import Client
+from lepton_edge.core.config import AgentConfig
+from partitioner.nouns_json import to_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # qemu-user 7.2 (Debian 12) runs onnxruntime up to 1.26; 1.28 and later crash in it.
@@ -62,13 +65,16 @@ def small_model(path: Path) -> None:
 
 
 def emulated_agent(root: Path, coordinator: str, state: Path) -> list[str]:
-    """Return the command line of a board agent under qemu."""
-    return [
-        "qemu-aarch64-static", "-L", str(root), "-E", f"PYTHONPATH=/opt/site:{REPOSITORY}",
-        str(root / "usr/bin/python3.11"), "-m", "lepton_edge.cli.main", "agent", "start",
-        "--role", "board", "--name", "pi", "--coordinator", coordinator, "--port", str(free_port()),
-        "--threads", "1", "--state-directory", str(state),
-    ]  # fmt: skip
+    """Return the command line of a board agent under qemu.
+
+    It is what `lepton-edge agent start` becomes: that command replaces its process, which an emulator without
+    the kernel's help (binfmt) cannot follow.
+    """
+    config = AgentConfig(state, "board", "pi", coordinator, port=free_port(), threads=1)
+    plain = {**to_json(config), "state_directory": str(state)}
+    given = json.dumps({"config": plain, "log_level": "info"})
+    python = ["qemu-aarch64-static", "-L", str(root), "-E", f"PYTHONPATH=/opt/site:{REPOSITORY}"]
+    return [*python, str(root / "usr/bin/python3.11"), "-m", "device_agents", given]
 
 
 def prove(root: Path, directory: Path) -> bool:

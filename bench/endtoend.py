@@ -40,6 +40,7 @@ class Site:
     laboratory: Laboratory
     coordinator: str
     limit: float
+    keep: Path | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--link", choices=list(LINKS), action="append", help="both when not given")
     parser.add_argument("--slow", type=float, action="append", help="4 and 8 when not given")
     parser.add_argument("--rounds", type=int, default=20, help="requests for each page of a cell")
+    parser.add_argument("--keep", type=Path, help="a folder for plans and answers as they came")
     parser.add_argument("--minutes", type=float, default=14.0, help="begin no cell after so long")
     return parser.parse_args()
 
@@ -81,7 +83,7 @@ def _rows(options: argparse.Namespace, directory: Path) -> Iterator[Row]:
     with Laboratory("endtoend", directory) as laboratory:
         coordinator = laboratory.coordinator()
         laboratory.cloud(coordinator)
-        site = Site(laboratory, coordinator, limit)
+        site = Site(laboratory, coordinator, limit, options.keep)
         inputs = {subject.name: _push(site, subject) for subject in subjects}
         for slow in options.slow or (4.0, 8.0):
             yield from _boards(site, slow, [(one, inputs[one.name]) for one in subjects], options)
@@ -154,6 +156,9 @@ def _cell(site: Site, cell: Cell, plan: Document, job: Document) -> Iterator[Row
     pages = chosen_pages(plan["page"], {page: one["latency"] for page, one in predicted.items()})
     _say(f"{cell}: {plan['page']} chosen; {', '.join(pages)}")
     answers = _ask(site.laboratory, "edge", job | {"pages": pages})
+    if site.keep is not None:
+        site.keep.mkdir(parents=True, exist_ok=True)
+        (site.keep / f"{cell}.json").write_text(json.dumps({"plan": plan, "answers": answers}))
     for page in pages:
         own = [one for one in answers if one["asked"] == page]
         parts = medians([parts_of(one, cell.conditions) for one in own if one["page"] == page] or [_NOTHING])

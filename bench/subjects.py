@@ -34,13 +34,13 @@ class Subject:
 
 
 def mobilenetv2(directory: Path) -> Subject:
-    """Return MobileNetV2 with a picture at its door, asked about an astronaut of 512x512 pixels."""
+    """Return MobileNetV2 with a picture at its door, asked about a cup of coffee, 600x400 pixels."""
     made = prepare(directory)
     samples = directory / "few"
     samples.mkdir(exist_ok=True)
     for path in made.samples[:: len(made.samples) // SAMPLES]:
         (samples / path.name).write_bytes(path.read_bytes())
-    given = next(path for path in made.pictures if path.stem == "astronaut")
+    given = next(path for path in made.pictures if path.stem == "coffee")
     return Subject("mobilenetv2", made.model, given, made.manifest, samples)
 
 
