@@ -97,6 +97,8 @@ def _entry_epoch(state: State, frame: Frame) -> EpochState:
         return held
     if any(other.key.model == frame.model and other.state == DRAINING for other in state.epochs.values()):
         raise Unavailable(f"{frame.model} is being taken away from {state.device}", "ask another agent")
+    if any(other.key.model == frame.model and other.activate_when_open for other in state.epochs.values()):
+        raise Unavailable(f"{frame.model} is being opened again on {state.device}", "try again in a moment")
     known = sorted(state.active) or "none"
     raise UnknownModel(
         f"{state.device} serves no model {frame.model!r}",
