@@ -119,9 +119,8 @@ def write_whole(target: Path, content: bytes, scratch: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(name).unlink(missing_ok=True)  # it is gone already when all went well
     sync(target.parent)
 
 

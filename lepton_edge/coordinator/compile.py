@@ -8,6 +8,7 @@ and one {"result"} or {"error"} go out. It ends when its standard input does, in
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -16,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 from lepton_edge.coordinator import planning, trials
@@ -39,6 +41,7 @@ def main() -> None:
         os.nice(NICENESS)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not fall into the conversation
+    sys.excepthook = functools.partial(_last_words, out)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     while True:
@@ -70,10 +73,15 @@ def serve(asked: Json, emit: Emit) -> Json:
         return _error(kind(f"the coordinator's disk: {error}", "free some space" if full else "see its log"))
     except MemoryError:
         return _error(ServiceError("the coordinator ran out of memory", "push a smaller model"))
-    except Exception as error:  # the top of the worker's loop: a job must never go without an answer
-        sys.excepthook(*sys.exc_info())
-        told = f"the coordinator failed on this model: {type(error).__name__}: {error}"
-        return _error(ServiceError(told[:1000], "see the coordinator's log, and report it"))
+
+
+def _last_words(
+    out: TextIO, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Tell what this process dies of, so that its job does not go without an answer; the log has the rest."""
+    sys.__excepthook__(kind, error, trace)
+    told = f"the coordinator failed on this model: {kind.__name__}: {error}"[:1000]
+    _write(out, {**_error(ServiceError(told, "see the coordinator's log, and report it")), "dying": True})
 
 
 def _do(asked: Json, emit: Emit) -> Json:

@@ -44,7 +44,9 @@ def _one(connected: list[Device], role: str, wanted: DeviceId) -> Device | None:
             f"no {role} called {wanted!r} is connected (connected: {names})", "see: lepton-edge device list"
         )
     if len(there) > 1:
-        raise RequestError(f"there is more than one {role}: {names}", f"name one of them: --device {role}=NAME")
+        raise RequestError(
+            f"there is more than one {role}: {names}", f"name one of them: --device {role}=NAME"
+        )
     return there[0] if there else None
 
 

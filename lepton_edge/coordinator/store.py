@@ -191,10 +191,9 @@ class Store:
             try:
                 yield self._rows
                 self._rows.execute("COMMIT")
-            except BaseException:
-                if self._rows.in_transaction:
+            finally:
+                if self._rows.in_transaction:  # neither committed nor rolled back: something failed
                     self._rows.execute("ROLLBACK")
-                raise
 
     def _migrate(self) -> None:
         with _typed(self._directory):

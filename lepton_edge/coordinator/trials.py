@@ -64,7 +64,7 @@ def keep_golden(
     """Keep the tensors called `names`, as the first sample makes them, as one .npz artifact."""
     arrays = golden(directory, compiled, sorted(set(names)))
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return artifacts.put(buffer.getvalue())
 
 

@@ -86,6 +86,8 @@ class Worker:
                 if "progress" in said:
                     progress(Progress("", **said["progress"]))
                 else:
+                    if said.get("dying"):
+                        self._kill()  # these were its last words
                     return _result(said)
         except (ConnectionError, ValueError) as error:
             raise await self._death() from error

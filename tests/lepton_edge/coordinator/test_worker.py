@@ -29,6 +29,10 @@ for line in sys.stdin:
         sys.exit(3)
     if job["kind"] == "sleep":
         time.sleep(60)
+    if job["kind"] == "bug":
+        print(json.dumps({"error": dict(ERROR, code="service_error"), "dying": True}), flush=True)
+        time.sleep(0.2)
+        sys.exit(1)
     if job["kind"] == "bad":
         say("error", ERROR)
         continue
@@ -71,6 +75,12 @@ async def test_a_killed_worker_is_an_error_for_that_job_alone(worker: Worker) ->
         await worker.run({"kind": "die"}, _ignore)
     with pytest.raises(ServiceError, match="exit code 3"):
         await worker.run({"kind": "leave"}, _ignore)
+    assert (await worker.run({"kind": "after"}, _ignore))["echo"] == "after"
+
+
+async def test_a_worker_that_dies_of_a_bug_is_replaced(worker: Worker) -> None:
+    with pytest.raises(ServiceError, match="not ONNX"):
+        await worker.run({"kind": "bug"}, _ignore)
     assert (await worker.run({"kind": "after"}, _ignore))["echo"] == "after"
 
 
