@@ -115,7 +115,7 @@ class _Bench:
         """Return the mean size of the pictures as they were pushed."""
         names = [spec.encoded for spec in self._compiled.inputs if spec.encoded in self._given]
         sizes = {name: [one[name].nbytes for one in self._samples] for name in names}
-        return [_sample(name, RAW, sizes[name], [0.0], [1.0], self._rule) for name in names]
+        return [_sample(name, RAW, sizes[name], [0.0], [1.0], rule=self._rule) for name in names]
 
     def measure(self, trials: Sequence[Trial]) -> Iterator[list[CodecSample]]:
         """Yield the samples of each trial in order, until the time is over."""
@@ -168,7 +168,7 @@ class _Bench:
             sizes.append(size)
             losses.append(max(_loss(wanted[one], found[one]) for one in self._outputs))
             kept.append(min(_top1_kept(wanted[one], found[one]) for one in self._outputs))
-        return _sample(name, codec, sizes, losses, kept, self._rule)
+        return _sample(name, codec, sizes, losses, kept, rule=self._rule)
 
     def _part(self, given: frozenset[TensorName], wanted: Sequence[TensorName]) -> Part:
         return Part(self._directory, self._cutter, given, wanted)
@@ -202,6 +202,7 @@ def _sample(
     sizes: Sequence[int],
     losses: Sequence[float],
     kept: Sequence[float],
+    *,
     rule: Accuracy,
 ) -> CodecSample:
     loss, top1 = max(losses), float(np.mean(kept))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,17 @@ MADE_UP_SIDE = (480, 640)  # height, width of the picture that stands in when th
 
 
 def read_samples(directory: Path, compiled: CompiledModel, limit: int) -> Iterator[Tensors]:
-    """Yield at most `limit` samples, each the tensors that it gives; nothing when there are no samples.
+    """Yield at most `limit` samples, spread over all; each the tensors that it gives. None when none were pushed.
 
-    Raises InvalidModel when a picture among them cannot be decoded.
+    Neighbours among pushed files are often views of one scene, so the first few would stand for little. Raises InvalidModel when a picture among them cannot be decoded.
     """
     file = directory / SAMPLES_FILE
     if not file.exists():
         return
     with np.load(file, allow_pickle=False) as arrays:
-        indices = dict.fromkeys(name.split("/", 1)[0] for name in arrays.files)
-        for index in islice(indices, limit):
+        indices = list(dict.fromkeys(name.split("/", 1)[0] for name in arrays.files))
+        step = max(len(indices) / limit, 1.0)
+        for index in (indices[int(turn * step)] for turn in range(min(limit, len(indices)))):
             named = {name: f"{index}/{name}" for name in (one.tensor.name for one in compiled.inputs)}
             yield _given({name: arrays[key] for name, key in named.items()}, compiled)
 
