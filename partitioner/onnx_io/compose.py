@@ -153,7 +153,7 @@ def _picture(made: Composition, rule: PictureInput) -> None:
     nchw = rule.layout == "NCHW"
     height, width = kind.bucket[2:] if nchw else kind.bucket[1:3]
     nodes = _Nodes(name)
-    resized = _resize(nodes, rule.resize or Resize(size=(height, width)), (height, width), rule.resize)
+    resized = _resize(nodes, rule.resize or Resize(size=(height, width)), (height, width))
     _normalise(nodes, rule, resized, kind)
     _declare_picture(made, name, (height, width))
     graph = made.model.graph
@@ -174,26 +174,34 @@ def _declare_picture(made: Composition, name: str, size: tuple[int, int]) -> Non
     made.types[f"{name}@resized"] = TensorType("uint8", (*size, 3), (*size, 3))
 
 
-def _resize(nodes: _Nodes, how: Resize, size: tuple[int, int], declared: Resize | None) -> str:
+def _resize(nodes: _Nodes, how: Resize, size: tuple[int, int]) -> str:
     """Resize `X@picture` and crop its center to `size`; returns `X@resized`, uint8 [height, width, 3]."""
-    picture = f"{nodes.prefix}@picture"
-    target = how.size or (how.shorter, how.shorter)
-    batched = nodes.add("Unsqueeze", [picture, nodes.constant("first", [0])], "batched")
+    batched = nodes.add("Unsqueeze", [f"{nodes.prefix}@picture", nodes.constant("first", [0])], "batched")
+    target = nodes.constant("target", how.size) if how.size else _proportional(nodes, how.shorter)
     sampled = nodes.add(
-        "Resize", [batched, "", "", nodes.constant("target", target)], "sampled",
+        "Resize", [batched, "", "", target], "sampled",
         mode=how.filter, axes=[1, 2], antialias=int(how.filter != "nearest"), cubic_coeff_a=-0.5,
         coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_floor",
-        keep_aspect_ratio_policy="stretch" if how.size else "not_smaller",
     )  # fmt: skip
     if how.size == size:
         return nodes.add("Squeeze", [sampled, nodes.constants[0].name], "resized")
-    shape = nodes.add("Shape", [sampled], "sampled_shape", start=1, end=3)
     crop = nodes.constant("crop", size)
-    room = nodes.add("Sub", [shape, crop], "room")
+    room = nodes.add("Sub", [target, crop], "room")
     start = nodes.add("Div", [room, nodes.constant("two", [2])], "crop_start")
     end = nodes.add("Add", [start, crop], "crop_end")
     cropped = nodes.add("Slice", [sampled, start, end, nodes.constant("sides", [1, 2])], "cropped")
     return nodes.add("Reshape", [cropped, nodes.constant("cropped_to", [*size, 3])], "resized")
+
+
+def _proportional(nodes: _Nodes, shorter: int) -> str:
+    """Return the tensor [height, width] after resizing the shorter side, cut off as torchvision does.
+
+    Resize could keep the aspect ratio itself, but then it samples by one scale where Pillow samples by two.
+    """
+    sides = nodes.add("Shape", [f"{nodes.prefix}@picture"], "sides_before", start=0, end=2)
+    least = nodes.add("ReduceMin", [sides], "least_side", keepdims=1)
+    product = nodes.add("Mul", [sides, nodes.constant("shorter", [shorter])], "sides_scaled")
+    return nodes.add("Div", [product, least], "sides_after")
 
 
 def _normalise(nodes: _Nodes, rule: PictureInput, resized: str, kind: TensorType) -> None:

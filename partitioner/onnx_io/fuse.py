@@ -84,7 +84,7 @@ class Rules:
             yield from self._with_maker(max(own, key=lambda name: self.all.maker[name].index), vertex)
 
     def measures(self, vertex: Vertex) -> Iterator[Join]:
-        """A few numbers told by one tensor (its shape) are taken where that is made: they send for nothing."""
+        """A few numbers that one tensor tells (its shape) are taken where that is made, and travel."""
         first = self.reads[vertex.index]
         small = len(first) == 1 and all(self.all.can_cross(one) for one in vertex.makes)
         if small and vertex.operator in CHEAP and sum(map(self.all.size, vertex.makes)) <= FEW_BYTES:
