@@ -22,7 +22,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from partitioner.compiled import CompiledModel
-from partitioner.errors import ModelError
+from partitioner.errors import InvalidModel, ModelError
 from partitioner.graph import CostGraph, chain, down_sets, layer_inputs, live_tensors
 from partitioner.onnx_io import generate, infer, runtime
 from partitioner.onnx_io.compile import compile_model
@@ -181,8 +181,7 @@ class _Check:
         env = dict(self.feeds)
         for one in blocks:
             session = runtime.open_session(one.file, runtime.options(self.directory, level))
-            feeds = {str(spec.name): env[spec.name] for spec in one.block.inputs}
-            env |= runtime.run(session, feeds)
+            env |= runtime.run(session, _reachable(one, env))
         return {name: env[name] for name in self.whole}
 
     def _largest_step(self, found: Mapping[str, Array]) -> float:
@@ -209,6 +208,14 @@ class _Check:
         if any(not _same_top1(self.pushed[name], found[name]) for name in found):
             return "the top-1 is another than that of the file as pushed"
         return ""
+
+
+def _reachable(one: CutBlock, env: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what a block reads, all of which must have been given or have crossed."""
+    missing = [spec.name for spec in one.block.inputs if spec.name not in env]
+    if missing:
+        raise InvalidModel(f"block {one.block.index} reads {', '.join(missing)}, which nobody sends")
+    return {str(spec.name): env[spec.name] for spec in one.block.inputs}
 
 
 def _generated(composed: ModelProto, bucket: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Array]:
