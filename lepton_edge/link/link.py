@@ -1,7 +1,7 @@
 """One link: the asyncio driver around the protocol machine, the same for both ends.
 
-Law: moves bytes and time between the stream and `machine.step`; decides nothing. Three tasks a link: one
-reads, one writes, one ticks. Whoever calls may be cancelled at any await without harm to the link.
+Law: moves bytes and time between the stream and `machine.step`; decides nothing. Two tasks a link: one
+reads, one writes; a timer ticks. Whoever calls may be cancelled at any await without harm to the link.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lepton_edge.core.errors import DeadlineExceeded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import Limits, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, machine, probes
+from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import codec, rpc, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
 from partitioner.errors import LeptonError
@@ -79,15 +80,15 @@ class Link:
         self._tasks: set[asyncio.Task[None]] = set()
         self._probing = asyncio.Lock()
         self._left = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
 
     # --- life -------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Exchange hellos and start; raise what went wrong, with the stream closed."""
         try:
-            async with _Timeout(
-                self._limits.handshake, Unavailable(f"{self._stream.peer} did not say hello")
-            ):
+            async with Timeout(self._limits.handshake, Unavailable(f"{self._stream.peer} did not say hello")):
                 await self._stream.write(codec.hello_chunk(self._hello))
                 first = await self._stream.read()
         except LeptonError:
@@ -111,8 +112,9 @@ class Link:
         if self.error is not None:
             await self._refuse(self.error)
             raise self.error
-        for loop in (self._read_loop(), self._write_loop(), self._tick_loop()):
-            self._spawn(loop)
+        self._spawn(self._read_loop())
+        self._spawn(self._write_loop())
+        self._timer = self._loop.call_later(TICK, self._tick)
 
     async def _refuse(self, error: LeptonError) -> None:
         """Tell the peer why there will be no link, as far as it still listens."""
@@ -147,7 +149,7 @@ class Link:
         Raises Overloaded when too much waits already, Unavailable when the link closes first.
         """
         ticket = next(self._tickets)
-        sent = asyncio.get_running_loop().create_future()
+        sent: asyncio.Future[None] = self._loop.create_future()
         self._sends[ticket] = sent
         self._step(events.Submitted(ticket, frame, payload_size(frame)))
         await sent
@@ -160,13 +162,13 @@ class Link:
         sent to the peer.
         """
         key, ticket = machine.key_of(frame), next(self._tickets)
-        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Frame] = self._loop.create_future()
         self._asks[ticket] = answer
         self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
         if not answer.done():
             self._answers[key] = answer
         try:
-            async with _Timeout(timeout, DeadlineExceeded("no answer came in time")):
+            async with Timeout(timeout, DeadlineExceeded("no answer came in time")):
                 return await answer
         finally:
             self._asks.pop(ticket, None)
@@ -240,9 +242,9 @@ class Link:
         self._next_write = None
         self._step(events.Wrote(command.ticket, len(chunk), last))
 
-    async def _tick_loop(self) -> None:
-        while not self.closed.is_set():
-            await asyncio.sleep(TICK)
+    def _tick(self) -> None:
+        if not self.closed.is_set():
+            self._timer = self._loop.call_later(TICK, self._tick)
             self._step(events.Tick())
 
     # --- what the machine wants -------------------------------------------------------------------
@@ -288,6 +290,8 @@ class Link:
         self.error = command.error
         self.closed.set()
         self._wake.set()
+        if self._timer is not None:
+            self._timer.cancel()
         if self.peer.kind:
             self._spawn(self._leave(command))
 
@@ -297,7 +301,7 @@ class Link:
                 WireError("", "") if isinstance(command.error, Unavailable) else rpc.wire_error(command.error)
             )
             try:
-                async with _Timeout(0.5, Unavailable("nobody reads the goodbye")):
+                async with Timeout(0.5, Unavailable("nobody reads the goodbye")):
                     await self._stream.write(codec.goodbye_chunk(farewell))
             except LeptonError as error:
                 log.debug("no goodbye", peer=self.peer.name, error=str(error))
@@ -331,7 +335,7 @@ class Link:
             )
 
     def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -339,34 +343,6 @@ class Link:
 def _fail(future: asyncio.Future[Any] | None, error: LeptonError) -> None:
     if future is not None and not future.done():
         future.set_exception(error)
-
-
-class _Timeout:
-    """`asyncio.timeout` for Python 3.10: cancel the body after `seconds` and raise `error`."""
-
-    def __init__(self, seconds: float | None, error: LeptonError) -> None:
-        self._seconds, self._error = seconds, error
-        self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
-
-    async def __aenter__(self) -> None:
-        task = asyncio.current_task()
-        if self._seconds is not None and task is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire, task)
-
-    def _expire(self, task: asyncio.Task[Any]) -> None:
-        self._expired = True
-        task.cancel()
-
-    async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._expired and kind is not None and issubclass(kind, asyncio.CancelledError):
-            task = asyncio.current_task()
-            uncancel = getattr(task, "uncancel", None)
-            if uncancel is not None:
-                uncancel()
-            raise self._error
 
 
 _DO: dict[type, Callable[[Any, Any], None]] = {

@@ -25,7 +25,6 @@ from typing import Any
 from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion, InvalidInput, Overloaded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkHello
-from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from lepton_edge.link.commands import (
     Answer,
     Close,
@@ -128,19 +127,20 @@ def key_of(frame: Frame) -> Key:
 
 def _greeted(state: State, event: Greeted) -> list[Command]:
     hello = event.hello
-    if hello.protocol_major != PROTOCOL_MAJOR or abs(hello.protocol_minor - PROTOCOL_MINOR) > 1:
-        return _close(state, _incompatible(hello), goodbye=True)
+    apart = abs(hello.protocol_minor - state.ours.protocol_minor)
+    if hello.protocol_major != state.ours.protocol_major or apart > 1:
+        return _close(state, _incompatible(state.ours, hello), goodbye=True)
     state.phase, state.peer, state.heard_at = Phase.READY, hello, state.now
     state.outbox.open_window(hello)
     shared = sorted(set(hello.checksums) & set(state.ours.checksums))
     return [Opened(hello, shared[0] if shared else "")]
 
 
-def _incompatible(hello: LinkHello) -> IncompatibleVersion:
+def _incompatible(ours: LinkHello, hello: LinkHello) -> IncompatibleVersion:
     theirs = f"{hello.protocol_major}.{hello.protocol_minor}"
     return IncompatibleVersion(
         f"{hello.name or 'the peer'} (release {hello.software or 'unknown'}) speaks protocol {theirs}, "
-        f"this side {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+        f"this side {ours.protocol_major}.{ours.protocol_minor}",
         "install the same release on both",
     )
 

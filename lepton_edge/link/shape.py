@@ -165,15 +165,21 @@ class Proxy:
     def change(self, line: str) -> None:
         """Take "RATE,DELAY", "up RATE,DELAY" or "down RATE,DELAY"; ValueError for anything else."""
         words = line.split()
-        which, values = ("both", words[0]) if len(words) == 1 else (words[0], words[1])
-        rate, delay = (float(value) for value in values.split(","))
+        which, values = ["both", *words][-2:] if words else ("", "")
         chosen = {"both": (self.up, self.down), "up": (self.up,), "down": (self.down,)}.get(which)
-        if chosen is None or len(words) > 2:
+        if chosen is None or len(words) > 2 or values.count(",") != 1:
             raise ValueError(f"{line!r} is neither RATE,DELAY nor up|down RATE,DELAY")
+        rate, delay = (float(value) for value in values.split(","))
         for direction in chosen:
             direction.change(rate, delay)
         for flow in self._flows:
             _bound(flow.source, flow.direction)
+
+    def close(self) -> None:
+        """Reset every connection and stop listening."""
+        for flow in list(self._flows):
+            self._drop(flow)
+        self._listener.close()
 
     def turn(self, longest: float, also: Sequence[int] = ()) -> list[int]:
         """Wait `longest` seconds at most for what comes first; move it; say which of `also` can be read."""

@@ -1,0 +1,35 @@
+"""A data port serves links and tells who it is."""
+
+from __future__ import annotations
+
+from lepton_edge.core.frames import Frame
+from lepton_edge.core.links import LinkHello
+from lepton_edge.core.messages import Description
+from lepton_edge.link.link import Link, dial
+from lepton_edge.link.server import link_handlers
+from lepton_edge.wire import rpc
+
+
+async def ignore(link: Link, frame: Frame) -> None:
+    pass
+
+
+async def describe() -> Description:
+    return Description("agent", "cloud", "0.1", 1, 0)
+
+
+async def test_a_data_port_describes_itself_and_tells_about_each_link() -> None:
+    opened: list[Link] = []
+    handlers = link_handlers(LinkHello("agent", "cloud"), ignore, describe, on_open=opened.append)
+    server, address = await rpc.open_server("127.0.0.1:0", handlers)
+    channel = rpc.open_channel(address)
+    assert (await rpc.ControlStub(channel).describe()).name == "cloud"
+    await channel.close()
+    links = [await dial(address, LinkHello("client", name), ignore) for name in ("a", "b")]
+    for link in links:
+        await link.probe()
+        await link.close()
+    assert [link.peer.name for link in opened] == ["a", "b"]
+    for link in opened:
+        await link.over()
+    await server.stop(None)
