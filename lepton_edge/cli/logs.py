@@ -10,9 +10,19 @@ import sys
 
 import structlog
 
+from lepton_edge.core.errors import InvalidInput
+
+LEVELS = ("debug", "info", "warning", "error")
+
 
 def configure(level: str) -> None:
-    """Send every log of `level` ("debug", "info", "warning", "error") and above to stderr."""
+    """Send every log of `level` and above to stderr.
+
+    Raises:
+        InvalidInput: there is no such level.
+    """
+    if level.lower() not in LEVELS:
+        raise InvalidInput(f"there is no log level {level!r}", f"known are {', '.join(LEVELS)}")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

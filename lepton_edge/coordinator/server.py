@@ -48,6 +48,7 @@ async def serve(config: CoordinatorConfig) -> None:
     Prints "coordinator ready control=HOST:PORT" on stdout once it answers. Raises AlreadyExists when another
     one uses the state directory, PortInUse when no port is free, StorageFull when the disk is.
     """
+    asked = _asked_to_end()  # before anybody is told that it is ready, and may ask
     rooms = await _open(config)
     deciding = asyncio.create_task(rooms.driver.run())
     try:
@@ -63,7 +64,7 @@ async def serve(config: CoordinatorConfig) -> None:
                 state=str(config.state_directory),
                 term=rooms.driver.state.settings.term,
             )
-            await _until_asked_to_end(deciding)
+            await _until_asked_to_end(asked, deciding)
         await server.stop(GRACE)
     finally:
         deciding.cancel()
@@ -122,13 +123,18 @@ async def _announce(config: CoordinatorConfig, bound: str) -> discovery.Announce
         return None
 
 
-async def _until_asked_to_end(deciding: asyncio.Task[None]) -> None:
-    """Wait for a signal to end; if the decider's loop fails first, raise what it failed with."""
+def _asked_to_end() -> asyncio.Event:
+    """Return what is set by a signal to end."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
             loop.add_signal_handler(number, asked.set)
+    return asked
+
+
+async def _until_asked_to_end(asked: asyncio.Event, deciding: asyncio.Task[None]) -> None:
+    """Wait until a signal came; if the decider's loop fails first, raise what it failed with."""
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({waiting, deciding}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -1,0 +1,102 @@
+"""`lepton-edge coordinator start`: settings in, a process that says where it is, and leaves when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.cli import extras
+from lepton_edge.coordinator import server
+from lepton_edge.core.config import CoordinatorConfig
+from tests.lepton_edge.cli.conftest import CommandLine
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[CoordinatorConfig]:
+    """Stand in for the server; collect what it is started with."""
+    configs: list[CoordinatorConfig] = []
+
+    async def serve(config: CoordinatorConfig) -> None:
+        await asyncio.sleep(0)
+        configs.append(config)
+
+    monkeypatch.setattr(server, "serve", serve)
+    return configs
+
+
+def test_flags_reach_the_server(line: CommandLine, served: list[CoordinatorConfig], tmp_path: Path) -> None:
+    said = line.run(
+        "coordinator", "start", "--port", "9", "--state-directory", str(tmp_path), "--no-announce"
+    )
+    assert said.code == 0, said.err
+    assert served == [CoordinatorConfig(tmp_path, port=9, announce=False)]
+    assert "WARNING" not in said.err
+
+
+def test_listening_beyond_loopback_is_said_loudly(
+    line: CommandLine, served: list[CoordinatorConfig], tmp_path: Path
+) -> None:
+    said = line.run("coordinator", "start", "--state-directory", str(tmp_path), "--insecure-bind", "0.0.0.0")
+    assert served[0].bind == "0.0.0.0"
+    assert "WARNING" in said.err
+    assert "without TLS or authentication" in said.err
+
+
+def test_without_the_extra_nothing_starts(
+    line: CommandLine, served: list[CoordinatorConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    assert line.run("coordinator", "start").code == 12
+    assert served == []
+
+
+def test_a_log_level_that_is_none_is_a_setting_at_fault(
+    line: CommandLine, served: list[CoordinatorConfig], tmp_path: Path
+) -> None:
+    said = line.run("coordinator", "start", "--state-directory", str(tmp_path), "--log-level", "loud")
+    assert said.code == 6
+    assert "'loud'" in said.err
+
+
+def started(directory: Path, *more: str) -> subprocess.Popen[str]:
+    words = ("-m", "lepton_edge.cli.main", "coordinator", "start", "--no-announce", "--port", "0")
+    return subprocess.Popen(
+        [sys.executable, *words, "--state-directory", str(directory), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], *signals: int) -> tuple[int, Any, Any]:
+    for number in signals:
+        process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_one_leaves_with_status_0_when_asked(tmp_path: Path, number: int) -> None:
+    process = started(tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("coordinator ready control=127.0.0.1:")
+    status, _, err = ended(process, number)
+    assert status == 0, err
+    assert "Traceback" not in err
+
+
+def test_a_second_one_on_the_same_state_is_refused_with_a_line(tmp_path: Path) -> None:
+    first = started(tmp_path)
+    assert first.stdout is not None
+    first.stdout.readline()
+    status, out, err = ended(started(tmp_path))
+    ended(first, signal.SIGTERM)
+    assert (status, out) == (3, "")
+    assert err.splitlines()[-1].startswith("error: ")
+    assert "what to do:" in err.splitlines()[-1]
