@@ -20,6 +20,7 @@ import asyncio  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 
+from device_agents.engine import claim_process  # noqa: E402
 from device_agents.server import serve  # noqa: E402
 from lepton_edge.core.config import AgentConfig  # noqa: E402
 from partitioner.errors import LeptonError  # noqa: E402
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     config = from_json(AgentConfig, given["config"])
     config = type(config)(**{**vars(config), "state_directory": Path(config.state_directory)})
     configure_logs(given["log_level"])
+    claim_process()  # all blocks share one thread pool
     try:
         asyncio.run(serve(config, lambda line: print(line, flush=True)))
     except LeptonError as error:

@@ -45,8 +45,7 @@ class EngineConfig:
 
     `slowdown` simulates a slower device; `queue_limit` computations may wait at most. `shared_pool` says
     that this process belongs to the engine: all sessions then share one thread pool, and nobody else in the
-    process may open an onnxruntime session with threads of its own (an agent's server sets it, nobody else
-    should).
+    process may open an onnxruntime session with threads of its own. `claim_process` says so for all engines.
     """
 
     threads: int = 0

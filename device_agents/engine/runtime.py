@@ -10,6 +10,7 @@ agent's process says so; a test does not.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,8 @@ SAME_AS_REQUESTED = 1  # the arena grows by what is asked for, not by powers of 
 
 _lock = threading.Lock()
 _shared_arena: list[bool] = []  # empty until this process has tried to make it
-_pool_threads: list[
-    int
-] = []  # empty until this process has tried to make its pool; then its size, 0 for none
+_claimed: list[bool] = []  # empty unless the process belongs to the engine alone
+_pool_threads: list[int] = []  # empty until the pool was asked for; then its size, 0 for none
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,24 @@ class Runtime:
     shared: bool = False
 
 
+def claim_process() -> None:
+    """Say that this process belongs to the engine alone, so that every `start_runtime` shares one pool."""
+    with _lock:
+        _claimed.append(True)
+
+
 def start_runtime(threads: int = 0, shared: bool = False) -> Runtime:
     """Say how sessions run here; 0 threads means one a physical core.
 
     `shared` makes, once a process, a pool that every onnxruntime session of the process must use from then
     on.
     """
-    wanted = threads or psutil.cpu_count(logical=False) or 1
+    wanted = threads or _cores()
     with _lock:
         if not _shared_arena:
             _shared_arena.append(True)
             _register_arena()
-        if shared and not _pool_threads:
+        if (shared or _claimed) and not _pool_threads:
             _pool_threads.append(wanted if _create_pool(wanted) else 0)
         pool = _pool_threads[0] if _pool_threads else 0
     return Runtime(pool or wanted, shared=pool > 0)
@@ -65,10 +71,17 @@ def session_options(runtime: Runtime, weights: Path | None = None) -> onnxruntim
         options.use_per_session_threads = False
     else:
         options.intra_op_num_threads = runtime.threads
+        # waiting threads of one block's session must not spin while another block computes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
     if weights is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, str(weights.resolve()))
     return options
+
+
+def _cores() -> int:
+    physical = psutil.cpu_count(logical=False) or 1
+    return min(physical, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else physical
 
 
 def _create_pool(threads: int) -> bool:

@@ -28,9 +28,10 @@ MADE_UP_SIDE = (480, 640)  # height, width of the picture that stands in when th
 
 
 def read_samples(directory: Path, compiled: CompiledModel, limit: int) -> Iterator[Tensors]:
-    """Yield at most `limit` samples, spread over all; each the tensors that it gives. None when none were pushed.
+    """Yield at most `limit` samples, spread over all of them, each as the tensors that it gives.
 
-    Neighbours among pushed files are often views of one scene, so the first few would stand for little. Raises InvalidModel when a picture among them cannot be decoded.
+    Neighbours among pushed files are often views of one scene, so the first few would stand for little.
+    Raises InvalidModel when a picture among them cannot be decoded.
     """
     file = directory / SAMPLES_FILE
     if not file.exists():
