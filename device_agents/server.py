@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import secrets
 import signal
@@ -34,12 +35,20 @@ from device_agents.store import ArtifactStore
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import AlreadyExists, StorageFull
 from lepton_edge.core.links import LinkHello
-from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Hello, Peer, Progress
+from lepton_edge.core.messages import (
+    PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
+    Description,
+    Hardware,
+    Hello,
+    Peer,
+    Progress,
+)
 from lepton_edge.core.version import __version__
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc
-from partitioner.units import DeviceId, Seconds
+from partitioner.units import Bytes, DeviceId, Seconds
 
 log = structlog.get_logger("agent")
 
@@ -88,7 +97,7 @@ class Agent:
         self.service = DataService(self.driver)
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
         self.saved = SavedEpochs(config.state_directory / "epochs.json")
-        self.hardware = hardware.probe()
+        self.hardware = _within(hardware.probe(), config.memory_limit)
         self.incarnation = secrets.token_hex(8)
         self.addresses: tuple[str, ...] = ()
         self._connect()
@@ -255,3 +264,10 @@ def _lock(descriptor: int, config: AgentConfig) -> None:
             f"another agent uses {config.state_directory}",
             "start this one with another --name or --state-directory, or stop the other",
         ) from None
+
+
+def _within(found: Hardware, limit: Bytes) -> Hardware:
+    """Return what is told of this device: no more memory than it was given."""
+    if not limit:
+        return found
+    return dataclasses.replace(found, memory_available=Bytes(min(limit, found.memory_available)))
