@@ -34,21 +34,27 @@ class Timings:
 class Pacer:
     """Runs steps, and times them, as a device would that is `slowdown` times slower.
 
-    After a step of d seconds it sleeps (slowdown - 1) x d, in the same thread; the sleep counts as the step's
-    time.
+    After a step that used c seconds of processor time it sleeps (slowdown - 1) x c, in the same thread; the
+    sleep counts as the step's time. Processor time, not elapsed time: what other processes of this machine
+    take away is not multiplied. With `reckoned` the sleep is only added to what is told, not slept.
     """
 
     slowdown: float = 1.0
+    reckoned: bool = False
 
     def time(self, step: Callable[[], T], check: Callable[[], None] = lambda: None) -> tuple[T, float]:
         """Return what `step()` returns and the seconds it took; `check` may raise to end the sleep early."""
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.thread_time()
         result = step()
-        elapsed = time.perf_counter() - begin
-        if self.slowdown > 1.0:
-            _sleep_until(begin + elapsed * self.slowdown, check)
-            elapsed = time.perf_counter() - begin
-        return result, elapsed
+        elapsed, used = time.perf_counter() - begin, time.thread_time() - used
+        if self.slowdown <= 1.0:
+            return result, elapsed
+        # A coarse clock may show no processor time at all for a short step.
+        stretched = elapsed + (self.slowdown - 1) * (min(used, elapsed) or elapsed)
+        if self.reckoned:
+            return result, stretched
+        _sleep_until(begin + stretched, check)
+        return result, time.perf_counter() - begin
 
 
 def _sleep_until(end: float, check: Callable[[], None]) -> None:

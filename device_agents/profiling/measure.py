@@ -24,7 +24,6 @@ LONGEST_PAUSE = Seconds(0.04)
 """Seconds at most that stand for the sleep of a device that is only simulated to be slow."""
 
 LEAST_RUNS = 3
-NATIVE = Pacer()
 
 
 @dataclass
@@ -71,8 +70,9 @@ async def run_rounds(
 
 async def _time(engine: Engine, item: Item) -> float:
     """Return the seconds of one run, a simulated slowdown reckoned, not slept."""
-    _, seconds = await engine.call(lambda _: NATIVE.time(item.step))
-    return seconds * engine.pacer.slowdown
+    pacer = Pacer(engine.pacer.slowdown, reckoned=True)
+    _, seconds = await engine.call(lambda _: pacer.time(item.step))
+    return seconds
 
 
 async def thread_hop(engine: Engine, repeats: int = 20) -> Seconds:

@@ -15,13 +15,13 @@ from examples.demo.errors import MissingPictureError
 from examples.demo.packages import package_folder
 
 QUALITY: Final = 90
-LONGEST_SIDE: Final = 800
+SIZE: Final = (352, 288)
+"""Every picture is as one small camera (CIF) would take it: what is measured on the samples then holds for the others."""
 TEST_PICTURES: Final = {
     "coffee": "coffee.png",
     "camera": "camera.png",
     "cat": "chelsea.png",
     "rocket": "rocket.jpg",
-    "astronaut": "astronaut.png",
 }
 SAMPLE_PICTURES: Final = {
     "motorcycle_left": "motorcycle_left.png",
@@ -36,17 +36,18 @@ SAMPLE_PICTURES: Final = {
     "tissue": "ihc.png",
     "moon": "moon.png",
     "retina": "retina.jpg",
+    "astronaut": "astronaut.png",
 }
 # Each as a fraction of width and height: left, top, right, bottom.
 _CROPS: Final = {
     "whole": (0.0, 0.0, 1.0, 1.0),
-    "left": (0.0, 0.1, 0.6, 0.9),
-    "right": (0.35, 0.0, 1.0, 0.8),
+    "left": (0.0, 0.1, 0.75, 0.9),
+    "right": (0.3, 0.0, 1.0, 0.8),
 }
 
 
 def write_test_pictures(folder: Path) -> list[Path]:
-    """Write the photographs to classify, at full size, as `<name>.jpg`; return their paths.
+    """Write the photographs to classify, as `<name>.jpg`; return their paths.
 
     Raises:
         MissingPackageError: scikit-image is not installed.
@@ -57,12 +58,11 @@ def write_test_pictures(folder: Path) -> list[Path]:
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Write three views (one mirrored) of each sample picture, longest side 800; return their paths."""
+    """Write three views (one mirrored) of each sample picture; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, file in SAMPLE_PICTURES.items():
         picture = _open(file)
-        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         for crop, box in _CROPS.items():
             written.append(_save(_view(picture, crop, box), folder / f"{name}_{crop}.jpg"))
     return written
@@ -86,5 +86,5 @@ def _view(picture: Image.Image, crop: str, box: tuple[float, float, float, float
 
 
 def _save(picture: Image.Image, path: Path) -> Path:
-    picture.save(path, "JPEG", quality=QUALITY)
+    ImageOps.fit(picture, SIZE).save(path, "JPEG", quality=QUALITY)
     return path
