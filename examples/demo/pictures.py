@@ -21,7 +21,6 @@ TEST_PICTURES: Final = {
     "coffee": "coffee.png",
     "camera": "camera.png",
     "cat": "chelsea.png",
-    "rocket": "rocket.jpg",
 }
 SAMPLE_PICTURES: Final = {
     "motorcycle_left": "motorcycle_left.png",
@@ -37,6 +36,7 @@ SAMPLE_PICTURES: Final = {
     "moon": "moon.png",
     "retina": "retina.jpg",
     "astronaut": "astronaut.png",
+    "rocket": "rocket.jpg",
 }
 # Each as a fraction of width and height: left, top, right, bottom.
 _CROPS: Final = {

@@ -27,9 +27,7 @@ def session(demo_folder: Path) -> Any:
     return onnxruntime.InferenceSession(demo_folder / "mobilenetv2.onnx", options)
 
 
-@pytest.mark.parametrize(
-    ("picture", "index"), [("coffee", 967), ("camera", 872), ("cat", 285), ("rocket", 812)]
-)
+@pytest.mark.parametrize(("picture", "index"), [("coffee", 967), ("camera", 872), ("cat", 285)])
 def test_photographs_are_recognised(session: Any, demo_folder: Path, picture: str, index: int) -> None:
     pixels = preprocess((demo_folder / "pictures" / f"{picture}.jpg").read_bytes())
 
