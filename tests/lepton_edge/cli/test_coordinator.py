@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,25 @@ def test_a_log_level_that_is_none_is_a_setting_at_fault(
     assert "'loud'" in said.err
 
 
-def started(directory: Path, *more: str) -> subprocess.Popen[str]:
-    words = ("-m", "lepton_edge.cli.main", "coordinator", "start", "--no-announce", "--port", "0")
-    return subprocess.Popen(
-        [sys.executable, *words, "--state-directory", str(directory), *more],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[[Path], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start real coordinators; whoever is left at the end is killed."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def started(directory: Path) -> subprocess.Popen[str]:
+        words = ("-m", "lepton_edge.cli.main", "coordinator", "start", "--no-announce", "--port", "0")
+        command = [sys.executable, *words, "--state-directory", str(directory)]
+        begun.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    yield started
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def ended(process: subprocess.Popen[str], *signals: int) -> tuple[int, Any, Any]:
@@ -82,8 +94,8 @@ def ended(process: subprocess.Popen[str], *signals: int) -> tuple[int, Any, Any]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_real_one_leaves_with_status_0_when_asked(tmp_path: Path, number: int) -> None:
-    process = started(tmp_path)
+def test_a_real_one_leaves_with_status_0_when_asked(start: Start, tmp_path: Path, number: int) -> None:
+    process = start(tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("coordinator ready control=127.0.0.1:")
     status, _, err = ended(process, number)
@@ -91,11 +103,11 @@ def test_a_real_one_leaves_with_status_0_when_asked(tmp_path: Path, number: int)
     assert "Traceback" not in err
 
 
-def test_a_second_one_on_the_same_state_is_refused_with_a_line(tmp_path: Path) -> None:
-    first = started(tmp_path)
+def test_a_second_one_on_the_same_state_is_refused_with_a_line(start: Start, tmp_path: Path) -> None:
+    first = start(tmp_path)
     assert first.stdout is not None
     first.stdout.readline()
-    status, out, err = ended(started(tmp_path))
+    status, out, err = ended(start(tmp_path))
     ended(first, signal.SIGTERM)
     assert (status, out) == (3, "")
     assert err.splitlines()[-1].startswith("error: ")

@@ -43,7 +43,7 @@ async def test_an_empty_file_and_one_of_exactly_one_piece_end_once(
 
 
 def test_weights_beside_the_model_go_with_it(tmp_path: Path) -> None:
-    import onnx
+    onnx = pytest.importorskip("onnx")
 
     weights = onnx.numpy_helper.from_array(np.arange(4096, dtype=np.float32), "w")
     node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
