@@ -153,9 +153,11 @@ class _Check:
         blocks = [self.cutter.block(0, frozenset(), down_set), self.cutter.block(1, down_set, everything)]
         live = live_tensors(self.compiled.graph, down_set)
         crossing = tuple(str(one.name) for one in live)
-        return self._row(
-            _name(self.compiled.graph, down_set), len(down_set), crossing, sum(t.size for t in live), blocks
-        )
+        name, size = _name(self.compiled.graph, down_set), sum(one.size for one in live)
+        if {str(spec.name) for spec in blocks[1].block.inputs} != set(crossing):
+            problem = "what the second block reads is not the frontier"
+            return CutRow(name, len(down_set), crossing, size, np.inf, np.inf, 0.0, problem)
+        return self._row(name, len(down_set), crossing, size, blocks)
 
     def every_layer(self) -> CutRow:
         """Cut behind every layer at once."""

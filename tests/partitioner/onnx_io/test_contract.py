@@ -1,0 +1,90 @@
+"""Layers: what belongs together, what may be cut, what stays acyclic."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import onnx
+import pytest
+
+from partitioner.graph import down_sets, layer_inputs
+from tests.partitioner.onnx_io import handmade
+from tests.partitioner.onnx_io.conftest import Compile, Compiled
+
+
+def layers_of(made: Compiled) -> list[set[str]]:
+    return [{str(name) for name in layer.nodes} for layer in made.model.graph.layers]
+
+
+@pytest.mark.parametrize("name", handmade.HANDMADE)
+def test_layers_are_in_topological_order_and_hold_every_node_once(compile_into: Compile, name: str) -> None:
+    made = compile_into(handmade.HANDMADE[name](), shapes=handmade.SHAPES.get(name))
+    graph = made.model.graph
+    assert all(source < index for index, sources in enumerate(layer_inputs(graph)) for source in sources)
+    assert [layer.index for layer in graph.layers] == list(range(len(graph.layers)))
+    composed = onnx.load(str(made.directory / "composed.onnx"), load_external_data=False)
+    listed = Counter(node for layer in graph.layers for node in layer.nodes)
+    assert listed == Counter(node.name for node in composed.graph.node)
+
+
+def test_conv_activation_and_residual_sum_are_one_layer_each(compile_into: Compile) -> None:
+    layers = layers_of(compile_into(handmade.small_conv_net()))
+    assert {"/stem/Conv", "/stem/Relu"} in layers
+    assert {"/body/Conv", "/body/Sigmoid", "/body/Mul"} in layers
+    assert {"/body/Conv_1", "/body/Add", "/body/Relu"} in layers
+    assert len(layers) == 5
+
+
+def test_spelt_out_norms_and_activations_are_one_layer(compile_into: Compile) -> None:
+    layers = layers_of(compile_into(handmade.decomposed_norm()))
+    assert any(
+        {"mu", "centred", "square", "var", "safe", "dev", "unit", "scaled", "normed"} <= one for one in layers
+    )
+    assert any({"f", "g1", "g2", "g3", "g4", "g5", "y"} <= one for one in layers)
+    assert len(layers) == 3
+
+
+def test_mobilenet_has_as_many_cuts_as_expected(mobilenetv2: Compiled) -> None:
+    graph = mobilenetv2.model.graph
+    convolutions = [layer for layer in graph.layers if any(name.endswith("Conv") for name in layer.nodes)]
+    assert len(convolutions) == 52
+    assert len(down_sets(graph, 1000) or []) == len(graph.layers) + 1
+    assert [layer.from_input for layer in graph.layers[:4]] == [True, True, True, False]
+    assert graph.layers[0].pseudo == "decode_picture"
+    pictures = [tensor.name for tensor in graph.tensors if tensor.picture]
+    assert pictures == ["input@picture", "input@resized"]
+
+
+def test_the_doors_of_callers_stay_cuttable(compile_into: Compile) -> None:
+    """A model that begins with a pointwise node must not swallow its own input `x`."""
+    from partitioner.manifest import Manifest, PictureInput
+
+    nodes = [handmade.node("Neg", "x", "n"), handmade.node("GlobalAveragePool", "n", "y")]
+    model = handmade.model(nodes, [handmade.value("x", [1, 3, 8, 8])], [handmade.value("y", [1, 3, 1, 1])])
+    made = compile_into(model, Manifest(inputs=(PictureInput("x"),)))
+    assert {"x@encoded", "x@picture", "x@resized", "x"} <= {
+        tensor.name for tensor in made.model.graph.tensors
+    }
+
+
+def test_weights_are_counted_per_layer_once(compile_into: Compile) -> None:
+    made = compile_into(handmade.tied_weights(), shapes=handmade.SHAPES["tied"])
+    by_name = {layer.name: layer for layer in made.model.graph.layers}
+    assert all(layer.weights == 4096 for layer in by_name.values() if "table" in layer.weight_names)
+    mobile = sum(weight.length for weight in made.model.weights)
+    assert mobile >= sum({w.sha256: w.length for w in made.model.weights}.values())
+
+
+def test_a_path_that_leaves_a_layer_and_returns_belongs_to_it(compile_into: Compile) -> None:
+    """The sequence `s` is one layer with its readers, and so is what lies between two of them."""
+    nodes = [
+        handmade.node("MatMul", "x w1", "a"),
+        handmade.node("SequenceConstruct", "a a", "s"),
+        handmade.node("SequenceAt", "s zero", "first"),
+        handmade.node("MatMul", "first w2", "between"),
+        handmade.node("SequenceInsert", "s between", "s2"),
+        handmade.node("ConcatFromSequence", "s2", "y", axis=0),
+    ]
+    weights = [handmade.weight("w1", 8, 32), handmade.weight("w2", 32, 32), handmade.constant("zero", 0)]
+    model = handmade.model(nodes, [handmade.value("x", [2, 8])], [handmade.value("y", [6, 32])], weights)
+    assert {"s", "first", "between", "s2", "y"} in layers_of(compile_into(model))

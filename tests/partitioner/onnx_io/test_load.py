@@ -1,0 +1,78 @@
+"""The plain form that the rest of the room trusts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import helper
+
+from partitioner.errors import InvalidModel
+from partitioner.onnx_io import blob, load
+from tests.partitioner.onnx_io import handmade
+
+
+def test_weights_are_no_inputs_and_large_ones_lie_outside(tmp_path: Path) -> None:
+    model = handmade.mlp()
+    model.graph.input.append(handmade.value("w2", [32, 32]))
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    loaded = load.load(tmp_path / "m.onnx", tmp_path)
+    assert [one.name for one in loaded.model.graph.input] == ["x"]
+    large = {one.name for one in loaded.model.graph.initializer if blob.is_external(one)}
+    assert large == {"w1", "w2", "w3"}
+    assert (tmp_path / load.SOURCE_FILE).stat().st_size >= 32 * 32 * 4
+    assert loaded.files == (tmp_path / "m.onnx",)
+
+
+def test_every_node_gets_a_name_of_its_own_and_keeps_the_one_it_has() -> None:
+    model = handmade.mlp()
+    for node, name in zip(model.graph.node, ["", "same", "same", "", "kept", ""], strict=True):
+        node.name = name
+    load.name_nodes(model.graph)
+    assert [node.name for node in model.graph.node] == [
+        "MatMul_0",
+        "same",
+        "same_1",
+        "MatMul_3",
+        "kept",
+        "MatMul_5",
+    ]
+
+
+def test_constants_become_initializers() -> None:
+    model = handmade.mlp()
+    model.graph.node.insert(0, handmade.node("Constant", "", "c", value_float=2.0))
+    load.normalise(model)
+    assert "c" in {one.name for one in model.graph.initializer}
+    assert all(node.op_type != "Constant" for node in model.graph.node)
+
+
+def test_an_older_opset_is_raised_with_its_weights(tmp_path: Path) -> None:
+    nodes = [handmade.node("MatMul", "x w", "a"), handmade.node("Squeeze", "a", "y", axes=[0])]
+    weights = [handmade.weight("w", 32, 32)]
+    model = handmade.model(
+        nodes, [handmade.value("x", [1, 32])], [handmade.value("y", [32])], weights, opset=11
+    )
+    load.normalise(model)
+    with blob.BlobWriter(tmp_path / "w") as writer:
+        blob.spill(model.graph.initializer, tmp_path, writer, "w")
+    raised = load.raise_opset(model, 18)
+    assert load.opset(raised) == 18
+    assert [one.name for one in raised.graph.input] == ["x"]
+    (kept,) = (one for one in raised.graph.initializer if one.name == "w")
+    assert blob.is_external(kept)
+    assert load.raise_opset(raised, 18) is raised
+
+
+def test_ends_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    through = handmade.mlp()
+    through.graph.output.append(handmade.value("x", ["batch", 8]))
+    shapeless = handmade.mlp()
+    shapeless.graph.input[0].type.tensor_type.ClearField("shape")
+    empty = helper.make_model(helper.make_graph([], "g", [], []), ir_version=10)
+    for model, says in [(through, "nothing computes"), (shapeless, "shape"), (empty, "model|graph")]:
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(InvalidModel, match=says):
+            load.load(path, tmp_path)

@@ -1,0 +1,64 @@
+"""Optimisation is used only where answers stay and no foreign operator appears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from partitioner.errors import InvalidModel
+from partitioner.onnx_io import load, optimise, runtime
+from partitioner.onnx_io.optimise import agree, difference
+from tests.partitioner.onnx_io import handmade
+
+FEEDS = {"x": np.random.default_rng(0).standard_normal((1, 3, 16, 16)).astype(np.float32)}
+
+
+def test_batch_norm_disappears_and_answers_stay(tmp_path: Path) -> None:
+    model = handmade.small_conv_net()
+    load.normalise(model)
+    simpler = optimise.optimise(model, tmp_path, FEEDS)
+    assert "BatchNormalization" not in {node.op_type for node in simpler.graph.node}
+    assert {one.domain for one in simpler.opset_import} == {""}
+    wanted, found = (optimise.answers(one, tmp_path, FEEDS) for one in (model, simpler))
+    assert agree(wanted, found, 1e-5)
+
+
+def test_a_rewrite_that_changes_answers_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, other = handmade.small_conv_net(), handmade.small_conv_net()
+    other.graph.initializer[0].CopyFrom(handmade.weight("k1", 8, 3, 3, 3, seed=1))
+    monkeypatch.setattr(optimise, "_rewrite", lambda *_: other)
+    assert optimise.optimise(model, tmp_path, FEEDS) is model
+
+
+def test_a_rewrite_with_foreign_operators_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = handmade.small_conv_net()
+    monkeypatch.setattr(runtime, "BASIC", runtime.FULL)  # fuses into com.microsoft
+    assert optimise.optimise(model, tmp_path, FEEDS) is model
+
+
+def test_an_optimiser_that_fails_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise InvalidModel("no")
+
+    model = handmade.small_conv_net()
+    monkeypatch.setattr(optimise, "_rewrite", refuse)
+    assert optimise.optimise(model, tmp_path, FEEDS) is model
+
+
+def test_differences() -> None:
+    one = np.array([1.0, -2.0, np.nan, np.inf], np.float32)
+    assert difference(one, one) == 0
+    assert difference(one, one + np.float32(0.5)) == 0.25
+    assert difference(one, np.array([1, -2, 0, np.inf], np.float32)) == np.inf
+    assert difference(one, one.astype(np.float64)) == np.inf
+    assert difference(one, one[:2]) == np.inf
+    assert difference(np.zeros(2), np.zeros(2)) == 0
+    assert difference(np.zeros(2), np.ones(2)) == np.inf
+    assert difference(np.zeros(0), np.zeros(0)) == 0
+    assert difference(np.array(["a"]), np.array(["b"])) == np.inf
+    assert difference([one], [one]) == 0
+    assert not agree({"y": one}, {"z": one}, 1.0)
