@@ -32,7 +32,7 @@ from partitioner.units import Seconds
 log = structlog.get_logger("agent")
 
 FIRST_PAUSE = Seconds(0.2)
-LONGEST_PAUSE = Seconds(5.0)
+LONGEST_PAUSE = Seconds(3.0)
 WORDS = 512  # waiting to be sent; a coordinator that takes none of so many is not there
 
 
@@ -63,6 +63,7 @@ class Control:
         self._words: asyncio.Queue[AgentSays] | None = None
         self._stub: rpc.ControlStub | None = None
         self._was_registered = False
+        self._pause = FIRST_PAUSE
         self.address = ""
 
     def say(self, word: AgentSays) -> None:
@@ -83,19 +84,18 @@ class Control:
 
     async def run(self) -> None:
         """Stay attached for as long as this is not cancelled; raises Refused when never let in."""
-        pause = FIRST_PAUSE
         while True:
             try:
                 await self._attached()
-                pause = FIRST_PAUSE
             except LeptonError as error:
-                log.info("no coordinator", address=self.address, error=str(error), next_try=round(pause, 1))
+                tell = log.info if self._pause == FIRST_PAUSE else log.debug  # it may be away for weeks
+                tell("no coordinator", address=self.address, error=str(error))
             except Refused as refused:
                 if not self._was_registered and not refused.error.retryable:
                     raise
                 log.warning("the coordinator refuses this agent", error=str(refused))
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = Seconds(min(pause * 2, LONGEST_PAUSE))
+            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+            self._pause = Seconds(min(self._pause * 2, LONGEST_PAUSE))
 
     async def _attached(self) -> None:
         """Attach once, until the stream ends."""
@@ -122,7 +122,7 @@ class Control:
         if isinstance(message, Rejected):
             raise Refused(rpc.raised(message.error))
         if isinstance(message, Welcome):
-            self._was_registered = True
+            self._was_registered, self._pause = True, FIRST_PAUSE
             log.info("registered", coordinator=self.address, lease=message.lease, software=message.software)
             self._voice.registered(self.address)
         else:

@@ -119,8 +119,7 @@ class Driver:
     # --- the data port (see service.py) ---
 
     def opened(self, link: Link) -> None:
-        """Number a link that came in, and use it as a link to its peer where that is an agent."""
-        self._spawn(self._until_closed(link, self._number(link)))
+        """Use a link that came in as one to its peer, where that is an agent."""
         if link.peer.kind == "agent":
             self.parts.peers.add(link)
 
@@ -140,6 +139,7 @@ class Driver:
             self._last_number += 1
             number = LinkId(self._last_number)
             self._numbers[link], self._links[number] = number, link
+            self._spawn(self._until_closed(link, number))
         return self._numbers[link]
 
     async def _until_closed(self, link: Link, number: LinkId) -> None:

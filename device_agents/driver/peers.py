@@ -93,14 +93,13 @@ class Peers:
         pause = FIRST_PAUSE
         while True:
             try:
-                link = await self._dial_any(peer)
+                await self._use(await self._dial_any(peer))
+                pause = FIRST_PAUSE
             except LeptonError as error:
-                log.info("peer cannot be reached", peer=peer.device, error=str(error), next_try=pause)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                tell = log.info if pause == FIRST_PAUSE else log.debug  # a peer may be away for weeks
+                tell("peer cannot be reached", peer=peer.device, error=str(error))
                 pause = Seconds(min(pause * 2, LONGEST_PAUSE))
-                continue
-            pause = FIRST_PAUSE
-            await self._use(link)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
     async def _use(self, link: Link) -> None:
         self.add(link)

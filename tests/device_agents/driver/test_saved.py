@@ -1,0 +1,44 @@
+"""The active epochs on the disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.driver.saved import SavedEpochs
+from device_agents.machine.events import SavedEpoch
+from lepton_edge.core.messages import Peer
+from tests.device_agents.engine.models import small_model
+from tests.device_agents.fleet import book_of
+
+
+@pytest.fixture
+def epochs(tmp_path):
+    (tmp_path / "model").mkdir()
+    book, _ = book_of(small_model(tmp_path / "model"))
+    return (SavedEpoch(3, book, (0, 1), (Peer("cloud", ("h:1",)),)),)
+
+
+def test_what_was_written_is_read(tmp_path, epochs) -> None:
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    assert saved.read() == ()
+    saved.write(epochs)
+    assert saved.read() == epochs
+    saved.write(())
+    assert saved.read() == ()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"epochs": [{"epoch": 1}]}', '{"epochs": 3}', "\x00"])
+def test_a_broken_file_is_put_aside_and_not_trusted(tmp_path, epochs, text) -> None:
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    saved.file.write_text(text)
+    assert saved.read() == ()
+    assert saved.file.with_suffix(".unreadable").read_text() == text
+    saved.write(epochs)
+    assert saved.read() == epochs
+
+
+def test_a_write_that_dies_half_way_leaves_the_old_file(tmp_path, epochs) -> None:
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    saved.write(epochs)
+    saved.file.with_suffix(".new").write_text('{"format": 1, "epo')  # what a kill -9 leaves
+    assert saved.read() == epochs

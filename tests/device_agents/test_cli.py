@@ -1,0 +1,101 @@
+"""Settings of an agent: file, environment, flags; and what is told about wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from device_agents import __main__, cli
+from device_agents.cli import configuration
+from lepton_edge.cli import exit_codes
+from lepton_edge.core.errors import InvalidInput
+
+ROLE = {"role": "board"}
+
+
+def test_defaults_need_a_role_only(monkeypatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "raspberry pi.local")
+    config = configuration(ROLE, None, {"XDG_STATE_HOME": "/s"})
+    assert (config.name, config.role, config.port) == ("raspberry-pi.local", "board", 8011)
+    assert config.state_directory == Path("/s/lepton-edge/agent-raspberry-pi.local")
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('[agent]\nname = "f"\nport = 1\nthreads = 3\nadvertise = ["a:1", "b:2"]\n')
+    environment = {"LEPTON_EDGE_PORT": "2", "LEPTON_EDGE_THREADS": "4", "LEPTON_EDGE_SIMULATE_SLOW": "2.5"}
+    config = configuration({**ROLE, "threads": 5}, file, environment)
+    assert (config.name, config.port, config.threads) == ("f", 2, 5)
+    assert (config.advertise, config.simulate_slow) == (("a:1", "b:2"), 2.5)
+
+
+def test_addresses_in_one_variable_are_separated_by_commas() -> None:
+    config = configuration(ROLE, None, {"LEPTON_EDGE_ADVERTISE": "a:1, b:2"})
+    assert config.advertise == ("a:1", "b:2")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "says"),
+    [
+        ({}, {}, "cannot have the role ''"),
+        ({"role": "gateway"}, {}, "--role board or --role cloud"),
+        ({**ROLE, "name": "my board"}, {}, "cannot be called 'my board'"),
+        ({**ROLE, "name": "../x"}, {}, "cannot be called"),
+        ({**ROLE, "coordinator": "host"}, {}, "'host' is not an address"),
+        ({**ROLE, "advertise": ("h:99999",)}, {}, "not an address"),
+        ({**ROLE, "simulate_slow": 0.5}, {}, "1 or more"),
+        (ROLE, {"LEPTON_EDGE_PORT": "many"}, "'port' cannot be 'many'"),
+    ],
+)
+def test_a_wrong_setting_is_named(flags, environment, says) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        configuration(flags, None, environment)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nmae = 1", None),
+        ("[agent]\nnmae = 'x'", "no setting 'nmae'"),
+        ("[agent", "cannot read"),
+        ("agent = 3", "table"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, text, says) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(text)
+    if says is None:
+        assert configuration(ROLE, file, {}).role == "board"  # other tables are others' business
+        return
+    with pytest.raises(InvalidInput, match=says):
+        configuration(ROLE, file, {})
+
+
+def test_the_process_gets_exactly_this_configuration(monkeypatch, tmp_path) -> None:
+    ran, served = [], []
+    monkeypatch.setattr(
+        "os.execv", lambda path, command: ran.append(command) or (_ for _ in ()).throw(SystemExit)
+    )
+    config = configuration({**ROLE, "state_directory": tmp_path, "advertise": ("a:1",)}, None, {})
+    with pytest.raises(SystemExit):
+        cli.run(config)
+
+    async def serve(given, tell):
+        served.append(given)
+
+    monkeypatch.setattr(__main__, "serve", serve)
+    monkeypatch.setattr(__main__, "configure_logs", lambda level: None)
+    assert __main__.main(ran[0][3:]) == 0
+    assert served == [config]
+
+
+def test_the_exit_statuses_are_those_of_the_command_line() -> None:
+    documented = {code: status for status, _, codes in exit_codes.table() for code in codes}
+    assert {code: documented[code] for code in __main__.STATUS} == __main__.STATUS
+    assert documented["service_error"] == __main__.OTHERWISE
+
+
+def test_an_unknown_log_level_is_named() -> None:
+    with pytest.raises(InvalidInput, match="no log level 'loud'"):
+        cli.run(configuration(ROLE, None, {}), "loud")
