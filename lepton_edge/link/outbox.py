@@ -121,7 +121,7 @@ class Outbox:
 
     def next(self) -> Outgoing | None:
         """Return the frame whose next chunk is to be written now; None: nothing may go, or one is going."""
-        if self._writing is not None:
+        if self._writing is not None or not self._frames:
             return None
         self._writing = self._choose()
         return self._writing
@@ -147,7 +147,8 @@ class Outbox:
     def _choose(self) -> Outgoing | None:
         if self._urgent:
             return self._urgent.popleft()
-        self._open_large()
+        if self._lanes[False, False].heap or self._lanes[False, True].heap:
+            self._open_large()
         small = None if self._open and self._small_turn <= 0 else self._take(small=True)
         if small is not None:
             return small

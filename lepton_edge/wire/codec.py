@@ -24,7 +24,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -137,8 +137,7 @@ def _checksum(*parts: Any) -> int:
 # --- reading --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(NamedTuple):
     """The binary prefix of one chunk."""
 
     magic: bytes
@@ -157,7 +156,7 @@ def prefix_of(chunk: bytes) -> Prefix:
     """Return the prefix of `chunk`; CorruptFrame or IncompatibleVersion when it is none of ours."""
     if len(chunk) < PREFIX.size:
         raise CorruptFrame(f"a chunk of {len(chunk)} bytes")
-    prefix = Prefix(*PREFIX.unpack_from(chunk))
+    prefix = Prefix._make(PREFIX.unpack_from(chunk))
     if prefix.magic != MAGIC:
         raise CorruptFrame("the peer does not speak the frame protocol", "is this the data port of an agent?")
     if prefix.major != PROTOCOL_MAJOR:
