@@ -2,9 +2,9 @@
 
 Law: pure; names and tensors in, shares out. onnxruntime fuses, renames and inserts nodes. A kernel is given
 to the node that, in this order: has its name; makes the tensor that its name is made of (NCHWc kernels are
-called TENSOR_nchwc); makes one of its outputs; has a name that the kernel's name contains; else to where
-the nearest attributed neighbour in the optimised graph went: what it feeds first (a layout change before a
-convolution is the convolution's), then what it reads.
+called TENSOR_nchwc); has a name that the kernel's name contains as a word (NODE/MatMulScaleFusion is mostly
+NODE's work); makes one of its outputs; else to where the nearest attributed neighbour in the optimised graph
+went: what it feeds first (a layout change before a convolution is the convolution's), then what it reads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from device_agents.profiling.graph_nodes import GraphNode
 from partitioner.costs import LayerShare
 from partitioner.units import NodeName
 
-LAYOUT_SUFFIX = "_nchwc"
+LAYOUT_SUFFIXES = ("_bn_nchwc", "_mul_nchwc", "_nchwc")
+"""What onnxruntime appends to a tensor's name when it renames the kernel that makes it in NCHWc layout."""
 
 
 def attribute(
@@ -49,20 +50,32 @@ def _direct(
     longest_first = sorted(names, key=len, reverse=True)
     found = {}
     for kernel in {*kernels, *outputs}:
-        made_by = _maker(kernel, outputs.get(kernel, ()), makers)
-        place = kernel if kernel in names else made_by or _contained(kernel, longest_first)
+        place = (
+            (kernel if kernel in names else "")
+            or _maker([kernel.removesuffix(suffix) for suffix in LAYOUT_SUFFIXES], makers)
+            or _contained(kernel, longest_first)
+            or _maker(outputs.get(kernel, ()), makers)
+        )
         if place:
             found[kernel] = place
     return found
 
 
-def _maker(kernel: str, outputs: Sequence[str], makers: Mapping[str, str]) -> str:
-    tensors = [kernel.removesuffix(LAYOUT_SUFFIX), *outputs]
+def _maker(tensors: Sequence[str], makers: Mapping[str, str]) -> str:
     return next((makers[tensor] for tensor in tensors if tensor in makers), "")
 
 
 def _contained(kernel: str, longest_first: Sequence[str]) -> str:
-    return next((name for name in longest_first if len(name) > 1 and name in kernel), "")
+    """Return the longest node name that stands in the kernel's as a word or a path of its own."""
+    for name in longest_first:
+        before, found, after = kernel.partition(name)
+        if found and not _continues(before[-1:]) and not _continues(after[:1]):
+            return name
+    return ""
+
+
+def _continues(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _from_neighbours(found: dict[str, str], optimised: Sequence[GraphNode]) -> None:

@@ -28,6 +28,11 @@ def test_an_nchwc_kernel_is_named_after_its_tensor():
     assert shares({"t2_nchwc": 2.0}) == ({"a/relu": 1.0}, 1.0)
 
 
+@pytest.mark.parametrize("suffix", ["_bn_nchwc", "_mul_nchwc"])
+def test_scales_that_became_nchwc_kernels_too(suffix):
+    assert shares({f"t4{suffix}": 2.0}) == ({"b/add": 1.0}, 1.0)
+
+
 def test_a_kernel_that_makes_a_known_tensor_belongs_to_its_maker():
     optimised = [GraphNode("gemm_7", "Gemm", ("t2", "v", "bias"), ("t4",))]
     assert shares({"gemm_7": 2.0}, optimised) == ({"b/add": 1.0}, 1.0)
@@ -35,6 +40,16 @@ def test_a_kernel_that_makes_a_known_tensor_belongs_to_its_maker():
 
 def test_a_kernel_whose_name_contains_a_nodes_is_that_node():
     assert shares({"fused b/matmul/MatMulAddFusion": 2.0}) == ({"b/matmul": 1.0}, 1.0)
+
+
+def test_a_fused_kernel_is_mostly_the_work_of_the_node_it_is_named_after():
+    optimised = [GraphNode("b/matmul/MatMulScaleFusion/", "FusedMatMul", ("t2", "v"), ("t4",))]
+    assert shares({"b/matmul/MatMulScaleFusion/": 2.0}, optimised) == ({"b/matmul": 1.0}, 1.0)
+
+
+def test_a_name_inside_of_a_longer_word_means_nothing():
+    plain = [GraphNode("n1", "Relu", ("x",), ("y",)), GraphNode("n2", "Relu", ("y",), ("z",))]
+    assert attribute({"n10": 1.0}, plain, []) == ((), 0.0)
 
 
 def test_a_layout_change_belongs_to_what_it_feeds():
