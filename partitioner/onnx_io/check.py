@@ -95,34 +95,45 @@ def check_model(
     input name, else generated from `seed` in the bucket `shapes`. `progress` is called with (done, total).
     Raises ModelError when the model itself is at fault; a cut that disagrees is a row of the report.
     """
+    bucket = dict(shapes or {}) | {name: array.shape for name, array in (inputs or {}).items()}
     with tempfile.TemporaryDirectory(prefix="lepton-edge-check-") as folder:
-        directory = Path(folder)
-        bucket = dict(shapes or {}) | {name: array.shape for name, array in (inputs or {}).items()}
-        compiled = compile_model(
-            source, ModelName(source.stem), directory, manifest=None, shapes=bucket, labels={}
-        )
-        composed = onnx.load(str(directory / COMPOSED_FILE), load_external_data=False)
-        feeds = _generated(composed, bucket, seed) if inputs is None else dict(inputs)
-        check = _Check(source, directory, compiled, composed, feeds)
-        found, every = _choose(compiled.graph, cuts, random.Random(seed))
+        check = _prepared(source, Path(folder), bucket, inputs, seed)
+        found, count = _choose(check.compiled.graph, cuts, random.Random(seed))
         rows = []
         for done, one in enumerate(found):
-            if progress is not None:
-                progress(done, len(found) + 1)
+            _tell(progress, done, len(found) + 1)
             rows.append(check.cut(one))
+        _tell(progress, len(found), len(found) + 1)
         rows.append(check.every_layer())
-        count = None if every is None else len(every)
-        sampled = count is None or len(found) < count
-        quantized = is_quantized(compiled.operators)
         return CheckReport(
-            source.name,
-            compiled.operators,
-            len(compiled.graph.layers),
-            count,
-            sampled,
-            quantized,
-            tuple(rows),
+            model=source.name,
+            operators=check.compiled.operators,
+            layers=len(check.compiled.graph.layers),
+            cuts=count,
+            sampled=count is None or len(found) < count,
+            quantized=check.quantized,
+            rows=tuple(rows),
         )
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _prepared(
+    source: Path,
+    directory: Path,
+    bucket: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, Array] | None,
+    seed: int,
+) -> _Check:
+    compiled = compile_model(
+        source, ModelName(source.stem), directory, manifest=None, shapes=bucket, labels={}
+    )
+    composed = onnx.load(str(directory / COMPOSED_FILE), load_external_data=False)
+    feeds = _generated(composed, bucket, seed) if inputs is None else dict(inputs)
+    return _Check(source, directory, compiled, composed, feeds)
 
 
 class _Check:
@@ -227,13 +238,13 @@ def _generated(composed: ModelProto, bucket: Mapping[str, tuple[int, ...]], seed
 
 def _choose(
     graph: CostGraph, cuts: int | Literal["all"], draw: random.Random
-) -> tuple[list[frozenset[int]], list[frozenset[int]] | None]:
-    """Return the cuts to run, and all there are (None when they are too many to list)."""
+) -> tuple[list[frozenset[int]], int | None]:
+    """Return the cuts to run, and how many there are (None when they are too many to list)."""
     listed = down_sets(graph, ENUMERATED)
     if listed is not None:
         every = listed[1:-1]
         chosen = every if cuts == "all" or cuts >= len(every) else draw.sample(every, cuts)
-        return chosen, every
+        return chosen, len(every)
     count = DRAWN_FOR_ALL if cuts == "all" else cuts
     return list(dict.fromkeys(_drawn(graph, count, draw))), None
 

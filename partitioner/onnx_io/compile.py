@@ -74,7 +74,7 @@ def compile_model(
 def load_compiled(directory: Path) -> CompiledModel:
     """Read back what `compile_model` wrote to `directory`; raise InvalidModel when there is none."""
     try:
-        return from_json(CompiledModel, json.loads((directory / MODEL_FILE).read_text()))
+        return from_json(CompiledModel, json.loads((directory / MODEL_FILE).read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise InvalidModel(
             f"{directory.name} holds no compiled model: {error}", "push the model again"
