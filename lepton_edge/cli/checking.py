@@ -45,12 +45,12 @@ def _steps(line: ProgressLine) -> Any:
 
 
 _COLUMNS = (
-    Column("cut after", text("cut")),
+    Column("cut after", text("cut"), wraps=True),
     Column("tensors", lambda row: str(len(row["tensors"])), right=True),
     Column("crossing", lambda row: size(row["bytes"]), right=True),
     Column("against the whole", lambda row: _difference(row["against_whole"]), right=True),
     Column("against the file", lambda row: _difference(row["against_pushed"]), right=True),
-    Column("problem", text("problem")),
+    Column("problem", text("problem"), wraps=True),
 )
 
 

@@ -5,6 +5,7 @@ Law: draws the coordinator's document.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -53,29 +54,43 @@ def load(row: Row) -> str:
 
 
 def age(row: Row) -> str:
-    """Return how long ago the device was heard."""
+    """Return how long ago the device was heard, and loudly when it is gone."""
     seconds = row.get("since_heard")
-    return f"{seconds:.1f} s ago" if isinstance(seconds, (int, float)) else "never"
+    ago = f"{seconds:.1f} s ago" if isinstance(seconds, (int, float)) else "not heard yet"
+    return ago if row.get("connected") else f"LOST, {ago}"
 
 
 COLUMNS = (
     Column("device", text("device")),
     Column("role", text("role")),
-    Column("connected", lambda row: "yes" if row.get("connected") else "NO"),
-    Column("heard", age, right=True),
+    Column("heard", age),
     Column("load", load, right=True),
-    Column("temperature", temperature, right=True),
+    Column("temp", temperature, right=True),
     Column("cores", text("hardware", "cores"), right=True),
-    Column("memory free", lambda row: size(dig(row, "telemetry", "memory_available")), right=True),
-    Column("architecture", text("hardware", "architecture")),
-    Column("data address", text("addresses")),
-    Column("note", simulated),
+    Column("free", lambda row: size(dig(row, "telemetry", "memory_available")), right=True),
+    Column("arch", text("hardware", "architecture")),
+    Column("data address", text("addresses"), wraps=True),
+    Column("note", simulated, wraps=True),
 )
+
+
+WIDE = frozenset({"cores", "arch"})
+"""Columns that one screen of everything leaves out."""
 
 
 def render(told: dict[str, Any], console: Console) -> None:
     """Draw the devices."""
+    draw(told, console, COLUMNS)
+
+
+def render_short(told: dict[str, Any], console: Console) -> None:
+    """Draw the devices beside much else."""
+    draw(told, console, [column for column in COLUMNS if column.title not in WIDE])
+
+
+def draw(told: dict[str, Any], console: Console, columns: Sequence[Column]) -> None:
+    """Draw the devices by these columns, or say how to get some."""
     devices = told.get("devices", [])
     console.print(
-        table(COLUMNS, devices) if devices else "no devices: lepton-edge agent start --role board|cloud"
+        table(columns, devices) if devices else "no devices: lepton-edge agent start --role board|cloud"
     )

@@ -19,7 +19,7 @@ from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, Mod
 from lepton_edge.cli.output import Column, Row, milliseconds, print_document, size, table, text
 from lepton_edge.client import Client
 from lepton_edge.client.exchange import Input
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import InvalidInput, Unavailable
 from lepton_edge.core.results import Array, Result
 from partitioner.nouns_json import to_json
 
@@ -106,8 +106,14 @@ def only_input(asked: Client, model: str) -> str:
 
     Raises:
         InvalidInput: it has several.
+        Unavailable: no coordinator can be asked, as when an entry is asked while the coordinator is away.
     """
-    names = [str(one["name"]) for one in asked.model(model).get("inputs", [])]
+    try:
+        told = asked.model(model)
+    except Unavailable as error:
+        hint = "say which input it is, then no coordinator is needed: --input NAME=FILE"
+        raise Unavailable(error.message, hint) from error
+    names = [str(one["name"]) for one in told.get("inputs", [])]
     if len(names) != 1:
         raise InvalidInput(
             f"{model!r} has {len(names)} inputs: {', '.join(names)}",
@@ -149,16 +155,16 @@ _OUTPUTS = (
     Column("output", text("name")),
     Column("dtype", text("dtype")),
     Column("shape", lambda row: " x ".join(str(size) for size in row["shape"]) or "scalar"),
-    Column("values", lambda row: _values(row)),
+    Column("values", lambda row: _values(row), wraps=True),
 )
 
 
 def _time(key: str) -> Column:
-    return Column(f"{key} ms", lambda row: milliseconds(row[key]), right=True)
+    return Column(key, lambda row: milliseconds(row[key]), right=True)
 
 
 _HOPS = (
-    Column("hop", lambda row: row["device"] + _slowed(row)),
+    Column("ms at", lambda row: row["device"] + _slowed(row), wraps=True),
     Column("blocks", lambda row: _blocks(row)),
     *(_time(key) for key in ("queue", "decode", "compute", "encode", "network", "total")),
     Column("sent", lambda row: size(row["bytes_out"]), right=True),

@@ -126,7 +126,7 @@ MODELS = (
     Column("layers", text("layers"), right=True),
     Column("samples", text("samples"), right=True),
     Column("active", lambda row: active_line(row)),
-    Column("description", text("description")),
+    Column("description", text("description"), wraps=True),
 )
 NO_MODELS = "no models: lepton-edge model push NAME FILE.onnx"
 
@@ -154,7 +154,7 @@ _EPOCHS = (
     Column("state", text("state")),
     Column("page", text("page")),
     Column("devices", text("devices")),
-    Column("reason", text("reason")),
+    Column("reason", text("reason"), wraps=True),
 )
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.status import Status
@@ -19,6 +19,8 @@ from rich.table import Table
 
 from lepton_edge.cli.options import Format
 from lepton_edge.core.messages import Progress
+
+Justify = Literal["left", "right"]
 
 PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe, so that nothing is cut off."""
@@ -28,11 +30,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, and how a row's cell reads."""
+    """A column: its title, how a row's cell reads, whether it gives way where the terminal is narrow."""
 
     title: str
     read: Callable[[Row], str]
     right: bool = False
+    wraps: bool = False
 
 
 def stdout() -> Console:
@@ -50,9 +53,10 @@ def print_document(document: Row, form: Format, render: Callable[[Row, Console],
 
 def table(columns: Sequence[Column], rows: Iterable[Row], title: str = "") -> Table:
     """Return `rows` as a table; a cell that cannot be read is empty."""
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
-        drawn.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+        justify: Justify = "right" if column.right else "left"
+        drawn.add_column(column.title, justify=justify, overflow="fold", no_wrap=not column.wraps)
     for row in rows:
         drawn.add_row(*(column.read(row) for column in columns))
     return drawn

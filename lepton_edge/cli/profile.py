@@ -70,7 +70,7 @@ def _spread(measurement: Any) -> str:
 
 
 _LAYERS = (
-    Column("layer", text("node")),
+    Column("layer", text("node"), wraps=True),
     Column("share", lambda row: f"{row['share']:.1%}" if "share" in row else "", right=True),
     Column("ms", lambda row: milliseconds(row.get("seconds")), right=True),
 )
@@ -80,7 +80,7 @@ _SEGMENTS = (
     Column("runs", lambda row: str(dig(row, "time", "runs") or ""), right=True),
 )
 _CODECS = (
-    Column("tensor", text("tensor")),
+    Column("tensor", text("tensor"), wraps=True),
     Column("codec", text("codec")),
     Column("encode ms", lambda row: milliseconds(row.get("encode")), right=True),
     Column("decode ms", lambda row: milliseconds(row.get("decode")), right=True),

@@ -36,6 +36,7 @@ def _round_trip(row: Row) -> str:
     return milliseconds(up + down) if isinstance(up, (int, float)) and isinstance(down, (int, float)) else ""
 
 
+_MODELS = [column for column in model.MODELS if column.title in {"model", "version", "weights", "active"}]
 _LINKS = (
     Column("from", text("device")),
     Column("to", text("peer")),
@@ -49,10 +50,10 @@ def render(told: Row, console: Console) -> None:
     """Draw the whole screen."""
     console.print(_headline(told.get("coordinator", {})), style="bold")
     console.print()
-    device.render(told, console)
+    device.render_short(told, console)
     console.print()
     models = told.get("models", [])
-    console.print(table(model.MODELS, models) if models else model.NO_MODELS)
+    console.print(table(_MODELS, models) if models else model.NO_MODELS)
     links = told.get("links", [])
     if links:
         console.print()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.client import reply
-from lepton_edge.core.frames import Frame, Hop, LabelScore
+from lepton_edge.core.frames import Frame, Hop, LabelScore, WireError
 from lepton_edge.core.messages import ShowModel
 from partitioner.units import DeviceId, TensorName
 from tests.lepton_edge.cli.conftest import CommandLine
@@ -70,6 +70,13 @@ def test_which_input_must_be_said_when_there_are_several(line: CommandLine, pict
     assert said.code == 6
     assert "--input a=FILE" in said.err
     assert line.frames == []
+
+
+def test_without_a_coordinator_it_says_how_to_do_without(line: CommandLine, picture: Path) -> None:
+    line.events.append(WireError("unavailable", "nobody answers at c:8010", "start one"))
+    said = line.run("infer", "net", "--input", str(picture))
+    assert said.code == 3
+    assert "--input NAME=FILE" in said.err
 
 
 def test_named_arrays_need_no_coordinator(line: CommandLine, tmp_path: Path) -> None:
