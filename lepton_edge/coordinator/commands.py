@@ -20,7 +20,7 @@ from lepton_edge.coordinator.records import (
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import CoordinatorSays, Hello, Progress
 from partitioner.costs import LinkProfile
-from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,16 @@ class Tell:
 
 @dataclass(frozen=True)
 class MakeTrial:
-    """Let the worker cut a model for measuring; ends in `TrialMade` or `WorkFailed`."""
+    """Let the worker cut a model for measuring it where there are `memory` bytes (0: any number).
+
+    Ends in `TrialMade` or `WorkFailed`.
+    """
 
     cause: str
     job: JobId
     model: ModelName
     version: ModelVersion
+    memory: Bytes = Bytes(0)
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,7 @@ def _start(state: State, now: Seconds) -> list[Command]:
     except LeptonError as error:
         return fail(state, error, now)
     run.todo = [device.name for device in devices if not _measured(state, run, device)]
-    if run.todo:
-        run.phase, run.job = "trial", JobId(state.new_id())
-        return [
-            _tell(run, "cutting", "into segments to measure"),
-            MakeTrial(run.cause, run.job, model.name, run.version),
-        ]
-    return _after_profiles(state, now)
+    return _measure_next(state, now)
 
 
 def _choose(state: State, run: Deployment) -> list[Device]:
@@ -106,26 +100,25 @@ def _measured(state: State, run: Deployment, device: Device) -> bool:
     return record is not None and record.fingerprint == fingerprint(device.hello)
 
 
-def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
-    """Begin to measure: one device after the other, since they may share a machine."""
-    run = state.running
-    if run is None or run.job != event.job:
-        return []
-    run.job, run.trial, run.phase = None, event.command, "profiling"
-    return _measure_next(state, now)
-
-
 def _measure_next(state: State, now: Seconds) -> list[Command]:
+    """Measure on one device after the other, since they may share a machine; first cut for it."""
     run = _running(state)
     if not run.todo:
         return _after_profiles(state, now)
-    trial = run.trial
-    if trial is None:
-        raise AssertionError("there is no trial to measure by")
-    device = run.todo[0]
-    limit = Seconds(trial.budget + PROFILE_GRACE)
-    command = _owe(state, run, "profile", device, Seconds(now + limit))
-    say = _say(state, run, device, dataclasses.replace(trial, command=command))
+    run.phase, run.job = "trial", JobId(state.new_id())
+    memory = placement.memory_of(state.devices[run.todo[0]])
+    told = _tell(run, "cutting", f"into segments to measure on {run.todo[0]}")
+    return [told, MakeTrial(run.cause, run.job, run.model, run.version, memory)]
+
+
+def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
+    """Have a device measure what was cut for it."""
+    run = state.running
+    if run is None or run.job != event.job:
+        return []
+    run.job, run.phase, device = None, "profiling", run.todo[0]
+    command = _owe(state, run, "profile", device, Seconds(now + event.command.budget + PROFILE_GRACE))
+    say = _say(state, run, device, dataclasses.replace(event.command, command=command))
     return [_tell(run, "measuring", f"on {device}"), *say]
 
 

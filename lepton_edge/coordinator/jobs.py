@@ -18,7 +18,7 @@ from lepton_edge.coordinator.worker import Worker
 from lepton_edge.core.messages import ProfileCommand, Progress
 from partitioner.nouns_json import from_json, to_json
 from partitioner.plan import PlanBook, WeightRef
-from partitioner.units import ModelName, ModelVersion
+from partitioner.units import Bytes, ModelName, ModelVersion
 
 Tell = Callable[[Progress], None]
 
@@ -50,11 +50,12 @@ class Compiled:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Cut a compiled model for measuring on devices."""
+    """Cut a compiled model for measuring on a device with `memory` bytes for it (0: any number)."""
 
     directory: str
     model: ModelName
     version: ModelVersion
+    memory: Bytes = Bytes(0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Jobs:
     async def work(self, job: c.MakeTrial | c.MakePlan, tell: Tell) -> e.Event:
         """Do what the decider asked of the worker; return the event that tells it."""
         if isinstance(job, c.MakeTrial):
-            trial = TrialJob(self._folder(job.model, job.version), job.model, job.version)
+            trial = TrialJob(self._folder(job.model, job.version), job.model, job.version, job.memory)
             command = from_json(ProfileCommand, await self._run("trial", trial, tell))
             return e.TrialMade(job.cause, job.job, command)
         plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.extrapolation import completed, is_partial
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.records import PlanOrder
 from lepton_edge.coordinator.trials import keep_golden
@@ -34,6 +35,7 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
     """
     directory, order = Path(job.directory), job.order
     compiled = load_compiled(directory)
+    order, estimated = _completed(order, compiled)
     options = BookOptions(order.keep_input_on_board, order.board_memory, order.cloud_memory)
     draft = _pinned(make_book(compiled, order.board, order.cloud, order.link, options), order)
     cuts = cut(directory, compiled, draft.inner)
@@ -57,7 +59,20 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
         compiled.blob_size,
         _tolerance(compiled),
     )
-    return book, explain(compiled, draft, order.board, order.cloud, order.link)
+    document = explain(compiled, draft, order.board, order.cloud, order.link)
+    return book, {**document, "estimated": estimated}
+
+
+def _completed(order: PlanOrder, compiled: CompiledModel) -> tuple[PlanOrder, list[str]]:
+    """Return the order with whole profiles, and the devices whose profile is partly an estimate."""
+    board, cloud, graph = order.board, order.cloud, compiled.graph
+    if board is None or cloud is None:
+        return order, []
+    if is_partial(board, cloud, graph):
+        return dataclasses.replace(order, board=completed(board, cloud, graph)), [str(board.device)]
+    if is_partial(cloud, board, graph):
+        return dataclasses.replace(order, cloud=completed(cloud, board, graph)), [str(cloud.device)]
+    return order, []
 
 
 def _pinned(draft: Draft, order: PlanOrder) -> Draft:

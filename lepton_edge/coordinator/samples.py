@@ -14,7 +14,7 @@ import numpy as np
 
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.results import Array
-from partitioner.plan import InputSpec, TensorSpec
+from partitioner.plan import InputSpec
 
 MAX_SAMPLES = 32
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
@@ -68,7 +68,7 @@ def _arrays(name: str, path: Path, suffix: str, inputs: Sequence[InputSpec]) -> 
         if len(inputs) != 1:
             raise InvalidInput(f"{name!r} has no input names", f"push an .npz: {_names(inputs)}")
         given = {inputs[0].tensor.name: given}
-    stacks = {spec.tensor.name: _stack(name, given, spec.tensor) for spec in inputs}
+    stacks = {spec.tensor.name: _stack(name, given, spec) for spec in inputs}
     counts = {stack.shape[0] for stack in stacks.values()}
     if len(counts) != 1:
         raise InvalidInput(f"the arrays of {name!r} hold different numbers of samples: {sorted(counts)}")
@@ -87,11 +87,17 @@ def _load(name: str, path: Path) -> dict[str, Array] | Array:
         raise InvalidInput(f"{name!r} cannot be read: {error}", "write it with numpy.savez") from error
 
 
-def _stack(name: str, given: dict[str, Array], spec: TensorSpec) -> Array:
-    """Return one input's samples with a leading sample axis; a missing batch axis of 1 is added."""
+def _stack(name: str, given: dict[str, Array], declared: InputSpec) -> Array:
+    """Return one input's samples with a leading sample axis; a missing batch axis of 1 is added.
+
+    For a picture input, decoded pictures (uint8 [samples, height, width, 3]) will do as well.
+    """
+    spec = declared.tensor
     if spec.name not in given:
         raise InvalidInput(f"{name!r} lacks the input {spec.name!r}", f"it has: {', '.join(sorted(given))}")
     array = given[spec.name]
+    if declared.picture and array.dtype == np.uint8 and array.ndim == 4 and array.shape[-1] == 3:
+        return array
     if array.dtype.name != spec.dtype:
         raise InvalidInput(f"{spec.name!r} in {name!r} is {array.dtype.name}, not {spec.dtype}")
     stack = array[:, None] if array.ndim == len(spec.shape) and spec.shape[:1] != () else array

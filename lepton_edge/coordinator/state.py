@@ -19,7 +19,7 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
-from lepton_edge.core.messages import Deploy, Hello, ProfileCommand, Telemetry
+from lepton_edge.core.messages import Deploy, Hello, Telemetry
 from partitioner.costs import LinkProfile
 from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, Seconds
 
@@ -101,7 +101,6 @@ class Deployment:
     todo: list[DeviceId] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     record: EpochRecord | None = None
-    trial: ProfileCommand | None = None  # as the worker made it, without a command id
 
     @property
     def model(self) -> ModelName:

@@ -1,7 +1,8 @@
 """What an agent needs to measure a model: it whole, a few segments, codecs, and inputs for all.
 
 Law: runs in the worker process; chooses what to measure, measures nothing. Segments follow `graph.chain`,
-whose indices `SegmentTime` counts by.
+whose indices `SegmentTime` counts by. A device that cannot hold the whole model measures as long a beginning
+of it as it can hold; `extrapolation.py` makes a profile of that.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import numpy as np
 
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import TrialJob
+from lepton_edge.coordinator.placement import fits
 from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
 from partitioner.codecs import CODECS
 from partitioner.compiled import CompiledModel
+from partitioner.errors import ModelTooLarge
 from partitioner.graph import CostTensor, chain, needed_boundaries
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
 from partitioner.plan import Block, TensorSpec
 from partitioner.profile import golden
-from partitioner.units import CodecName, Seconds, Sha256, TensorName
+from partitioner.units import Bytes, CodecName, Seconds, Sha256, TensorName
 
 FENCES = (0.12, 0.3, 0.55, 0.8)
 """Where in the chain of layers the timed segments meet; denser where tensors are large, near the input."""
@@ -32,12 +35,16 @@ BUDGET = Seconds(10.0)
 
 
 def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
-    """Cut a compiled model for measuring and keep the files; the command has no command id yet."""
+    """Cut a compiled model for measuring and keep the files; the command has no command id yet.
+
+    Raises ModelTooLarge when not even the first layers fit into the device's memory.
+    """
     directory = Path(job.directory)
     compiled = load_compiled(directory)
     cutter = Cutter(directory, compiled)
-    pseudo, whole = _whole(cutter)
-    segments = _segments(cutter)
+    end = reach(compiled, job.memory)
+    pseudo, whole = _whole(cutter, end)
+    segments = _segments(cutter, end)
     for cut in [whole, *segments.values()]:
         artifacts.put(cut.file)
     codecs = _codec_trials(compiled)
@@ -68,20 +75,44 @@ def keep_golden(
     return artifacts.put(buffer.getvalue())
 
 
-def _whole(cutter: Cutter) -> tuple[list[CutBlock], CutBlock]:
-    """Return the pseudo-nodes as blocks of their own, and all the rest as one."""
+def reach(compiled: CompiledModel, memory: Bytes) -> int:
+    """Return how many layers of the chain fit into `memory` with their headroom; all for unknown memory.
+
+    Raises ModelTooLarge when that is none that computes.
+    """
+    lengths = {ref.name: ref.length for ref in compiled.weights}
+    held: set[TensorName] = set()
+    count = 0
+    for layer in compiled.graph.layers:
+        held |= set(layer.weight_names)
+        if not fits(Bytes(sum(lengths.get(name, 0) for name in held)), memory):
+            break
+        count += 1
+    if count <= _start(compiled):
+        raise ModelTooLarge(
+            f"not even the first layers of {compiled.name!r} fit into {memory} bytes",
+            "give the agent more memory, or deploy without it",
+        )
+    return count
+
+
+def _start(compiled: CompiledModel) -> int:
+    """Return the index in the chain behind the last pseudo-node."""
+    return max((layer.index + 1 for layer in compiled.graph.layers if layer.pseudo), default=0)
+
+
+def _whole(cutter: Cutter, end: int) -> tuple[list[CutBlock], CutBlock]:
+    """Return the pseudo-nodes as blocks of their own, and all the rest (up to `end`) as one."""
     graph = cutter.compiled.graph
     fences = [frozenset[int](), *needed_boundaries(graph)]
     pseudo = [cutter.block(index, fences[index], fences[index + 1]) for index in range(len(fences) - 1)]
-    return pseudo, cutter.block(len(pseudo), fences[-1], frozenset(range(len(graph.layers))))
+    return pseudo, cutter.block(len(pseudo), fences[-1], chain(graph)[end])
 
 
-def _segments(cutter: Cutter) -> dict[tuple[int, int], CutBlock]:
-    """Return neighbouring segments and the two that join at each third fence, by indices of the chain."""
+def _segments(cutter: Cutter, end: int) -> dict[tuple[int, int], CutBlock]:
+    """Return the segments to time, by indices of the chain."""
     line = chain(cutter.compiled.graph)
-    needed = needed_boundaries(cutter.compiled.graph)
-    start = len(needed[-1]) if needed else 0
-    pairs = segment_bounds(start, len(line) - 1)
+    pairs = segment_bounds(_start(cutter.compiled), end)
     return {
         (first, last): cutter.block(number, line[first], line[last])
         for number, (first, last) in enumerate(pairs)

@@ -37,13 +37,21 @@ class House:
         self.coordinator = line.partition("control=")[2]
         return self.coordinator
 
-    def start_agent(self, name: str, role: str, *more: str, registered: bool = True) -> str:
-        """Start an agent, wait until it is registered, and return its data address."""
+    def start_agent(self, name: str, role: str, *more: str, registered: bool = True, key: str = "") -> str:
+        """Start an agent, wait until it is registered, and return its data address.
+
+        `key` names the process and its state here, where two agents bear one name.
+        """
         arguments = ["agent", "start", "--role", role, "--name", name, "--threads", "1"]
-        arguments += ["--coordinator", self.coordinator, *(more or ("--port", "0"))]
-        line = self._start(name, arguments)
+        arguments += [
+            "--coordinator",
+            self.coordinator,
+            *more,
+            *(() if "--port" in more else ("--port", "0")),
+        ]
+        line = self._start(key or name, arguments)
         if registered:
-            self.wait_for(name, "agent registered")
+            self.wait_for(key or name, "agent registered")
         return line.partition("data=")[2]
 
     def kill(self, name: str) -> None:

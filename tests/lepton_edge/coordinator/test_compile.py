@@ -30,7 +30,7 @@ from partitioner.plan import PlanBook
 
 def net() -> onnx.ModelProto:
     make = np.random.default_rng(0).standard_normal
-    shapes = {"w1": (8, 3, 3, 3), "w2": (16, 8, 3, 3), "w3": (10, 16)}
+    shapes = {"w1": (16, 3, 3, 3), "w2": (16, 16, 3, 3), "w3": (10, 16)}
     weights = [numpy_helper.from_array((make(s) / 4).astype(np.float32), n) for n, s in shapes.items()]
     nodes = [
         helper.make_node("Conv", ["x", "w1"], ["a"], "one"),
@@ -176,6 +176,20 @@ def test_a_trial_has_an_input_for_everything_that_is_to_be_measured(bench: Bench
     assert [block.kind for block in trial.pseudo] == (["decode_picture"] if manifest else [])
     start = len(needed_boundaries(load_compiled(directory).graph))
     assert {segment.first for segment in trial.segments} >= {start}
+
+
+def test_a_small_device_measures_the_beginning_that_it_can_hold(bench: Bench) -> None:
+    directory, made = bench.adopted()
+    compiled = load_compiled(directory)
+    sizes = [layer.weights for layer in compiled.graph.layers]
+    room = int(1.2 * sum(sizes)) - 1
+    answer = bench.do("trial", TrialJob(str(directory), made.record.name, made.record.version, room))  # type: ignore[arg-type]
+    trial = from_json(ProfileCommand, answer["result"])
+    assert 0 < sum(ref.length for ref in trial.whole.weights) < sum(sizes)
+    assert "y" not in {spec.name for spec in trial.whole.outputs}
+    assert max((segment.last for segment in trial.segments), default=0) < len(sizes)
+    none = bench.do("trial", TrialJob(str(directory), made.record.name, made.record.version, 8))  # type: ignore[arg-type]
+    assert none["error"]["code"] == "model_too_large"
 
 
 @pytest.mark.parametrize("manifest", ["", MANIFEST])

@@ -45,6 +45,12 @@ def test_pictures_stay_encoded(tmp_path: Path) -> None:
         assert kept.files == ["0/image"]
 
 
+def test_decoded_pictures_will_do(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 20, 30, 3), np.uint8))
+    samples = read_samples([("x.npy", tmp_path / "x.npy")], [PICTURE])
+    assert [one["image"].shape for one in samples] == [(20, 30, 3)] * 2
+
+
 def test_there_are_at_most_32(tmp_path: Path) -> None:
     file = _npz(tmp_path, x=np.ones((100, 1, 4), np.float32))
     assert len(read_samples([file, file], [ARRAY])) == MAX_SAMPLES

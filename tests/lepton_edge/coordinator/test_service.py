@@ -164,7 +164,7 @@ async def test_progress_comes_before_the_answer(running: Running) -> None:
     await running.pair()
     events = await running.ask(m.Deploy("net"))
     assert [event.stage for event in events[:-1] if isinstance(event, m.Progress)] == [
-        "cutting", "measuring", "measuring", "probing", "planning", "preparing",
+        "cutting", "measuring", "cutting", "measuring", "probing", "planning", "preparing",
     ]  # fmt: skip
 
 
