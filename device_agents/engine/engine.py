@@ -30,6 +30,7 @@ from device_agents.engine.worker import Ticket, Worker
 from lepton_edge.core.errors import PrepareFailed
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
+from lepton_edge.wire.memory import trim_malloc
 from partitioner.errors import ModelTooLarge
 from partitioner.plan import Block
 from partitioner.units import Bytes, Seconds, TensorName
@@ -123,6 +124,10 @@ class Engine:
     def resident(self) -> Bytes:
         """Return the bytes of memory that this process occupies now."""
         return Bytes(psutil.Process().memory_info().rss)
+
+    async def tidy(self) -> None:
+        """Give memory that closed sessions and measurements have left back to the system."""
+        await asyncio.get_running_loop().run_in_executor(self._opener, trim_malloc)
 
     def close(self) -> None:
         """Finish what waits and end the threads."""

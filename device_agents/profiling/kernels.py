@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from device_agents.engine.runtime import Runtime, session_options
@@ -62,7 +62,7 @@ def median_by_kernel(events: list[dict[str, Any]]) -> dict[str, float]:
     runs: dict[str, list[float]] = {}
     for name, seconds in _outermost(events):
         runs.setdefault(name, []).append(seconds)
-    return {name: statistics.median(times[1:] or times) for name, times in runs.items()}
+    return {name: float(np.median(times[1:] or times)) for name, times in runs.items()}
 
 
 def _outermost(events: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
