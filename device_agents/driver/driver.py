@@ -228,6 +228,7 @@ class Driver:
         if opening is not None and opening is not asyncio.current_task():
             opening.cancel()
         self.parts.holdings.close(command.key)
+        self._spawn(self.parts.holdings.tidy())
 
     def _keep_peers(self, command: KeepPeers) -> None:
         self.parts.peers.keep(command.peers)

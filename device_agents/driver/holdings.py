@@ -55,12 +55,17 @@ class Holdings:
             self._store.release(_owner(command.key))
             raise
         self._open[command.key] = epoch
+        await self._engine.tidy()  # reading graphs and checking them took as much again
         return EpochOpened(command.key, epoch.blocks.opened, self._engine.resident())
 
     def close(self, key: EpochKey) -> None:
         """Free an epoch's blocks and let the store evict its files."""
         self._open.pop(key, None)
         self._store.release(_owner(key))
+
+    async def tidy(self) -> None:
+        """Give the memory of what was closed back to the system."""
+        await self._engine.tidy()
 
     async def check(self) -> bool:
         """Run a synthetic inference over every held block; False when there is none to run."""

@@ -53,4 +53,5 @@ class Measuring:
             self.progress(Progress(command.command, stage, done, total))
 
         found = await run_profile(self.engine, self.store, self.fetch, command, device=self.device, told=told)
+        await self.engine.tidy()
         return Measured(Profiled(command.command, command.model, command.version, found))

@@ -22,6 +22,29 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+HELD = """
+import psutil
+from lepton_edge.wire.memory import trim_malloc
+def resident(): return psutil.Process().memory_info().rss
+size = 4000
+small = [b"x" * size for _ in range(20000)]
+last = b"y" * size
+full = resident()
+del small
+kept = resident()
+trim_malloc()
+print(full, kept, resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
+def test_free_pages_below_a_used_one_go_back_to_the_system() -> None:
+    told = subprocess.run([sys.executable, "-c", HELD], capture_output=True, check=True).stdout
+    full, kept, trimmed = (int(word) for word in told.split())
+    assert kept > full - 20e6, "glibc would have given them back by itself: the test proves nothing"
+    assert trimmed < full - 60e6
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
 def test_pages_of_large_buffers_are_faulted_in_once() -> None:
     def faults(how: str) -> int:
@@ -35,3 +58,4 @@ def test_pages_of_large_buffers_are_faulted_in_once() -> None:
 def test_nothing_happens_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     assert not memory.tune_malloc()
+    assert not memory.trim_malloc()
