@@ -96,9 +96,15 @@ def _deployed(town: Town, subject: Subject) -> Iterator[Row]:
         told = client.push(subject.name, subject.model, manifest=subject.manifest, samples=subject.samples)
         client.deploy(subject.name)
         weights = told["weights_bytes"] / 1e6
-        _infer(client, subject, told["inputs"][0]["name"])
-    beside = f"{before:.1f} MB before, {weights:.1f} MB of weights"
-    yield Row("footprint", f"board resident with {subject.name}", _resident(board), "MB", beside)
+        name = told["inputs"][0]["name"]
+        _infer(client, subject, name)
+        beside = f"{before:.1f} MB before, {weights:.1f} MB of weights"
+        what = f"board resident with {subject.name}"
+        yield Row("footprint", f"{what}, measured and deployed", _resident(board), "MB", beside)
+        board.stop()
+        board = _agent(town, "board", coordinator, "board")
+        _infer(client, subject, name)
+        yield Row("footprint", f"{what}, after a restart", _resident(board), "MB", beside)
     board.stop()
     yield from _opening(town, subject)
 
