@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from lepton_edge.client import admin
 from lepton_edge.client.admin import OnProgress
 from lepton_edge.client.exchange import (
+    LONGEST_DEADLINE,
     Input,
     Times,
     Wanted,
@@ -94,7 +95,7 @@ class AsyncClient:
         model: str,
         inputs: Mapping[str, Input],
         *,
-        outputs: tuple[str, ...] | list[str] = (),
+        outputs: Sequence[str] = (),
         deadline: float | None = None,
         page: str = "",
         metadata: Mapping[str, str] | None = None,
@@ -105,7 +106,7 @@ class AsyncClient:
             model: the name that it was pushed under.
             inputs: by input name, an array of the input's dtype and shape; where the manifest declares a
                 picture, also a uint8 [height, width, 3] array, the bytes of a JPEG or PNG, or a path to one.
-            outputs: names of wanted outputs, all when empty.
+            outputs: names of wanted outputs, all when empty; one name may be given as it is.
             deadline: seconds from now within which the answer must be here.
             page: pins one page of the active plan book ("local", "cloud-jpeg", "cut-3", ...).
             metadata: strings that travel along.
@@ -118,7 +119,8 @@ class AsyncClient:
             Unavailable: nobody can answer.
         """
         started = time.monotonic()
-        wanted = Wanted(tuple(outputs), deadline, page, metadata=metadata or {})
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        wanted = Wanted(names, deadline, page, metadata=metadata or {})
         limit = self._time_limit(deadline)
         try:
             return await asyncio.wait_for(self._infer(model, inputs, wanted, started), limit)
@@ -130,7 +132,7 @@ class AsyncClient:
             raise RequestError("this client is closed", "make a new one")
         if deadline is not None and not deadline > 0:
             raise DeadlineExceeded(f"the deadline of {deadline} s is already past", "give seconds from now")
-        return self._patience if deadline is None else deadline
+        return self._patience if deadline is None else min(deadline, LONGEST_DEADLINE)
 
     async def _infer(self, model: str, inputs: Mapping[str, Input], wanted: Wanted, started: float) -> Result:
         request = RequestId(uuid.uuid4().hex)

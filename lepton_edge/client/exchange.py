@@ -19,11 +19,15 @@ from lepton_edge.core.errors import CorruptFrame, InvalidInput, from_code
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireTensor
 from lepton_edge.core.results import Array, Result
 from lepton_edge.wire import tensors
+from lepton_edge.wire.header import FrameLimits
 from partitioner.codecs import ALL_DTYPES
 from partitioner.errors import Fault
 from partitioner.units import DeviceId, ModelName, PageName, RequestId, TensorName
 
 CLIENT = DeviceId("client")
+WIRE = FrameLimits()
+MAX_METADATA = 64
+LONGEST_DEADLINE = 30 * 86_400.0
 MAX_INPUT_FILE = 1 << 30
 """Bytes of the largest file that is read as an input."""
 
@@ -63,10 +67,14 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
     """Return the frame that asks for `model` on `inputs` (array, picture bytes or path by input name).
 
     Raises:
-        InvalidInput: no input, or one that is not a tensor, or a file that cannot be read.
+        InvalidInput: no input, or one that is not a tensor, a file that cannot be read, a name that is no
+            text.
     """
     if not isinstance(inputs, Mapping) or not inputs:
         raise InvalidInput("no input was given", 'give a mapping such as {"input": array}')
+    if len(inputs) > WIRE.tensors:
+        raise InvalidInput(f"{len(inputs)} inputs were given", f"{WIRE.tensors} at most may travel")
+    _refuse_odd_texts(model, wanted.page, *inputs, *wanted.outputs, *_pairs(wanted.metadata))
     return Frame(
         kind=FrameKind.REQUEST,
         request_id=request,
@@ -80,9 +88,36 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
     )
 
 
+def _pairs(metadata: Mapping[str, str]) -> list[str]:
+    if len(metadata) > MAX_METADATA:
+        raise InvalidInput(
+            f"{len(metadata)} entries of metadata; {MAX_METADATA} at most may travel", "send fewer"
+        )
+    return [*metadata.keys(), *metadata.values()]
+
+
+def _refuse_odd_texts(*texts: object) -> None:
+    """Refuse what the wire cannot carry as text before it reaches a link that others use as well."""
+    for text in texts:
+        if not isinstance(text, str) or not _encodes(text):
+            raise InvalidInput(f"{text!r} is no text", "names, pages and metadata are strings")
+        if len(text) > WIRE.name_length:
+            raise InvalidInput(
+                f"a text of {len(text)} characters; {WIRE.name_length} at most may travel", "send less"
+            )
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
 def remaining_milliseconds(deadline: float | None) -> int:
-    """Return the wire's form of `deadline` seconds: whole milliseconds, at least 1, and 0 for none."""
-    return 0 if deadline is None else max(1, int(deadline * 1e3))
+    """Return the wire's form of `deadline` seconds: whole milliseconds from 1 to a month, and 0 for none."""
+    return 0 if deadline is None else max(1, int(min(deadline, LONGEST_DEADLINE) * 1e3))
 
 
 def aged(frame: Frame, spent: float) -> Frame:
@@ -129,6 +164,8 @@ def _array(name: str, value: Any) -> Array:
         array = np.asarray(value)
     except ValueError as error:  # ragged lists
         raise InvalidInput(f"input {name!r} is no array: {error}", "give rows of equal length") from error
+    if array.ndim > WIRE.rank:
+        raise InvalidInput(f"input {name!r} has {array.ndim} dimensions", f"{WIRE.rank} at most may travel")
     if array.dtype.name not in ALL_DTYPES:
         raise InvalidInput(f"input {name!r} has dtype {array.dtype}", "convert it to the model's dtype")
     return array

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -114,7 +114,7 @@ class Client:
         model: str,
         inputs: Mapping[str, Input],
         *,
-        outputs: tuple[str, ...] | list[str] = (),
+        outputs: Sequence[str] = (),
         deadline: float | None = None,
         page: str = "",
         metadata: Mapping[str, str] | None = None,

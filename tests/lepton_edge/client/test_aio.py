@@ -43,6 +43,12 @@ async def test_infer_asks_once_and_returns_the_answer() -> None:
     assert transport.closed
 
 
+async def test_one_output_may_be_named_as_it_is_and_a_deadline_be_endless() -> None:
+    transport = MockTransport(doubled)
+    await AsyncClient(transport=transport).infer("net", X, outputs="logits", deadline=float("inf"))
+    assert transport.frames[0].outputs == ("logits",)
+
+
 async def test_each_request_has_its_own_id() -> None:
     transport = MockTransport(doubled)
     client = AsyncClient(transport=transport)

@@ -94,6 +94,49 @@ def test_inputs_must_be_a_mapping_with_something_in_it(inputs: Any) -> None:
         frame(inputs)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metadata": {"a": 1}},
+        {"metadata": {1: "a"}},
+        {"metadata": {"a": "\ud800"}},
+        {"metadata": {"a": "x" * 2000}},
+        {"metadata": {str(number): "" for number in range(100)}},
+        {"page": 3},
+        {"outputs": (3,)},
+        {"outputs": ("\ud800",)},
+    ],
+    ids=str,
+)
+def test_what_the_wire_cannot_carry_never_reaches_a_link_that_others_use(odd: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        frame({"x": 1.0}, **odd)
+
+
+@pytest.mark.parametrize("name", [3, "\ud800", "x" * 2000])
+def test_names_are_text(name: Any) -> None:
+    with pytest.raises(InvalidInput):
+        frame({name: 1.0})
+
+
+def test_more_dimensions_than_travel_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="17 dimensions"):
+        frame({"x": np.zeros((1,) * 17)})
+
+
+def test_more_inputs_than_travel_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="300 inputs"):
+        frame({f"x{number}": 1.0 for number in range(300)})
+
+
+def test_a_very_long_deadline_is_a_month() -> None:
+    assert (
+        frame({"x": 1.0}, deadline=float("inf")).remaining_ms
+        == frame({"x": 1.0}, deadline=1e300).remaining_ms
+        > 0
+    )
+
+
 def test_a_truncated_npy_is_the_callers_error(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"")
     with pytest.raises(InvalidInput, match="cannot read"):
