@@ -15,8 +15,8 @@ from examples.demo.errors import MissingPictureError
 from examples.demo.packages import package_folder
 
 QUALITY: Final = 90
-SIZE: Final = (352, 288)
-"""Every picture is as one small camera (CIF) would take it: what is measured on the samples then holds for the others."""
+SIZE: Final = (320, 240)
+"""Every picture is as one small camera (QVGA) would take it: what is measured on the samples then holds for the others."""
 TEST_PICTURES: Final = {
     "coffee": "coffee.png",
     "camera": "camera.png",

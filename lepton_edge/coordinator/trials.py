@@ -131,15 +131,25 @@ def segment_bounds(start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _codec_trials(compiled: CompiledModel) -> tuple[CodecTrial, ...]:
-    """Return a few tensors of different sizes for every lossy codec that is allowed somewhere."""
+    """Return a few tensors of different sizes for every lossy codec.
+
+    Also for those that the accuracy rule refuses: such a page may be pinned.
+    """
     tensors = {tensor.name: tensor for tensor in compiled.graph.tensors}
     trials: list[CodecTrial] = []
     for codec in CODECS.values():
-        names = {sample.tensor for sample in compiled.codecs if sample.codec == codec.name and sample.allowed}
-        known = sorted((tensors[name] for name in names if name in tensors), key=lambda one: one.size)
+        names = {sample.tensor for sample in compiled.codecs if sample.codec == codec.name}
+        known = sorted(_sized([tensors[name] for name in names if name in tensors]), key=lambda one: one.size)
         if not codec.lossless:
             trials += [_trial(tensor, codec.name) for tensor in _spread(known)]
     return tuple(trials)
+
+
+def _sized(tensors: list[CostTensor]) -> list[CostTensor]:
+    """Leave out pictures of any size, whose bytes the graph can only guess, unless nothing else is left."""
+    return [
+        one for one in tensors if not (one.picture and any(isinstance(dim, str) for dim in one.shape))
+    ] or tensors
 
 
 def _spread(tensors: Sequence[CostTensor]) -> list[CostTensor]:

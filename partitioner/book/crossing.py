@@ -2,11 +2,17 @@
 
 Law: arithmetic over what was measured at push (bytes, loss) and on the devices (seconds). A lossy codec
 that was not measured is not offered; one that fails the accuracy rule is offered as not allowed, so that a
-report can say so. Times that were not measured are estimated from the same codec's seconds per byte on that
-device, else from nominal rates times the device's simulated slowdown.
+report can say so. Times that were not measured are estimated from a line through what the same codec took
+for other tensors on that device (a fixed cost plus seconds per byte), else from nominal rates times the
+device's simulated slowdown.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
 
 from partitioner.codecs import CODECS, RAW, Codec
 from partitioner.compiled import CodecSample, CompiledModel
@@ -21,20 +27,32 @@ NOMINAL = {"f16": (1 / 1.7e9, 1 / 1.7e9), "u8+zstd": (1 / 3e8, 1 / 6e8), "jpeg":
 Samples = dict[tuple[TensorName, CodecName], CodecSample]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """Seconds = fixed + per_byte x bytes."""
+
+    fixed: float
+    per_byte: float
+
+    def at(self, size: int) -> float:
+        """Return the seconds for a tensor of `size` bytes."""
+        return self.fixed + self.per_byte * size
+
+
 class _Clock:
     """Codec times of one device."""
 
     def __init__(self, profile: DeviceProfile, sizes: dict[TensorName, Bytes]) -> None:
         self._slowdown = profile.simulated_slowdown
         self._times = {(time.tensor, time.codec): time for time in profile.codecs}
-        self._rates = {name: _seconds_per_byte(profile.codecs, name, sizes) for name in CODECS}
+        self._lines = {name: _lines(profile.codecs, name, sizes) for name in CODECS}
 
     def seconds(self, tensor: CostTensor, codec: Codec) -> tuple[float, float]:
         """Return the seconds to encode and to decode."""
         if time := self._times.get((tensor.name, codec.name)):
             return time.encode, time.decode
-        if rates := self._rates[codec.name]:
-            return rates[0] * tensor.size, rates[1] * tensor.size
+        if lines := self._lines[codec.name]:
+            return lines[0].at(tensor.size), lines[1].at(tensor.size)
         encode, decode = NOMINAL.get(codec.name, (0.0, 0.0))
         return self._slowdown * encode * tensor.size, self._slowdown * decode * tensor.size
 
@@ -77,11 +95,26 @@ def _option(
     )
 
 
-def _seconds_per_byte(
+def _lines(
     times: tuple[CodecTime, ...], codec: CodecName, sizes: dict[TensorName, Bytes]
-) -> tuple[float, float] | None:
+) -> tuple[_Line, _Line] | None:
     known = [time for time in times if time.codec == codec and sizes.get(time.tensor, 0) > 0]
-    total = sum(sizes[time.tensor] for time in known)
-    if not total:
+    if not known:
         return None
-    return sum(time.encode for time in known) / total, sum(time.decode for time in known) / total
+    bytes_ = np.array([sizes[time.tensor] for time in known], dtype=float)
+    return (
+        _fit(bytes_, np.array([time.encode for time in known])),
+        _fit(bytes_, np.array([time.decode for time in known])),
+    )
+
+
+def _fit(
+    sizes: np.ndarray[tuple[int], np.dtype[np.float64]], seconds: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> _Line:
+    """Fit the line with the least squares of relative errors; neither coefficient is negative."""
+    if len(set(sizes.tolist())) == 1:
+        return _Line(0.0, float(np.median(seconds)) / float(sizes[0]))
+    weight = 1 / np.maximum(seconds, 1e-9)
+    columns = np.stack([weight, weight * sizes / sizes.max()], axis=1)
+    fixed, slope = nnls(columns, np.ones_like(seconds))[0]
+    return _Line(float(fixed), float(slope) / float(sizes.max()))
