@@ -10,7 +10,7 @@ import pytest
 
 from examples.demo import minilm, zoo
 from partitioner.errors import ModelError
-from partitioner.onnx_io import check, check_model, contract, scope
+from partitioner.onnx_io import check, check_model, contract, optimise, scope
 from partitioner.onnx_io.check import EVERY_LAYER
 from partitioner.onnx_io.duplicate import Duplication
 from tests.partitioner.onnx_io import handmade
@@ -29,6 +29,16 @@ def test_every_cut_of_every_handmade_graph(tmp_path: Path, name: str) -> None:
     assert report.cuts == len(report.rows) - 1 > 0
     assert not report.sampled
     assert all(row.against_whole == 0 for row in report.rows)
+
+
+@pytest.mark.parametrize("name", handmade.HANDMADE)
+def test_every_cut_of_a_graph_that_could_not_be_optimised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(optimise, "optimise", lambda model, *_: model)
+    path = saved(handmade.HANDMADE[name](), tmp_path)
+    report = check_model(path, "all", shapes=handmade.SHAPES.get(name))
+    assert report.ok, [row for row in report.rows if row.problem]
 
 
 def test_every_cut_of_a_quantized_net(tmp_path: Path) -> None:

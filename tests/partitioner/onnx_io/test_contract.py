@@ -6,8 +6,10 @@ from collections import Counter
 
 import onnx
 import pytest
+from onnx import TensorProto
 
 from partitioner.graph import down_sets, layer_inputs
+from partitioner.manifest import Manifest, PictureInput
 from tests.partitioner.onnx_io import handmade
 from tests.partitioner.onnx_io.conftest import Compile, Compiled
 
@@ -57,14 +59,36 @@ def test_mobilenet_has_as_many_cuts_as_expected(mobilenetv2: Compiled) -> None:
 
 def test_the_doors_of_callers_stay_cuttable(compile_into: Compile) -> None:
     """A model that begins with a pointwise node must not swallow its own input `x`."""
-    from partitioner.manifest import Manifest, PictureInput
-
     nodes = [handmade.node("Neg", "x", "n"), handmade.node("GlobalAveragePool", "n", "y")]
     model = handmade.model(nodes, [handmade.value("x", [1, 3, 8, 8])], [handmade.value("y", [1, 3, 1, 1])])
     made = compile_into(model, Manifest(inputs=(PictureInput("x"),)))
     assert {"x@encoded", "x@picture", "x@resized", "x"} <= {
         tensor.name for tensor in made.model.graph.tensors
     }
+
+
+def test_a_quantizing_model_does_not_swallow_its_picture_either(compile_into: Compile) -> None:
+    nodes = [
+        handmade.node("QuantizeLinear", "x s z", "q"),
+        handmade.node("MaxPool", "q", "y", kernel_shape=[8, 8]),
+    ]
+    small = [handmade.constant("s", 0.1, "float32"), handmade.constant("z", 3, "uint8")]
+    ends = [handmade.value("x", [1, 3, 8, 8])], [handmade.value("y", [1, 3, 1, 1], TensorProto.UINT8)]
+    made = compile_into(handmade.model(nodes, *ends, small), Manifest(inputs=(PictureInput("x"),)))
+    assert {"x@resized", "x"} <= {tensor.name for tensor in made.model.graph.tensors}
+
+
+def test_branches_that_do_not_meet_again_stay_apart(compile_into: Compile) -> None:
+    nodes = [
+        handmade.node("MatMul", "x w", "a"),
+        handmade.node("Relu", "a", "left"),
+        handmade.node("Tanh", "a", "right"),
+        handmade.node("MatMul", "left w", "y"),
+        handmade.node("MatMul", "right w", "z"),
+    ]
+    ends = [handmade.value("x", [2, 16])], [handmade.value("y", [2, 16]), handmade.value("z", [2, 16])]
+    layers = layers_of(compile_into(handmade.model(nodes, *ends, [handmade.weight("w", 16, 16)])))
+    assert len(layers) == 5
 
 
 def test_weights_are_counted_per_layer_once(compile_into: Compile) -> None:
