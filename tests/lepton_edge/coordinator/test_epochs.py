@@ -1,0 +1,113 @@
+"""Epochs on devices that come and go: asked once, tried again, forgotten boundedly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.records import ACTIVE, DRAINING, RETIRED
+from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS
+from lepton_edge.core import messages as m
+
+
+@pytest.fixture
+def deployed(pair: Any) -> Any:
+    pair.deploy()
+    pair.run()
+    return pair
+
+
+def _again(world: Any, make: Any, name: str, **changes: Any) -> str:
+    """Let a device go and come back."""
+    world.do(e.Detached("gone", world.state.devices[name].stream))
+    stream: str = world.attach(make.hello(name, name, **changes))
+    return stream
+
+
+def _alive(world: Any) -> None:
+    for device in world.state.connected():
+        world.hear(device.stream, m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1))
+
+
+def test_what_is_asked_already_is_not_asked_twice(deployed: Any, make: Any) -> None:
+    _again(deployed, make, "cloud", incarnation="i2")
+    asked = [message for _, message in deployed.said if isinstance(message, m.Prepare)]
+    deployed.state.devices["cloud"].retry_at = deployed.now
+    deployed.do(e.Tick())
+    assert [message for _, message in deployed.said if isinstance(message, m.Prepare)] == asked
+
+
+def test_a_device_that_never_answers_a_restore_is_asked_again_later(deployed: Any, make: Any) -> None:
+    _again(deployed, make, "cloud", incarnation="i2")
+    first = {id(message) for _, message in deployed.said if isinstance(message, m.Prepare)}
+    for _ in range(100):
+        deployed.now += 4
+        _alive(deployed)
+        deployed.do(e.Tick())
+    later = [
+        message for _, message in deployed.said if isinstance(message, m.Prepare) and id(message) not in first
+    ]
+    assert later
+    deployed.run()
+    assert deployed.state.devices["cloud"].epochs == {("net", 1): "active"}
+
+
+def test_a_peer_that_cannot_be_told_of_a_move_is_prepared_again(deployed: Any, make: Any) -> None:
+    held = (m.EpochStatus("net", "v1", 1, "active"),)
+    _again(deployed, make, "cloud", data_addresses=("elsewhere:1",), epochs=held)
+    stream, refresh = deployed.next_said(m.Prepare)
+    deployed.hear(stream, m.Outcome(refresh.command, m.WireError("unavailable", "not now")))
+    assert deployed.state.devices["board"].epochs == {("net", 1): "stale"}
+    for _ in range(5):
+        deployed.now += 4
+        _alive(deployed)
+        deployed.do(e.Tick())
+    stream, prepare = deployed.next_said(m.Prepare)
+    assert deployed.device(stream) == "board"
+    assert prepare.peers == (m.Peer("cloud", ("elsewhere:1",)),)
+
+
+def test_an_epoch_drains_until_the_last_device_has_retired_it(deployed: Any) -> None:
+    deployed.deploy()
+    while deployed.epoch_states().get(2) != ACTIVE:
+        deployed.work_done() if deployed.work else _one_answer(deployed)
+    assert deployed.epoch_states() == {1: DRAINING, 2: ACTIVE}
+    deployed.do(e.Detached("gone", deployed.state.devices["cloud"].stream))
+    assert deployed.epoch_states()[1] == DRAINING
+    deployed.run()
+    assert deployed.epoch_states()[1] == RETIRED
+    assert deployed.state.epochs["net", 1].book is None
+
+
+def _one_answer(world: Any) -> None:
+    stream, message = world.said.pop(0)
+    if isinstance(message, m.ProbeCommand):
+        world.hear(stream, m.Probed(message.command, "cloud", next(iter(world.state.links.values()))))
+    else:
+        world.hear(stream, m.Outcome(message.command))
+
+
+def test_a_draining_epoch_is_retired_where_it_returns(deployed: Any, make: Any) -> None:
+    deployed.do(e.Detached("gone", deployed.state.devices["cloud"].stream))
+    deployed.call(lambda cause, number: e.RemoveAsked(cause, number, "net"))
+    held = (m.EpochStatus("net", "v1", 1, "active"),)
+    deployed.attach(make.hello("cloud", "cloud", epochs=held))
+    deployed.run()
+    assert deployed.state.devices["cloud"].epochs == {}
+    assert deployed.epoch_states() == {1: RETIRED}
+
+
+def test_ended_epochs_are_forgotten_boundedly_and_retired_all_the_same(deployed: Any, make: Any) -> None:
+    for _ in range(MAX_ENDED_EPOCHS + 5):
+        deployed.deploy()
+        deployed.run()
+    ended = [number for number, state in deployed.epoch_states().items() if state == RETIRED]
+    assert len(ended) == MAX_ENDED_EPOCHS
+    assert 1 not in ended
+    held = (m.EpochStatus("net", "v1", 1, "active"),)
+    _again(deployed, make, "board", epochs=held)
+    deployed.run()
+    newest = deployed.state.active_epoch("net").key
+    assert deployed.state.devices["board"].epochs == {newest: "active"}

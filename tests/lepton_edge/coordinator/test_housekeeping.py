@@ -1,0 +1,29 @@
+"""Which files are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lepton_edge.coordinator.housekeeping import wanted_artifacts, wanted_versions
+from lepton_edge.coordinator.records import ACTIVE, RETIRED, EpochRecord
+from lepton_edge.coordinator.state import Settings, State
+from partitioner.plan import OutputSpec
+
+
+def test_an_active_epoch_keeps_its_version_and_files_after_a_new_push(make: Any) -> None:
+    book = dataclasses.replace(make.book(), golden="f" * 64, outputs=(OutputSpec("y", labels="a" * 64),))
+    state = State(Settings("0.1", 1))
+    state.models["net"] = dataclasses.replace(
+        make.model(version="v2"), outputs=(OutputSpec("y", labels="b" * 64),)
+    )
+    state.epochs["net", 1] = EpochRecord("net", "v1", 1, ACTIVE, book)
+    assert wanted_versions(state) == {("net", "v1"), ("net", "v2")}
+    assert wanted_artifacts(state) == {"0" * 64, "1" * 64, "f" * 64, "a" * 64, "b" * 64}
+
+
+def test_a_retired_epoch_keeps_nothing(make: Any) -> None:
+    state = State(Settings("0.1", 1))
+    state.epochs["net", 1] = EpochRecord("net", "v1", 1, RETIRED)
+    assert wanted_versions(state) == set()
+    assert wanted_artifacts(state) == set()
