@@ -108,7 +108,8 @@ def _entry_epoch(state: State, frame: Frame) -> EpochState:
 
 def _wanted(book: PlanBook, frame: Frame, entry: bool) -> tuple[TensorName, ...]:
     if not entry:
-        return frame.outputs
+        declared = wanted_outputs(book.outputs, ())
+        return frame.outputs or made_in(book, declared, frame.first_block, len(book.blocks))
     known = {name for spec in book.outputs for name in (spec.tensor, spec.scores, spec.indices) if name}
     unknown = sorted(set(frame.outputs) - known)
     if unknown:

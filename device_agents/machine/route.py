@@ -95,7 +95,7 @@ def _tensors_of(spec: OutputSpec) -> list[TensorName]:
 
 def _from(stage: Stage, boundary: int) -> Stage:
     first, last = (BlockIndex(max(end, boundary)) for end in (stage.first, stage.last))
-    return Stage(stage.device, first, last, stage.codecs if last == stage.last else ())
+    return Stage(stage.device, first, last, stage.codecs)
 
 
 def _codecs_before(page: Page, boundary: int) -> tuple[CodecChoice, ...]:

@@ -76,6 +76,17 @@ def test_remembered_answers_are_bounded(world) -> None:
         big = world.tensor("y@scores", "float32", (1, 5), 1 << 17)
         step(state, SegmentDone(run.work, 1, outputs=(big,)), 0.1)
     assert len(state.answers) == 32  # 4 MiB of them
+    for number in range(100):
+        run = world.only(world.ask(state, request_id=f"s{number}", page="local"), RunSegment)
+        step(state, SegmentDone(run.work, 1), 0.1)
+    assert len(state.answers) == 64
+
+
+def test_a_stage_that_is_not_this_devices_is_refused(world) -> None:
+    state = world.agent("cloud")
+    given = (world.tensor("x@resized", "uint8", (224, 224, 3)),)
+    refusal = world.only(world.ask(state, tensors=given, epoch=1, page="local", first_block=2), Refuse)
+    assert (refusal.frame.error.code, state.works) == ("corrupt_frame", {})
 
 
 def test_the_cloud_is_an_entry_for_a_client_that_dials_it(world) -> None:

@@ -96,8 +96,14 @@ def test_a_stage_of_a_draining_epoch_is_still_accepted(world) -> None:
     state = world.agent("cloud")
     _said(state, Drain("d", "net", 1))
     mid = world.tensor("mid", "float32", (1, 8))
-    assert world.only(world.ask(state, tensors=(mid,), epoch=1, page="cut-4", first_block=4), RunSegment)
+    run = world.only(world.ask(state, tensors=(mid,), epoch=1, page="cut-4", first_block=4), RunSegment)
     assert world.ask(state, request_id="n")[0].frame.error.code == "unavailable"
+    assert _outcomes(step(state, SegmentDone(run.work, 1), 0.1)) == [], "it was told once that it drained"
+
+
+def test_an_epoch_that_nobody_waits_for_any_more_is_closed(world) -> None:
+    state = State("board")
+    assert step(state, EpochOpened(EpochKey("net", 1)), 0.0) == [CloseEpoch(EpochKey("net", 1))]
 
 
 def test_activating_what_was_not_prepared_is_stale(world) -> None:

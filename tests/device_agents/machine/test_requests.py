@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from device_agents.machine import State, step
@@ -18,6 +20,7 @@ from device_agents.machine.events import (
     CancelArrived,
     LinkClosed,
     PeerDown,
+    PeerUp,
     SegmentDone,
     SegmentFailed,
     StageLost,
@@ -27,6 +30,7 @@ from device_agents.machine.events import (
 )
 from device_agents.machine.state import validate
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
+from partitioner.plan import Stage
 
 
 def _sent(world, state: State, **fields) -> SendStage:
@@ -52,6 +56,7 @@ def test_a_request_runs_here_then_there_and_is_answered(world) -> None:
     assert (run.first, run.last, run.outputs) == (0, 4, ())
     assert [tensor.name for tensor in run.tensors] == ["x@encoded"]
     assert [choice.codec for choice in run.forward] == ["u8+zstd"]
+    assert run.keep == ("mid",), "what a fallback would go on from"
     assert world.only(commands, SetTimer).timer == "deadline"
 
     send = _sent(world, world.agent())
@@ -110,10 +115,13 @@ def test_without_a_link_the_fallback_starts_at_once(world) -> None:
     commands = step(state, SegmentDone(run.work, 1), 0.1)
     assert world.only(commands, RunSegment).first == 4
     assert not [command for command in commands if isinstance(command, SendStage | CancelStage)]
+    answered = step(state, SegmentDone(run.work, 2, outputs=run_outputs(world)), 0.2)
+    assert [type(command) for command in answered] == [Reply, Release], "nobody to call off"
 
 
 def test_a_board_that_lacks_the_rest_fails_with_a_retryable_error(world) -> None:
     state = world.agent(hold=(0, 1, 2, 3))
+    assert world.only(world.ask(state, request_id="other"), RunSegment).keep == ()
     send = _sent(world, state)
     assert step(state, TimerFired(send.work, "patience"), 2.0) == []  # nobody else can answer
     fail = world.only(step(state, StageLost(send.work, "the link to cloud was lost"), 2.1), Fail)
@@ -205,3 +213,45 @@ def test_the_cloud_answers_a_stage(world) -> None:
     reply = world.only(step(state, SegmentDone(run.work, 1, outputs=run_outputs(world)), 0.01), Reply)
     assert (reply.labelled, reply.frame.hops[0].total) == (False, 0.01)
     validate(state)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda work: SegmentDone(work, 1),
+        lambda work: SegmentFailed(work, 1, WireError("compute_failed", "late")),
+        lambda work: StageLost(work, "late"),
+        lambda work: StageReplied(work, Frame(FrameKind.ERROR, "r1", error=WireError("stale_epoch", "late"))),
+        lambda work: TimerFired(work, "patience"),
+    ],
+)
+def test_nothing_that_comes_late_disturbs_a_fallback(world, late) -> None:
+    state = world.agent()
+    send = _sent(world, state)
+    step(state, TimerFired(send.work, "patience"), 1.1)
+    assert step(state, late(send.work), 1.2) == []
+    world.only(step(state, SegmentDone(send.work, 2, outputs=run_outputs(world)), 1.3), Reply)
+
+
+def test_only_who_asked_can_call_off(world) -> None:
+    state = world.agent()
+    _sent(world, state)
+    assert step(state, CancelArrived(2, "r1"), 0.1) == []
+    assert len(state.works) == 1
+
+
+def test_a_stage_in_the_middle_leaves_the_fallback_to_the_entry(world) -> None:
+    book = world.book()
+    stages = (Stage("board", 0, 2), Stage("cloud", 2, 4), Stage("far", 4, 5))
+    book = dataclasses.replace(
+        book, pages=(*book.pages, dataclasses.replace(book.pages[3], name="three", stages=stages))
+    )
+    state = world.agent("cloud", book=book)
+    step(state, PeerUp("far"), 0.0)
+    given = (world.tensor("x@resized", "uint8", (224, 224, 3)),)
+    run = world.only(world.ask(state, tensors=given, epoch=1, page="three", first_block=2), RunSegment)
+    assert (run.first, run.last, run.keep) == (2, 4, ())
+    send = world.only(step(state, SegmentDone(run.work, 1), 0.1), SendStage)
+    assert send.peer == "far"
+    fail = world.only(step(state, StageLost(send.work, "the link to far was lost"), 0.2), Fail)
+    assert fail.frame.error.code == "unavailable"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
@@ -60,3 +62,13 @@ def test_an_entry_outside_the_active_page_takes_one_that_it_begins(world) -> Non
     assert entry_page(book, "cut-4", "cloud").name == "cut-4"
     with pytest.raises(KeyError):
         entry_page(book, "cut-9", "board")
+
+
+def test_codecs_are_for_the_cut_they_were_chosen_for(world) -> None:
+    book = world.book()
+    page = book.page("cloud-jpeg")
+    both = (*page.stages[0].codecs, CodecChoice("x", "f16"))
+    page = dataclasses.replace(
+        page, stages=(dataclasses.replace(page.stages[0], codecs=both), page.stages[1])
+    )
+    assert route(book, page, "board", 3).forward == (CodecChoice("x", "raw"),)

@@ -1,0 +1,136 @@
+"""Stories of the agent's decider that a person can read, compared with what it decides today.
+
+A transcript is prose, and lines that begin with "> ": what happens, at a time that only "wait" moves; below
+each, what is to be done. To write them anew after a change on purpose: LEPTON_EDGE_WRITE_TRANSCRIPTS=1
+pytest, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from device_agents.machine import State, step
+from device_agents.machine import commands as c
+from device_agents.machine import events as e
+from lepton_edge.core.frames import Frame, FrameKind, Hop
+from lepton_edge.core.messages import Activate, Drain, Peer, Prepare, Retire
+
+STORIES = sorted((Path(__file__).parents[2] / "transcripts").glob("agent-*.txt"))
+PEERS = (Peer("cloud", ("10.0.0.2:8011",)),)
+
+
+class Teller:
+    """A board with the conftest's picture model; its request ids are the words of the story."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        self.state = State("board")
+        self.now = 0.0
+        self.runs: dict[str, c.RunSegment] = {}
+
+    def play(self, line: str) -> list[str]:
+        word, *rest = line.split()
+        if word == "wait":
+            self.now = round(self.now + float(rest[0]), 6)
+            return []
+        event = getattr(self, "_" + word.replace("-", "_"))(*rest)
+        return [self._render(command) for command in step(self.state, event, self.now)]
+
+    def _said(self, message):
+        return e.CoordinatorSaid(message)
+
+    def _prepare(self, epoch):
+        hold = (0, 1, 2, 3, 4)
+        return self._said(Prepare(f"prepare-{epoch}", int(epoch), self.world.book(), hold, PEERS))
+
+    def _opened(self, epoch):
+        return e.EpochOpened(e.EpochKey("net", int(epoch)))
+
+    def _activate(self, epoch):
+        return self._said(Activate(f"activate-{epoch}", "net", int(epoch)))
+
+    def _drain(self, epoch):
+        return self._said(Drain(f"drain-{epoch}", "net", int(epoch)))
+
+    def _retire(self, epoch):
+        return self._said(Retire(f"retire-{epoch}", "net", int(epoch)))
+
+    def _up(self, device):
+        return e.PeerUp(device)
+
+    def _down(self, device):
+        return e.PeerDown(device)
+
+    def _ask(self, name, *options):
+        given = dict(option.split("=") for option in options)
+        fields = {"page": given.get("page", ""), "remaining_ms": int(given.get("deadline", 0))}
+        return e.RequestArrived(1, self.world.request(name, **fields))
+
+    def _computed(self, name):
+        run = self.runs[name]
+        forward = tuple(self.world.tensor(choice.tensor, "float32", (1, 8), 32) for choice in run.forward)
+        outputs = tuple(self.world.tensor(output, "float32", (1, 5), 20) for output in run.outputs)
+        return e.SegmentDone(run.work, run.run, forward=forward, outputs=outputs)
+
+    def _cloud_answers(self, name):
+        outputs = (self.world.tensor("y@scores", "float32", (1, 5), 20),)
+        reply = Frame(FrameKind.REPLY, name, tensors=outputs, hops=(Hop("cloud", 4, 5),))
+        return e.StageReplied(self.runs[name].work, reply)
+
+    def _lost(self, name):
+        return e.StageLost(self.runs[name].work, "the link to cloud was lost")
+
+    def _fires(self, name, timer):
+        return e.TimerFired(self.runs[name].work, timer)
+
+    def _render(self, command) -> str:
+        if isinstance(command, c.RunSegment):
+            self.runs[command.work.request_id] = command
+        name = command.work.request_id if hasattr(command, "work") else ""
+        return f"  {type(command).__name__} {name}".rstrip() + _detail(command)
+
+
+def _detail(command) -> str:
+    match command:
+        case c.RunSegment():
+            forward = "".join(f", {choice.tensor} by {choice.codec}" for choice in command.forward)
+            return f": blocks {command.first}..{command.last} of epoch {command.epoch.epoch}{forward}"
+        case c.SendStage(frame=frame):
+            left = f", {frame.remaining_ms} ms left" if frame.remaining_ms else ""
+            return f": to {command.peer} from block {frame.first_block} on page {frame.page}{left}"
+        case c.SetTimer():
+            return f": {command.timer} in {command.delay:.2f} s"
+        case c.Reply(frame=frame):
+            return f": page {frame.page} of epoch {frame.epoch}, because {frame.reason}"
+        case c.Fail(frame=frame) | c.Refuse(frame=frame):
+            return f": {frame.error.code}: {frame.error.message}"
+        case c.Say(message=message):
+            return f" {type(message).__name__} {getattr(message, 'command', '') or message.state}"
+        case c.OpenEpoch(key=key) | c.CloseEpoch(key=key):
+            return f" {key.epoch}"
+        case c.Persist(epochs=epochs):
+            return f" {[saved.epoch for saved in epochs]}"
+        case c.KeepPeers(peers=peers):
+            return f" {[str(peer.device) for peer in peers]}"
+    return ""
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
+def test_the_story_is_told_as_it_is_written(world, story: Path) -> None:
+    teller, told = Teller(world), []
+    for line in story.read_text().splitlines():
+        if line.startswith(">"):
+            told += [line, *teller.play(line[1:])]
+        elif not line.startswith(" "):
+            told.append(line)  # prose
+    text = "\n".join(told) + "\n"
+    if os.environ.get("LEPTON_EDGE_WRITE_TRANSCRIPTS"):
+        story.write_text(text)
+    assert text == story.read_text()
+
+
+def test_there_are_stories() -> None:
+    assert len(STORIES) >= 3
