@@ -20,13 +20,13 @@ import psutil
 
 from device_agents.engine.blocks import Env, OpenBlock, OpenBlocks, inputs_of, run_span
 from device_agents.engine.codecs import TensorCodec
+from device_agents.engine.driver import Ticket, Worker
 from device_agents.engine.golden import check_block, load_golden
 from device_agents.engine.pictures import DECODE_PICTURE, PictureDecoder
 from device_agents.engine.runtime import start_runtime
 from device_agents.engine.sessions import Runner, open_block
 from device_agents.engine.timing import Pacer, Timings
 from device_agents.engine.work import Done, Work
-from device_agents.engine.worker import Ticket, Worker
 from lepton_edge.core.errors import PrepareFailed
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device_agents.engine import Engine, EngineConfig, Work
-from device_agents.engine.worker import Cancelled
+from device_agents.engine.driver import Cancelled
 from lepton_edge.core.errors import ComputeFailed, InvalidInput, Overloaded, PrepareFailed, Unavailable
 from partitioner.errors import InvalidModel, ModelTooLarge, UnsupportedOperator
 from partitioner.plan import CodecChoice
@@ -211,7 +211,7 @@ async def test_blocks_must_have_the_tensors_they_declare(engine, model):
 
 
 def test_a_cancelled_job_stops_at_its_next_step():
-    from device_agents.engine.worker import Ticket
+    from device_agents.engine.driver import Ticket
 
     ticket = Ticket()
     ticket.check()

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from device_agents.engine.worker import GIVEN_UP, Worker
+from device_agents.engine.driver import GIVEN_UP, Worker
 from lepton_edge.core.errors import Overloaded, Unavailable
 
 
