@@ -76,6 +76,7 @@ class Running:
         self.channel = rpc.open_channel(self.address)
         self.stub = rpc.ControlStub(self.channel, self.address)
         self.agents: list[asyncio.Task[None]] = []
+        self.heard: list[type] = []  # kinds of messages that agents got
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,6 +118,7 @@ class Running:
                 yield await said.get()
 
         async for message in self.stub.attach(words()):
+            self.heard.append(type(message))
             if isinstance(message, m.Welcome):
                 welcome.set()
             reply = self.make.answer(message, hello.device)
@@ -304,6 +306,7 @@ async def test_a_disk_that_fills_up_ends_the_deployment_and_nothing_else(
     error = (await running.ask(m.Deploy("net")))[-1]
     assert isinstance(error, m.WireError)
     assert error.code == "storage_full"
+    assert m.Prepare not in running.heard, "an epoch that is not written down was said"
     monkeypatch.undo()
     assert (await running.document(m.Deploy("net")))["page"] == "cut-1"
 
