@@ -24,7 +24,7 @@ import numpy as np
 
 from bench.rows import Row
 from lepton_edge.core.frames import Frame, FrameKind
-from lepton_edge.core.links import LinkHello
+from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.core.messages import Description
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.server import link_handlers
@@ -66,8 +66,10 @@ async def describe() -> Description:
 async def serve(tuned: bool) -> None:
     if tuned:
         tune_malloc()
-    plain = link_handlers(LinkHello("agent", "echo"), echo_frame, describe)
-    checked = link_handlers(LinkHello("agent", "echo", checksums=CHECKSUMS), echo_frame, describe)
+    plain, checked = (
+        link_handlers(LinkHello("agent", "echo"), echo_frame, describe, limits=Limits(checksum=checksum))
+        for checksum in (False, True)
+    )
     handlers = (plain, checked, streams.link_handlers(echo_chunks))
     servers = [await rpc.open_server("127.0.0.1:0", one) for one in handlers]
     addresses = [address for _, address in servers]
@@ -80,8 +82,8 @@ async def serve(tuned: bool) -> None:
 # --- the near side --------------------------------------------------------------------------------
 
 
-async def link_echo(address: str, checksums: tuple[str, ...]) -> Echo:
-    link = await dial(address, LinkHello("client", "bench", checksums=checksums), echo_frame)
+async def link_echo(address: str, checksum: bool) -> Echo:
+    link = await dial(address, LinkHello("client", "bench"), echo_frame, Limits(checksum=checksum))
     numbers = itertools.count()
     arrays = {size: np.random.default_rng(0).random(size // 4, np.float32) for size in SIZES.values()}
 
@@ -134,10 +136,10 @@ async def dial_all(addresses: list[str]) -> dict[str, Echo]:
     echoes = {
         "TCP": await tcp_echo(tcp),
         "gRPC stream": await stream_echo(bare),
-        "link": await link_echo(plain, ()),
+        "link": await link_echo(plain, False),
     }
     if CHECKSUMS:
-        echoes["link, checksum"] = await link_echo(checked, CHECKSUMS)
+        echoes["link, checksum"] = await link_echo(checked, True)
     return echoes
 
 

@@ -26,7 +26,7 @@ class LinkHello:
         software: its version, for people.
         protocol_major, protocol_minor: peers of one major version and neighbouring minor versions understand
             each other.
-        checksums: kinds that this peer can compute, best first; the first that both have is used, else none.
+        checksums: kinds that this peer can compute; one that both have is used, else none. The link sets it.
         window_frames, window_bytes: how many requests the other side may have waiting here, and their payload
             bytes. As many bytes again may be in half-received frames.
         max_frame_bytes: the largest payload of one frame that this peer accepts; at most window_bytes.
@@ -48,7 +48,7 @@ class Limits:
     """What one end of a link allows itself.
 
     Attributes:
-        queue_frames, queue_bytes: frames that wait to be sent, beyond which `send` raises Overloaded.
+        queue_frames, queue_bytes: what waits to be sent, beyond which a request is refused as Overloaded.
         pending: requests that wait for their answer.
         chunk: payload bytes of one chunk; a small frame waits for one chunk of a large one at most.
         idle_probe: after so long without a word from the peer, ask for one.
@@ -56,6 +56,7 @@ class Limits:
             gone.
         slowest: the slowest link, in bytes per second, that is not taken for a dead one.
         handshake: how long the other side may take for its hello.
+        checksum: whether to offer checksums where the transport has none of its own (TLS has).
     """
 
     queue_frames: int = 256
@@ -66,6 +67,7 @@ class Limits:
     dead_after: Seconds = Seconds(10.0)
     slowest: float = 50e3
     handshake: Seconds = Seconds(5.0)
+    checksum: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ reads, one writes; a timer ticks. Whoever calls may be cancelled at any await wi
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import secrets
 import time
@@ -63,8 +64,10 @@ class Link:
         self.closed = asyncio.Event()
         self.error: LeptonError | None = None
         self.peer = LinkHello("", "")
-        self._stream, self._hello, self._handler = stream, hello, handler
         self._limits = limits or Limits()
+        offered = codec.CHECKSUMS if self._limits.checksum and not stream.secure else ()
+        hello = dataclasses.replace(hello, checksums=offered)
+        self._stream, self._hello, self._handler = stream, hello, handler
         self._state = machine.opening(hello, self._limits, time.monotonic())
         self._decoder = codec.Decoder(FrameLimits())
         self._how = codec.Writing(self._limits.chunk)

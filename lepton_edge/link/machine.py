@@ -1,9 +1,9 @@
 """The protocol of one link, as a pure state machine: `step(state, event, now) -> list[Command]`.
 
 Law: no await, no clock, no randomness, no bytes: frames go in and out as nouns, the driver encodes them.
-Everything is
-bounded: what waits to be sent (`Limits.queue_*`), what waits for an answer (`pending`), what the peer may
-    have waiting here (`LinkHello.window_*`), and half-sent frames (again `window_bytes`).
+Everything is bounded: requests that wait to be sent (`Limits.queue_*`) or for an answer (`pending`), what the
+peer may have waiting here (`LinkHello.window_*`), and half-sent frames (again `window_bytes`). An answer is
+never refused for want of room: it belongs to a request that this side admitted, and admission is bounded.
 
 Credits. A REQUEST needs one frame's and its payload's worth of the peer's window; the peer returns both when
 it takes the request off its queue to work on it. Replies need none, since somebody waits for each and takes
@@ -182,7 +182,8 @@ def _refusal(state: State, event: Submitted) -> LeptonError | None:
         return InvalidInput(
             f"{event.size} bytes in one message; {state.peer.name} accepts {most}", "send less at once"
         )
-    if state.outbox.is_full_for(event.size):
+    answers = event.frame.kind in (FrameKind.REPLY, FrameKind.ERROR)
+    if not answers and state.outbox.is_full_for(event.size):
         return Overloaded("too much waits to be sent on this link", "try again later")
     if event.expects and (len(state.pending) >= state.limits.pending or key_of(event.frame) in state.pending):
         return Overloaded(

@@ -1,9 +1,8 @@
 """Nouns to protobuf messages and back, by the names that both have.
 
 Law: knows no noun in particular except where the wire needs more than a name: dimensions, dtypes, digests,
-unions. What
-comes in is checked here once: numbers finite, sizes and indices not negative, digests well formed, nouns
-    present. Frames have a faster way of their own, in `header.py`.
+unions. What comes in is checked here once: numbers finite, sizes and indices not negative, digests well
+formed, nouns present. Frames have a faster way of their own, in `header.py`.
 """
 
 from __future__ import annotations

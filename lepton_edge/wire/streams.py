@@ -21,9 +21,10 @@ LINK = "Link"
 
 
 class ChunkStream(Protocol):
-    """Both directions of a link's stream, whoever dialled."""
+    """Both directions of a link, whoever dialled; `secure` where the transport guards its bytes (TLS)."""
 
     peer: str
+    secure: bool
 
     async def read(self) -> bytes | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
@@ -40,6 +41,8 @@ class ChunkStream(Protocol):
 
 class DialledStream:
     """The stream as its dialler has it; owns its channel."""
+
+    secure = False
 
     def __init__(self, address: str) -> None:
         self.peer = address
@@ -81,6 +84,8 @@ def _closed_here(call: Any) -> Iterator[None]:
 
 class AcceptedStream:
     """The stream as the side that was dialled has it."""
+
+    secure = False
 
     def __init__(self, context: Any) -> None:
         self.peer = rpc.peer_of(context).peer

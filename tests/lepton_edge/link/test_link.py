@@ -53,7 +53,7 @@ async def describe() -> Description:
 
 @contextlib.asynccontextmanager
 async def linked(
-    handler: Handler, *, hello: LinkHello = AGENT, ours: LinkHello = CLIENT, limits: Limits | None = None,
+    handler: Handler, *, hello: LinkHello = AGENT, limits: Limits | None = None,
     mine: Handler = ignore,
 ) -> AsyncIterator[tuple[Link, Link]]:  # fmt: skip
     """Give both ends of a link: who dialled, and who was dialled."""
@@ -61,7 +61,7 @@ async def linked(
     handlers = link_handlers(hello, handler, describe, on_open=accepted.put_nowait, limits=limits)
     server, address = await rpc.open_server("127.0.0.1:0", handlers)
     try:
-        link = await dial(address, ours, mine, limits)
+        link = await dial(address, CLIENT, mine, limits)
         yield link, await asyncio.wait_for(accepted.get(), 2)
         await link.close()
     finally:
@@ -78,11 +78,11 @@ async def test_a_request_comes_back_bit_for_bit() -> None:
 
 
 async def test_both_ends_know_each_other_and_a_checksum_is_agreed() -> None:
-    hello = dataclasses.replace(AGENT, checksums=codec.CHECKSUMS)
-    ours = dataclasses.replace(CLIENT, checksums=codec.CHECKSUMS)
-    async with linked(echo, hello=hello, ours=ours) as (link, other):
-        assert (link.peer.name, other.peer.name) == ("cloud", "app")
-        assert (await link.request(request(1000), 5)).kind is FrameKind.REPLY
+    for checksum in (True, False):
+        async with linked(echo, limits=Limits(checksum=checksum)) as (link, other):
+            assert (link.peer.name, other.peer.name) == ("cloud", "app")
+            assert link.peer.checksums == (codec.CHECKSUMS if checksum else ())
+            assert (await link.request(request(1000), 5)).kind is FrameKind.REPLY
 
 
 async def test_the_side_that_was_dialled_may_ask_too() -> None:

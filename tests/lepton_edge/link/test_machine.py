@@ -207,6 +207,14 @@ def test_what_waits_to_be_sent_is_bounded() -> None:
     assert outcomes == [[WriteChunk], [], [], [Refuse]]
 
 
+def test_an_answer_is_never_refused_for_want_of_room() -> None:
+    state = ready()
+    for ticket in range(1, 20):
+        assert Refuse not in kinds(
+            step(state, Submitted(ticket, frame(FrameKind.REPLY, str(ticket)), 600), 0.0)
+        )
+
+
 def test_requests_that_wait_for_an_answer_are_bounded_and_distinct() -> None:
     state = ready()
     commands = step(state, Submitted(1, request("1"), 0, expects=True), 0.0)
@@ -376,7 +384,7 @@ def act(one: Peer, other: Peer, action: str) -> None:
         one.do(Tick())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(ACTIONS)), max_size=120), st.booleans())
 def test_under_any_order_every_request_ends_exactly_once(script: list[tuple[bool, str]], cut: bool) -> None:
     left, right = Peer(), Peer()
