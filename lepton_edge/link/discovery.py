@@ -1,9 +1,9 @@
 """Finding a coordinator by mDNS, and announcing one.
 
 Law: an address that a person gave always wins, so nobody calls this room then. Only the interface of the
-default route is announced (never a container bridge), and loopback for what is bound there. A search that
-finds nothing says why. zeroconf is loaded when it is first needed: it takes 13 MB, which a device with a given
-address never pays.
+default route is announced (never a container bridge), and loopback for what is bound there. A search
+that finds nothing says why. zeroconf is loaded when it is first needed: it takes 13 MB, which a device with a
+given address never pays.
 """
 
 from __future__ import annotations
