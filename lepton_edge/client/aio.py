@@ -24,12 +24,13 @@ from lepton_edge.client.exchange import (
     aged,
     outputs_of,
     refuse_error,
+    refuse_odd_texts,
     request_frame,
     result_of,
 )
 from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.client.transport import Transport
-from lepton_edge.client.upload import Push, upload
+from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
 from lepton_edge.core.errors import DeadlineExceeded, Overloaded, RequestError
 from lepton_edge.core.frames import Frame
@@ -183,8 +184,9 @@ class AsyncClient:
             InvalidInput: a file is missing.
             InvalidModel, UnsupportedOperator, InvalidManifest: as the names say.
         """
+        refuse_odd_texts(name, *(shapes or {}))
         push = Push(name, Path(path), _path(manifest), _path(samples), shapes)
-        return await self._ask(upload(push), "model", progress)
+        return await self._ask(upload(push, parts(push)), "model", progress)
 
     async def deploy(
         self,
@@ -211,19 +213,20 @@ class AsyncClient:
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
+        refuse_odd_texts(name, page, *devices)
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
-        call = messages.Deploy(ModelName(name), keep_input_on_board, dry_run, board, cloud, page)
+        call = messages.Deploy(_model(name), keep_input_on_board, dry_run, board, cloud, page)
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def explain(self, name: str) -> dict[str, Any]:
         """Return why the active plan of `name` is what it is."""
-        return await self._ask(admin.only(messages.ExplainPlan(ModelName(name))), "plan")
+        return await self._ask(admin.only(messages.ExplainPlan(_model(name))), "plan")
 
     async def profile(
         self, name: str, *, measure: bool = True, progress: OnProgress | None = None
     ) -> dict[str, Any]:
         """Return what was measured of `name` on every device; `measure` what was not yet."""
-        call = messages.ShowProfile(ModelName(name), measure)
+        call = messages.ShowProfile(_model(name), measure)
         return await self._ask(admin.only(call), "profile", progress)
 
     async def models(self) -> dict[str, Any]:
@@ -232,11 +235,11 @@ class AsyncClient:
 
     async def model(self, name: str) -> dict[str, Any]:
         """Return one pushed model: its inputs, outputs, weights and deployments."""
-        return await self._ask(admin.only(messages.ShowModel(ModelName(name))), "model")
+        return await self._ask(admin.only(messages.ShowModel(_model(name))), "model")
 
     async def remove(self, name: str) -> dict[str, Any]:
         """Retire `name` on every device and delete it."""
-        return await self._ask(admin.only(messages.RemoveModel(ModelName(name))), "")
+        return await self._ask(admin.only(messages.RemoveModel(_model(name))), "")
 
     async def devices(self) -> dict[str, Any]:
         """Return the registered devices."""
@@ -252,6 +255,11 @@ class AsyncClient:
         if self._closed:
             raise RequestError("this client is closed", "make a new one")
         return await admin.document(self._transport.admin(calls), schema, progress)
+
+
+def _model(name: str) -> ModelName:
+    refuse_odd_texts(name)
+    return ModelName(name)
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -74,7 +74,7 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
         raise InvalidInput("no input was given", 'give a mapping such as {"input": array}')
     if len(inputs) > WIRE.tensors:
         raise InvalidInput(f"{len(inputs)} inputs were given", f"{WIRE.tensors} at most may travel")
-    _refuse_odd_texts(model, wanted.page, *inputs, *wanted.outputs, *_pairs(wanted.metadata))
+    refuse_odd_texts(model, wanted.page, *inputs, *wanted.outputs, *_pairs(wanted.metadata))
     return Frame(
         kind=FrameKind.REQUEST,
         request_id=request,
@@ -96,8 +96,12 @@ def _pairs(metadata: Mapping[str, str]) -> list[str]:
     return [*metadata.keys(), *metadata.values()]
 
 
-def _refuse_odd_texts(*texts: object) -> None:
-    """Refuse what the wire cannot carry as text before it reaches a link that others use as well."""
+def refuse_odd_texts(*texts: object) -> None:
+    """Refuse what the wire cannot carry as text before it reaches a link that others use as well.
+
+    Raises:
+        InvalidInput: one of `texts` is no string, no Unicode, or too long.
+    """
     for text in texts:
         if not isinstance(text, str) or not _encodes(text):
             raise InvalidInput(f"{text!r} is no text", "names, pages and metadata are strings")

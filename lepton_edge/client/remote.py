@@ -112,10 +112,14 @@ class RemoteTransport:
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
         address = await self._control_address()
-        channel = rpc.open_channel(address)
+        channel, outgoing = rpc.open_channel(address), _Outgoing(calls)
         try:
-            async for event in rpc.ControlStub(channel, address).admin(calls):
+            async for event in rpc.ControlStub(channel, address).admin(outgoing.calls()):
                 yield event
+        except asyncio.CancelledError:  # also what gRPC makes of an error in what it was given to send
+            if outgoing.error is not None:
+                raise outgoing.error from None
+            raise
         finally:
             await channel.close()
 
@@ -137,6 +141,23 @@ class RemoteTransport:
         used, self._link = self._link, None
         if used is not None:
             await used.close()
+
+
+class _Outgoing:
+    """Remembers why what is being sent broke off: a file that cannot be read any more, say."""
+
+    def __init__(self, calls: AsyncIterator[AdminCall]) -> None:
+        self._calls = calls
+        self.error: LeptonError | None = None
+
+    async def calls(self) -> AsyncIterator[AdminCall]:
+        """Yield the calls; keep the error that ends them early."""
+        try:
+            async for call in self._calls:
+                yield call
+        except LeptonError as error:
+            self.error = error
+            raise
 
 
 async def dial_entry(address: str) -> Asked:

@@ -127,15 +127,15 @@ def _samples(path: Path) -> list[Path]:
     return [files[int(index * step)] for index in range(min(len(files), MAX_SAMPLES))]
 
 
-async def upload(push: Push) -> AsyncIterator[AdminCall]:
-    """Yield the messages of `push`: PushModel, then each part in pieces, each part's end marked by `last`.
+async def upload(push: Push, files: list[Part]) -> AsyncIterator[AdminCall]:
+    """Yield the messages of `push`: PushModel, then each of `files` in pieces, each end marked by `last`.
 
     Raises:
         InvalidInput: a file cannot be read, or changed while it was read.
     """
     shapes = tuple(ShapeBinding(name, tuple(shape)) for name, shape in (push.shapes or {}).items())
     yield PushModel(ModelName(push.name), shapes)
-    for part in parts(push):
+    for part in files:
         async for piece in _pieces(part):
             yield piece
 

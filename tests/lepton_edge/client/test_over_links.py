@@ -7,11 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lepton_edge.client import AsyncClient, reply
+from lepton_edge.client.upload import Part
 from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import LinkHello
@@ -198,6 +200,44 @@ async def test_a_push_streams_pieces_and_shows_progress(tmp_path: object) -> Non
     assert sum(len(piece.data) for piece in pieces) == 3 << 20
     assert [piece.last for piece in pieces] == [False, False, True]
     assert [step.stage for step in seen] == ["compile"]
+
+
+async def test_a_file_that_vanishes_under_a_push_is_said_as_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"x")
+    (tmp_path / "net.toml").write_text("")
+
+    def vanish(*_: object) -> list[Part]:
+        return [Part("model", tmp_path / "net.onnx"), Part("manifest", tmp_path / "gone.toml")]
+
+    async with Coordinator(()).running() as control, AsyncClient(control) as client:
+        monkeypatch.setattr("lepton_edge.client.aio.parts", vanish)
+        with pytest.raises(InvalidInput, match="gone.toml"):
+            await client.push("net", tmp_path / "net.onnx")
+
+
+async def test_a_wrong_path_or_name_costs_the_coordinator_nothing(tmp_path: Path) -> None:
+    coordinator = Coordinator(())
+    async with coordinator.running() as control, AsyncClient(control) as client:
+        for call in (client.push("net", tmp_path / "gone.onnx"), client.explain("\ud800"), client.deploy(3)):  # type: ignore[arg-type]
+            with pytest.raises(InvalidInput):
+                await call
+    assert coordinator.calls == []
+
+
+async def test_a_cancelled_call_is_cancelled(tmp_path: Path) -> None:
+    class Silent(Coordinator):
+        async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+            await asyncio.sleep(60)
+            yield Progress("c", "never", 0, 0)
+
+    async with Silent(()).running() as control, AsyncClient(control) as client:
+        asked = asyncio.create_task(client.status())
+        await asyncio.sleep(0.2)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
 
 
 async def test_an_agent_without_a_coordinator_says_so() -> None:

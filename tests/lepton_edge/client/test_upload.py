@@ -25,7 +25,7 @@ async def test_a_file_goes_in_pieces_and_its_last_piece_says_so(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "PIECE", 4)
-    calls = [call async for call in upload(Push("net", model))]
+    calls = [call async for call in upload(Push("net", model), parts(Push("net", model)))]
     assert calls[0] == PushModel("net")  # type: ignore[arg-type]
     assert [(call.data, call.last) for call in calls[1:] if isinstance(call, Upload)] == [
         (b"0123", False), (b"4567", False), (b"89", True),
@@ -38,7 +38,7 @@ async def test_an_empty_file_and_one_of_exactly_one_piece_end_once(
     for content in (b"", b"0123"):
         model.write_bytes(content)
         monkeypatch.setattr(room, "PIECE", 4)
-        calls = [call async for call in upload(Push("net", model))]
+        calls = [call async for call in upload(Push("net", model), parts(Push("net", model)))]
         assert calls[1:] == [Upload("model", content, last=True)]
 
 
