@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from partitioner.errors import ModelError
 from partitioner.onnx_io import blob, load, runtime, scope
@@ -100,7 +100,8 @@ def _equal(wanted: object, found: object) -> bool:
 
 
 def _weight(model: ModelProto, folder: Path) -> int:
-    return sum(blob.content_size(one, folder) for one in model.graph.initializer if blob.is_external(one))
+    numbers = (one for one in model.graph.initializer if one.data_type != TensorProto.STRING)
+    return sum(blob.content_size(one, folder) for one in numbers)
 
 
 def _rewrite(model: ModelProto, folder: Path, disabled: Sequence[str] = NOT_STANDARD) -> ModelProto:

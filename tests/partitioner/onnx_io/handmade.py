@@ -337,14 +337,14 @@ def local_function() -> ModelProto:
     return helper.make_model(graph, opset_imports=imports, functions=[function], ir_version=10)
 
 
-def decomposed_norm() -> ModelProto:
+def decomposed_norm(opset: int = 18) -> ModelProto:
     """LayerNorm and Gelu spelt out in primitive operators, with a residual around both."""
     nodes = [
         node("MatMul", "x w1", "h"),
-        node("ReduceMean", "h last", "mu"),
+        _mean("h", "mu", opset),
         node("Sub", "h mu", "centred"),
         node("Pow", "centred two", "square"),
-        node("ReduceMean", "square last", "var"),
+        _mean("square", "var", opset),
         node("Add", "var eps", "safe"),
         node("Sqrt", "safe", "dev"),
         node("Div", "centred dev", "unit"),
@@ -367,7 +367,16 @@ def decomposed_norm() -> ModelProto:
         constant("last", [-1]),
     ]
     weights += [constant(name, number, "float32") for name, number in scalars.items()]
-    return model(nodes, [value("x", ["n", 8])], [value("y", ["n", 32])], weights)
+    return model(nodes, [value("x", ["n", 8])], [value("y", ["n", 32])], weights, opset=opset)
+
+
+def _mean(source: str, target: str, opset: int) -> NodeProto:
+    """Until opset 18 the axes of ReduceMean were an attribute."""
+    return (
+        node("ReduceMean", f"{source} last", target)
+        if opset >= 18
+        else node("ReduceMean", source, target, axes=[-1])
+    )
 
 
 HANDMADE = {

@@ -78,6 +78,11 @@ def test_a_quantizing_model_does_not_swallow_its_picture_either(compile_into: Co
     assert {"x@resized", "x"} <= {tensor.name for tensor in made.model.graph.tensors}
 
 
+def test_a_shape_is_taken_where_its_tensor_is_made(compile_into: Compile) -> None:
+    layers = layers_of(compile_into(handmade.dynamic_mask(), shapes=handmade.SHAPES["mask"]))
+    assert any({"h1", "shape1", "rows1", "target1"} <= one for one in layers)
+
+
 def test_branches_that_do_not_meet_again_stay_apart(compile_into: Compile) -> None:
     nodes = [
         handmade.node("MatMul", "x w", "a"),
