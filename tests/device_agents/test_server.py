@@ -92,6 +92,24 @@ async def test_a_cloud_that_hangs_is_answered_for_by_the_board(deployed, model):
     await link.close()
 
 
+async def test_an_agent_that_is_asked_to_end_answers_what_it_accepted(deployed, model):
+    link = await deployed.client()
+    board, x = deployed.agents["board"], model.input()
+    run = board.driver.parts.errands.run
+
+    async def slowly(command):
+        await asyncio.sleep(0.3)
+        return await run(command)
+
+    board.driver.parts.errands.run = slowly
+    waiting = asyncio.create_task(link.request(ask(x, "local")))
+    while not board.state.works:
+        await asyncio.sleep(0.005)
+    await deployed.stop("board")
+    np.testing.assert_allclose(answer(await waiting), model.reference(x)["y"], atol=1e-6)
+    await link.closed.wait()
+
+
 async def test_a_caller_that_gives_up_frees_both_devices(deployed, model):
     link = await deployed.client()
     held = asyncio.get_running_loop().create_future()
