@@ -43,7 +43,6 @@ def main(arguments: list[str]) -> int:
     config = from_json(AgentConfig, given["config"])
     config = type(config)(**{**vars(config), "state_directory": Path(config.state_directory)})
     configure_logs(given["log_level"])
-    claim_process()  # all blocks share one thread pool
     try:
         asyncio.run(serve(config, lambda line: print(line, flush=True)))
     except LeptonError as error:
@@ -72,4 +71,5 @@ def configure_logs(level: str) -> None:
 
 
 if __name__ == "__main__":
+    claim_process()  # here, not in main: all blocks of this process share one thread pool, for good
     sys.exit(main(sys.argv[1:]))
