@@ -16,7 +16,7 @@ from examples.demo.packages import package_folder
 
 QUALITY: Final = 90
 SIZE: Final = (320, 240)
-"""Every picture is as one small camera (QVGA) would take it: what is measured on the samples then holds for the others."""
+"""Every picture is as one small camera (QVGA) takes it: what holds for the samples holds for others."""
 TEST_PICTURES: Final = {
     "coffee": "coffee.png",
     "camera": "camera.png",
