@@ -29,7 +29,7 @@ from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.engine import Engine, EngineConfig
 from device_agents.machine import State
-from device_agents.machine.events import PeerDown, PeerUp, Restored
+from device_agents.machine.events import Closing, PeerDown, PeerUp, Restored
 from device_agents.service import DataService
 from device_agents.store import ArtifactStore
 from lepton_edge.core.config import AgentConfig
@@ -159,6 +159,7 @@ class Agent:
 
     async def _end(self, server: Stoppable) -> None:
         """Let requests in progress end, then let go of everything."""
+        self.driver.submit(Closing())
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN
         while self.state.works and loop.time() < end:  # noqa: ASYNC110 (the machine knows no asyncio.Event)

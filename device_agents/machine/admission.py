@@ -55,6 +55,8 @@ def work_key(frame: Frame) -> WorkKey:
 
 
 def _check_room(state: State, frame: Frame) -> None:
+    if state.closing:
+        raise Unavailable(f"{state.device} is shutting down", "ask another agent, or try again")
     if frame.remaining_ms < 0:
         raise DeadlineExceeded("the deadline was past when the request arrived", "allow more time")
     if len(state.works) >= state.queue_limit:

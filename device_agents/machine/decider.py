@@ -9,6 +9,7 @@ from device_agents.machine import admission, epochs, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
+    Closing,
     CoordinatorSaid,
     EpochOpened,
     EpochRefused,
@@ -76,6 +77,8 @@ def _around(state: State, event: Event) -> list[Command]:
             return epochs.refused(state, event)
         case Restored():
             return epochs.restored(state, event)
+        case Closing():
+            state.closing = True
         case Measured():
             state.measuring -= 1
             return [Say(event.answer)]

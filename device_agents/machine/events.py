@@ -202,6 +202,11 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class Closing:
+    """The process was asked to end: what was accepted still ends, nothing new begins."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """A profile or probe ended."""
 
@@ -223,5 +228,6 @@ Event = (
     | EpochOpened
     | EpochRefused
     | Restored
+    | Closing
     | Measured
 )

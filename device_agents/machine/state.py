@@ -93,6 +93,7 @@ class State:
     answers: OrderedDict[WorkKey, Reply | Fail] = field(default_factory=OrderedDict)
     peers_up: set[DeviceId] = field(default_factory=set)
     measuring: int = 0
+    closing: bool = False
     served: int = 0
     failed: int = 0
     last_success: float = -1.0

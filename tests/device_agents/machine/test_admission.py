@@ -6,7 +6,7 @@ import pytest
 
 from device_agents.machine import step
 from device_agents.machine.commands import Refuse, Reply, Resend, RunSegment
-from device_agents.machine.events import SegmentDone
+from device_agents.machine.events import Closing, SegmentDone
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,11 @@ def test_a_cloud_that_lacks_the_first_blocks_sends_the_caller_to_the_board(world
     state = world.agent("cloud", hold=(2, 3, 4))
     error = world.only(world.ask(state), Refuse).frame.error
     assert (error.code, error.hint) == ("unavailable", "send the request to the board of the plan")
+
+
+def test_an_agent_that_closes_takes_nothing_new_and_ends_what_it_has(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, page="local"), RunSegment)
+    step(state, Closing(), 0.0)
+    assert world.only(world.ask(state, request_id="n"), Refuse).frame.error.code == "unavailable"
+    world.only(step(state, SegmentDone(run.work, 1), 0.1), Reply)
