@@ -23,14 +23,6 @@ Array = npt.NDArray[np.generic]
 
 OPTIMISED_FILE = "optimised.onnx"
 OPTIMISED_WEIGHTS = "optimised.bin"
-NOT_STANDARD = (
-    "LayerNormFusion",
-    "LayerNormFusionL1",
-    "GeluFusion",
-    "GeluFusionL1",
-    "SimplifiedLayerNormFusion",
-)
-"""Optimisers left to the devices: they may write operators that the model's own opset does not have."""
 TOLERANCE = 1e-5  # of the largest value of an output
 GROWTH = 1.1  # of the weights: folding more (a tied table transposed) costs more to send than to compute
 
@@ -44,7 +36,7 @@ def optimise(model: ModelProto, folder: Path, feeds: Mapping[str, Array]) -> Mod
     try:
         simpler = _rewrite(model, folder)
         if _weight(simpler, folder) > GROWTH * _weight(model, folder):
-            simpler = _rewrite(model, folder, (*NOT_STANDARD, "ConstantFolding"))
+            simpler = _rewrite(model, folder, ("ConstantFolding",))
         same = agree(answers(model, folder, feeds), answers(simpler, folder, feeds), TOLERANCE)
     except ModelError:
         return model
@@ -104,7 +96,7 @@ def _weight(model: ModelProto, folder: Path) -> int:
     return sum(blob.content_size(one, folder) for one in numbers)
 
 
-def _rewrite(model: ModelProto, folder: Path, disabled: Sequence[str] = NOT_STANDARD) -> ModelProto:
+def _rewrite(model: ModelProto, folder: Path, disabled: Sequence[str] = ()) -> ModelProto:
     chosen = runtime.options(folder, runtime.BASIC)
     path = folder / OPTIMISED_FILE
     chosen.optimized_model_filepath = str(path)
