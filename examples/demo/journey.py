@@ -19,6 +19,7 @@ from examples.demo.processes import LTE, THREE_G, WIFI, Conditions, Town, free_p
 from examples.thirty_lines.app import Application, Settings
 from examples.thirty_lines.quantize import quantize
 from lepton_edge.client import Client
+from lepton_edge.core.errors import LeptonError
 from lepton_edge.core.results import Result
 
 MODEL = "mobilenetv2"
@@ -36,6 +37,20 @@ Say = Callable[[str], None]
 def _slowed(result: Result) -> float:
     """Return the seconds of a request that --simulate-slow multiplies: what the board's engine did."""
     return sum(hop.decode + hop.compute + hop.encode for hop in result.hops if hop.device == "board")
+
+
+def _wait_until_it_serves(client: Client, picture: bytes, seconds: float = 20.0) -> None:
+    """An agent that has just started says so, as a retryable error, until its models are open again."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            client.infer(MODEL, {"input": picture}, page="local")
+        except LeptonError as error:
+            if not error.retryable or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 @dataclass
@@ -121,6 +136,7 @@ class Journey:
     def _alone(self, board: str, requests: int) -> tuple[float, float]:
         """Return the median seconds of a request on the board alone, and of those what its engine took."""
         with Client(board) as client:
+            _wait_until_it_serves(client, self.pictures["coffee"])
             asked = [
                 client.infer(MODEL, {"input": self.pictures["coffee"]}, page="local") for _ in range(requests)
             ]
