@@ -21,6 +21,7 @@ A chunk, little-endian:
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,10 +36,8 @@ from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from lepton_edge.wire import convert, header
 from lepton_edge.wire.header import FrameLimits
 
-try:
-    import xxhash
-except ImportError:  # an accelerator, not a need: without it no checksum is offered, and none is negotiated
-    xxhash = None  # type: ignore[assignment]
+# An accelerator, not a need: where it is missing no checksum is offered, and none is negotiated.
+xxhash: Any = importlib.import_module("xxhash") if importlib.util.find_spec("xxhash") else None
 
 MAGIC = b"LEP1"
 PREFIX = struct.Struct("<4sBBBBIIQQQ")
