@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from lepton_edge.cli import connect
@@ -78,7 +79,9 @@ class CommandLine:
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    """A command line; logs go where they went before once it is over."""
     found = CommandLine()
     monkeypatch.setattr(connect, "make_client", found.client)
-    return found
+    yield found
+    structlog.reset_defaults()
