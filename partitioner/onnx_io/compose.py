@@ -132,6 +132,7 @@ class _Nodes:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.purpose = ""
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
@@ -142,7 +143,7 @@ class _Nodes:
 
     def add(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         output = name if "@" in name or name == self.prefix else f"{self.prefix}@{name}"
-        label = f"{self.prefix}/{operator}_{len(self.nodes)}"
+        label = f"{self.prefix}/{self.purpose}/{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], label, **attributes))
         return output
 
@@ -176,6 +177,7 @@ def _declare_picture(made: Composition, name: str, size: tuple[int, int]) -> Non
 
 def _resize(nodes: _Nodes, how: Resize, size: tuple[int, int]) -> str:
     """Resize `X@picture` and crop its center to `size`; returns `X@resized`, uint8 [height, width, 3]."""
+    nodes.purpose = "resize"
     batched = nodes.add("Unsqueeze", [f"{nodes.prefix}@picture", nodes.constant("first", [0])], "batched")
     target = nodes.constant("target", how.size) if how.size else _proportional(nodes, how.shorter)
     sampled = nodes.add(
@@ -206,6 +208,7 @@ def _proportional(nodes: _Nodes, shorter: int) -> str:
 
 def _normalise(nodes: _Nodes, rule: PictureInput, resized: str, kind: TensorType) -> None:
     """Make `X` of `X@resized`: order, layout, batch, dtype; (x * scale - mean) / std as one Mul and Add."""
+    nodes.purpose = "normalise"
     if rule.channels == "BGR":
         resized = nodes.add("Gather", [resized, nodes.constant("bgr", [2, 1, 0])], "reordered", axis=2)
     if rule.layout == "NCHW":
@@ -275,7 +278,7 @@ def _best(made: Composition, rule: OutputRule) -> None:
 
 
 def _rank(nodes: _Nodes, rule: OutputRule, kind: TensorType) -> None:
-    scores = nodes.prefix
+    scores, nodes.purpose = nodes.prefix, "best"
     if len(kind.bucket) != 2:
         scores = nodes.add("Flatten", [scores], "flat", axis=min(1, len(kind.bucket) - 1))
     if kind.dtype != "float32":
@@ -283,6 +286,6 @@ def _rank(nodes: _Nodes, rule: OutputRule, kind: TensorType) -> None:
     if rule.softmax:
         scores = nodes.add("Softmax", [scores], "softmax", axis=-1)
     k = nodes.constant("k", [rule.top_k])
-    label = f"{nodes.prefix}/TopK_{len(nodes.nodes)}"
+    label = f"{nodes.prefix}/best/TopK_{len(nodes.nodes)}"
     outputs = [f"{nodes.prefix}@scores", f"{nodes.prefix}@indices"]
     nodes.nodes.append(helper.make_node("TopK", [scores, k], outputs, label, axis=-1))

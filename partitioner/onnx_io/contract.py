@@ -139,7 +139,7 @@ def _layers(
         own = [all_of.all[index] for index in group]
         yield Layer(
             index=number,
-            name=NodeName(_title(own)),
+            name=NodeName(_title(own, made)),
             nodes=tuple(NodeName(all_of.all[index].name) for index in members),
             weights=Bytes(sum({spans[name].sha256: spans[name].length for name in weights}.values())),
             weight_names=tuple(TensorName(name) for name in weights),
@@ -148,7 +148,10 @@ def _layers(
         )
 
 
-def _title(group: Sequence[Vertex]) -> str:
+def _title(group: Sequence[Vertex], made: Composition) -> str:
+    """Name a layer by its heaviest node, or, where it prepares an input, by what it does to it."""
+    if all(one.name in made.preparing and not one.pseudo for one in group):
+        return group[0].name.rpartition("/")[0]
     return next((one.name for one in group if one.operator in HEAVY), group[0].name)
 
 

@@ -53,6 +53,11 @@ def test_mobilenet_has_as_many_cuts_as_expected(mobilenetv2: Compiled) -> None:
     assert len(down_sets(graph, 1000) or []) == len(graph.layers) + 1
     assert [layer.from_input for layer in graph.layers[:4]] == [True, True, True, False]
     assert graph.layers[0].pseudo == "decode_picture"
+    assert [layer.name for layer in graph.layers[:3]] == [
+        "input/decode_picture",
+        "input/resize",
+        "input/normalise",
+    ]
     pictures = [tensor.name for tensor in graph.tensors if tensor.picture]
     assert pictures == ["input@picture", "input@resized"]
 
