@@ -94,10 +94,12 @@ def test_a_board_that_was_killed_comes_back_with_its_epoch(asked: Asked, house: 
 
 def test_the_coordinator_survives_kill_9_in_the_middle_of_deployments(asked: Asked, house: Any) -> None:
     """Wherever a kill falls, the agents agree with the coordinator afterwards and answer."""
-    for pause in (0.05, 0.3, 0.6):
+    for pause in (0.0, 0.02, 0.06):  # after the first word of preparing; all is over about 0.08 s later
         with lepton_edge.Client(house.coordinator) as client:
-            deploying = threading.Thread(target=_deploy, args=(client,))
+            preparing = threading.Event()
+            deploying = threading.Thread(target=_deploy, args=(client, preparing))
             deploying.start()
+            assert preparing.wait(20)
             time.sleep(pause)
             port = int(house.coordinator.rpartition(":")[2])
             house.kill("coordinator")
@@ -109,9 +111,13 @@ def test_the_coordinator_survives_kill_9_in_the_middle_of_deployments(asked: Ask
         until(lambda active=active: _held(asked.status()) == {(active, "active")})  # type: ignore[misc]
 
 
-def _deploy(client: lepton_edge.Client) -> None:
+def _deploy(client: lepton_edge.Client, preparing: threading.Event) -> None:
+    def told(progress: Any) -> None:
+        if progress.stage == "preparing":
+            preparing.set()
+
     try:
-        client.deploy("small")
+        client.deploy("small", progress=told)
     except lepton_edge.LeptonError:
         return  # it was killed: that is the point
 
