@@ -84,11 +84,10 @@ async def announce(address: str, name: str = "", *, advertise: str = "") -> Anno
     library = _zeroconf()
     service = _service(library, told, port, name or socket.gethostname().partition(".")[0])
     announcer = _open(library, [one for one in interfaces if one])
-    try:
+    async with contextlib.AsyncExitStack() as on_failure:
+        on_failure.push_async_callback(announcer.async_close)
         await (await announcer.async_register_service(service, allow_name_change=True))
-    except BaseException:
-        await announcer.async_close()
-        raise
+        on_failure.pop_all()
     return Announcement(join_address(told, port), announcer, service)
 
 

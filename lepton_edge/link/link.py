@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import itertools
 import secrets
 import time
@@ -271,7 +272,8 @@ class Link:
     def _do_deliver(self, command: commands.Deliver) -> None:
         if command.serial:
             self._serials[id(command.frame)] = command.serial
-        self._spawn(self._handle(command.frame))
+        task = self._spawn(self._handler(self, command.frame))
+        task.add_done_callback(functools.partial(self._handled, command.frame))
 
     def _do_answer(self, command: commands.Answer) -> None:
         waiting = self._answers.pop(command.key, None)
@@ -313,18 +315,16 @@ class Link:
 
     # --- handlers of frames -----------------------------------------------------------------------
 
-    async def _handle(self, frame: Frame) -> None:
-        try:
-            await self._handler(self, frame)
-        except LeptonError as error:
-            await self._reply_error(frame, error)
-        except Exception as error:
-            log.exception("a frame's handler failed", peer=self.peer.name, request_id=frame.request_id)
-            await self._reply_error(
-                frame, LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
-            )
-        finally:
-            self.release(frame)
+    def _handled(self, frame: Frame, task: asyncio.Task[None]) -> None:
+        """Close the account of a delivered frame: its credit, and what its handler raised."""
+        self.release(frame)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if not isinstance(error, LeptonError):
+            log.error("a handler failed", peer=self.peer.name, request_id=frame.request_id, exc_info=error)
+            error = LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
+        self._spawn(self._reply_error(frame, error))
 
     async def _reply_error(self, frame: Frame, error: LeptonError) -> None:
         if self.closed.is_set() or frame.kind is not FrameKind.REQUEST:
@@ -337,10 +337,11 @@ class Link:
                 "an error did not reach the peer", peer=self.peer.name, error=str(error), because=str(lost)
             )
 
-    def _spawn(self, work: Any) -> None:
-        task = self._loop.create_task(work)
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _fail(future: asyncio.Future[Any] | None, error: LeptonError) -> None:

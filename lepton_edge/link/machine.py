@@ -55,6 +55,7 @@ from lepton_edge.link.probes import probe_reply, size_asked
 from partitioner.errors import LeptonError
 from partitioner.units import RequestId
 
+STALLED = 1.0  # seconds between two ticks after which it was this side that slept: no reproach to the peer
 PING = RequestId("")  # the request id of probes that only ask for a sign of life
 
 
@@ -87,13 +88,14 @@ class State:
     owed_frames: int = 0
     owed_bytes: int = 0
     heard_at: float = 0.0
+    ticked_at: float = 0.0
     pinged: bool = False
     unheard: int = 0  # bytes handed over since the peer was last heard
 
 
 def opening(ours: LinkHello, limits: Limits, now: float) -> State:
     """Return the state of a link whose hello was just sent."""
-    return State(ours, limits, Outbox(limits), now=now, heard_at=now)
+    return State(ours, limits, Outbox(limits), now=now, heard_at=now, ticked_at=now)
 
 
 def step(state: State, event: Event, now: float) -> list[Command]:
@@ -130,7 +132,8 @@ def _greeted(state: State, event: Greeted) -> list[Command]:
     apart = abs(hello.protocol_minor - state.ours.protocol_minor)
     if hello.protocol_major != state.ours.protocol_major or apart > 1:
         return _close(state, _incompatible(state.ours, hello), goodbye=True)
-    state.phase, state.peer, state.heard_at = Phase.READY, hello, state.now
+    state.phase, state.peer = Phase.READY, hello
+    state.heard_at = state.ticked_at = state.now
     state.outbox.open_window(hello)
     shared = sorted(set(hello.checksums) & set(state.ours.checksums))
     return [Opened(hello, shared[0] if shared else "")]
@@ -296,6 +299,10 @@ def _tick(state: State, event: Tick) -> list[Command]:
     if state.phase is not Phase.READY:
         return []
     _return_credit(state)
+    asleep = state.now - state.ticked_at
+    state.ticked_at = state.now
+    if asleep > STALLED:
+        state.heard_at += asleep
     silence = state.now - state.heard_at
     if silence > state.limits.dead_after + state.unheard / state.limits.slowest:
         name = state.peer.name if state.peer else "the peer"

@@ -49,6 +49,7 @@ CONTROL, DATA = f"{PACKAGE}.Control", f"{PACKAGE}.Data"
 ATTACH, FETCH, ADMIN, DESCRIBE = "Attach", "Fetch", "Admin", "Describe"
 ERROR_TRAILER = "lepton-error-bin"
 FETCH_CHUNK = 1 << 20  # bytes of an artifact per message; gRPC's default limit of 4 MiB stays
+MAX_CALLS = 512  # streams and calls that one server serves at a time; more are refused as Overloaded
 NEXT_PORTS = 32  # how far to look for the next free port
 
 # Both sides must agree on pings: a server that is not told so drops clients that ping more often than every 5
@@ -103,7 +104,7 @@ async def open_server(
     host, port = split_address(address)
     if not is_loopback(host):
         log.warning("listening beyond this machine without TLS", address=address)
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
     server.add_generic_rpc_handlers(tuple(handlers))
     bound = _bind(server, host, range(port, port + (NEXT_PORTS if next_free and port else 1)))
     await server.start()

@@ -90,7 +90,6 @@ class AcceptedStream:
     def __init__(self, context: Any) -> None:
         self.peer = rpc.peer_of(context).peer
         self._context = context
-        self.over = asyncio.Event()
 
     async def read(self) -> bytes | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
@@ -104,8 +103,7 @@ class AcceptedStream:
             await self._context.write(chunk)
 
     async def close(self) -> None:
-        """Let the method return, which ends the stream."""
-        self.over.set()
+        """Do nothing: the stream ends when the method that serves it returns."""
 
 
 @contextlib.contextmanager
