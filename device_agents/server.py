@@ -48,12 +48,17 @@ from lepton_edge.core.version import __version__
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc
+from lepton_edge.wire.memory import tune_malloc
 from partitioner.units import Bytes, DeviceId, Seconds
 
 log = structlog.get_logger("agent")
 
 DRAIN = Seconds(10.0)
 """How long requests in progress may still take when the process is asked to end."""
+
+FREE_MEMORY = 64
+"""The heap may keep 1/64 of the device's memory free at its top, 64 MiB at most: buffers of tensors come
+twice as fast from there, but a small board has better uses for its memory."""
 
 Tell = Callable[[str], None]
 
@@ -74,6 +79,7 @@ async def serve(config: AgentConfig, tell: Tell = print) -> None:
         StorageFull: the state directory cannot be written.
         AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
     """
+    tune_malloc(_kept(hardware.memory()[0]))
     with _locked(config):
         agent = Agent(config, tell)
         await agent.run()
@@ -100,6 +106,7 @@ class Agent:
         self.hardware = _within(hardware.probe(), config.memory_limit)
         self.incarnation = secrets.token_hex(8)
         self.addresses: tuple[str, ...] = ()
+        self.door = ""
         self._connect()
 
     def _connect(self) -> None:
@@ -121,7 +128,13 @@ class Agent:
                 self.peers,
                 self.saved,
                 Measuring(
-                    self.device, self.engine, self.store, self.control.fetch, self.peers, self.control.say
+                    self.device,
+                    self.engine,
+                    self.store,
+                    self.control.fetch,
+                    self.peers,
+                    self.control.say,
+                    self._dial_self,
                 ),
                 self.control.say,
             )
@@ -134,7 +147,8 @@ class Agent:
         hello = self._link_hello()
         handlers = link_handlers(hello, self.service.handle, self._describe, on_open=self.service.opened)
         server, bound = await rpc.open_server(rpc.join_address(self.config.bind, self.config.port), handlers)
-        self.addresses = self.config.advertise or (_reachable(bound, self.config.coordinator),)
+        self.door = _reachable(bound, self.config.coordinator)
+        self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
         self.driver.submit(Restored(self.saved.read()))
         try:
@@ -176,6 +190,10 @@ class Agent:
 
     async def _dial(self, address: str) -> Link:
         return await dial(address, self._link_hello(), self.service.handle)
+
+    async def _dial_self(self) -> Link:
+        """Open a link to this very agent, as an application on this device would."""
+        return await dial(self.door, LinkHello("client", self.device, __version__), self.service.handle)
 
     async def _describe(self) -> Description:
         return Description(
@@ -265,6 +283,11 @@ def _lock(descriptor: int, config: AgentConfig) -> None:
             f"another agent uses {config.state_directory}",
             "start this one with another --name or --state-directory, or stop the other",
         ) from None
+
+
+def _kept(total: Bytes) -> int:
+    """Return how many free bytes the heap may keep."""
+    return min(64 << 20, total // FREE_MEMORY)
 
 
 def _within(found: Hardware, limit: Bytes) -> Hardware:
