@@ -7,22 +7,24 @@ requests see.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from device_agents.driver.peers import Peers
-from device_agents.driver.probing import probe_link
+from device_agents.driver.probing import echo, probe_link
 from device_agents.engine import Engine
 from device_agents.machine.events import Measured
 from device_agents.profiling import run_profile
 from device_agents.store import ArtifactStore, Fetch
 from lepton_edge.core.messages import ProbeCommand, Probed, ProfileCommand, Profiled, Progress
-from partitioner.units import DeviceId
+from lepton_edge.link.link import Link
+from partitioner.units import DeviceId, Seconds
 
 
 @dataclass
 class Measuring:
-    """What measurements need."""
+    """What measurements need. `dial_self` opens a link to this very agent."""
 
     device: DeviceId
     engine: Engine
@@ -30,6 +32,7 @@ class Measuring:
     fetch: Fetch
     peers: Peers
     progress: Callable[[Progress], None]
+    dial_self: Callable[[], Awaitable[Link]]
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def measure(self, command: ProfileCommand | ProbeCommand) -> Measured:
@@ -54,4 +57,13 @@ class Measuring:
 
         found = await run_profile(self.engine, self.store, self.fetch, command, device=self.device, told=told)
         await self.engine.tidy()
+        found = dataclasses.replace(found, overhead=Seconds(found.overhead + await self._framing()))
         return Measured(Profiled(command.command, command.model, command.version, found))
+
+    async def _framing(self) -> Seconds:
+        """Return what frames of a request cost on this device: an empty one sent and received, twice."""
+        link = await self.dial_self()
+        try:
+            return await echo(link)
+        finally:
+            await link.close()

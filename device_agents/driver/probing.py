@@ -32,6 +32,11 @@ async def probe_link(link: Link, command: ProbeCommand) -> LinkProfile:
     return LinkProfile(_rate(large - small, up), _rate(large - small, down), half, half)
 
 
+async def echo(link: Link) -> Seconds:
+    """Return the seconds of an empty frame's round trip."""
+    return Seconds(await _round_trip(link))
+
+
 async def _round_trip(link: Link) -> float:
     trips = []
     for _ in range(ROUND_TRIPS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from device_agents.driver import probing
-from device_agents.driver.probing import probe_link
+from device_agents.driver.probing import echo, probe_link
 from lepton_edge.core.links import ProbeSample
 from lepton_edge.core.messages import Peer, ProbeCommand
 from partitioner.costs import transfer_time
@@ -63,3 +63,7 @@ async def test_the_budget_ends_the_rounds_after_the_first() -> None:
     link = KnownLink(1e6, 1e6, 0.01)
     await probe_link(link, ProbeCommand("q", Peer("cloud", ()), (1, 2), 0.0))
     assert link.count == 1 + probing.ROUND_TRIPS + 4
+
+
+async def test_an_echo_is_a_round_trip_whatever_a_single_one_does() -> None:
+    assert await echo(KnownLink(1e6, 1e6, 0.003, jitter=[0.0, 0.2, 0.0])) == pytest.approx(0.006)

@@ -1,0 +1,54 @@
+"""What a profile says of a request beside the model: the hop into the engine's thread, and the frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from device_agents.driver import measuring, probing
+from device_agents.driver.measuring import Measuring
+from lepton_edge.core.links import ProbeSample
+from partitioner.costs import DeviceProfile, Measurement
+
+
+class OwnLink:
+    """A link to this device that takes 8 ms for an empty frame and back."""
+
+    closed = False
+
+    async def probe(self, size_up=0, size_down=0):
+        return ProbeSample(size_up, size_down, 0.008, 0.0)
+
+    async def close(self):
+        self.closed = True
+
+
+class TidyEngine:
+    """An engine of which only the tidying is asked."""
+
+    async def tidy(self):
+        pass
+
+
+class Command:
+    """As much of a ProfileCommand as the answer repeats."""
+
+    command, model, version = "c", "m", "v"
+
+
+async def test_the_overhead_of_a_request_is_its_thread_hop_and_its_frames(monkeypatch) -> None:
+    async def run_profile(*given: Any, **named: Any) -> DeviceProfile:
+        return DeviceProfile("board", Measurement(0.1, 0.0, 3), (), overhead=0.0001)
+
+    monkeypatch.setattr(measuring, "run_profile", run_profile)
+    monkeypatch.setattr(probing, "PAUSE", 0.0)
+    own = OwnLink()
+
+    async def dial_self():
+        return own
+
+    rooms: Any = (TidyEngine(), None, None, None)
+    measured = await Measuring("board", *rooms, lambda told: None, dial_self).measure(Command())
+    assert measured.answer.profile.overhead == pytest.approx(0.0081)
+    assert own.closed
