@@ -1,0 +1,101 @@
+"""The loop: events in order, and nothing that breaks leaves it as anything but an event."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from device_agents.driver.driver import Driver, Parts
+from device_agents.machine import State
+from device_agents.machine.commands import Measure, OpenEpoch, Persist
+from device_agents.machine.events import CoordinatorSaid, EpochKey
+from lepton_edge.core.messages import Outcome, Prepare
+from tests.device_agents.engine.models import small_model
+from tests.device_agents.fleet import book_of
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def driver(said):
+    made = Driver(State("board"))
+    nothing = SimpleNamespace(keep=lambda peers: None, close=lambda key: None)
+    made.connect(Parts(nothing, nothing, nothing, nothing, nothing, said.append))
+    return made
+
+
+async def _until(said, count):
+    for _ in range(100):
+        if len(said) >= count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(said)
+
+
+async def test_a_task_that_breaks_becomes_an_outcome_that_says_so(driver, said, tmp_path) -> None:
+    async def broken(command):
+        raise ZeroDivisionError("a bug")
+
+    async def tidy():
+        return None
+
+    driver.parts.holdings.open, driver.parts.holdings.tidy = broken, tidy
+    book, _ = book_of(small_model(tmp_path))
+    driver.submit(CoordinatorSaid(Prepare("p", 1, book, (0,))))
+    await _until(said, 2)
+    [outcome] = [word for word in said if isinstance(word, Outcome)]
+    assert (outcome.command, outcome.error.code) == ("p", "prepare_failed")
+    assert "ZeroDivisionError: a bug" in outcome.error.message
+    assert driver.state.epochs == {}
+
+
+async def test_an_event_from_inside_a_step_waits_for_its_end(driver, monkeypatch) -> None:
+    order = []
+
+    def step(state, event, now):
+        order.append(f"begin {event}")
+        return [Measure(event)] if event == "a" else []
+
+    monkeypatch.setattr("device_agents.driver.driver.step", step)
+    monkeypatch.setitem(
+        Driver._execute.__globals__["_DO"],
+        Measure,
+        lambda self, command: (self.submit("b"), order.append("end a")),
+    )
+    driver.submit("a")
+    assert order == ["begin a", "end a", "begin b"]
+
+
+async def test_a_full_disk_does_not_stop_inference(driver) -> None:
+    def write(epochs):
+        raise OSError(28, "No space left on device")
+
+    driver.parts.saved.write = write
+    driver._execute(Persist(()))  # logged, not raised
+
+
+async def test_a_closed_epoch_stops_being_opened(driver, said, tmp_path) -> None:
+    started = asyncio.Event()
+
+    async def forever(command):
+        started.set()
+        await asyncio.Event().wait()
+
+    async def tidy():
+        return None
+
+    driver.parts.holdings.open, driver.parts.holdings.tidy = forever, tidy
+    book, _ = book_of(small_model(tmp_path))
+    key = EpochKey("net", 1)
+    driver._execute(OpenEpoch(key, book, (0,)))
+    await started.wait()
+    task = driver._opening[key]
+    driver._close_epoch(SimpleNamespace(key=key))
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    await driver.close()

@@ -1,0 +1,105 @@
+"""Epochs opened, shared, checked and freed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+
+import numpy as np
+import pytest
+
+from device_agents.driver.holdings import Holdings
+from device_agents.engine import Engine, EngineConfig
+from device_agents.machine.commands import OpenEpoch
+from device_agents.machine.events import EpochKey
+from device_agents.store import ArtifactStore, RetryPolicy
+from lepton_edge.core.errors import NotFound, PrepareFailed, StaleEpoch
+from lepton_edge.core.messages import FetchChunk
+from tests.device_agents.engine.models import small_model
+from tests.device_agents.fleet import book_of
+
+
+class World:
+    """Holdings over a store in a folder, with everything to fetch in a dictionary."""
+
+    def __init__(self, folder):
+        (folder / "model").mkdir()
+        self.book, self.artifacts = book_of(small_model(folder / "model"), labels=b"tench\ncat\n")
+        self.fetched, self.told = [], []
+        self.engine = Engine(EngineConfig(threads=1))
+        self.store = ArtifactStore(folder / "store", 1 << 30, RetryPolicy(attempts=1))
+        self.holdings = Holdings(self.engine, self.store, self.fetch, lambda *words: self.told.append(words))
+
+    async def fetch(self, request):
+        self.fetched.append(request.sha256)
+        if request.sha256 not in self.artifacts:
+            raise NotFound("no such artifact")
+        content = self.artifacts[request.sha256]
+        yield FetchChunk(request.offset, len(content), content[request.offset :])
+
+    def command(self, epoch=1, hold=(0, 1), **changes):
+        book = dataclasses.replace(self.book, **changes)
+        return OpenEpoch(EpochKey("net", epoch), book, hold, command="c")
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    made.engine.close()
+
+
+async def test_an_epoch_is_fetched_opened_and_verified(world) -> None:
+    opened = await world.holdings.open(world.command())
+    assert len(opened.opened) == 2
+    assert opened.resident > 0
+    epoch = world.holdings.opened(EpochKey("net", 1))
+    assert sorted(epoch.blocks.held) == [0, 1]
+    assert {stage for _, stage, _, _ in world.told} == {"fetching", "opening", "verifying"}
+    assert await world.holdings.check()
+
+
+async def test_only_what_is_held_is_fetched(world) -> None:
+    await world.holdings.open(world.command(hold=(1,)))
+    refs = {ref.sha256 for ref in world.book.blocks[0].weights}
+    assert world.book.blocks[0].artifact not in world.fetched
+    assert not refs & set(world.fetched)
+
+
+async def test_a_block_of_another_open_epoch_is_not_opened_twice(world) -> None:
+    await world.holdings.open(world.command())
+    opened = await world.holdings.open(world.command(epoch=2))
+    assert opened.opened == (0.0, 0.0)
+    first, second = (world.holdings.opened(EpochKey("net", epoch)).blocks for epoch in (1, 2))
+    assert first.held[0].runner is second.held[0].runner
+    other = await world.holdings.open(world.command(epoch=3, blob="0" * 64, hold=()))
+    assert other.opened == ()
+
+
+async def test_what_cannot_be_prepared_is_not_held(world) -> None:
+    with pytest.raises(NotFound):
+        await world.holdings.open(world.command(golden="0" * 64))
+    with pytest.raises(StaleEpoch):
+        world.holdings.opened(EpochKey("net", 1))
+    assert world.store._holders == {}
+
+
+async def test_a_device_that_computes_something_else_is_found_out(world) -> None:
+    with np.load(io.BytesIO(world.artifacts[world.book.golden])) as arrays:
+        changed = {**arrays, "mid": arrays["mid"] * 1.1}
+    golden = io.BytesIO()
+    np.savez(golden, **changed)
+    name = hashlib.sha256(golden.getvalue()).hexdigest()
+    world.artifacts[name] = golden.getvalue()
+    with pytest.raises(PrepareFailed, match="block 0 computes 'mid' differently"):
+        await world.holdings.open(world.command(golden=name))
+
+
+async def test_a_closed_epoch_is_gone_and_its_files_may_go(world) -> None:
+    await world.holdings.open(world.command())
+    world.holdings.close(EpochKey("net", 1))
+    with pytest.raises(StaleEpoch):
+        world.holdings.opened(EpochKey("net", 1))
+    assert world.store._holders == {}
+    assert not await world.holdings.check(), "nothing to run"
