@@ -62,7 +62,7 @@ class Engine:
     def __init__(self, config: EngineConfig | None = None) -> None:
         self.config = config or EngineConfig()
         self.runtime = start_runtime(self.config.threads, self.config.shared_pool)
-        self.pacer = Pacer(self.config.slowdown)
+        self.slowdown = self.config.slowdown
         self.codec = TensorCodec(self.runtime)
         self._worker = Worker(self.config.queue_limit)
         self._opener = ThreadPoolExecutor(1, "engine-open")
@@ -158,23 +158,25 @@ class Engine:
 
     def _stage(self, work: Work, ticket: Ticket) -> Done:
         span = work.blocks.span(work.first, work.last)
-        given, decode = self._decode(work, span, ticket)
+        pacer = Pacer(self.slowdown)
+        given, decode = self._decode(work, span, ticket, pacer)
         leaving = {choice.tensor for choice in work.leaving}
         compute = 0.0
 
         def timed(one: OpenBlock, env: Mapping[TensorName, Array]) -> Env:
             nonlocal compute
             ticket.check()
-            made, seconds = self.pacer.time(lambda: one.runner.run(env, ticket.run_options), ticket.check)
+            made, seconds = pacer.time(lambda: one.runner.run(env, ticket.run_options))
             compute += seconds
             return made
 
         env = run_span(span, given, work.keep | leaving, timed)
-        wire, encode = self._encode(work, env, ticket)
+        wire, encode = self._encode(work, env, ticket, pacer)
+        pacer.settle(ticket.check)
         timings = Timings(ticket.waited, decode, compute, encode)
         return Done({name: array for name, array in env.items() if name in work.keep}, wire, timings)
 
-    def _decode(self, work: Work, span: list[OpenBlock], ticket: Ticket) -> tuple[Env, float]:
+    def _decode(self, work: Work, span: list[OpenBlock], ticket: Ticket, pacer: Pacer) -> tuple[Env, float]:
         wanted = inputs_of(span) | work.keep | {choice.tensor for choice in work.leaving}
         given: Env = {}
         spent = 0.0
@@ -185,17 +187,19 @@ class Engine:
                 ticket.check()
 
                 step = functools.partial(self.codec.decode, value)
-                given[name], seconds = self.pacer.time(step, ticket.check)
+                given[name], seconds = pacer.time(step)
                 spent += seconds
         return given, spent
 
-    def _encode(self, work: Work, env: Env, ticket: Ticket) -> tuple[tuple[WireTensor, ...], float]:
+    def _encode(
+        self, work: Work, env: Env, ticket: Ticket, pacer: Pacer
+    ) -> tuple[tuple[WireTensor, ...], float]:
         wire: list[WireTensor] = []
         spent = 0.0
         for choice in work.leaving:
             ticket.check()
             step = functools.partial(self.codec.encode, choice.tensor, env[choice.tensor], choice.codec)
-            one, seconds = self.pacer.time(step, ticket.check)
+            one, seconds = pacer.time(step)
             wire.append(one)
             spent += seconds
         return tuple(wire), spent

@@ -30,31 +30,34 @@ class Timings:
         return self.queue + self.decode + self.compute + self.encode
 
 
-@dataclass(frozen=True)
 class Pacer:
-    """Runs steps, and times them, as a device would that is `slowdown` times slower.
+    """Times the steps of one piece of work as a device would that is `slowdown` times slower.
 
-    After a step that used c seconds of processor time it sleeps (slowdown - 1) x c, in the same thread; the
-    sleep counts as the step's time. Processor time, not elapsed time: what other processes of this machine
-    take away is not multiplied. With `reckoned` the sleep is only added to what is told, not slept.
+    A step that used c seconds of processor time is told as (slowdown - 1) x c longer than it took. Processor
+    time, not elapsed time: what other processes of this machine take away is not multiplied. What the steps
+    owe is slept once, by `settle`: a sleep between two steps would cool the caches, and multiply that too.
     """
 
-    slowdown: float = 1.0
-    reckoned: bool = False
+    def __init__(self, slowdown: float = 1.0) -> None:
+        self.slowdown = slowdown
+        self._owed = 0.0
 
-    def time(self, step: Callable[[], T], check: Callable[[], None] = lambda: None) -> tuple[T, float]:
-        """Return what `step()` returns and the seconds it took; `check` may raise to end the sleep early."""
+    def time(self, step: Callable[[], T]) -> tuple[T, float]:
+        """Return what `step()` returns and the seconds it would have taken."""
         begin, used = time.perf_counter(), time.thread_time()
         result = step()
         elapsed, used = time.perf_counter() - begin, time.thread_time() - used
         if self.slowdown <= 1.0:
             return result, elapsed
         # A coarse clock may show no processor time at all for a short step.
-        stretched = elapsed + (self.slowdown - 1) * (min(used, elapsed) or elapsed)
-        if self.reckoned:
-            return result, stretched
-        _sleep_until(begin + stretched, check)
-        return result, time.perf_counter() - begin
+        owed = (self.slowdown - 1) * (min(used, elapsed) or elapsed)
+        self._owed += owed
+        return result, elapsed + owed
+
+    def settle(self, check: Callable[[], None] = lambda: None) -> None:
+        """Sleep what is owed; `check` may raise to end the sleep early."""
+        end, self._owed = time.perf_counter() + self._owed, 0.0
+        _sleep_until(end, check)
 
 
 def _sleep_until(end: float, check: Callable[[], None]) -> None:

@@ -122,7 +122,7 @@ class _Measuring:
             overhead=await thread_hop(self._engine),
             threads=self._engine.runtime.threads,
             engine=self._engine.name,
-            simulated_slowdown=self._engine.pacer.slowdown,
+            simulated_slowdown=self._engine.slowdown,
         )
 
     async def _trial(self) -> _Trial:
@@ -172,7 +172,7 @@ class _Measuring:
         codec, array = self._engine.codec, self._golden[trial.tensor.name]
         step = functools.partial(codec.encode, trial.tensor.name, array, trial.codec)
         wire = await self._engine.call(lambda _: step())
-        encode = Item(step, repeats)
+        encode = Item(step, repeats, warm=True)  # in service it follows the computation at once
         decode = Item(functools.partial(codec.decode, wire), repeats)
         return trial, encode, decode, Bytes(memoryview(wire.payload).nbytes)
 

@@ -42,15 +42,18 @@ def _slowed(result: Result) -> float:
 def _wait_until_it_serves(client: Client, picture: bytes, seconds: float = 20.0) -> None:
     """An agent that has just started says so, as a retryable error, until its models are open again."""
     end = time.monotonic() + seconds
-    while True:
-        try:
-            client.infer(MODEL, {"input": picture}, page="local")
-        except LeptonError as error:
-            if not error.retryable or time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    while not _serves(client, picture, retry=time.monotonic() < end):
+        time.sleep(0.2)
+
+
+def _serves(client: Client, picture: bytes, *, retry: bool) -> bool:
+    try:
+        client.infer(MODEL, {"input": picture}, page="local")
+    except LeptonError as error:
+        if error.retryable and retry:
+            return False
+        raise
+    return True
 
 
 @dataclass

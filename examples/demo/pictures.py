@@ -15,8 +15,8 @@ from examples.demo.errors import MissingPictureError
 from examples.demo.packages import package_folder
 
 QUALITY: Final = 90
-SIZE: Final = (320, 240)
-"""Every picture is as one small camera (QVGA) takes it: what holds for the samples holds for others."""
+SIZE: Final = (320, 256)
+"""Every picture is as one small camera takes it: what holds for the samples holds for others."""
 TEST_PICTURES: Final = {
     "coffee": "coffee.png",
     "camera": "camera.png",
