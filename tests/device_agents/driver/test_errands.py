@@ -1,0 +1,86 @@
+"""What the driver holds for a request, and that releasing it frees all of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from device_agents.driver.errands import Errands
+from device_agents.driver.holdings import Holdings
+from device_agents.engine import Engine, EngineConfig
+from device_agents.machine.commands import OpenEpoch, RunSegment
+from device_agents.machine.events import EpochKey, WorkKey
+from device_agents.store import ArtifactStore
+from lepton_edge.core.messages import FetchChunk
+from lepton_edge.wire import tensors
+from partitioner.plan import CodecChoice
+from tests.device_agents.engine.models import small_model
+from tests.device_agents.fleet import book_of
+
+WORK = WorkKey("r", 0, 0, 0, "", 0)
+KEY = EpochKey("net", 1)
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "model").mkdir()
+    return small_model(tmp_path / "model")
+
+
+@pytest.fixture
+async def errands(tmp_path, model):
+    """Errands over one open epoch of the small model."""
+    book, artifacts = book_of(model)
+
+    async def fetch(request):
+        content = artifacts[request.sha256]
+        yield FetchChunk(request.offset, len(content), content[request.offset :])
+
+    engine = Engine(EngineConfig(threads=1))
+    holdings = Holdings(engine, ArtifactStore(tmp_path / "store", 1 << 30), fetch, lambda *words: None)
+    await holdings.open(OpenEpoch(KEY, book, (0, 1)))
+    yield Errands(engine, holdings)
+    engine.close()
+
+
+async def test_a_fallback_goes_on_from_what_the_first_run_kept(errands, model) -> None:
+    x = model.input()
+    forward = (CodecChoice("mid", "f16"),)
+    first = RunSegment(WORK, 1, KEY, 0, 1, (tensors.pack("x", x),), forward, keep=("mid",))
+    done = await errands.run(first)
+    assert [(tensor.name, tensor.codec) for tensor in done.forward] == [("mid", "f16")]
+    assert done.outputs == ()
+    assert done.timing.compute > 0
+    rest = await errands.run(RunSegment(WORK, 2, KEY, 1, 2, outputs=("y",)))
+    np.testing.assert_allclose(tensors.unpack(rest.outputs[0]), model.reference(x)["y"], atol=1e-6)
+
+
+async def test_the_next_request_may_come_when_this_one_computes_no_longer(errands, model) -> None:
+    errand = errands.of(WORK)
+    assert not errand.begun.is_set()
+    await errands.run(RunSegment(WORK, 1, KEY, 0, 2, (tensors.pack("x", model.input()),), outputs=("y",)))
+    assert errand.begun.is_set()
+
+
+async def test_releasing_stops_tasks_and_timers_and_lets_the_caller_go_on(errands) -> None:
+    fired = []
+    errand = errands.of(WORK)
+    task = asyncio.create_task(asyncio.sleep(60))
+    errand.tasks["run"] = task
+    errands.set_timer(WORK, 0.01, lambda: fired.append(1))
+    errands.release(WORK)
+    await asyncio.sleep(0.03)
+    assert task.cancelled()
+    assert fired == []
+    assert errand.begun.is_set()
+    assert errands.known(WORK) is None
+    errands.release(WORK)  # twice does no harm
+
+
+async def test_a_timer_fires_once_while_its_work_lives(errands) -> None:
+    fired = []
+    errands.set_timer(WORK, 0.01, lambda: fired.append(1))
+    await asyncio.sleep(0.03)
+    assert fired == [1]

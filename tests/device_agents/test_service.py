@@ -1,0 +1,43 @@
+"""The data port's door."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.service import DataService
+from lepton_edge.core.frames import Frame, FrameKind
+
+
+class Port:
+    def __init__(self):
+        self.took = []
+
+    def opened(self, link):
+        self.took.append(("opened", link))
+
+    async def request(self, link, frame):
+        self.took.append(("request", link, frame.kind))
+
+    def cancel(self, link, frame):
+        self.took.append(("cancel", link, frame.kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [
+        (FrameKind.REQUEST, [("request", "link", FrameKind.REQUEST)]),
+        (FrameKind.CANCEL, [("cancel", "link", FrameKind.CANCEL)]),
+        (FrameKind.REPLY, []),
+        (FrameKind.PROBE, []),
+    ],
+)
+async def test_requests_and_cancels_are_passed_on_and_nothing_else(kind, taken) -> None:
+    port = Port()
+    await DataService(port).handle("link", Frame(kind, "r"))
+    assert port.took == taken
+
+
+def test_an_accepted_link_is_passed_on() -> None:
+    port = Port()
+    DataService(port).opened("link")
+    assert port.took == [("opened", "link")]
