@@ -1,6 +1,6 @@
 """End to end against ideal arithmetic, in the laboratory: real links, a really slow board, real processes.
 
-    python -m bench.endtoend [--model NAME] [--link wifi|lte] [--slow K] [--rounds N] >rows.jsonl
+    python -m bench.endtoend [--model NAME] [--link wifi|lte] [--slow K] [--simulate] [--rounds N] >rows.jsonl
 
 Each cell (model, link, slowdown) runs the planner's choice and at least four other pages of its book in turn.
 Law: orders and prints; the hosts are `laboratory`, the application is `asker`, the sums are `arithmetic`'s.
@@ -50,10 +50,12 @@ class Cell:
     model: str
     conditions: Conditions
     slow: float
+    simulated: bool = False
 
     def __str__(self) -> str:
         """Return its name in rows and tables."""
-        return f"{self.model}, {self.conditions.name}, board {self.slow:g}x slower"
+        how = " (simulated)" if self.simulated else ""
+        return f"{self.model}, {self.conditions.name}, board {self.slow:g}x slower{how}"
 
 
 def main() -> int:
@@ -71,6 +73,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", choices=list(SUBJECTS), action="append", help="both when not given")
     parser.add_argument("--link", choices=list(LINKS), action="append", help="both when not given")
     parser.add_argument("--slow", type=float, action="append", help="4 and 8 when not given")
+    simulate = "the agent plays the slow board (its computing only) instead of getting a part of a core"
+    parser.add_argument("--simulate", action="store_true", help=simulate)
     parser.add_argument("--rounds", type=int, default=20, help="requests for each page of a cell")
     parser.add_argument("--keep", type=Path, help="a folder for plans and answers as they came")
     parser.add_argument("--minutes", type=float, default=14.0, help="begin no cell after so long")
@@ -94,13 +98,13 @@ def _boards(
 ) -> Iterator[Row]:
     """Measure every model at every link with one board."""
     name = f"board{slow:g}"
-    entry = site.laboratory.board(site.coordinator, slow, name)
+    entry = site.laboratory.board(name, site.coordinator, slow, options.simulate)
     for subject, given in subjects:
         _say(f"{subject.name} on a board {slow:g}x slower: weights and profiles travel over {LOCAL.spec}")
         site.laboratory.shape(LOCAL)
         _deploy(site, subject, name)
         for link in options.link or LINKS:
-            cell = Cell(subject.name, LINKS[link], slow)
+            cell = Cell(subject.name, LINKS[link], slow, options.simulate)
             if time.monotonic() > site.limit:
                 _say(f"{cell}: left out, the time is over")
                 continue

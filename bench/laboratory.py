@@ -75,9 +75,16 @@ class Laboratory:
         child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
         return _registered(child)
 
-    def board(self, coordinator: str, slow: float, name: str = "board") -> str:
-        """Start a board's agent with one thread on 1/slow of a core; return its (loopback) data address."""
-        child = self._start(name, "edge", _agent("board", name, coordinator, 1), slow)
+    def board(self, name: str, coordinator: str, slow: float, simulated: bool = False) -> str:
+        """Start a board's agent with one thread on 1/slow of a core; return its (loopback) data address.
+
+        `simulated` gives it the whole core and lets the agent itself play the slower device.
+        """
+        words = _agent("board", name, coordinator, 1)
+        if simulated:
+            child = self._start(name, "edge", [*words, "--simulate-slow", str(slow)])
+        else:
+            child = self._start(name, "edge", words, slow)
         return _registered(child)
 
     def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
