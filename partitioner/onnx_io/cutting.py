@@ -2,7 +2,8 @@
 
 Law: only takes apart what `contract` put together; it looks for no frontier and decides nothing. A block
 holds its layers' nodes in their old order, its own copy of every duplicated chain it needs and of every small
-constant, and refers to large weights in weights.bin. Equal input gives equal bytes.
+constant, and refers to large weights in weights.bin. What the model declares of its inner tensors is kept: an
+engine fuses by it. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Cutter:
         self._position = {node.name: index for index, node in enumerate(graph.node)}
         self._initializers = {one.name: one for one in graph.initializer}
         self._sparse = {one.values.name: one for one in graph.sparse_initializer}
+        self._declared = {one.name: one for one in graph.value_info}
         self._weights: dict[str, WeightRef] = {one.name: one for one in compiled.weights}
         self._tensors = {one.name: one for one in compiled.graph.tensors}
         duplicated = {one.key: one.value for one in self._model.metadata_props}.get(DUPLICATED_KEY, "[]")
@@ -170,6 +172,8 @@ class Cutter:
     ) -> bytes:
         read = sorted({one for node in nodes for one in self._reads[node.name]})
         graph = helper.make_graph(nodes, name, _infos(inputs), _infos(outputs))
+        inner = sorted(set(scope.made(nodes)) - {str(one.name) for one in outputs})
+        graph.value_info.extend(self._declared[one] for one in inner if one in self._declared)
         graph.initializer.extend(self._initializers[one] for one in read if one in self._initializers)
         graph.sparse_initializer.extend(self._sparse[one] for one in read if one in self._sparse)
         model = ModelProto(ir_version=self._model.ir_version, producer_name="lepton-edge", graph=graph)

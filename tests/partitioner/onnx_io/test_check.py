@@ -47,6 +47,7 @@ def test_every_cut_of_a_quantized_net(tmp_path: Path) -> None:
     assert report.quantized
     assert report.cuts is not None
     assert report.cuts > 3
+    assert all(row.steps <= max(2, 2 * report.own_steps) for row in report.rows)
 
 
 def test_mobilenet(mobilenet_file: Path) -> None:

@@ -147,6 +147,18 @@ def test_control_flow_is_atomic_and_its_captures_cross(compile_into: Compile) ->
     assert "z/w_else" in layer.weight_names  # lifted out of the branch
 
 
+def test_what_the_model_declares_of_inner_tensors_is_kept(compile_into: Compile) -> None:
+    """An engine fuses by declared shapes that it cannot infer itself (a skip connection with its LayerNorm)."""
+    model = handmade.mlp()
+    model.graph.value_info.extend([handmade.value("d", ["batch", 32]), handmade.value("c", ["batch", 32])])
+    made = compile_into(model)
+    first, second = cut(made.directory, made.model, [frozenset({0})])
+    declared = [
+        [one.name for one in onnx.load_from_string(part.file).graph.value_info] for part in (first, second)
+    ]
+    assert declared == [[], ["d"]]
+
+
 def test_a_local_function_travels_with_its_callers(compile_into: Compile) -> None:
     made = compile_into(handmade.local_function())
     blocks = cut(made.directory, made.model, chain(made.model.graph)[1:-1])
