@@ -26,7 +26,7 @@ MANY = 10_000
 
 
 def graph(count: int, tensors: Iterable[tuple[int, tuple[int, ...]]], pseudo: int = 0) -> CostGraph:
-    """A graph of `count` layers; a tensor is (producer, consumers); the first `pseudo` layers are pseudo-nodes."""
+    """`count` layers, the first `pseudo` of them pseudo-nodes; a tensor is (producer, consumers)."""
     layers = [
         Layer(i, f"l{i}", (f"n{i}",), 0, (), "decode_picture" if i < pseudo else "") for i in range(count)
     ]

@@ -148,7 +148,7 @@ def test_control_flow_is_atomic_and_its_captures_cross(compile_into: Compile) ->
 
 
 def test_what_the_model_declares_of_inner_tensors_is_kept(compile_into: Compile) -> None:
-    """An engine fuses by declared shapes that it cannot infer itself (a skip connection with its LayerNorm)."""
+    """An engine fuses by declared shapes that it cannot infer (a skip connection and its LayerNorm)."""
     model = handmade.mlp()
     model.graph.value_info.extend([handmade.value("d", ["batch", 32]), handmade.value("c", ["batch", 32])])
     made = compile_into(model)
