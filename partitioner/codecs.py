@@ -12,7 +12,21 @@ from dataclasses import dataclass
 from partitioner.units import CodecName
 
 ALL_DTYPES = frozenset(
-    "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 bfloat16 float32 float64".split()
+    [
+        "bool",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+    ]
 )
 DTYPE_BYTES = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
@@ -44,13 +58,20 @@ class Codec:
 
 
 RAW = Codec(CodecName("raw"), ALL_DTYPES, lossless=True)
-F16 = Codec(CodecName("f16"), frozenset({"float32"}), lossless=False, graph_part="cast_f16", nominal_ratio=2.0)
+F16 = Codec(
+    CodecName("f16"), frozenset({"float32"}), lossless=False, graph_part="cast_f16", nominal_ratio=2.0
+)
 U8_ZSTD = Codec(
     CodecName("u8+zstd"), frozenset({"float32"}), lossless=False, graph_part="affine_u8", byte_part="zstd",
     nominal_ratio=5.0,
 )  # fmt: skip
 JPEG = Codec(
-    CodecName("jpeg"), frozenset({"uint8"}), lossless=False, byte_part="jpeg", nominal_ratio=10.0, pictures_only=True
+    CodecName("jpeg"),
+    frozenset({"uint8"}),
+    lossless=False,
+    byte_part="jpeg",
+    nominal_ratio=10.0,
+    pictures_only=True,
 )
 
 CODECS: dict[CodecName, Codec] = {codec.name: codec for codec in (RAW, F16, U8_ZSTD, JPEG)}

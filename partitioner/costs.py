@@ -93,7 +93,9 @@ class LinkProfile:
     def __post_init__(self) -> None:
         """Refuse rates and delays that no link can have."""
         if not (self.up > 0 and self.down > 0 and math.isfinite(self.up) and math.isfinite(self.down)):
-            raise ProfileError(f"a link cannot have the rates {self.up} and {self.down} bytes/s", "measure it again")
+            raise ProfileError(
+                f"a link cannot have the rates {self.up} and {self.down} bytes/s", "measure it again"
+            )
         if not (0 <= self.delay_up < math.inf and 0 <= self.delay_down < math.inf):
             raise ProfileError(f"a link cannot have the delays {self.delay_up} and {self.delay_down} s")
 

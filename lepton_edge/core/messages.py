@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lepton_edge.core.frames import WireError
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.plan import Block, PlanBook, TensorSpec
 from partitioner.units import Bytes, CodecName, DeviceId, Epoch, ModelName, ModelVersion, Seconds, Sha256
-from lepton_edge.core.frames import WireError
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
@@ -357,7 +357,16 @@ class ShowStatus:
 
 
 AdminCall = (
-    ListDevices | ListModels | ShowModel | RemoveModel | PushModel | Upload | ShowProfile | Deploy | ExplainPlan | ShowStatus
+    ListDevices
+    | ListModels
+    | ShowModel
+    | RemoveModel
+    | PushModel
+    | Upload
+    | ShowProfile
+    | Deploy
+    | ExplainPlan
+    | ShowStatus
 )
 
 
