@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.frames import WireTensor
+from lepton_edge.core.pictures import check_size
 from partitioner.plan import Dim, Frontier, InputSpec, PlanBook, TensorSpec
 from partitioner.units import TensorName
 
@@ -65,6 +66,8 @@ def _named(book: PlanBook, given: Sequence[WireTensor]) -> dict[TensorName, Wire
         taken.add(spec.tensor.name)
         target = _form(spec, tensor)
         _fit(tensor, target, bound)
+        if target.name == spec.picture:
+            check_size(tensor.shape[1], tensor.shape[0])
         named[target.name] = replace(tensor, name=target.name)
     return named
 

@@ -42,6 +42,7 @@ def test_a_picture_enters_in_each_of_its_forms(world, name, dtype, shape, bounda
         ("x", "float32", (1, 3, 224, 225), r"but float32 \[1, 3, 224, 225\] was given"),
         ("x", "float32", (3, 224, 224), "give an array of that shape"),
         ("x", "uint8", (480, 640), r"uint8 \[any, any, 3\], but uint8 \[480, 640\]"),
+        ("x", "uint8", (1, 4000, 3), "4000 x 1; one side may be 40 times"),
         ("x", "uint8", (0,), "empty"),
         ("x", "uint8", (0, 640, 3), "empty"),
     ],
