@@ -42,6 +42,16 @@ class Wrote:
 
 
 @dataclass(frozen=True)
+class Unsendable:
+    """The frame of the last WriteChunk cannot be encoded: nothing of it, nor of its credits, was sent."""
+
+    ticket: int
+    error: LeptonError
+    credit_frames: int = 0
+    credit_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Heard:
     """A chunk came that completes no frame."""
 
@@ -85,4 +95,16 @@ class CloseAsked:
     """Somebody here wants the link closed."""
 
 
-Event = Greeted | Submitted | Wrote | Heard | Arrived | Released | Abandoned | Tick | Ended | CloseAsked
+Event = (
+    Greeted
+    | Submitted
+    | Wrote
+    | Unsendable
+    | Heard
+    | Arrived
+    | Released
+    | Abandoned
+    | Tick
+    | Ended
+    | CloseAsked
+)

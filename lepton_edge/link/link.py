@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from lepton_edge.core.errors import DeadlineExceeded, Unavailable
+from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import Limits, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, machine, probes
@@ -71,7 +71,7 @@ class Link:
         self._stream, self._hello, self._handler = stream, hello, handler
         self._state = machine.opening(hello, self._limits, time.monotonic())
         self._decoder = codec.Decoder(FrameLimits())
-        self._how = codec.Writing(self._limits.chunk)
+        self._how = codec.Writing(self._limits.chunk, limits=FrameLimits())
         self._tickets = itertools.count(1)
         self._numbers = itertools.count()
         self._sends: dict[int, asyncio.Future[None]] = {}  # by ticket: waits for the last byte to go
@@ -150,7 +150,8 @@ class Link:
     async def send(self, frame: Frame) -> None:
         """Send `frame`; return when its last byte was handed to the stream.
 
-        Raises Overloaded when too much waits already, Unavailable when the link closes first.
+        Raises Overloaded when too much waits already, Unavailable when the link closes first, InvalidInput
+        when the frame is more than the peer accepts or cannot be encoded.
         """
         ticket = next(self._tickets)
         sent: asyncio.Future[None] = self._loop.create_future()
@@ -162,8 +163,8 @@ class Link:
         """Send `frame` and return its REPLY or ERROR frame, correlated by request id and attempt.
 
         Raises Unavailable when the link closes first, Overloaded when too much waits already,
-        DeadlineExceeded after `timeout` seconds. A caller that gives up (timeout or cancellation) has CANCEL
-        sent to the peer.
+        DeadlineExceeded after `timeout` seconds, InvalidInput as `send`. A caller that gives up (timeout or
+        cancellation) has CANCEL sent to the peer.
         """
         key, ticket = machine.key_of(frame), next(self._tickets)
         answer: asyncio.Future[Frame] = self._loop.create_future()
@@ -239,7 +240,13 @@ class Link:
                 command.frame, number, self._how, command.credit_frames, command.credit_bytes
             )
             self._iterators[command.ticket] = chunks
-        chunk, last = next(chunks)
+        try:
+            chunk, last = next(chunks)
+        except InvalidInput as error:  # that frame's fault, and nobody else's
+            del self._iterators[command.ticket]
+            self._next_write = None
+            self._step(events.Unsendable(command.ticket, error, command.credit_frames, command.credit_bytes))
+            return
         if last:
             del self._iterators[command.ticket]
         await self._stream.write(chunk)
@@ -289,7 +296,7 @@ class Link:
         ours = self._hello
         limits = FrameLimits(ours.max_frame_bytes, Bytes(ours.window_bytes + _OPEN_SLACK))
         self._decoder = codec.Decoder(limits, checked)
-        self._how = codec.Writing(self._limits.chunk, checked)
+        self._how = codec.Writing(self._limits.chunk, checked, FrameLimits())
 
     def _do_close(self, command: commands.Close) -> None:
         self.error = command.error

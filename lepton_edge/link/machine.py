@@ -48,6 +48,7 @@ from lepton_edge.link.events import (
     Released,
     Submitted,
     Tick,
+    Unsendable,
     Wrote,
 )
 from lepton_edge.link.outbox import Outbox, Outgoing
@@ -215,6 +216,15 @@ def _wrote(state: State, event: Wrote) -> list[Command]:
     return [Sent(event.ticket)] if event.last and event.ticket > 0 else []
 
 
+def _unsendable(state: State, event: Unsendable) -> list[Command]:
+    state.outbox.unsent()
+    state.owed_frames += event.credit_frames
+    state.owed_bytes += event.credit_bytes
+    for key in [key for key, ticket in state.pending.items() if ticket == event.ticket]:
+        del state.pending[key]
+    return [Refuse(event.ticket, event.error)]
+
+
 def _send_own(state: State, frame: Frame, size: int = 0) -> None:
     """Send a frame of the link's own: its tickets are negative, so that nobody is told about them."""
     state.own_ticket -= 1
@@ -321,6 +331,7 @@ _STEPS: dict[type, Callable[[State, Any], list[Command]]] = {
     Greeted: _greeted,
     Submitted: _submitted,
     Wrote: _wrote,
+    Unsendable: _unsendable,
     Heard: _heard,
     Arrived: _arrived,
     Released: _released,

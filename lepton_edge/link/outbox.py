@@ -140,6 +140,17 @@ class Outbox:
                 self._open.remove(outgoing)
         outgoing.started = True
 
+    def unsent(self) -> None:
+        """Forget the frame that was to be written and cannot be; a request's credit comes back."""
+        outgoing, self._writing = self._writing, None
+        if outgoing is None:
+            return
+        self._leave(outgoing)
+        if outgoing in self._open:
+            self._open.remove(outgoing)
+        if outgoing.frame.kind is FrameKind.REQUEST:
+            self.credit(1, outgoing.size)
+
     def _leave(self, outgoing: Outgoing) -> None:
         self._frames -= 1
         self._bytes -= outgoing.size

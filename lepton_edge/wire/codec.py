@@ -70,17 +70,21 @@ def _lone_chunk(kind: int, head: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Writing:
-    """How frames are written on one stream: payload bytes per chunk, and whether chunks carry checksums."""
+    """How frames are written on one stream: payload bytes per chunk, and whether chunks carry checksums.
+
+    With `limits`, a frame that a decoder with these would take for a broken stream raises InvalidInput.
+    """
 
     chunk: int = CHUNK
     checked: bool = False
+    limits: FrameLimits | None = None
 
 
 def chunks(
     frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
 ) -> Iterator[tuple[bytes, bool]]:
     """Yield the chunks of `frame` under the number `number`, each with whether it is the last."""
-    head = header.write(frame, credit_frames, credit_bytes)
+    head = header.write(frame, credit_frames, credit_bytes, how.limits)
     views = _views(frame)
     total = sum(len(view) for view in views)
     flags, offset = _FIRST, 0

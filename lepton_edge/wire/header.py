@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
-from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.errors import CorruptFrame, InvalidInput
 from lepton_edge.core.frames import Frame, FrameKind, Hop, LabelScore, WireError, WireTensor
 from lepton_edge.core.links import MAX_FRAME_BYTES, WINDOW_BYTES
 from lepton_edge.wire import convert
@@ -73,8 +73,37 @@ def len_of(payload: bytes | memoryview) -> int:
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write(frame: Frame, credit_frames: int = 0, credit_bytes: int = 0) -> bytes:
-    """Return the header of `frame`; credits given here travel with it (in place of its own)."""
+def write(
+    frame: Frame, credit_frames: int = 0, credit_bytes: int = 0, limits: FrameLimits | None = None
+) -> bytes:
+    """Return the header of `frame`; credits given here travel with it (in place of its own).
+
+    Raises InvalidInput when it cannot be encoded, or when a decoder with `limits` would end the stream over
+    it.
+    """
+    try:
+        header = _message(frame, credit_frames, credit_bytes)
+        encoded = bytes(header.SerializeToString())
+        if limits is not None:
+            check(header, payload_size(frame), limits)
+            _check_length(encoded, limits)
+    except (TypeError, ValueError, EncodeError) as error:  # no text, a lone surrogate, a number out of range
+        raise InvalidInput(
+            f"a message cannot be encoded: {error}", "names and metadata are plain text"
+        ) from error
+    except CorruptFrame as error:
+        raise InvalidInput(f"a message cannot be sent: {error.message}", "send less at once") from error
+    return encoded
+
+
+def _check_length(encoded: bytes, limits: FrameLimits) -> None:
+    if len(encoded) > limits.header_bytes:
+        raise CorruptFrame(
+            f"its names and metadata take {len(encoded)} bytes; at most {limits.header_bytes} are accepted"
+        )
+
+
+def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.Frame:
     header = frame_pb2.Frame(
         kind=int(frame.kind),  # type: ignore[arg-type]
 request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
@@ -94,7 +123,7 @@ request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
     if frame.metadata:
         header.metadata.update(frame.metadata)
     _write_report(header, frame)
-    return bytes(header.SerializeToString())
+    return header
 
 
 def _write_report(header: frame_pb2.Frame, frame: Frame) -> None:

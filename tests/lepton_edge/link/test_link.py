@@ -298,3 +298,45 @@ async def test_a_link_without_a_word_is_given_up() -> None:
         await asyncio.wait_for(link.request(request()), 3)
     await link.close()
     await server.stop(None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metadata": {"k": 5}},
+        {"metadata": {"k": "\udc80"}},
+        {"metadata": {"k": "x" * (2 << 20)}},
+        {"outputs": ("y" * 10,) * 200_000},
+        {"epoch": 1 << 70},
+    ],
+)
+async def test_a_frame_that_cannot_be_encoded_costs_nobody_else_anything(fields: dict[str, Any]) -> None:
+    small_window = dataclasses.replace(AGENT, window_frames=2)
+    async with linked(echo, hello=small_window) as (link, _):
+        for _ in range(4):  # more often than there is credit: what was not sent took none
+            with pytest.raises(InvalidInput):
+                await link.request(request(10, **fields), 5)
+        with pytest.raises(InvalidInput):
+            await link.send(request(600_000, **fields))
+        assert (await link.request(request(1000), 5)).kind is FrameKind.REPLY
+        assert not link.closed.is_set()
+
+
+async def test_an_answer_that_cannot_be_encoded_becomes_an_error() -> None:
+    async def odd(link: Link, frame: Frame) -> None:
+        await link.send(dataclasses.replace(frame, kind=FrameKind.REPLY, metadata={"k": "\udc80"}))
+
+    async with linked(odd) as (link, _):
+        reply = await link.request(request(10), 5)
+    assert reply.kind is FrameKind.ERROR
+    assert reply.error is not None
+    assert reply.error.code == "invalid_input"
+
+
+async def test_what_the_far_decoder_would_end_the_stream_over_is_not_sent() -> None:
+    async with linked(echo) as (link, _):
+        one = tensors.pack("x", np.zeros(3, np.uint8))  # type: ignore[arg-type]
+        twice = dataclasses.replace(request(0), tensors=(one, one))
+        with pytest.raises(InvalidInput, match="twice"):
+            await link.request(twice, 5)
+        assert (await link.request(request(10), 5)).kind is FrameKind.REPLY

@@ -26,6 +26,7 @@ from lepton_edge.link.events import (
     Released,
     Submitted,
     Tick,
+    Unsendable,
     Wrote,
 )
 from lepton_edge.link.machine import Phase, State, step
@@ -424,3 +425,20 @@ def test_under_any_order_every_request_ends_exactly_once(script: list[tuple[bool
         assert not peer.asked, "a request was forgotten"
         assert all(count == 1 for count in peer.outcomes.values())
         assert peer.state.phase is (Phase.CLOSED if cut else Phase.READY)
+
+
+def test_what_cannot_be_encoded_gives_back_its_credit_and_the_credits_it_carried() -> None:
+    ours = dataclasses.replace(HELLO, window_frames=40, window_bytes=4000)
+    state = machine.opening(ours, LIMITS, 0.0)
+    step(state, Greeted(HELLO), 0.0)
+    error = InvalidInput("no text")
+    step(state, Arrived(request("theirs"), 100), 0.0)
+    step(state, Released(1), 0.0)
+    for number in range(9):  # more often than the peer's window allows
+        asked = request(f"odd {number}")
+        (write,) = step(state, Submitted(number + 1, asked, 300, expects=True), 0.0)
+        assert isinstance(write, WriteChunk)
+        owed = (write.credit_frames, write.credit_bytes)
+        assert owed == (1, 100)
+        assert step(state, Unsendable(write.ticket, error, *owed), 0.0) == [Refuse(number + 1, error)]
+    assert not state.pending
