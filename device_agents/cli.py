@@ -49,36 +49,43 @@ def group() -> None:
     """The agent: the one process that serves a device."""
 
 
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
+]
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST:PORT", help="What peers are told to dial instead; may be repeated."),
+]
+Bind = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
+]
+Folder = Annotated[Path | None, typer.Option(help="Where weights and active plans are kept.")]
+Level = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
+Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
+Role = Annotated[str | None, typer.Option(help="board or cloud.")]
+Slowdown = Annotated[
+    float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
+]
+Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one a core.")]
+TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
+
+
 @app.command()
 def start(
     *,
-    role: Annotated[str | None, typer.Option(help="board or cloud.")] = None,
-    name: Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")] = None,
-    coordinator: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")
-    ] = None,
-    advertise: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOST:PORT", help="What peers are told to dial instead; may be repeated."),
-    ] = None,
-    state_directory: Annotated[
-        Path | None, typer.Option(help="Where weights and active plans are kept.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one a core.")] = None,
-    simulate_slow: Annotated[
-        float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
-    ] = None,
-    insecure_bind: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with a table [agent].")] = None,
-    log_level: Annotated[
-        str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
-    ] = "info",
+    role: Role = None,
+    name: Name = None,
+    coordinator: Address = None,
+    port: Port = None,
+    advertise: Addresses = None,
+    state_directory: Folder = None,
+    threads: Threads = None,
+    simulate_slow: Slowdown = None,
+    insecure_bind: Bind = None,
+    config: TomlFile = None,
+    log_level: Level = "info",
 ) -> None:
     """Start an agent and stay in the foreground until it is interrupted."""
     flags = {

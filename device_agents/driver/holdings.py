@@ -50,11 +50,10 @@ class Holdings:
         """Fetch, open and verify; raises what went wrong, with nothing held."""
         self._store.hold(_owner(command.key), _artifacts(command))
         try:
-            epoch = await self._make(command)
-        except BaseException:
-            self._store.release(_owner(command.key))
-            raise
-        self._open[command.key] = epoch
+            epoch = self._open[command.key] = await self._make(command)
+        finally:
+            if command.key not in self._open:
+                self._store.release(_owner(command.key))
         await self._engine.tidy()  # reading graphs and checking them took as much again
         return EpochOpened(command.key, epoch.blocks.opened, self._engine.resident())
 
