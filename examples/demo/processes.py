@@ -71,12 +71,14 @@ class Child:
             )
         # Bounded: these programs print a handful of lines; a full queue drops nothing but chatter.
         self._lines: queue.Queue[str] = queue.Queue(maxsize=1000)
-        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
 
-    def _read(self, stdout: IO[str] | None) -> None:
-        for line in stdout or ():
-            if not self._lines.full():
-                self._lines.put(line.rstrip("\n"))
+    def _read(self, stdout: IO[str]) -> None:
+        with stdout:
+            for line in stdout:
+                if not self._lines.full():
+                    self._lines.put(line.rstrip("\n"))
 
     def wait_for(self, prefix: str, seconds: float = READY_SECONDS) -> dict[str, str]:
         """Wait for a line that begins with `prefix`; return its `key=value` words."""
@@ -119,9 +121,9 @@ class Child:
         self._close_pipes()
 
     def _close_pipes(self) -> None:
-        # Only stdin is ours to close: the reader thread ends at the pipe's end of file.
         if self.process.stdin is not None:
             self.process.stdin.close()
+        self._reader.join(5)  # it ends, and closes stdout, at the pipe's end of file
 
 
 def lepton(*words: str) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from examples.demo.processes import Child, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERPRETERS = ["python3.10", f"python3.{sys.version_info.minor}", "python3.13"]
+VERSIONS = sorted({(3, 10), sys.version_info[:2], (3, 13)})
 PROBE = """
 import importlib.util, sys
 import lepton_edge, partitioner, device_agents
@@ -27,20 +27,30 @@ print("lean")
 """
 
 
-def _usable(interpreter: str) -> bool:
-    found = shutil.which(interpreter)
-    return bool(found) and subprocess.run([interpreter, "-V"], capture_output=True).returncode == 0
+def _interpreter(version: tuple[int, int]) -> str | None:
+    """Return a Python of that version: on the path, or among pyenv's."""
+    name = f"python{version[0]}.{version[1]}"
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [
+        shutil.which(name),
+        *sorted(map(str, root.glob(f"versions/{version[0]}.{version[1]}.*/bin/{name}"))),
+    ]
+    usable = (
+        one for one in found if one and subprocess.run([one, "-V"], capture_output=True).returncode == 0
+    )
+    return next(usable, None)
 
 
-@pytest.fixture(scope="module", params=sorted(set(INTERPRETERS)))
+@pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"python{version[0]}.{version[1]}")
 def lean_python(request: pytest.FixtureRequest) -> Path:
     """A virtual environment with the base dependencies, kept between runs and renewed with pyproject.toml."""
-    if not _usable(request.param):
-        pytest.skip(f"{request.param} is not installed: the base is not tested on it here")
-    home = ROOT / f".venv-base-{request.param}"
+    interpreter = _interpreter(request.param)
+    if interpreter is None:
+        pytest.skip(f"Python {request.param} is not installed: the base is not tested on it here")
+    home = ROOT / ".venv-base-{}.{}".format(*request.param)
     python, stamp = home / "bin" / "python", home / ".installed"
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
-        subprocess.run([request.param, "-m", "venv", "--clear", str(home)], check=True)
+        subprocess.run([interpreter, "-m", "venv", "--clear", str(home)], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", "-e", str(ROOT)], check=True, timeout=300)
         stamp.touch()
     return python
