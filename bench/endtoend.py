@@ -26,7 +26,7 @@ from bench.subjects import SUBJECTS, Subject
 from examples.demo.processes import LTE, WIFI, Conditions
 
 LINKS = {"wifi": WIFI, "lte": LTE}
-PAGES = 7
+PAGES = 6
 """Pages measured a cell: the choice, the standing candidates, the best of the cuts."""
 STANDING = ("local", "cloud-raw", "cloud-jpeg", "cloud-encoded")
 REST = ("queue", "decode", "encode", "network", "client", "agents")
@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", choices=list(SUBJECTS), action="append", help="both when not given")
     parser.add_argument("--link", choices=list(LINKS), action="append", help="both when not given")
     parser.add_argument("--slow", type=float, action="append", help="4 and 8 when not given")
-    simulate = "the agent plays the slow board (its computing only) instead of getting a part of a core"
+    simulate = "the agent plays the slow board (its computing only) instead of having a slow processor"
     parser.add_argument("--simulate", action="store_true", help=simulate)
     parser.add_argument("--rounds", type=int, default=20, help="requests for each page of a cell")
     parser.add_argument("--keep", type=Path, help="a folder for plans and answers as they came")

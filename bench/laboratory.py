@@ -48,7 +48,7 @@ class Laboratory:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        """End the processes first: a cgroup with a process in it cannot be removed."""
+        """End the processes first, then what they stand on."""
         self.town.__exit__(*reason)
         _lab("down", self.name)
 
@@ -59,7 +59,7 @@ class Laboratory:
         self.conditions = conditions
 
     def command(self, side: str, words: Sequence[str], slow: float = 1) -> list[str]:
-        """Return the command line that runs `words` on a host, with 1/slow of one core when slow > 1."""
+        """Return the command line that runs `words` on a host, on a processor `slow` times slower."""
         share = [f"slow={slow:g}"] if slow > 1 else []
         return ["bash", str(LAB), "run", self.name, side, *share, "--", *words]
 
@@ -76,9 +76,9 @@ class Laboratory:
         return _registered(child)
 
     def board(self, name: str, coordinator: str, slow: float, simulated: bool = False) -> str:
-        """Start a board's agent with one thread on 1/slow of a core; return its (loopback) data address.
+        """Start a board's agent with one thread on a slow processor; return its (loopback) data address.
 
-        `simulated` gives it the whole core and lets the agent itself play the slower device.
+        `simulated` gives it a whole core and lets the agent itself play the slower device.
         """
         words = _agent("board", name, coordinator, 1)
         if simulated:
