@@ -56,9 +56,9 @@ from device_agents.machine.events import (
     StageReplied,
     TimerFired,
 )
-from device_agents.machine.failures import as_wire
+from device_agents.machine.failures import as_wire, error_frame
 from lepton_edge.core.errors import ComputeFailed, PrepareFailed, Unavailable
-from lepton_edge.core.frames import Frame
+from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
 from partitioner.errors import LeptonError
@@ -211,7 +211,7 @@ class Driver:
     def _answer(self, number: LinkId, frame: Frame) -> None:
         link = self._links.get(number)
         if link is not None and not link.closed.is_set():
-            self._spawn(_send(link, frame))
+            self._spawn(_send(link, frame, self.state.device))
 
     def _release(self, command: Release) -> None:
         self.parts.errands.release(command.work)
@@ -288,11 +288,13 @@ class Driver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send(link: Link, frame: Frame) -> None:
+async def _send(link: Link, frame: Frame, device: DeviceId) -> None:
     try:
         await link.send(frame)
     except LeptonError as error:
         log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
+        if frame.kind is FrameKind.REPLY and not link.closed.is_set():  # too large, say: that is an answer too
+            await _send(link, error_frame(frame, as_wire(error, device), device), device)
 
 
 _DO: dict[type, Callable[[Any, Any], None]] = {
