@@ -63,7 +63,9 @@ protos-check: $(STAMP) ## The committed stubs are what the .proto files generate
 
 unit: $(DEMO_STAMP) $(MINILM_STAMP)
 	@echo "[tests]"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/journeys --ignore tests/house/test_base.py
+	@echo "[journeys] real processes, one after the other"
+	@$(BIN)/python -m pytest tests/journeys tests/house/test_base.py
 
 test-torch: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## What needs torch
 	@$(BIN)/python -m pytest tests/torch
