@@ -39,7 +39,8 @@ def push(client: Client, job: Job) -> Any:
 
 
 def deploy(client: Client, job: Job) -> Any:
-    return client.deploy(job["model"], devices=tuple(job.get("devices", ("", ""))), progress=_tell)
+    devices = tuple(job["devices"])
+    return client.deploy(job["model"], devices=devices, dry_run=job.get("dry_run", False), progress=_tell)
 
 
 def infer(client: Client, job: Job) -> Any:

@@ -109,6 +109,7 @@ def _boards(
                 _say(f"{cell}: left out, the time is over")
                 continue
             site.laboratory.shape(cell.conditions)
+            _deploy(site, subject, name, dry_run=True)  # its probes make TCP forget the link of the set-up
             plan = _deploy(site, subject, name)["plan"]
             yield from _cell(site, cell, plan, _job(subject, given, entry, options.rounds))
     site.laboratory.town.children[name].stop()
@@ -140,9 +141,9 @@ def _push(site: Site, subject: Subject) -> str:
     return name
 
 
-def _deploy(site: Site, subject: Subject, board: str) -> Document:
-    job = {"do": "deploy", "address": site.coordinator, "model": subject.name, "devices": [board, "cloud"]}
-    told: Document = _ask(site.laboratory, "cloud", job)
+def _deploy(site: Site, subject: Subject, board: str, dry_run: bool = False) -> Document:
+    job = {"do": "deploy", "address": site.coordinator, "model": subject.name, "dry_run": dry_run}
+    told: Document = _ask(site.laboratory, "cloud", job | {"devices": [board, "cloud"]})
     return told
 
 
