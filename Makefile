@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts base-check clean
+.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench lab clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -71,7 +71,16 @@ test-torch: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## What needs torch
 	@$(BIN)/python -m pytest tests/torch
 
 all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model we name
-	@$(BIN)/python -m bench.all_cuts
+	@ALL_TOPOLOGIES=1 $(BIN)/python -m bench.all_cuts
+
+aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a block, answers right
+	@$(BIN)/python -m bench.aarch64
+
+bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner
+	@for one in footprint transport planner; do $(BIN)/python -m bench.$$one || exit 1; done
+
+lab: $(DEMO_STAMP) ## Slow, needs root: end to end in network namespaces, on slowed boards
+	@$(BIN)/python -m bench.endtoend
 
 clean: ## Remove what was set up here
 	rm -rf $(VENV) .demo build dist

@@ -196,7 +196,7 @@ class Journey:
         return ways
 
     def kill_the_cloud(self, plan: dict[str, Any]) -> Loss:
-        """Kill -9 the cloud agent while it holds a request; return what the client got."""
+        """Kill -9 the cloud agent while a request is on its way to it; return what the client got."""
         row = next(row for row in plan["candidates"] if row["page"] == plan["page"])
         # On a slow link the frontier is on its way for long: the moment need not be hit to the millisecond.
         self.link.tell(THREE_G.spec)
