@@ -81,9 +81,8 @@ def _verdict(act: Act) -> str:
         if best == chosen
         else f"; the chosen page, {chosen}, took {took / act.timings[best].median:.2f}x as long."
     )
-    for name in (APPLICATION, APPLICATION_LOCAL):
-        if name in act.timings:
-            lines.append(_beside(name, act.timings[name], took))
+    beside = (name for name in (APPLICATION, APPLICATION_LOCAL) if name in act.timings)
+    lines += [_beside(name, act.timings[name], took) for name in beside]
     return "".join(lines)
 
 
@@ -91,7 +90,8 @@ def _beside(name: str, timing: Timing, took: float) -> str:
     """Compare with an application that a good engineer would write instead; it has int8, the pages are fp32."""
     other = timing.median
     word = "slower" if other > took else "FASTER"
-    return f"\n  The {name} took {_ms(other)} ms: {max(other, took) / min(other, took):.2f}x {word} than the chosen page."
+    ratio = max(other, took) / min(other, took)
+    return f"\n  The {name} took {_ms(other)} ms: {ratio:.2f}x {word} than the chosen page."
 
 
 def show_board(journey: Journey, console: Console) -> None:
