@@ -29,15 +29,11 @@ LEAST_RUNS = 3
 
 @dataclass
 class Item:
-    """Something to time: `step` runs in the engine's thread; `most` runs at most.
-
-    A `warm` one runs once more before each timing, since in service it never follows a pause.
-    """
+    """Something to time: `step` runs in the engine's thread; `most` runs at most."""
 
     step: Callable[[], object]
     most: int
     times: list[float] = field(default_factory=list)
-    warm: bool = False
 
     def measurement(self) -> Measurement:
         """Return median and half of the interquartile range; zero runs when there was no time."""
@@ -74,13 +70,7 @@ async def run_rounds(
 
 async def _time(engine: Engine, item: Item) -> float:
     """Return the seconds of one run, a simulated slowdown reckoned, not slept."""
-
-    def job(_: object) -> float:
-        if item.warm:
-            item.step()
-        return Pacer(engine.slowdown).time(item.step)[1]
-
-    return await engine.call(job)
+    return await engine.call(lambda _: Pacer(engine.slowdown).time(item.step)[1])
 
 
 async def thread_hop(engine: Engine, repeats: int = 20) -> Seconds:

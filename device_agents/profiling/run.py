@@ -172,7 +172,7 @@ class _Measuring:
         codec, array = self._engine.codec, self._golden[trial.tensor.name]
         step = functools.partial(codec.encode, trial.tensor.name, array, trial.codec)
         wire = await self._engine.call(lambda _: step())
-        encode = Item(step, repeats, warm=True)  # in service it follows the computation at once
+        encode = Item(step, repeats)
         decode = Item(functools.partial(codec.decode, wire), repeats)
         return trial, encode, decode, Bytes(memoryview(wire.payload).nbytes)
 
