@@ -60,7 +60,7 @@ class Control:
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
-        self._words: asyncio.Queue[AgentSays] | None = None
+        self._words: asyncio.Queue[AgentSays | None] | None = None
         self._stub: rpc.ControlStub | None = None
         self._was_registered = False
         self._pause = FIRST_PAUSE
@@ -70,9 +70,9 @@ class Control:
         """Tell the coordinator, if it listens."""
         if self._words is None:
             return
-        try:
+        if self._words.qsize() < WORDS:  # the last place is for the end
             self._words.put_nowait(word)
-        except asyncio.QueueFull:
+        else:
             log.warning("the coordinator takes no words", dropped=type(word).__name__)
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
@@ -102,17 +102,19 @@ class Control:
         address = await self._voice.find()
         self.address = address
         channel = rpc.open_channel(address)
-        self._words = asyncio.Queue(WORDS)
-        self._words.put_nowait(self._voice.hello())
+        words: asyncio.Queue[AgentSays | None] = asyncio.Queue(WORDS + 1)
+        self._words = words
+        words.put_nowait(self._voice.hello())
         self._stub = rpc.ControlStub(channel, address)
         beat: asyncio.Task[None] | None = None
         try:
-            async for message in self._stub.attach(_drawn(self._words)):
+            async for message in self._stub.attach(_drawn(words)):
                 if isinstance(message, Welcome):
                     beat = asyncio.create_task(self._beat(message.heartbeat))
                 self._hear(message)
         finally:
             self._words = self._stub = None
+            words.put_nowait(None)  # else gRPC would wait for a next word for ever, and complain at the end
             if beat is not None:
                 beat.cancel()
             await channel.close()
@@ -134,6 +136,7 @@ class Control:
             await asyncio.sleep(every)
 
 
-async def _drawn(words: asyncio.Queue[AgentSays]) -> AsyncIterator[AgentSays]:
-    while True:
-        yield await words.get()
+async def _drawn(words: asyncio.Queue[AgentSays | None]) -> AsyncIterator[AgentSays]:
+    """Yield words until the None that is said at the end."""
+    while (word := await words.get()) is not None:
+        yield word

@@ -34,6 +34,8 @@ PATIENCE = 4.0
 """How many times its predicted time a remote stage may take before the entry answers by itself."""
 PATIENCE_FLOOR = Seconds(1.0)
 """Below this a remote stage is never called late: one lost packet on a slow link costs as much."""
+WAY_HOME = 0.1
+"""What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
 LIFETIME = Seconds(600.0)
 """A request without a deadline ends after this, so that nothing ever hangs."""
 
@@ -193,7 +195,7 @@ def _patience(state: State, work: Work, now: float) -> Seconds:
     patience = max(PATIENCE * predicted, PATIENCE_FLOOR)
     if not work.asked.remaining_ms:
         return Seconds(patience)
-    spare = work.deadline - now - _local_estimate(book)
+    spare = (work.deadline - now) * (1 - WAY_HOME) - _local_estimate(book)
     return Seconds(min(patience, spare) if spare > 0 else patience)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from lepton_edge.client.address import Doors, find_coordinator, find_doors
 from lepton_edge.client.exchange import aged
-from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable
+from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import AdminCall, AdminEvent
@@ -59,6 +59,9 @@ class RemoteTransport:
         self._find = find
         self._dial = dial or dial_entry
         self._link: Asked | None = None
+        self._away: list[
+            str
+        ] = []  # entries that were to be asked rather than the link's, and why they were not
         self._dialling: asyncio.Task[Asked] | None = None
         self._closed = False
 
@@ -67,13 +70,27 @@ class RemoteTransport:
         started = time.monotonic()
         used = await self._warm_link()
         try:
-            return await used.request(frame)
+            answer = await used.request(frame)
         except Unavailable:
             self._forget(used)
             if frame.state_position >= 0 or self._closed:
                 raise
-        fresh = await self._warm_link()
-        return await fresh.request(aged(frame, time.monotonic() - started))
+            used = await self._warm_link()
+            answer = await used.request(aged(frame, time.monotonic() - started))
+        return await self._heard(used, answer)
+
+    async def _heard(self, used: Asked, answer: Frame) -> Frame:
+        """Return `answer`, unless an entry that only stands in for one that is away does not know the model.
+
+        Raises:
+            Unavailable: it does not; its link is given up, so that the next call looks for the right entry.
+        """
+        if not self._away or answer.error is None or answer.error.code != UnknownModel.code:
+            return answer
+        away = "; ".join(self._away)
+        self._forget(used)
+        await used.close()
+        raise Unavailable(f"{away}; {answer.error.message}", "try again when it is back")
 
     async def _warm_link(self) -> Asked:
         """Return the link, dialling when there is none; a caller that gives up does not end the dialling."""
@@ -95,6 +112,7 @@ class RemoteTransport:
         for entry in doors.entries:
             used = await self._dial_one(entry, failures)
             if used is not None:
+                self._away = failures
                 return used
         raise _no_entry(doors, failures)
 

@@ -6,6 +6,9 @@ heard for a lease, the name is free. The same process (incarnation) may replace 
 
 from __future__ import annotations
 
+import math
+import re
+
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
 from lepton_edge.coordinator.records import StreamId, wire_error
@@ -24,22 +27,28 @@ from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
 ROLES = ("board", "cloud")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what an agent's command line lets through
 GONE = ("retired", "failed")  # what an agent says of an epoch that it no longer holds
 
 
 def refusal(state: State, hello: Hello) -> LeptonError | None:
     """Return why an agent cannot be registered now, or None."""
-    if hello.protocol_major != PROTOCOL_MAJOR:
+    apart = abs(hello.protocol_minor - PROTOCOL_MINOR)
+    if hello.protocol_major != PROTOCOL_MAJOR or apart > 1:  # what two ends of a link hold each other to
         return IncompatibleVersion(
             f"agent {hello.device!r} ({hello.software}) speaks protocol "
             f"{hello.protocol_major}.{hello.protocol_minor}, "
             f"this coordinator ({state.settings.software}) speaks {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
-            "install the same major version of lepton-edge on both",
+            "install the same release of lepton-edge on both",
         )
-    if not hello.device or hello.role not in ROLES:
+    if not NAME.fullmatch(hello.device) or hello.role not in ROLES:
         return InvalidInput(
-            f"an agent needs a name and a role, not {hello.device!r} and {hello.role!r}",
-            "roles: board, cloud",
+            f"an agent needs a name and a role, not {hello.device[:80]!r} and {hello.role[:80]!r}",
+            "names have letters, digits, '.', '_' and '-', 63 at most; roles are board and cloud",
+        )
+    if not 1.0 <= hello.simulated_slowdown < math.inf:
+        return InvalidInput(
+            f"{hello.device!r} is simulated {hello.simulated_slowdown} times slower", "give 1 or more"
         )
     known = state.devices.get(hello.device)
     if known is not None and known.stream is not None and known.hello.incarnation != hello.incarnation:

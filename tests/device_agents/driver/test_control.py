@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -139,6 +140,20 @@ async def test_it_comes_back_by_itself(served) -> None:
     assert second.heard[0] == HELLO
     assert Outcome("nobody listens") not in second.heard
     await caller.close()
+
+
+async def test_streams_that_ended_leave_nothing_behind(served) -> None:
+    coordinator = Coordinator()
+    coordinator.hold.set()  # each stream ends at once
+    _, address = await served(coordinator)
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    caller = Caller(_at(address))
+    await caller.until(lambda: coordinator.attached >= 4)
+    await caller.close()
+    await asyncio.sleep(0.05)
+    gc.collect()  # what still waits for a next word is destroyed here, and complains
+    assert complaints == []
 
 
 async def test_a_refusal_at_the_start_ends_it(served) -> None:

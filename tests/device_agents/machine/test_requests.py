@@ -170,7 +170,9 @@ def test_with_a_deadline_patience_leaves_time_to_answer_here(world) -> None:
     state = world.agent()
     run = world.only(world.ask(state, remaining_ms=500), RunSegment)
     commands = step(state, SegmentDone(run.work, 1), 0.03)
-    assert world.only(commands, SetTimer).delay == pytest.approx(0.5 - 0.03 - 0.24)
+    assert world.only(commands, SetTimer).delay == pytest.approx(
+        (0.5 - 0.03) * 0.9 - 0.24
+    )  # and for the way home
     assert world.only(commands, SendStage).frame.remaining_ms == 470
 
 

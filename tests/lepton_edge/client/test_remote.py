@@ -10,7 +10,7 @@ import pytest
 from lepton_edge.client.address import Doors
 from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.core.errors import IncompatibleVersion, Unavailable
-from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.frames import Frame, FrameKind, WireError
 from partitioner.units import RequestId
 
 Answer = Callable[[Frame], Awaitable[Frame]]
@@ -112,6 +112,27 @@ async def test_the_next_entry_is_tried_when_the_first_is_away() -> None:
     network = Network(Unavailable("a is off"), FakeLink(answered), entries=("a:1", "b:1"))
     await network.transport().call(request())
     assert network.dialled == ["a:1", "b:1"]
+
+
+async def test_a_stand_in_that_does_not_know_the_model_is_not_kept() -> None:
+    async def unknown(frame: Frame) -> Frame:
+        error = WireError("unknown_model", "cloud serves no model 'net'", fault="caller")
+        return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=error)
+
+    stand_in, first = FakeLink(unknown), FakeLink(answered)
+    network = Network(Unavailable("hangs"), stand_in, first, entries=("a:1", "b:1"))
+    transport = network.transport()
+    with pytest.raises(Unavailable, match="a:1: hangs; cloud serves no model"):
+        await transport.call(request())
+    assert stand_in.closed.is_set()
+    assert (await transport.call(request())).kind is FrameKind.REPLY, (
+        "the first is asked again once it is back"
+    )
+    network.links[:] = [FakeLink(unknown)]
+    first.closed.set()
+    told = await transport.call(request())
+    assert told.error is not None, "of the right entry, the error is the answer"
+    assert network.dialled == ["a:1", "b:1", "a:1", "a:1"]
 
 
 async def test_no_entry_says_why_for_each() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.core import messages as m
@@ -71,6 +73,29 @@ def test_an_agent_of_another_major_version_is_refused(world: Any, make: Any) -> 
 def test_an_agent_one_minor_version_apart_is_welcome(world: Any, make: Any) -> None:
     world.attach(make.hello("board", protocol_minor=1))
     assert world.next_said(m.Welcome)
+
+
+def test_an_agent_two_minor_versions_apart_is_refused_here_and_not_by_its_peers_later(
+    world: Any, make: Any
+) -> None:
+    world.attach(make.hello("board", protocol_minor=m.PROTOCOL_MINOR + 2))
+    _, rejected = world.next_said(m.Rejected)
+    assert rejected.error.code == "incompatible_version"
+
+
+@pytest.mark.parametrize("name", ["", "../../x", "a\n", "\x1b[2J", "x" * 64, "a b"])
+def test_a_name_that_is_none_is_refused(world: Any, make: Any, name: str) -> None:
+    world.attach(make.hello(name))
+    _, rejected = world.next_said(m.Rejected)
+    assert rejected.error.code == "invalid_input"
+    assert world.state.devices == {}
+
+
+@pytest.mark.parametrize("slowdown", [0.0, 0.5, float("inf"), float("nan")])
+def test_an_absurd_slowdown_is_refused(world: Any, make: Any, slowdown: float) -> None:
+    world.attach(make.hello("board", simulated_slowdown=slowdown))
+    _, rejected = world.next_said(m.Rejected)
+    assert rejected.error.code == "invalid_input"
 
 
 def test_an_unknown_role_is_refused(world: Any, make: Any) -> None:
