@@ -39,8 +39,7 @@ def push(client: Client, job: Job) -> Any:
 
 
 def deploy(client: Client, job: Job) -> Any:
-    devices = tuple(job["devices"])
-    return client.deploy(job["model"], devices=devices, dry_run=job.get("dry_run", False), progress=_tell)
+    return client.deploy(job["model"], devices=tuple(job["devices"]), progress=_tell)
 
 
 def infer(client: Client, job: Job) -> Any:

@@ -9,7 +9,9 @@ Law: orders and prints; the hosts are `laboratory`, the application is `asker`, 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,8 @@ from examples.demo.processes import LTE, WIFI, Conditions
 LINKS = {"wifi": WIFI, "lte": LTE}
 PAGES = 6
 """Pages measured a cell: the choice, the standing candidates, the best of the cuts."""
+SHAPED = 0.2
+"""Seconds after which a link has changed."""
 STANDING = ("local", "cloud-raw", "cloud-jpeg", "cloud-encoded")
 REST = ("queue", "decode", "encode", "network", "client", "agents")
 Document = dict[str, Any]
@@ -52,6 +56,11 @@ class Cell:
     slow: float
     simulated: bool = False
 
+    @property
+    def board(self) -> str:
+        """Return the name of its board."""
+        return f"board{self.slow:g}"
+
     def __str__(self) -> str:
         """Return its name in rows and tables."""
         how = " (simulated)" if self.simulated else ""
@@ -60,6 +69,7 @@ class Cell:
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as directory:
         for row in _rows(options, Path(directory)):
             row.print()
@@ -97,22 +107,34 @@ def _boards(
     site: Site, slow: float, subjects: list[tuple[Subject, str]], options: argparse.Namespace
 ) -> Iterator[Row]:
     """Measure every model at every link with one board."""
-    name = f"board{slow:g}"
-    entry = site.laboratory.board(name, site.coordinator, slow, options.simulate)
     for subject, given in subjects:
+        cell = Cell(subject.name, LOCAL, slow, options.simulate)
         _say(f"{subject.name} on a board {slow:g}x slower: weights and profiles travel over {LOCAL.spec}")
-        site.laboratory.shape(LOCAL)
-        _deploy(site, subject, name)
+        _start_board(site, cell)
+        _deploy(site, subject, cell.board)
         for link in options.link or LINKS:
-            cell = Cell(subject.name, LINKS[link], slow, options.simulate)
             if time.monotonic() > site.limit:
                 _say(f"{cell}: left out, the time is over")
                 continue
-            site.laboratory.shape(cell.conditions)
-            _deploy(site, subject, name, dry_run=True)  # its probes make TCP forget the link of the set-up
-            plan = _deploy(site, subject, name)["plan"]
+            cell = dataclasses.replace(cell, conditions=LINKS[link])
+            entry = _start_board(site, cell)
+            plan = _deploy(site, subject, cell.board)["plan"]
             yield from _cell(site, cell, plan, _job(subject, given, entry, options.rounds))
-    site.laboratory.town.children[name].stop()
+        site.laboratory.town.children[cell.board].stop()
+
+
+def _start_board(site: Site, cell: Cell) -> str:
+    """Start the cell's board, again where it ran; return where it answers.
+
+    A link that was dialled under other conditions keeps TCP's memory of them: BBR never unlearns a rate that no
+    transfer is long enough to disprove, and floods the slow link with every burst.
+    """
+    known = site.laboratory.town.children.get(cell.board)
+    if known is not None:
+        known.stop()
+    site.laboratory.shape(cell.conditions)
+    time.sleep(SHAPED)
+    return site.laboratory.board(cell.board, site.coordinator, cell.slow, cell.simulated)
 
 
 def _job(subject: Subject, given: str, entry: str, rounds: int) -> Document:
@@ -141,9 +163,9 @@ def _push(site: Site, subject: Subject) -> str:
     return name
 
 
-def _deploy(site: Site, subject: Subject, board: str, dry_run: bool = False) -> Document:
-    job = {"do": "deploy", "address": site.coordinator, "model": subject.name, "dry_run": dry_run}
-    told: Document = _ask(site.laboratory, "cloud", job | {"devices": [board, "cloud"]})
+def _deploy(site: Site, subject: Subject, board: str) -> Document:
+    job = {"do": "deploy", "address": site.coordinator, "model": subject.name, "devices": [board, "cloud"]}
+    told: Document = _ask(site.laboratory, "cloud", job)
     return told
 
 
