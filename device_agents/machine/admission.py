@@ -13,6 +13,7 @@ from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.door import Entrance, check_stage, enter
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
+from device_agents.machine.nan import refuse_nan
 from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
 from device_agents.machine.state import DRAINING, EpochState, State, Work
 from lepton_edge.core.errors import (
@@ -124,6 +125,7 @@ def _entry_plan(
 ) -> tuple[PageName, Route, Entrance]:
     page = _page(held.book, frame, state)
     entrance = enter(held.book, frame.tensors, wanted)
+    refuse_nan(entrance.tensors)
     path = shortened(route(held.book, page, state.device, entrance.boundary), held.book, wanted)
     blocks = len(held.book.blocks)
     if path.peer and path.peer not in state.peers_up and page.stages[0].device != state.device:

@@ -228,5 +228,5 @@ def _tensor(tensor: frame_pb2.WireTensor, payload: memoryview) -> WireTensor:
 
 
 def _label(label: frame_pb2.LabelScore) -> LabelScore:
-    # A score may be NaN: a model fed with NaN answers so, and that is the caller's to see.
+    # A score may be NaN: a model fed with infinities answers so, and that is the caller's to see.
     return LabelScore(TensorName(label.output), label.row, label.index, label.label, label.score)

@@ -143,11 +143,14 @@ async def test_bad_requests_get_one_typed_error(deployed, model, change, code):
     await link.close()
 
 
-async def test_not_a_number_travels_and_is_nobodys_error(deployed, model):
+async def test_an_input_that_holds_nan_is_refused_and_costs_nobody_else_anything(deployed, model):
     link = await deployed.client()
     x = np.full((1, 3, 32, 32), np.nan, np.float32)
     reply = await link.request(ask(x, "cut-1"))
-    assert np.isnan(answer(reply)).all() == np.isnan(model.reference(x)["y"]).all()
+    assert (reply.kind, reply.error.code, reply.error.fault) == (FrameKind.ERROR, "invalid_input", "caller")
+    assert "'x' holds NaN: 3072 of its values" in reply.error.message
+    good = await link.request(ask(model.input(), "cut-1", request_id="good"))
+    assert good.kind is FrameKind.REPLY
     await link.close()
 
 
