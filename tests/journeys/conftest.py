@@ -117,6 +117,15 @@ def house(tmp_path: Path) -> Iterator[House]:
         made.kill(name)
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house for every test of a file, where pushing and planning take long."""
+    made = House(tmp_path_factory.mktemp("house"))
+    yield made
+    for name in list(made.processes):
+        made.kill(name)
+
+
 def small_model(seed: int = 0) -> onnx.ModelProto:
     """Return a small convolutional net: input x float32 [1,3,32,32], output y float32 [1,10]."""
     make = np.random.default_rng(seed).standard_normal
