@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
 from typing import Any, TypeVar
@@ -24,6 +25,20 @@ def to_json(noun: Any) -> Any:
     if isinstance(noun, dict):
         return {str(key): to_json(value) for key, value in noun.items()}
     return noun
+
+
+def finite(value: Any) -> Any:
+    """Return the JSON value `value` with null for NaN and infinities, which JSON has no words for.
+
+    For documents that leave the house; our own state keeps its infinities.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return value
 
 
 def from_json(kind: type[T], value: Any) -> T:

@@ -22,6 +22,7 @@ from examples.demo.journey import EXPECTED, Act, Journey, Loss
 from examples.demo.processes import StartFailed, Town
 from examples.demo.show import as_document, show_act, show_board, show_flip, show_loss
 from lepton_edge.core.errors import LeptonError
+from partitioner.nouns_json import finite
 
 
 def main() -> int:
@@ -64,7 +65,7 @@ def _run(journey: Journey, *, as_data: bool) -> int:
     loss = journey.kill_the_cloud(acts[-1].plan)
     show_loss(loss, console)
     if as_data:
-        print(json.dumps(as_document(journey, acts, loss), indent=2))
+        print(json.dumps(finite(as_document(journey, acts, loss)), indent=2, allow_nan=False))
     failures = _failures(acts, loss)
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)

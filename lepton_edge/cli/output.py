@@ -19,6 +19,7 @@ from rich.table import Table
 
 from lepton_edge.cli.options import Format
 from lepton_edge.core.messages import Progress
+from partitioner.nouns_json import finite
 
 Justify = Literal["left", "right"]
 
@@ -44,9 +45,10 @@ def stdout() -> Console:
 
 
 def print_document(document: Row, form: Format, render: Callable[[Row, Console], None]) -> None:
-    """Print `document` as JSON, or let `render` draw it."""
+    """Print `document` as JSON (null where a number is not finite), or let `render` draw it."""
     if form is Format.JSON:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(text + "\n")
     else:
         render(document, stdout())
 

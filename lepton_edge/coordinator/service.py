@@ -37,7 +37,7 @@ from lepton_edge.core.errors import (
 from lepton_edge.wire.rpc import FETCH_CHUNK, PeerContext
 from partitioner.compiled import CodecSample
 from partitioner.errors import LeptonError
-from partitioner.nouns_json import from_json
+from partitioner.nouns_json import finite, from_json
 from partitioner.units import Bytes, ModelName
 
 log = structlog.get_logger("coordinator")
@@ -266,4 +266,4 @@ def _read(file: Any, offset: int, size: int) -> bytes:
 
 
 def _document(value: reports.Json) -> m.Document:
-    return m.Document(value["schema"], json.dumps(value))
+    return m.Document(value["schema"], json.dumps(finite(value), allow_nan=False))

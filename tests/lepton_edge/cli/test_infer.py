@@ -154,3 +154,12 @@ def test_an_unreadable_npz_by_name_is_not_sent_as_a_picture(line: CommandLine, t
     ended = line.run("infer", "net", "-i", f"x={tmp_path / 'two.npz'}")
     assert ended.code == 6
     assert "without a name" in ended.err
+
+
+def test_json_never_holds_a_bare_nan(line: CommandLine, picture: Path) -> None:
+    line.answer = lambda frame: reply(frame, {"y": np.array([np.nan, np.inf, -np.inf, 0.5], np.float32)})
+    said = line.run("infer", "net", "--input", f"x={picture}", "--format", "json")
+    assert not {"NaN", "Infinity", "-Infinity"} & set(said.out.replace(",", " ").split())
+    assert said.document["outputs"][0]["values"] == [None, None, None, 0.5]
+    drawn = line.run("infer", "net", "--input", f"x={picture}").out
+    assert "nan, inf, -inf, 0.5" in drawn

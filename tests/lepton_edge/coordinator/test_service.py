@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,18 @@ async def test_push_deploy_explain_and_status(running: Running) -> None:
     assert [epoch["state"] for epoch in model["epochs"]] == ["ACTIVE"]
     assert (await running.document(m.ListModels()))["models"][0]["epoch"] == 1
     assert len((await running.document(m.ListDevices()))["devices"]) == 2
+
+
+async def test_a_document_is_json_to_the_letter(running: Running) -> None:
+    """An infinite loss, which a codec that fails has, is null to whoever reads the document."""
+    await running.document(*upload("net"))
+    sample = {"tensor": "t", "codec": "f16", "wire_bytes": 9, "loss": math.inf, "top1_kept": 0.0}
+    folder = running.artifacts.model("net", "v1")
+    (folder / "model.json").write_text(json.dumps({"codecs": [{**sample, "allowed": False, "samples": 8}]}))
+    told = (await running.ask(m.ShowModel("net")))[-1]
+    assert isinstance(told, m.Document)
+    assert "Infinity" not in told.json
+    assert json.loads(told.json)["codecs"][0]["loss"] is None
 
 
 async def test_progress_comes_before_the_answer(running: Running) -> None:
