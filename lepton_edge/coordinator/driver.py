@@ -169,6 +169,7 @@ class Driver:
             await self.post(e.Tick())
 
     async def _decide(self, event: e.Event) -> None:
+        undo = _undo(self.state) if isinstance(event, (e.ModelPushed, e.RemoveAsked)) else None
         made = step(self.state, event, self.now())
         if made:
             log.debug(
@@ -178,6 +179,8 @@ class Driver:
         for command in made:
             failed = await self._try(command, failed) or failed
         if failed is not None:
+            if undo is not None:  # the caller is told that it failed, so it did not happen
+                undo()
             await self._decide(e.StoreFailed(event.cause, wire_error(failed)))
         elif isinstance(event, e.Tick):
             await self._tidy()
@@ -281,6 +284,17 @@ class Driver:
             if (name, version) not in versions:
                 self._artifacts.forget(name, version)
                 self._store.forget_version(name, version)
+
+
+def _undo(state: State) -> Callable[[], None]:
+    """Return what puts back the models and their epochs as they are now."""
+    models, profiles = dict(state.models), dict(state.profiles)
+    epochs, pending = dict(state.epochs), dict(state.pending)
+
+    def put_back() -> None:
+        state.models, state.profiles, state.epochs, state.pending = models, profiles, epochs, pending
+
+    return put_back
 
 
 def _unexpected(error: Exception) -> WireError:

@@ -202,10 +202,10 @@ def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Comman
     del state.models[event.name]
     for key in [key for key in state.profiles if key[0] == event.name]:
         del state.profiles[key]
-    said: list[Command] = []
+    said: list[Command] = [ForgetModel(event.cause, event.name)]  # first: if it fails, no agent is told
     for record in [r for r in state.epochs.values() if r.model == event.name and r.state == ACTIVE]:
         said += epochs.drain(state, record, Moment(now, event.cause))
-    return [*said, ForgetModel(event.cause, event.name), Finish(event.cause, event.call, Removed(event.name))]
+    return [*said, Finish(event.cause, event.call, Removed(event.name))]
 
 
 def _deploy_asked(state: State, event: DeployAsked, now: Seconds) -> list[Command]:

@@ -88,6 +88,23 @@ async def test_what_could_not_be_written_down_is_not_promised(
     failed = await asyncio.wait_for(bench.answer(call), 5)
     assert isinstance(failed, c.Fail)
     assert failed.error.code == "storage_full"
+    assert bench.driver.state.models == {}, "told that it failed, so it did not happen"
+
+
+async def test_a_model_whose_removal_cannot_be_written_down_stays(
+    bench: Bench, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(name: str) -> None:
+        raise StorageFull("no space is left", "free some")
+
+    pushed, removed = bench.driver.open_call(), bench.driver.open_call()
+    await bench.driver.post(e.ModelPushed("x", pushed.number, make.model()))
+    await asyncio.wait_for(bench.answer(pushed), 5)
+    monkeypatch.setattr(bench.store, "forget_model", full)
+    await bench.driver.post(e.RemoveAsked("y", removed.number, "net"))
+    failed = await asyncio.wait_for(bench.answer(removed), 5)
+    assert failed.error.code == "storage_full"
+    assert list(bench.driver.state.models) == ["net"]
 
 
 async def test_an_agent_that_takes_no_messages_is_hung_up_on() -> None:
