@@ -26,6 +26,7 @@ from lepton_edge.core.errors import (
     UnknownPage,
 )
 from lepton_edge.core.frames import Frame
+from lepton_edge.core.metadata import check_metadata
 from partitioner.errors import LeptonError
 from partitioner.plan import Page, PlanBook
 from partitioner.units import PageName, TensorName
@@ -73,6 +74,7 @@ def _retry_after(state: State) -> int:
 
 def _accept(state: State, event: RequestArrived, key: WorkKey, now: float) -> tuple[Work, Frame]:
     frame = event.frame
+    check_metadata(frame.metadata)
     entry = frame.epoch == 0
     held = _entry_epoch(state, frame) if entry else state.epoch(EpochKey(frame.model, frame.epoch))
     wanted = _wanted(held.book, frame, entry)

@@ -64,6 +64,7 @@ def _reply_frame(state: State, work: Work, taken: float) -> Frame:
         traceparent=work.asked.traceparent,
         tensors=tuple(sorted(work.outputs, key=lambda tensor: order.get(tensor.name, len(order)))),
         hops=(_hop(state, work, taken), *work.hops),
+        metadata=work.asked.metadata if work.entry else {},
         reason=work.reason or (book.page(page).reason if work.entry else ""),
     )
 

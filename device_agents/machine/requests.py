@@ -181,6 +181,7 @@ def _stage_frame(state: State, work: Work, now: float) -> Frame:
         remaining_ms=max(1, round((work.deadline - now) * 1e3)) if bounded else 0,
         state_position=asked.state_position,
         traceparent=asked.traceparent,
+        metadata=asked.metadata,
         outputs=made_in(book, work.wanted, work.route.last, len(book.blocks)),
     )
 

@@ -110,7 +110,8 @@ class AsyncClient:
             outputs: names of wanted outputs, all when empty; one name may be given as it is.
             deadline: seconds from now within which the answer must be here.
             page: pins one page of the active plan book ("local", "cloud-jpeg", "cut-3", ...).
-            metadata: strings that travel along.
+            metadata: strings that travel along to every stage, and come back in the result's metadata; 64
+                entries and 16 KiB at most.
 
         Raises:
             InvalidInput: wrong name, dtype, shape, or a picture that cannot be decoded.

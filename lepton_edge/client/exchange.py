@@ -17,6 +17,7 @@ import numpy as np
 
 from lepton_edge.core.errors import CorruptFrame, InvalidInput, from_code
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireTensor
+from lepton_edge.core.metadata import check_metadata
 from lepton_edge.core.results import Array, Result
 from lepton_edge.wire import tensors
 from lepton_edge.wire.header import FrameLimits
@@ -26,7 +27,6 @@ from partitioner.units import DeviceId, ModelName, PageName, RequestId, TensorNa
 
 CLIENT = DeviceId("client")
 WIRE = FrameLimits()
-MAX_METADATA = 64
 LONGEST_DEADLINE = 30 * 86_400.0
 MAX_INPUT_FILE = 1 << 30
 """Bytes of the largest file that is read as an input."""
@@ -74,7 +74,9 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
         raise InvalidInput("no input was given", 'give a mapping such as {"input": array}')
     if len(inputs) > WIRE.tensors:
         raise InvalidInput(f"{len(inputs)} inputs were given", f"{WIRE.tensors} at most may travel")
-    refuse_odd_texts(model, wanted.page, *inputs, *wanted.outputs, *_pairs(wanted.metadata))
+    refuse_odd_texts(model, wanted.page, *inputs, *wanted.outputs)
+    refuse_odd_texts(*wanted.metadata.keys(), *wanted.metadata.values())
+    check_metadata(wanted.metadata)
     return Frame(
         kind=FrameKind.REQUEST,
         request_id=request,
@@ -86,14 +88,6 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
         outputs=tuple(TensorName(name) for name in wanted.outputs),
         metadata=dict(wanted.metadata),
     )
-
-
-def _pairs(metadata: Mapping[str, str]) -> list[str]:
-    if len(metadata) > MAX_METADATA:
-        raise InvalidInput(
-            f"{len(metadata)} entries of metadata; {MAX_METADATA} at most may travel", "send fewer"
-        )
-    return [*metadata.keys(), *metadata.values()]
 
 
 def refuse_odd_texts(*texts: object) -> None:

@@ -69,6 +69,7 @@ def reply(
         epoch=Epoch(frame.epoch or 1),
         page=frame.page or PageName(page),
         attempt=frame.attempt,
+        metadata=dict(frame.metadata),
         tensors=tuple(tensors.pack(TensorName(name), array) for name, array in outputs.items()),
         labels=labels,
     )

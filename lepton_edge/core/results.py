@@ -28,7 +28,7 @@ class Result:
         latency: seconds from call to answer on the client's clock.
         degraded: answered by a declared smaller model.
         reason: why the page was taken, or left ("fallback: the link to cloud was lost").
-        metadata: what the agents added.
+        metadata: the strings that were given with the call, as the entry echoes them.
     """
 
     request_id: RequestId

@@ -47,7 +47,7 @@ def test_every_thread_gets_its_own_right_answer_and_every_result_tells_its_story
 ) -> None:
     with lepton_edge.Client(served.coordinator) as client, ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda number: client.infer("small", asked(number)), range(24)))
-        split = client.infer("small", asked(0), page="cloud-raw")
+        split = client.infer("small", asked(0), page="cloud-raw", metadata={"camera": "north"})
         plan = client.explain("small")
     for number, result in enumerate(results):
         np.testing.assert_allclose(result["y"], expected(small, asked(number)), rtol=1e-4, atol=1e-5)
@@ -56,6 +56,7 @@ def test_every_thread_gets_its_own_right_answer_and_every_result_tells_its_story
     client_hop, board, cloud = split.hops
     assert (client_hop.device, board.device, cloud.device) == ("client", "board", "cloud")
     assert board.simulated_slowdown == 4.0
+    assert split.metadata == {"camera": "north"}
     assert cloud.compute > 0
     assert client_hop.total >= board.total >= cloud.total > 0
     assert split.latency == pytest.approx(client_hop.total)

@@ -109,3 +109,10 @@ def test_an_agent_that_closes_takes_nothing_new_and_ends_what_it_has(world) -> N
     step(state, Closing(), 0.0)
     assert world.only(world.ask(state, request_id="n"), Refuse).frame.error.code == "unavailable"
     world.only(step(state, SegmentDone(run.work, 1), 0.1), Reply)
+
+
+def test_too_much_metadata_is_refused(world) -> None:
+    """It would have to fit beside a reply's hops and labels too."""
+    refused = world.only(world.ask(world.agent(), metadata={"k": "v" * 20_000}), Refuse)
+    assert refused.frame.error.code == "invalid_input"
+    assert "20001 bytes of metadata" in refused.frame.error.message

@@ -49,6 +49,14 @@ def _far_reply(world, total: float = 0.01) -> Frame:
     return Frame(FrameKind.REPLY, "r1", tensors=tensors, hops=(Hop("cloud", 4, 5, total=total),))
 
 
+def test_metadata_goes_to_the_next_stage_and_comes_back_in_the_reply(world) -> None:
+    state, given = world.agent(), {"camera": "north", "shot": "7"}
+    sent = _sent(world, state, metadata=given)
+    assert sent.frame.metadata == given
+    answer = world.only(step(state, StageReplied(sent.work, _far_reply(world)), 0.1), Reply)
+    assert answer.frame.metadata == given
+
+
 def test_a_request_runs_here_then_there_and_is_answered(world) -> None:
     state = world.agent()
     commands = world.ask(state)

@@ -102,6 +102,7 @@ def test_inputs_must_be_a_mapping_with_something_in_it(inputs: Any) -> None:
         {"metadata": {"a": "\ud800"}},
         {"metadata": {"a": "x" * 2000}},
         {"metadata": {str(number): "" for number in range(100)}},
+        {"metadata": {str(number): "x" * 1000 for number in range(20)}},
         {"page": 3},
         {"outputs": (3,)},
         {"outputs": ("\ud800",)},
