@@ -1,0 +1,93 @@
+"""The choice is the least prediction, and its reason tells true numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from partitioner.book.choice import best_cut, choose, is_cut, reason
+from partitioner.book.draft import Candidate
+from partitioner.errors import NoFeasiblePlan
+from partitioner.plan import Page, Prediction
+
+LABELS = {"local": "board alone", "cloud-raw": "cloud with uint8", "cut-4": "split behind conv7"}
+
+
+def candidate(name: str, *ms: float, **judged: object) -> Candidate:
+    """A page that takes `ms`: on the board, in the cloud, on the way up, on the way back."""
+    parts = [one / 1e3 for one in ms]
+    page = Page(name, (), Prediction(sum(parts), *parts, 0, 0))
+    return Candidate(page, LABELS.get(name, name), **judged)
+
+
+LOCAL = candidate("local", 240, 0, 0, 0)
+RAW = candidate("cloud-raw", 5, 20, 100, 3)
+SPLIT = candidate("cut-4", 60, 15, 20, 3)
+
+
+def test_the_least_latency_is_chosen_and_of_equals_the_first() -> None:
+    twin = candidate("cloud-jpeg", 60, 15, 20, 3)
+    assert choose([LOCAL, RAW, SPLIT]) is SPLIT
+    assert choose([SPLIT, twin]) is SPLIT
+    assert choose([twin, SPLIT]) is twin
+
+
+def test_what_may_not_run_is_not_chosen() -> None:
+    lossy = candidate("cloud-jpeg", 1, 1, 1, 1, eligible=False)
+    large = candidate("cut-9", 1, 1, 1, 1, in_book=False)
+    assert choose([lossy, large, LOCAL]) is LOCAL
+
+
+def test_when_nothing_may_run_each_says_why() -> None:
+    large = candidate("local", 1, 0, 0, 0, in_book=False, eligible=False, why_not="needs 9 MB")
+    given = candidate("cloud-raw", 1, 0, 0, 0, in_book=False, eligible=False, why_not="x would leave")
+    with pytest.raises(NoFeasiblePlan) as refused:
+        choose([large, given])
+    assert "board alone: needs 9 MB; cloud with uint8: x would leave" in str(refused.value)
+
+
+def test_the_best_cut_divides_the_model_and_is_in_the_book() -> None:
+    outside = candidate("cut-9", 1, 1, 1, 1, in_book=False)
+    assert [is_cut(one.page.name) for one in (LOCAL, RAW, SPLIT)] == [False, False, True]
+    assert best_cut([LOCAL, RAW, outside, SPLIT, candidate("cut-7", 99, 9, 9, 9)]) is SPLIT
+    assert best_cut([outside, SPLIT], kept=False) is outside
+    assert best_cut([LOCAL, RAW]) is None
+
+
+def test_a_split_is_measured_against_the_best_that_is_none() -> None:
+    told = reason([LOCAL, RAW, SPLIT], SPLIT, keep_input=False)
+    assert told == (
+        "the split (cut-4, behind conv7) takes 98.0 ms: against cloud with uint8 at 128.0 ms it "
+        "saves 5.0 ms of cloud time and 80.0 ms on the way up and costs 55.0 ms on the board"
+    )
+
+
+def test_a_rival_that_may_not_be_chosen_is_none() -> None:
+    told = reason([candidate("cloud-raw", 1, 1, 1, 1, eligible=False), SPLIT], SPLIT, keep_input=True)
+    assert told == (
+        "with the input kept on the board, the split (cut-4, behind conv7) is the only page that can run"
+    )
+
+
+def test_no_split_says_what_the_best_one_would_save_and_cost() -> None:
+    slow = candidate("cut-4", 200, 15, 20, 3)
+    told = reason([LOCAL, RAW, slow], RAW, keep_input=False)
+    assert told == (
+        "cloud with uint8 takes 128.0 ms (next: board alone, 240.0 ms). No split: the best cut (cut-4, "
+        "behind conv7) would take 238.0 ms; against cloud with uint8 it saves 5.0 ms of cloud time and "
+        "80.0 ms on the way up and costs 195.0 ms on the board"
+    )
+
+
+def test_a_part_that_hardly_changes_is_no_reason() -> None:
+    same = candidate("cut-4", 5.04, 20.04, 99.96, 3)
+    assert reason([RAW, same], RAW, keep_input=False).endswith("it changes nothing")
+
+
+def test_where_there_is_no_cut_it_says_so() -> None:
+    assert reason([LOCAL, RAW], RAW, keep_input=False).endswith(
+        "No split: no cut inside the model is possible"
+    )
+    kept = reason([LOCAL, RAW], LOCAL, keep_input=True)
+    assert kept.startswith("with the input kept on the board, board alone takes 240.0 ms")
+    assert kept.endswith("No split: no cut inside the model keeps the input on the board")
+    assert reason([LOCAL], LOCAL, keep_input=False) == "board alone takes 240.0 ms"
