@@ -62,6 +62,7 @@ from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
 from partitioner.errors import LeptonError
+from partitioner.units import DeviceId
 
 log = structlog.get_logger("agent")
 
