@@ -6,8 +6,9 @@ where and what.
 
     format = 1
     [model]                 name, description, license
-    [[input]]               kind = "picture": resize, crop, layout, channels, scale, mean, std;  kind =
-    "array": shape [[output]]              softmax, top_k, labels, keep
+    [[input]]               kind = "picture": resize, crop, layout, channels, scale, mean, std
+                            kind = "array": shape
+    [[output]]              softmax, top_k (5 where softmax or labels are asked for without it), labels, keep
     [accuracy]              max_relative_error, min_top1_kept
 """
 
@@ -34,6 +35,7 @@ LAYOUTS = ("NCHW", "NHWC")
 CHANNELS = ("RGB", "BGR")
 MAX_SIDE = 16384  # pixels; a larger picture is refused before it is resized, so a manifest cannot ask for it
 MAX_TOP_K = 1000
+DEFAULT_TOP_K = 5  # where softmax or labels are asked for without saying how many
 MAX_TEXT = 1 << 20
 
 T = TypeVar("T")
@@ -82,8 +84,9 @@ class ArrayInput:
 class OutputRule:
     """What is made of one model output: softmax, the best `top_k`, their names from `labels`.
 
-    `top_k` = 0 leaves the output as it is. `labels` is the name of a UTF-8 file, one label a line. `keep`
-    returns the output itself beside the best k.
+    `top_k` = 0 leaves the output as it is; left out beside `softmax` or `labels` it is 5, and `defaulted`
+    says so: an output of fewer classes then gives them all. `labels` is the name of a UTF-8 file, one label a
+    line. `keep` returns the output itself beside the best k.
     """
 
     name: TensorName
@@ -91,6 +94,7 @@ class OutputRule:
     top_k: int = 0
     labels: str = ""
     keep: bool = True
+    defaulted: bool = False
 
 
 @dataclass(frozen=True)
@@ -296,23 +300,27 @@ def _resize(table: _Table) -> Resize | None:
 
 
 def _output(table: _Table) -> OutputRule:
-    rule = OutputRule(
-        name=_name(table),
-        softmax=table.take("softmax", bool, False),
-        top_k=table.take("top_k", int, 0),
-        labels=table.take("labels", str, ""),
-        keep=table.take("keep", bool, table.values.get("top_k", 0) == 0),
-    )
+    name, softmax = _name(table), table.take("softmax", bool, False)
+    labels = table.take("labels", str, "")
+    defaulted = "top_k" not in table.values and (softmax or labels != "")
+    top_k = table.take("top_k", int, DEFAULT_TOP_K if defaulted else 0)
+    keep = table.take("keep", bool, top_k == 0)
     table.finish()
+    rule = OutputRule(name, softmax, top_k, labels, keep, defaulted)
+    _check_output(table, rule)
+    return rule
+
+
+def _check_output(table: _Table, rule: OutputRule) -> None:
     if not 0 <= rule.top_k <= MAX_TOP_K:
         raise table.wrong("top_k", f"0 to {MAX_TOP_K}")
     if rule.top_k == 0 and (rule.softmax or rule.labels or not rule.keep):
         raise InvalidManifest(
-            f"{table.where} asks for softmax, labels or keep = false", "it needs top_k as well"
+            f"{table.where} asks for softmax, labels or keep = false, but for no best values",
+            "it needs top_k above 0",
         )
     if "/" in rule.labels or "\\" in rule.labels or rule.labels in (".", ".."):
         raise table.wrong("labels", "the name of a file beside the manifest, without a folder")
-    return rule
 
 
 def _accuracy(table: _Table) -> Accuracy:

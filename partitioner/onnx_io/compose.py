@@ -255,6 +255,8 @@ def _best(made: Composition, rule: OutputRule) -> None:
     if not kind.bucket or kind.dtype not in ("float32", "float16", "float64"):
         raise InvalidManifest(f"output `{name}` holds no class scores", "leave out `softmax` and `top_k`")
     classes = int(np.prod(kind.bucket[1:])) if len(kind.bucket) > 1 else kind.bucket[0]
+    if rule.defaulted:
+        rule = replace(rule, top_k=min(rule.top_k, classes))
     if rule.top_k > classes:
         raise InvalidManifest(f"top_k = {rule.top_k} of output `{name}`", f"it has {classes} classes")
     nodes = _Nodes(name)

@@ -77,6 +77,20 @@ def test_an_output_is_kept_beside_its_best_only_when_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("softmax = true", OutputRule("y", softmax=True, top_k=5, keep=False, defaulted=True)),
+        ('labels = "l.txt"', OutputRule("y", labels="l.txt", top_k=5, keep=False, defaulted=True)),
+        ("softmax = true\nkeep = true", OutputRule("y", softmax=True, top_k=5, keep=True, defaulted=True)),
+        ("softmax = true\ntop_k = 1", OutputRule("y", softmax=True, top_k=1, keep=False)),
+        ("softmax = false", OutputRule("y")),
+    ],
+)
+def test_softmax_or_labels_alone_mean_the_best_five(said: str, rule: OutputRule) -> None:
+    assert read_manifest(f'[[output]]\nname = "y"\n{said}').outputs == (rule,)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         ("mean =", "maen =", "did you mean `mean`"),
@@ -99,7 +113,8 @@ def test_an_output_is_kept_beside_its_best_only_when_asked() -> None:
         ("[0.4, 0.5, 0.6]", "[nan, 0.5, 0.6]", "finite"),
         ("shape = [1, 128]", "shape = [1, 0]", "positive integers"),
         ("top_k = 5", "top_k = -1", "0 to 1000"),
-        ("top_k = 5", "", "needs top_k"),
+        ("top_k = 5", "top_k = 0", "needs top_k above 0"),
+        ('softmax = true\ntop_k = 5\nlabels = "labels.txt"', "keep = false", "needs top_k above 0"),
         ("softmax = true", "softmax = 1", "must be a bool"),
         ('"labels.txt"', '"../labels.txt"', "without a folder"),
         ("max_relative_error = 0.1", "max_relative_error = -1.0", "zero or more"),

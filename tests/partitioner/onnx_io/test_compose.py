@@ -170,6 +170,14 @@ def test_more_than_there_is_to_rank_is_refused(compile_into: Compile) -> None:
         compile_into(handmade.mlp(), Manifest(outputs=(OutputRule("q", top_k=1),)))
 
 
+def test_a_number_that_nobody_said_is_bounded_by_the_classes(compile_into: Compile) -> None:
+    for top_k, found in ((5, 5), (11, 10)):
+        rule = OutputRule("y", softmax=True, top_k=top_k, keep=False, defaulted=True)
+        made = compile_into(handmade.mlp(), Manifest(outputs=(rule,)))
+        shapes = {tensor.name: tensor.shape[-1] for tensor in made.model.graph.tensors if tensor.is_output}
+        assert shapes == {"y@scores": found, "y@indices": found}
+
+
 def test_an_array_input_gets_its_bucket(compile_into: Compile) -> None:
     rules = Manifest(inputs=(ArrayInput("ids", (1, 9)),))
     made = compile_into(handmade.dynamic_mask(), rules)
