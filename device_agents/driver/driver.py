@@ -294,7 +294,9 @@ async def _send(link: Link, frame: Frame, device: DeviceId) -> None:
         await link.send(frame)
     except LeptonError as error:
         log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
-        if frame.kind is FrameKind.REPLY and not link.closed.is_set():  # too large, say: that is an answer too
+        if (
+            frame.kind is FrameKind.REPLY and not link.closed.is_set()
+        ):  # too large, say: that is an answer too
             await _send(link, error_frame(frame, as_wire(error, device), device), device)
 
 

@@ -32,4 +32,7 @@ async def test_a_data_port_describes_itself_and_tells_about_each_link() -> None:
     for link in opened:
         await link.over()
     await server.stop(None)
-    assert sorted(link.peer.name for link in opened) == ["a", "b"]  # which comes first is the network's matter
+    assert sorted(link.peer.name for link in opened) == [
+        "a",
+        "b",
+    ]  # which comes first is the network's matter
