@@ -91,3 +91,8 @@ def test_where_there_is_no_cut_it_says_so() -> None:
     assert kept.startswith("with the input kept on the board, board alone takes 240.0 ms")
     assert kept.endswith("No split: no cut inside the model keeps the input on the board")
     assert reason([LOCAL], LOCAL, keep_input=False) == "board alone takes 240.0 ms"
+
+
+def test_a_cut_that_may_not_be_chosen_is_no_reason() -> None:
+    lossy = candidate("cut-9", 1, 1, 1, 1, eligible=False)
+    assert "cut-9" not in reason([RAW, lossy, SPLIT], RAW, keep_input=False)
