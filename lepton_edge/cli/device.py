@@ -17,9 +17,6 @@ from lepton_edge.cli.output import Column, Row, dig, print_document, size, table
 
 app = typer.Typer(help="List the devices.", no_args_is_help=True)
 
-NO_TEMPERATURE = -273.0
-"""Degrees Celsius at or below which a temperature means "the system does not tell"."""
-
 
 @app.callback()
 def group() -> None:
@@ -40,11 +37,9 @@ def simulated(row: Row) -> str:
 
 
 def temperature(row: Row) -> str:
-    """Return degrees Celsius, or nothing where the system does not tell."""
+    """Return degrees Celsius, "-" where the system does not tell."""
     degrees = dig(row, "telemetry", "temperature")
-    if not isinstance(degrees, (int, float)) or degrees <= NO_TEMPERATURE:
-        return ""
-    return f"{degrees:.0f} C"
+    return f"{degrees:.0f} C" if isinstance(degrees, (int, float)) else "-"
 
 
 def load(row: Row) -> str:

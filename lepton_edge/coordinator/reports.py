@@ -1,7 +1,7 @@
 """What the coordinator shows of itself: documents for people and tools, as JSON values.
 
 Law: pure functions of the state. Every document names its schema and that schema's version; fields are added,
-never renamed. Times are seconds, sizes bytes; a time that was never is null.
+never renamed. Times are seconds, sizes bytes; a time that was never and a temperature that is not told are null.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lepton_edge.coordinator.commands import Deployed
 from lepton_edge.coordinator.records import EpochRecord, ModelRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
-from lepton_edge.core.messages import Description, Peer
+from lepton_edge.core.messages import Description, Hardware, Peer, Telemetry
 from partitioner.compiled import CodecSample
 from partitioner.nouns_json import to_json
 from partitioner.plan import InputSpec, OutputSpec
@@ -22,6 +22,9 @@ from partitioner.units import ModelName, Seconds
 DEVICES, MODELS, MODEL = "lepton-edge/devices/1", "lepton-edge/models/1", "lepton-edge/model/1"
 PROFILE, DEPLOYMENT = "lepton-edge/profile/1", "lepton-edge/deployment/1"
 PLAN, STATUS = "lepton-edge/plan/1", "lepton-edge/status/1"
+
+NO_TEMPERATURE = -273.0
+"""Degrees Celsius at or below which an agent means "the system does not tell"."""
 
 Json = dict[str, Any]
 
@@ -45,13 +48,28 @@ def _device(device: Device, now: Seconds) -> Json:
         "software": hello.software,
         "simulated_slowdown": hello.simulated_slowdown,
         "addresses": list(hello.data_addresses),
-        "hardware": to_json(hello.hardware),
-        "telemetry": to_json(device.telemetry),
+        "hardware": _hardware(hello.hardware),
+        "telemetry": _telemetry(device.telemetry),
         "epochs": [
             {"model": model, "epoch": number, "state": held}
             for (model, number), held in sorted(device.epochs.items())
         ],
     }
+
+
+def _hardware(told: Hardware) -> Json:
+    return {**to_json(told), "temperature": _temperature(told.temperature)}
+
+
+def _telemetry(told: Telemetry | None) -> Json | None:
+    if told is None:
+        return None
+    ago = told.seconds_since_success if told.seconds_since_success >= 0 else None
+    return {**to_json(told), "temperature": _temperature(told.temperature), "seconds_since_success": ago}
+
+
+def _temperature(degrees: float) -> float | None:
+    return degrees if degrees > NO_TEMPERATURE else None
 
 
 def models(state: State) -> Json:
