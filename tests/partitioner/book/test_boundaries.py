@@ -53,7 +53,8 @@ def test_arrays_alone_enter_at_the_beginning(compiled: CompiledModel) -> None:
 
 
 def test_the_end_of_the_model_is_no_door(compiled: CompiledModel) -> None:
-    first = dataclasses.replace(compiled.graph, layers=compiled.graph.layers[:3])
+    tensors = (*compiled.graph.tensors[:3], dataclasses.replace(compiled.graph.tensors[3], consumers=()))
+    first = dataclasses.replace(compiled.graph, layers=compiled.graph.layers[:3], tensors=tensors)
     assert doors(dataclasses.replace(compiled, graph=first)) == [DECODED, RESIZED]
 
 
