@@ -34,7 +34,13 @@ def push(job: PushJob, artifacts: Artifacts, tell: Tell) -> Compiled:
     into = Path(job.into)
     tell("compiling", 0, 0, "checking, optimising and composing the graph")
     compiled = compile_model(
-        Path(job.model), job.name, into, manifest=manifest, shapes=dict(job.shapes), labels=labels
+        Path(job.model),
+        job.name,
+        into,
+        manifest=manifest,
+        shapes=dict(job.shapes),
+        labels=labels,
+        called=f"the file pushed as {job.name!r}",
     )
     for content in labels.values():
         artifacts.put(content)

@@ -41,12 +41,14 @@ def compile_model(
     manifest: Manifest | None,
     shapes: Mapping[str, tuple[int, ...]],
     labels: Mapping[str, bytes],
+    called: str = "",
 ) -> CompiledModel:
     """Compile the ONNX file `source` into the directory `into` (made if need be) and return what it came to.
 
     `shapes` gives a typical shape for inputs with dynamic dimensions, by input name; it goes before the
-    manifest's. `labels` gives the contents of the label files the manifest names. Equal arguments give equal
-    files. Raises InvalidModel, UnsupportedOperator or InvalidManifest.
+    manifest's. `labels` gives the contents of the label files the manifest names. `called` is what messages
+    call the file, its own name without it. Equal arguments give equal files. Raises InvalidModel,
+    UnsupportedOperator or InvalidManifest.
     """
     rules = manifest or Manifest()
     _check_labels(rules, labels)
@@ -54,7 +56,7 @@ def compile_model(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        loaded = load.load(source, work)
+        loaded = load.load(source, work, called)
         made = _composed(loaded.model, work, rules, shapes)
         compiled = _written(made, into, work, labels)
     finally:

@@ -21,8 +21,8 @@ from onnx import (
     version_converter,
 )
 
-from partitioner.errors import InvalidModel, UnsupportedOperator
-from partitioner.onnx_io import blob, runtime, scope
+from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
+from partitioner.onnx_io import blob, infer, runtime, scope
 from partitioner.onnx_io.hoist import constant, hoist, replace_nodes
 
 SOURCE_FILE = "source.bin"
@@ -40,13 +40,15 @@ class Loaded:
     files: tuple[Path, ...]
 
 
-def load(source: Path, into: Path) -> Loaded:
+def load(source: Path, into: Path, called: str = "") -> Loaded:
     """Read, check and normalise the model at `source`; its large initializers go to `into`/source.bin.
 
+    `called` is what messages call the file, its own name without it.
     Raises InvalidModel (not an ONNX model, broken, too large for one file) or UnsupportedOperator.
     """
-    _check(source)
-    model = _parse(source)
+    called = called or source.name
+    _check(source, called)
+    model = _parse(source, called)
     _check_ends(model.graph)
     files = blob.external_files(scope.all_initializers(model.graph), source.parent)
     normalise(model)
@@ -104,29 +106,37 @@ def name_nodes(graph: GraphProto) -> None:
         taken.add(name)
 
 
-def _check(source: Path) -> None:
+def _check(source: Path, called: str) -> None:
     """Let the C++ checker read the file first: it survives anything, and names an unknown operator."""
     try:
-        if source.stat().st_size > MAX_GRAPH_BYTES:
-            raise InvalidModel(
-                f"{source.name} has over {MAX_GRAPH_BYTES} bytes", "store weights as external data"
-            )
+        _check_size(source.stat().st_size, called)
         onnx.checker.check_model(str(source))
     except OSError as error:
-        raise InvalidModel(f"{source.name} cannot be read: {error}") from error
+        raise InvalidModel(f"{called} cannot be read: {error}") from error
     except onnx.checker.ValidationError as error:
-        refused = runtime.refusal(str(error))
-        if isinstance(refused, UnsupportedOperator):
-            raise refused from error
-        raise InvalidModel(
-            f"{source.name} is no valid ONNX model: {_first_line(error)}", _EXPORT_HINT
-        ) from error
+        raise _invalid(error, called) from error
 
 
-def _parse(source: Path) -> ModelProto:
+def _check_size(size: int, called: str) -> None:
+    if not size:
+        raise InvalidModel(f"{called} is empty", "give the .onnx file that the export wrote")
+    if size > MAX_GRAPH_BYTES:
+        raise InvalidModel(f"{called} has over {MAX_GRAPH_BYTES} bytes", "store weights as external data")
+
+
+def _invalid(error: onnx.checker.ValidationError, called: str) -> ModelError:
+    refused = runtime.refusal(str(error))
+    if isinstance(refused, UnsupportedOperator):
+        return refused
+    if any(words in str(error) for words in _NOT_ONNX):
+        return InvalidModel(f"{called} is not an ONNX file, or not a whole one", _EXPORT_HINT)
+    return InvalidModel(f"{called} is no valid ONNX model: {_first_line(error)}", _EXPORT_HINT)
+
+
+def _parse(source: Path, called: str) -> ModelProto:
     model = onnx.load(str(source), load_external_data=False)
     if not model.graph.node or not model.graph.output:
-        raise InvalidModel(f"the graph of {source.name} is empty", _EXPORT_HINT)
+        raise InvalidModel(f"the graph of {called} is empty", _EXPORT_HINT)
     return model
 
 
@@ -135,7 +145,7 @@ def _check_ends(graph: GraphProto) -> None:
     weights = {one.name for one in graph.initializer}
     inputs = {one.name: one.type for one in graph.input if one.name not in weights}
     for name, kind in inputs.items():
-        if not kind.HasField("tensor_type") or kind.tensor_type.elem_type == TensorProto.STRING:
+        if not infer.is_dense(kind):
             raise InvalidModel(
                 f"input `{name}` is no dense tensor of numbers", "only such inputs can be given"
             )
@@ -144,6 +154,11 @@ def _check_ends(graph: GraphProto) -> None:
                 f"input `{name}` declares no shape", "declare its rank; dimensions may be dynamic"
             )
     for output in graph.output:
+        if output.type.WhichOneof("value") and not infer.is_dense(output.type):
+            raise InvalidModel(
+                f"output `{output.name}` is no dense tensor of numbers",
+                "drop it, or give its tensors one by one",
+            )
         if output.name in inputs:
             raise InvalidModel(
                 f"output `{output.name}` is an input: nothing computes it", "drop it from the outputs"
@@ -213,3 +228,4 @@ def constant_value(tensor: TensorProto, folder: Path) -> object:
 
 
 _EXPORT_HINT = "export the model to ONNX again, and check it with onnx.checker"
+_NOT_ONNX = ("Unable to parse proto", "does not have an ir_version")  # the checker's words for a foreign file

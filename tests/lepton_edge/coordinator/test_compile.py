@@ -127,6 +127,12 @@ def test_a_push_makes_a_record_weights_and_a_folder(bench: Bench) -> None:
     assert bench.told[0]["progress"]["stage"] == "compiling"
 
 
+def test_a_bad_push_is_named_as_its_pusher_named_it(bench: Bench) -> None:
+    (bench.directory / "model.onnx").write_bytes(b"")
+    error = bench.push(model=str(bench.directory / "model.onnx"))["error"]
+    assert (error["code"], error["message"]) == ("invalid_model", "the file pushed as 'net' is empty")
+
+
 def test_samples_are_kept_and_codecs_measured_on_them(bench: Bench, tmp_path: Path) -> None:
     samples = tmp_path / "s.npz"
     np.savez(samples, x=np.random.default_rng(2).standard_normal((5, 1, 3, 16, 16)).astype(np.float32))

@@ -76,3 +76,25 @@ def test_ends_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         path.write_bytes(model.SerializeToString())
         with pytest.raises(InvalidModel, match=says):
             load.load(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "bad.onnx is empty"),
+        (b"not a model", "bad.onnx is not an ONNX file"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "bad.onnx is not an ONNX file"),
+        (handmade.mlp().SerializeToString()[:-30], "bad.onnx is not an ONNX file, or not a whole one"),
+        (b"\x08\x08", "bad.onnx is no valid ONNX model"),
+    ],
+    ids=["empty", "text", "jpeg", "truncated", "only a version"],
+)
+def test_a_foreign_file_is_called_one_by_its_name(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InvalidModel) as caught:
+        load.load(path, tmp_path)
+    assert caught.value.message.startswith(says)
+    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(InvalidModel, match="^the upload is "):
+        load.load(path, tmp_path, "the upload")
