@@ -16,9 +16,9 @@ from examples.demo.processes import LTE, Child, StartFailed, Town, free_port, le
 
 ECHO = """
 import sys
+print("a word of its own", file=sys.stderr, flush=True)
 print("chatter", flush=True)
 print("echo ready data=127.0.0.1:1 role=board words", flush=True)
-print("a word of its own", file=sys.stderr, flush=True)
 for line in sys.stdin:
     print("heard line=" + line.strip(), flush=True)
 """
