@@ -57,8 +57,11 @@ def _listen(jobs: queue.SimpleQueue[str]) -> None:
 
 
 def _write(out: TextIO, said: Json) -> None:
-    out.write(json.dumps(said, separators=(",", ":")) + "\n")
-    out.flush()
+    try:
+        out.write(json.dumps(said, separators=(",", ":")) + "\n")
+        out.flush()
+    except BrokenPipeError:  # the coordinator was killed, and nobody waits for the answer
+        os._exit(0)
 
 
 def serve(asked: Json, emit: Emit) -> Json:

@@ -9,6 +9,7 @@ with the same top-1.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from partitioner.compiled import CompiledModel
-from partitioner.errors import InvalidModel, ModelError
+from partitioner.errors import InvalidModel, ModelError, ModelTooLarge
 from partitioner.graph import CostGraph, chain, down_sets, layer_inputs, live_tensors
 from partitioner.onnx_io import generate, infer, runtime
 from partitioner.onnx_io.compile import compile_model
@@ -104,7 +105,7 @@ def check_model(
     Raises ModelError when the model itself is at fault; a cut that disagrees is a row of the report.
     """
     bucket = dict(shapes or {}) | {name: array.shape for name, array in (inputs or {}).items()}
-    with tempfile.TemporaryDirectory(prefix="lepton-edge-check-") as folder:
+    with _enough_memory(source), tempfile.TemporaryDirectory(prefix="lepton-edge-check-") as folder:
         check = _prepared(source, Path(folder), bucket, inputs, seed)
         found, count = _choose(check.compiled.graph, cuts, random.Random(seed))
         rows = []
@@ -123,6 +124,16 @@ def check_model(
             own_steps=check.own_steps,
             rows=tuple(rows),
         )
+
+
+@contextlib.contextmanager
+def _enough_memory(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise ModelTooLarge(
+            f"{source.name} cannot be run here: {error or 'out of memory'}", "check it on a larger machine"
+        ) from error
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partitioner.codecs import DTYPE_BYTES
 from partitioner.errors import InvalidManifest
@@ -63,6 +63,11 @@ def value_info(name: str, kind: TensorType) -> ValueInfoProto:
     """Return the ONNX declaration of a tensor; unnamed dynamic dimensions stay open."""
     shape = [dim if dim != "" else None for dim in kind.shape]
     return helper.make_tensor_value_info(name, _ELEMENTS[kind.dtype], shape)
+
+
+def is_dense(kind: TypeProto) -> bool:
+    """Say whether a declared type is a tensor of numbers that can travel: no sequence, text or complex."""
+    return kind.HasField("tensor_type") and kind.tensor_type.elem_type in _ELEMENTS.values()
 
 
 def bind(graph: GraphProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:

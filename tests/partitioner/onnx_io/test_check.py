@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from examples.demo import minilm, zoo
-from partitioner.errors import ModelError
+from partitioner.errors import ModelError, ModelTooLarge
 from partitioner.onnx_io import check, check_model, contract, optimise, scope
 from partitioner.onnx_io.check import EVERY_LAYER
 from partitioner.onnx_io.duplicate import Duplication
@@ -129,3 +129,14 @@ def test_a_frontier_that_forgets_a_tensor_is_found(tmp_path: Path, monkeypatch: 
     )
     monkeypatch.setattr(contract, "decide", first_only)
     assert not check_model(path, "all").ok
+
+
+def test_a_model_larger_than_this_machine_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 32.0 GiB")
+
+    monkeypatch.setattr(check.generate, "feeds", full)
+    with pytest.raises(ModelTooLarge, match=r"32\.0 GiB"):
+        check_model(saved(handmade.mlp(), tmp_path), 1)
