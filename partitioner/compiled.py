@@ -38,7 +38,10 @@ class CodecSample:
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """One variant of a model, ready to be planned and cut."""
+    """One variant of a model, ready to be planned and cut.
+
+    `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
+    """
 
     name: ModelName
     version: ModelVersion
@@ -54,3 +57,4 @@ class CompiledModel:
     source_bytes: Bytes = Bytes(0)
     description: str = ""
     format: int = 1
+    unmeasured: tuple[TensorName, ...] = ()

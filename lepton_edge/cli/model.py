@@ -18,6 +18,9 @@ from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, Mod
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.core.errors import InvalidInput
 
+SHOWN_TENSORS = 8
+"""How many unmeasured tensors are named; all are in the document."""
+
 app = typer.Typer(help="Push, list, show, remove and check models.", no_args_is_help=True)
 
 _ShapeOption = Annotated[
@@ -180,3 +183,22 @@ def _render_model(told: Row, console: Console) -> None:
         if told.get(key):
             console.print()
             console.print(table(columns, told[key]))
+    for line in codec_lines(told):
+        console.print()
+        console.print(line, soft_wrap=True)
+
+
+def codec_lines(told: Row) -> list[str]:
+    """Return on how many samples the loss of codecs was measured, and what was left out for want of time."""
+    lines = []
+    if told.get("codec_samples"):
+        least, most = told["codec_samples"]
+        used = f"{most}" if least == most else f"{least}..{most}"
+        lines.append(f"codecs: loss measured on {used} of {told.get('samples', most)} samples")
+    left = told.get("unmeasured") or []
+    if left:
+        more = f" and {len(left) - SHOWN_TENSORS} more" if len(left) > SHOWN_TENSORS else ""
+        lines.append(
+            f"codecs: no time to measure {', '.join(left[:SHOWN_TENSORS])}{more}; these cross lossless"
+        )
+    return lines

@@ -65,12 +65,12 @@ def _manifest(job: PushJob) -> Manifest | None:
 def _measured(compiled: CompiledModel, into: Path, manifest: Manifest | None, tell: Tell) -> CompiledModel:
     """Return the model with what each codec costs in bytes and accuracy."""
 
-    def progress(done: int, total: int) -> None:
-        tell("measuring codecs", done, total, f"on {compiled.sample_count} samples")
+    def progress(done: int, total: int, samples: int) -> None:
+        tell("measuring codecs", done, total, f"on {samples} of {compiled.sample_count} samples")
 
     rule = manifest.accuracy if manifest else Accuracy()
-    codecs = measure_codecs(into, compiled, budget=CODEC_BUDGET, rule=rule, progress=progress)
-    return dataclasses.replace(compiled, codecs=codecs)
+    found = measure_codecs(into, compiled, budget=CODEC_BUDGET, rule=rule, progress=progress)
+    return dataclasses.replace(compiled, codecs=found.codecs, unmeasured=found.unmeasured)
 
 
 def _write(compiled: CompiledModel, into: Path, artifacts: Artifacts) -> None:

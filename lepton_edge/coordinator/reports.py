@@ -7,6 +7,7 @@ never renamed. Times are seconds, sizes bytes; a time that was never and a tempe
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from lepton_edge.coordinator.commands import Deployed
@@ -14,6 +15,7 @@ from lepton_edge.coordinator.records import EpochRecord, ModelRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Description, Hardware, Peer, Telemetry
+from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
 from partitioner.nouns_json import to_json
 from partitioner.plan import InputSpec, OutputSpec
@@ -105,8 +107,15 @@ def find_model(state: State, name: ModelName) -> ModelRecord:
     return record
 
 
-def model(state: State, name: ModelName, codecs: tuple[CodecSample, ...] = ()) -> Json:
-    """Return everything about one model; `codecs` are what was measured of it at push."""
+def model(
+    state: State, name: ModelName, codecs: Sequence[CodecSample] = (), unmeasured: Sequence[str] = ()
+) -> Json:
+    """Return everything about one model; `codecs` are what was measured of it at push.
+
+    `codec_samples` is [least, most] samples that a codec was measured on, null where none was; `unmeasured`
+    are the tensors that it had no time for.
+    """
+    counts = [sample.samples for sample in codecs if sample.codec != RAW.name]
     record = find_model(state, name)
     ended = sorted((e for e in state.epochs.values() if e.model == name), key=lambda e: e.epoch)
     return {
@@ -116,6 +125,8 @@ def model(state: State, name: ModelName, codecs: tuple[CodecSample, ...] = ()) -
         "outputs": [_output(spec) for spec in record.outputs],
         "operators": list(record.operators),
         "codecs": [to_json(sample) for sample in codecs],
+        "codec_samples": [min(counts), max(counts)] if counts else None,
+        "unmeasured": list(unmeasured),
         "epochs": [_epoch(epoch) for epoch in ended],
     }
 

@@ -182,9 +182,9 @@ class Service:
         record = reports.find_model(self._driver.state, name)
         compiled = self._artifacts.model(name, record.version) / "model.json"
         with contextlib.suppress(OSError):  # the codecs are an extra here; the record is what counts
-            listed = json.loads(compiled.read_text(encoding="utf-8")).get("codecs", [])
-            codecs = tuple(from_json(CodecSample, sample) for sample in listed)
-            return reports.model(self._driver.state, name, codecs)
+            kept = json.loads(compiled.read_text(encoding="utf-8"))
+            codecs = [from_json(CodecSample, sample) for sample in kept.get("codecs", [])]
+            return reports.model(self._driver.state, name, codecs, kept.get("unmeasured", []))
         return reports.model(self._driver.state, name)
 
     async def _decided(self, event: Callable[[CallId], e.Event]) -> AsyncIterator[m.AdminEvent]:

@@ -11,6 +11,6 @@ Law: the library alone, on this machine, from a compiled model's directory. It r
 from __future__ import annotations
 
 from partitioner.profile.activations import activations, golden
-from partitioner.profile.measure import measure_codecs
+from partitioner.profile.measure import Measured, measure_codecs
 
-__all__ = ["activations", "golden", "measure_codecs"]
+__all__ = ["Measured", "activations", "golden", "measure_codecs"]

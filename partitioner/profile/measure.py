@@ -33,8 +33,16 @@ LEAST_SAMPLES = 2
 HELD_BYTES = 256 << 20
 """Activations held at once."""
 
-Progress = Callable[[int, int], None]
-"""Called with (tensors measured, tensors in all)."""
+Progress = Callable[[int, int, int], None]
+"""Called with (tensors measured, tensors in all, samples that each is measured on)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, and the tensors that were not for want of time, the most plausible first."""
+
+    codecs: tuple[CodecSample, ...] = ()
+    unmeasured: tuple[TensorName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,25 +61,27 @@ def measure_codecs(
     *,
     budget: Seconds,
     rule: Accuracy,
-    progress: Progress = lambda done, total: None,
-) -> tuple[CodecSample, ...]:
-    """Return what was measured on the samples of `directory` in about `budget` seconds.
+    progress: Progress = lambda done, total, samples: None,
+) -> Measured:
+    """Return what was measured on samples of `directory` in about `budget` seconds.
 
-    Without samples nothing is measured, and nothing but lossless codecs is allowed. When the time was too
-    short, `progress` was last called with fewer tensors than there are.
+    At most 8 samples are used, and fewer where the time is short. Without samples nothing is measured, and
+    nothing but lossless codecs is allowed.
     """
     samples = list(read_samples(directory, compiled, SAMPLES))
     samples = [one for one in samples if one.keys() == samples[0].keys()]  # one way in, one measure
     if not samples:
-        return ()
+        return Measured()
     bench = _Bench(directory, compiled, samples, rule, time.perf_counter() + budget)
     found = bench.encoded()
     trials = plausible(compiled.graph)
-    progress(0, len(trials))
+    used = bench.fit(trials)
+    progress(0, len(trials), used)
+    done = 0
     for done, measured in enumerate(bench.measure(trials), start=1):
         found += measured
-        progress(done, len(trials))
-    return tuple(found)
+        progress(done, len(trials), used)
+    return Measured(tuple(found), tuple(trial.tensor.name for trial in trials[done:]))
 
 
 def plausible(graph: CostGraph) -> list[Trial]:
@@ -117,11 +127,15 @@ class _Bench:
         sizes = {name: [one[name].nbytes for one in self._samples] for name in names}
         return [_sample(name, RAW, sizes[name], [0.0], [1.0], rule=self._rule) for name in names]
 
-    def measure(self, trials: Sequence[Trial]) -> Iterator[list[CodecSample]]:
-        """Yield the samples of each trial in order, until the time is over."""
+    def fit(self, trials: Sequence[Trial]) -> int:
+        """Keep as many samples as the time allows for all trials; return how many."""
         runs = sum(len(trial.codecs) for trial in trials) * self._seconds / 2
         fitting = (self._deadline - time.perf_counter()) / runs if runs else SAMPLES
         self._samples = self._samples[: max(LEAST_SAMPLES, int(fitting))]
+        return len(self._samples)
+
+    def measure(self, trials: Sequence[Trial]) -> Iterator[list[CodecSample]]:
+        """Yield what each trial found, in order, until the time is over."""
         for group in self._groups(trials):
             beginnings = self._beginnings(group)
             for trial in group:

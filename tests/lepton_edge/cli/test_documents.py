@@ -114,6 +114,20 @@ def test_models_and_one_model(line: CommandLine) -> None:
         assert word in said.out
 
 
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"codec_samples": [8, 8]}, "loss measured on 8 of 32 samples"),
+        ({"codec_samples": [2, 8]}, "loss measured on 2..8 of 32 samples"),
+        ({"unmeasured": ["a", "b"]}, "no time to measure a, b; these cross lossless"),
+        ({"unmeasured": [f"t{number}" for number in range(11)]}, "t7 and 3 more; these"),
+    ],
+)
+def test_a_model_tells_what_its_codecs_were_measured_on(line: CommandLine, told: Any, says: str) -> None:
+    line.tell("model", **MOBILENET, **told)
+    assert says in line.run("model", "show", "mobilenetv2").out
+
+
 def test_push_hands_over_shapes_and_files(line: CommandLine, tmp_path: Any) -> None:
     (tmp_path / "net.onnx").write_bytes(b"onnx")
     line.tell("model", **MOBILENET)

@@ -135,13 +135,16 @@ def test_a_bad_push_is_named_as_its_pusher_named_it(bench: Bench) -> None:
 
 def test_samples_are_kept_and_codecs_measured_on_them(bench: Bench, tmp_path: Path) -> None:
     samples = tmp_path / "s.npz"
-    np.savez(samples, x=np.random.default_rng(2).standard_normal((5, 1, 3, 16, 16)).astype(np.float32))
+    np.savez(samples, x=np.random.default_rng(2).standard_normal((12, 1, 3, 16, 16)).astype(np.float32))
     directory, made = bench.adopted(samples=(("s.npz", str(samples)),))
     compiled = load_compiled(directory)
-    assert made.record.samples == compiled.sample_count == 5
+    assert made.record.samples == compiled.sample_count == 12
     lossy = [sample for sample in compiled.codecs if sample.codec == "f16"]
     assert lossy
-    assert all(0 <= sample.loss < 0.02 and sample.samples == 5 for sample in lossy)
+    assert all(0 <= sample.loss < 0.02 and sample.samples == 8 for sample in lossy), "8 are enough"
+    told = [one["progress"] for one in bench.told if one["progress"]["stage"] == "measuring codecs"]
+    assert {one["message"] for one in told} == {"on 8 of 12 samples"}
+    assert compiled.unmeasured == ()
 
 
 def test_labels_become_an_artifact_that_the_record_names(bench: Bench) -> None:

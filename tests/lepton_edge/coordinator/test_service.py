@@ -168,11 +168,15 @@ async def test_a_document_is_json_to_the_letter(running: Running) -> None:
     await running.document(*upload("net"))
     sample = {"tensor": "t", "codec": "f16", "wire_bytes": 9, "loss": math.inf, "top1_kept": 0.0}
     folder = running.artifacts.model("net", "v1")
-    (folder / "model.json").write_text(json.dumps({"codecs": [{**sample, "allowed": False, "samples": 8}]}))
+    (folder / "model.json").write_text(
+        json.dumps({"codecs": [{**sample, "allowed": False, "samples": 8}], "unmeasured": ["u"]})
+    )
     told = (await running.ask(m.ShowModel("net")))[-1]
     assert isinstance(told, m.Document)
     assert "Infinity" not in told.json
-    assert json.loads(told.json)["codecs"][0]["loss"] is None
+    shown = json.loads(told.json)
+    assert shown["codecs"][0]["loss"] is None
+    assert (shown["codec_samples"], shown["unmeasured"]) == ([8, 8], ["u"])
 
 
 async def test_progress_comes_before_the_answer(running: Running) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
 
 from partitioner.codecs import CODECS
 from partitioner.manifest import Accuracy
-from partitioner.profile import activations, measure_codecs
+from partitioner.profile import activations, measure, measure_codecs
 from partitioner.profile.lossy import journey
 from partitioner.profile.measure import _loss, _top1_kept, plausible
 from tests.partitioner.profile.conftest import classifier, picture
@@ -17,7 +19,7 @@ from tests.partitioner.profile.conftest import classifier, picture
 def measured(model, rule=None, budget=20.0, progress=lambda *_: None):
     rule = rule or Accuracy()
     found = measure_codecs(*model, budget=budget, rule=rule, progress=progress)
-    return {(one.tensor, one.codec): one for one in found}
+    return {(one.tensor, one.codec): one for one in found.codecs}
 
 
 def test_every_tensor_that_may_cross_is_measured_by_every_codec_that_holds_it(of_pictures):
@@ -64,6 +66,28 @@ def test_no_time_measures_nothing_and_says_so(of_arrays):
     found = measured(of_arrays, budget=-1.0, progress=lambda *step: said.append(step))
     assert found == {}
     assert said[-1][0] < said[-1][1]
+
+
+def test_what_there_was_no_time_for_is_named_in_order(of_arrays, monkeypatch):
+    names = [trial.tensor.name for trial in plausible(of_arrays[1].graph)]
+    assert len(names) > 2
+    assert measure_codecs(*of_arrays, budget=20.0, rule=Accuracy()).unmeasured == ()
+    assert measure_codecs(*of_arrays, budget=-1.0, rule=Accuracy()).unmeasured == tuple(names)
+    clock = iter([0.0] * 5 + [100.0] * 100)  # two tensors into the work, the time is over
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    found = measure_codecs(*of_arrays, budget=20.0, rule=Accuracy())
+    left = len(found.unmeasured)
+    assert 0 < left < len(names)
+    assert found.unmeasured == tuple(names[-left:])
+    assert {one.tensor for one in found.codecs} <= set(names[:-left])
+
+
+def test_progress_tells_the_number_of_samples_that_are_truly_used(of_pictures):
+    said = []
+    found = measured(of_pictures, progress=lambda *step: said.append(step))
+    used = {one.samples for (_, codec), one in found.items() if codec != "raw"}
+    assert {step[2] for step in said} == used == {4}
+    assert said[0][0] == 0
 
 
 def test_the_loss_of_one_codec_is_what_running_the_rest_by_hand_shows(of_arrays):
