@@ -1,44 +1,150 @@
-"""What the coordinator shows of itself: no number that stands for "none" leaves the house."""
+"""Documents about the coordinator's state: complete, valid JSON, honest about what is not known."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 
+from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator import reports
-from lepton_edge.coordinator.state import Device, Settings, State
+from lepton_edge.coordinator.commands import Deployed
 from lepton_edge.core import messages as m
+from lepton_edge.core.errors import NotFound, UnknownModel
+from partitioner.plan import InputSpec, OutputSpec, TensorSpec
 from partitioner.units import Bytes, Seconds
 
 
-def _told(make: Any, telemetry: m.Telemetry | None, degrees: float) -> dict[str, Any]:
-    hello = make.hello("board")
-    hello = dataclasses.replace(hello, hardware=dataclasses.replace(hello.hardware, temperature=degrees))
-    state = State(Settings("0.1", 1))
-    state.devices[hello.device] = Device(hello, telemetry=telemetry)
-    device: dict[str, Any]
-    [device] = reports.devices(state, Seconds(1.0))["devices"]
-    assert reports.status(state, Seconds(0.0), Seconds(1.0))["devices"] == [device]
-    return device
+@pytest.fixture
+def deployed(pair: Any) -> Any:
+    pair.deploy()
+    pair.run()
+    return pair
 
 
-def _telemetry(temperature: float, seconds_since_success: float) -> m.Telemetry:
-    return m.Telemetry(0.5, Bytes(1), Bytes(2), temperature, 0, 0, 0, Seconds(seconds_since_success))
+def as_json(document: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+def test_devices_tell_who_is_there_and_who_was(deployed: Any) -> None:
+    deployed.do(e.Detached("gone", deployed.state.devices["cloud"].stream))
+    told = as_json(reports.devices(deployed.state, deployed.now + 1.5))
+    board, cloud = told["devices"]
+    assert (board["device"], board["connected"], cloud["connected"]) == ("board", True, False)
+    assert board["since_heard"] == 1.5
+    assert board["epochs"] == [{"model": "net", "epoch": 1, "state": "active"}]
+    assert board["hardware"]["cores"] == 4
+
+
+def test_a_device_never_heard_since_the_restart_has_no_time(pair: Any) -> None:
+    pair.state.devices["board"].heard = 0.0
+    assert reports.devices(pair.state, pair.now)["devices"][0]["since_heard"] is None
+
+
+def test_models_tell_their_active_page(deployed: Any, make: Any) -> None:
+    deployed.push(make.model("other"))
+    told = as_json(reports.models(deployed.state))["models"]
+    assert [(one["model"], one["epoch"], one["page"]) for one in told] == [
+        ("net", 1, "cut-1"),
+        ("other", 0, ""),
+    ]
+
+
+def test_a_model_tells_its_ends_and_its_epochs(deployed: Any) -> None:
+    deployed.deploy()
+    deployed.run()
+    spec = TensorSpec("x", "float32", (1, 3), 12)
+    known = deployed.state.models["net"]
+    deployed.state.models["net"] = dataclasses.replace(
+        known,
+        inputs=(InputSpec(spec, picture="x@picture", encoded="x@encoded"), InputSpec(spec)),
+        outputs=(OutputSpec("y", labels="a" * 64, indices="y@indices"), OutputSpec("z")),
+    )
+    told = as_json(reports.model(deployed.state, "net"))
+    assert [one["picture"] for one in told["inputs"]] == [True, False]
+    assert told["inputs"][0]["shape"] == [1, 3]
+    assert [(one["labels"], one["top"]) for one in told["outputs"]] == [(True, True), (False, False)]
+    assert [(one["epoch"], one["state"]) for one in told["epochs"]] == [(1, "RETIRED"), (2, "ACTIVE")]
+    assert told["epochs"][1]["devices"] == ["board", "cloud"]
+
+
+def test_an_unknown_model_is_refused_with_those_there_are(pair: Any) -> None:
+    for ask in (reports.model, reports.profile, reports.plan):
+        with pytest.raises(UnknownModel, match=r"'nonet' \(there is: net\)"):
+            ask(pair.state, "nonet")
+
+
+def test_a_profile_is_of_the_version_that_is_there_now(deployed: Any, make: Any) -> None:
+    told = as_json(reports.profile(deployed.state, "net"))
+    assert [one["device"] for one in told["devices"]] == ["board", "cloud"]
+    assert told["devices"][0]["profile"]["whole"]["median"] == 0.01
+    deployed.push(make.model(version="v2"))
+    assert reports.profile(deployed.state, "net")["devices"] == []
+
+
+def test_how_a_deployment_ended(deployed: Any) -> None:
+    document = json.dumps({"reason": "it is fast"})
+    done = reports.deployment(deployed.state, Deployed("net", "v1", 1, "cut-1", document))
+    assert (done["epoch"], done["page"], done["reason"]) == (1, "cut-1", "it is fast")
+    assert (done["devices"], done["dry_run"]) == (["board", "cloud"], False)
+    dry = reports.deployment(deployed.state, Deployed("net", "v1", 0, "local", ""))
+    assert (dry["dry_run"], dry["devices"], dry["reason"]) == (True, [], "")
+
+
+def test_the_plan_is_the_active_epochs(pair: Any) -> None:
+    with pytest.raises(NotFound, match="no plan of 'net' is active") as missing:
+        reports.plan(pair.state, "net")
+    assert missing.value.hint == "deploy it: lepton-edge deploy net"
+    pair.deploy()
+    pair.run()
+    record = pair.state.epochs["net", 1]
+    explained = json.dumps({"schema": "of old", "reason": "it is fast", "epoch": 0})
+    pair.state.epochs["net", 1] = dataclasses.replace(record, document=explained)
+    told = reports.plan(pair.state, "net")
+    assert (told["schema"], told["epoch"], told["reason"]) == (reports.PLAN, 1, "it is fast")
+
+
+def test_status_is_everything_at_once(deployed: Any) -> None:
+    told = as_json(reports.status(deployed.state, deployed.now - 12, deployed.now))
+    about = told["coordinator"]
+    assert (about["uptime"], about["devices"], about["models"], about["deploying"]) == (12.0, 2, 1, None)
+    (link,) = told["links"]
+    assert (link["device"], link["peer"], link["up"]) == ("board", "cloud", 1e6)
+    deployed.deploy()
+    again = reports.status(deployed.state, 0.0, deployed.now)["coordinator"]
+    assert (again["deploying"], again["phase"]) == ("net", "probing")
+
+
+def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any) -> None:
+    pair.attach(make.hello("aaa", "cloud"))
+    told = reports.description(pair.state, "here", "127.0.0.1:8010")
+    assert [one.device for one in told.entries] == ["board", "aaa", "cloud"]
+    pair.state.devices["cloud"].epochs["net", 1] = "active"
+    pair.do(e.Detached("gone", pair.state.devices["aaa"].stream))
+    told = reports.description(pair.state, "here", "127.0.0.1:8010")
+    assert [one.device for one in told.entries] == ["cloud", "board"]
+    assert (told.kind, told.name, told.coordinator) == ("coordinator", "here", "127.0.0.1:8010")
 
 
 @pytest.mark.parametrize(
     ("degrees", "ago", "shown"),
     [(-273.15, -1.0, (None, None)), (-20.5, 0.0, (-20.5, 0.0)), (61.2, 3.5, (61.2, 3.5))],
 )
-def test_what_is_unknown_is_null(make: Any, degrees: float, ago: float, shown: Any) -> None:
-    device = _told(make, _telemetry(degrees, ago), degrees)
-    telemetry = device["telemetry"]
-    assert (telemetry["temperature"], telemetry["seconds_since_success"]) == shown
-    assert device["hardware"]["temperature"] == shown[0]
-    assert telemetry["load"] == 0.5
+def test_what_is_unknown_is_null(pair: Any, degrees: float, ago: float, shown: Any) -> None:
+    """No number that stands for "none" leaves the house."""
+    board = pair.state.devices["board"]
+    board.telemetry = m.Telemetry(0.5, Bytes(1), Bytes(2), degrees, 0, 0, 0, Seconds(ago))
+    hardware = dataclasses.replace(board.hello.hardware, temperature=degrees)
+    board.hello = dataclasses.replace(board.hello, hardware=hardware)
+    told = as_json(reports.devices(pair.state, pair.now))["devices"][0]
+    assert (told["telemetry"]["temperature"], told["telemetry"]["seconds_since_success"]) == shown
+    assert told["hardware"]["temperature"] == shown[0]
+    assert told["telemetry"]["load"] == 0.5
+    assert reports.status(pair.state, pair.now, pair.now)["devices"][0] == told
 
 
-def test_a_device_that_told_nothing_yet_has_no_telemetry(make: Any) -> None:
-    assert _told(make, None, -273.15)["telemetry"] is None
+def test_a_device_that_told_nothing_yet_has_no_telemetry(pair: Any) -> None:
+    pair.state.devices["board"].telemetry = None
+    assert reports.devices(pair.state, pair.now)["devices"][0]["telemetry"] is None

@@ -1,0 +1,155 @@
+"""The phases of one deployment: what each asks of whom, and how the queue goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import deployments
+from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.records import ACTIVE, JobId
+from lepton_edge.core import messages as m
+from lepton_edge.core.frames import WireError
+
+
+def until(world: Any, kind: type) -> tuple[str, Any]:
+    """Let everybody answer until a command of this kind is said; return who is told, and it."""
+    for _ in range(50):
+        found = [
+            (world.device(stream), message) for stream, message in world.said if isinstance(message, kind)
+        ]
+        if found:
+            return found[0]
+        if world.work:
+            world.work_done()
+            continue
+        stream, message = world.said.pop(0)
+        name = world.device(stream)
+        if isinstance(message, m.ProfileCommand):
+            profile = world.profile(name)
+            world.hear(stream, m.Profiled(message.command, message.model, message.version, profile))
+        elif isinstance(message, m.ProbeCommand):
+            world.hear(stream, m.Probed(message.command, message.peer.device, world.link))
+        elif not isinstance(message, m.Welcome):
+            world.hear(stream, m.Outcome(message.command))
+    raise AssertionError(f"nobody was told a {kind.__name__}")
+
+
+@pytest.fixture
+def town(pair: Any, make: Any) -> Any:
+    pair.profile, pair.link = make.profile, make.link
+    return pair
+
+
+def phase(world: Any) -> str:
+    return world.state.running.phase if world.state.running else ""
+
+
+def test_the_phases_follow_each_other(town: Any) -> None:
+    town.deploy()
+    seen = [phase(town)]
+    for kind in (m.ProfileCommand, m.ProbeCommand, m.Prepare, m.Activate):
+        until(town, kind)
+        seen.append(phase(town))
+    assert seen == ["trial", "profiling", "probing", "preparing", "activating"]
+    town.run()
+    assert phase(town) == ""
+    stages = [told.progress.stage for told in town.told]
+    assert stages == [
+        "cutting", "measuring", "cutting", "measuring", "probing", "planning", "preparing",
+    ]  # fmt: skip
+
+
+def test_the_board_probes_the_link_to_the_cloud(town: Any) -> None:
+    town.deploy()
+    who, probe = until(town, m.ProbeCommand)
+    assert who == "board"
+    assert probe.peer == m.Peer("cloud", ("cloud:8011",))
+    assert probe.sizes == deployments.PROBE_SIZES
+    town.run()
+    assert list(town.state.links) == [("board", "cloud")]
+
+
+def test_the_plan_is_made_of_what_was_measured_and_wished(town: Any) -> None:
+    town.deploy(keep_input_on_board=True, page="cut-1")
+    until(town, m.ProbeCommand)
+    stream, probe = town.next_said(m.ProbeCommand)
+    town.hear(stream, m.Probed(probe.command, "cloud", town.link))
+    order = town.work[0].order
+    assert (order.board.device, order.cloud.device, order.link) == ("board", "cloud", town.link)
+    assert (order.keep_input_on_board, order.page, order.version) == (True, "cut-1", "v1")
+    assert order.board_memory == order.cloud_memory > 0
+
+
+def test_all_are_prepared_before_anyone_is_activated(town: Any) -> None:
+    town.deploy()
+    until(town, m.Prepare)
+    stream, first = town.next_said(m.Prepare)
+    town.hear(stream, m.Outcome(first.command))
+    assert phase(town) == "preparing"
+    assert not any(isinstance(message, m.Activate) for _, message in town.said)
+    stream, second = town.next_said(m.Prepare)
+    town.hear(stream, m.Outcome(second.command))
+    assert town.state.epochs["net", 1].ready == ("board", "cloud")
+    assert [town.device(stream) for stream, _ in town.said] == ["cloud"], "the entry comes last"
+
+
+def test_the_next_in_the_queue_begins_when_one_ends_whatever_its_end(town: Any) -> None:
+    first, second, third = town.deploy(), town.deploy(dry_run=True), town.deploy()
+    assert [told.progress.stage for told in town.told].count("waiting") == 2
+    until(town, m.Prepare)
+    town.do(e.Detached("gone", town.state.devices["cloud"].stream))
+    assert town.answer_of(first).error.code == "unavailable"
+    town.run()
+    assert {first, second, third} <= set(town.answers)
+    assert town.state.running is None
+
+
+def test_a_model_that_is_gone_when_its_turn_comes_fails(town: Any, make: Any) -> None:
+    town.push(make.model("other"))
+    town.deploy()
+    late = town.deploy("other")
+    town.call(lambda cause, call: e.RemoveAsked(cause, call, "other"))
+    town.run()
+    assert town.answer_of(late).error.code == "unknown_model"
+
+
+def test_answers_of_a_job_that_nobody_waits_for_change_nothing(town: Any, make: Any) -> None:
+    town.deploy()
+    job = town.work[0]
+    stale = m.ProfileCommand("", "net", "v1", make.book().blocks[0], (), (), (), "", "", 0, 5, 10.0)
+    assert town.do(e.TrialMade("x", JobId("of yesterday"), stale)) == []
+    assert town.do(e.PlanMade("x", JobId("of yesterday"), make.book(), "{}")) == []
+    assert (phase(town), town.state.running.job) == ("trial", job.job)
+
+
+def test_a_page_that_the_book_lacks_is_named_with_those_it_has(town: Any) -> None:
+    call = town.deploy(page="cut-9")
+    town.run()
+    error = town.answer_of(call).error
+    assert error.code == "unknown_page"
+    assert "cut-1" in error.hint
+    assert town.state.epochs == {}
+
+
+def test_who_refused_is_named(town: Any) -> None:
+    call = town.deploy()
+    town.run(refuse={m.ProfileCommand: WireError("engine_failed", "no kernel for Foo", "", "model")})
+    error = town.answer_of(call).error
+    assert (error.code, error.device, error.message) == ("engine_failed", "board", "board: no kernel for Foo")
+
+
+def test_an_epoch_number_is_above_all_that_a_device_holds(town: Any) -> None:
+    town.state.devices["cloud"].epochs["net", 41] = "active"  # of another coordinator
+    town.deploy()
+    town.run()
+    assert [number for (_, number), one in town.state.epochs.items() if one.state == ACTIVE] == [42]
+
+
+def test_giving_up_stops_the_work_in_progress(town: Any) -> None:
+    town.deploy()
+    job = town.work[0]
+    made = town.do(e.Detached("gone", town.state.devices["board"].stream))
+    assert [command.job for command in made if isinstance(command, c.Abandon)] == [job.job]
