@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import typer
 
 from device_agents import __main__, cli
 from device_agents.cli import configuration
 from lepton_edge.cli import exit_codes
+from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import InvalidInput
 
 ROLE = {"role": "board"}
@@ -99,3 +102,14 @@ def test_the_exit_statuses_are_those_of_the_command_line() -> None:
 def test_an_unknown_log_level_is_named() -> None:
     with pytest.raises(InvalidInput, match="no log level 'loud'"):
         cli.run(configuration(ROLE, None, {}), "loud")
+
+
+def test_every_flag_and_setting_is_documented_with_its_variable() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = text.partition("## Settings of an agent")[2].partition("\n## ")[0]
+    for field in dataclasses.fields(AgentConfig):
+        assert f"`{cli.PREFIX}{field.name.upper()}`" in section
+        assert f"| `{field.name}`" in section
+    start = typer.main.get_command(cli.app).commands["start"]
+    flags = {flag for option in start.params for flag in option.opts}
+    assert {flag for flag in flags if f"`{flag}" not in section} == set()
