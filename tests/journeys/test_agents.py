@@ -22,8 +22,9 @@ from tests.journeys.conftest import LEPTON_EDGE, ROOT
 pytestmark = pytest.mark.journey
 
 IDLE_RESIDENT = 85e6  # bytes
-REGISTERED_WITHIN = 1.5  # seconds; here with room for a machine that others use too
-ROOM = 2.0
+NOT_HANGING = 3.0
+"""Seconds to be registered on a machine that others use too. The goal is 1.5 s, and this is no test of it:
+`bench/footprint.py` measures that on a quiet machine and says whether it is met."""
 
 
 def _refused(house: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,11 +32,11 @@ def _refused(house: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
 
 
-def test_an_idle_agent_is_light_and_there_at_once(house: Any) -> None:
+def test_an_idle_agent_is_light_and_registers_within_seconds(house: Any) -> None:
     house.start_coordinator()
     begun = time.monotonic()
     house.start_agent("board", "board")
-    assert time.monotonic() - begun < REGISTERED_WITHIN * ROOM
+    assert time.monotonic() - begun < NOT_HANGING
     time.sleep(0.5)
     resident = psutil.Process(house.processes["board"].pid).memory_info().rss
     assert resident <= IDLE_RESIDENT, f"{resident / 1e6:.1f} MB"
