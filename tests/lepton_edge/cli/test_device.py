@@ -1,0 +1,70 @@
+"""Cells of the table of devices: loud where something is simulated or lost, empty where nothing is known."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lepton_edge.cli import device
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"simulated_slowdown": 8.0}, "SIMULATED 8x slower"),
+        ({"simulated_slowdown": 3.25}, "SIMULATED 3.25x slower"),
+        ({"simulated_slowdown": 1.0}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_slowed_device_is_called_simulated(row: dict[str, Any], words: str) -> None:
+    assert device.simulated(row) == words
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "words"),
+    [
+        ({"temperature": 61.4}, "61 C"),
+        ({"temperature": -10.0}, "-10 C"),
+        ({"temperature": None}, "-"),
+        (None, "-"),
+    ],
+)
+def test_a_temperature_that_nobody_tells_is_a_dash(telemetry: Any, words: str) -> None:
+    assert device.temperature({"telemetry": telemetry}) == words
+
+
+def test_a_load_is_a_percentage_if_known() -> None:
+    assert device.load({"telemetry": {"load": 0.256}}) == "26%"
+    assert device.load({"telemetry": {"load": 0}}) == "0%"
+    assert device.load({"telemetry": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("connected", "seconds", "words"),
+    [
+        (True, 0.44, "0.4 s ago"),
+        (True, None, "not heard yet"),
+        (False, 12.0, "LOST, 12.0 s ago"),
+        (False, None, "LOST, not heard yet"),
+    ],
+)
+def test_a_device_that_is_gone_is_called_lost(connected: bool, seconds: float | None, words: str) -> None:
+    assert device.age({"connected": connected, "since_heard": seconds}) == words
+
+
+def test_the_short_table_leaves_out_what_is_wide() -> None:
+    row = {"device": "pi", "hardware": {"cores": 97, "architecture": "aarch64"}, "addresses": ["pi:8011"]}
+    texts = []
+    for draw in (device.render, device.render_short):
+        stream = io.StringIO()
+        draw({"devices": [row]}, Console(file=stream, width=150, no_color=True))
+        texts.append(stream.getvalue())
+    wide, short = texts
+    assert all(word in wide for word in ("pi", "97", "aarch64", "pi:8011"))
+    assert "pi:8011" in short
+    assert "97" not in short
+    assert "aarch64" not in short
