@@ -1,0 +1,115 @@
+"""From measurements to a book: the page that was asked for, the rest of a profile, the allowed difference."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.jobs import PlanJob
+from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _tolerance, make_plan
+from lepton_edge.coordinator.records import PlanOrder
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
+from partitioner.onnx_io import compile_model, load_compiled
+
+LINK = LinkProfile(1e7, 1e7, 0.001, 0.001)
+
+
+def net() -> onnx.ModelProto:
+    """Four layers of a matrix and a Relu; x float32 [1, 64] in, y float32 [1, 64] out."""
+    random = np.random.default_rng(0).standard_normal
+    weights = [numpy_helper.from_array((random((64, 64)) / 8).astype(np.float32), f"w{i}") for i in range(4)]
+    nodes, last = [], "x"
+    for index in range(4):
+        end = "y" if index == 3 else f"b{index}"
+        nodes.append(helper.make_node("MatMul", [last, f"w{index}"], [f"a{index}"], f"m{index}"))
+        nodes.append(helper.make_node("Relu", [f"a{index}"], [end], f"r{index}"))
+        last = end
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 64]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+class Desk:
+    """A compiled model, and plans made of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory = folder / "compiled"
+        onnx.save(net(), str(folder / "net.onnx"))
+        compile_model(folder / "net.onnx", "net", self.directory, manifest=None, shapes={}, labels={})
+        self.compiled = load_compiled(self.directory)
+        self.artifacts = Artifacts(folder)
+        self.artifacts.prepare()
+
+    def profile(self, device: str, seconds: float, layers: int = 4) -> DeviceProfile:
+        """A device that measured the first `layers` of four equal layers in `seconds`."""
+        nodes = [layer.nodes[0] for layer in self.compiled.graph.layers[:layers]]
+        shares = tuple(LayerShare(name, 1 / len(nodes)) for name in nodes)
+        return DeviceProfile(device, Measurement(seconds, seconds / 50, 9), shares)
+
+    def order(self, board: DeviceProfile | None = None, **wishes: Any) -> PlanOrder:
+        cloud = self.profile("cloud", 0.01)
+        return PlanOrder("net", "v1", board or self.profile("board", 0.2), cloud, LINK, **wishes)
+
+    def plan(self, order: PlanOrder) -> Any:
+        return make_plan(PlanJob(str(self.directory), order), self.artifacts)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    made = Desk(tmp_path_factory.mktemp("desk"))
+    assert len(made.compiled.graph.layers) == 4
+    return made
+
+
+def test_a_page_that_is_asked_for_is_active_and_the_reason_tells_the_planners(desk: Desk) -> None:
+    book, document = desk.plan(desk.order())
+    assert book.active != "local"
+    pinned, told = desk.plan(desk.order(page="local"))
+    assert (pinned.active, told["page"]) == ("local", "local")
+    assert told["reason"].startswith(f"page local was asked for; the planner would take {book.active}: ")
+    assert told["reason"].endswith(document["reason"])
+    same, _ = desk.plan(desk.order(page=book.active))
+    assert same.active == book.active
+
+
+def test_an_unknown_page_is_left_to_the_decider(desk: Desk) -> None:
+    book, _ = desk.plan(desk.order())
+    assert desk.plan(desk.order(page="cut-99"))[0].active == book.active
+
+
+def test_a_half_measured_device_is_completed_and_named(desk: Desk) -> None:
+    _, whole = desk.plan(desk.order())
+    assert whole["estimated"] == []
+    _, told = desk.plan(desk.order(desk.profile("board", 0.1, layers=2)))
+    assert told["estimated"] == ["board"]
+    (board,) = [one for one in told["devices"] if one["role"] == "board"]
+    assert board["whole"] == pytest.approx(0.2)
+    half = dataclasses.replace(desk.order(), cloud=desk.profile("cloud", 0.005, layers=2))
+    assert desk.plan(half)[1]["estimated"] == ["cloud"]
+
+
+def test_what_the_golden_check_needs_is_kept(desk: Desk) -> None:
+    book, _ = desk.plan(desk.order())
+    kept = desk.artifacts.find(book.golden)
+    assert kept is not None
+    with np.load(io.BytesIO(kept.read_bytes())) as arrays:
+        needed = {spec.name for frontier in book.frontiers for spec in frontier.tensors}
+        assert set(arrays.files) == needed | {"y"}
+    assert all(desk.artifacts.find(block.artifact) for block in book.blocks)
+
+
+@pytest.mark.parametrize("operator", ["QuantizeLinear", "QLinearConv", "DynamicQuantizeLinear"])
+def test_a_quantized_model_may_differ_by_more(desk: Desk, operator: str) -> None:
+    quantized: CompiledModel = dataclasses.replace(
+        desk.compiled, operators=("ai.onnx/Relu", f"ai.onnx/{operator}")
+    )
+    assert (_tolerance(quantized), _tolerance(desk.compiled)) == (QUANTIZED_TOLERANCE, TOLERANCE)
