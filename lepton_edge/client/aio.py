@@ -114,7 +114,7 @@ class AsyncClient:
                 entries and 16 KiB at most.
 
         Raises:
-            InvalidInput: wrong name, dtype, shape, or a picture that cannot be decoded.
+            InvalidInput: wrong name, dtype, shape, NaN in an input, or a picture that cannot be decoded.
             UnknownModel, UnknownPage: no such thing is active.
             DeadlineExceeded: the deadline, or the client's patience, is over; the request was cancelled.
             Overloaded: too many calls wait; try again later.
