@@ -59,9 +59,9 @@ class RemoteTransport:
         self._find = find
         self._dial = dial or dial_entry
         self._link: Asked | None = None
-        self._away: list[
-            str
-        ] = []  # entries that were to be asked rather than the link's, and why they were not
+        self._entry = ""
+        self._away: list[str] = []  # entries that were to be asked rather than the link's, and why not
+        self._doubted = False  # whether the link's entry may not be the right one any more
         self._dialling: asyncio.Task[Asked] | None = None
         self._closed = False
 
@@ -77,34 +77,49 @@ class RemoteTransport:
                 raise
             used = await self._warm_link()
             answer = await used.request(aged(frame, time.monotonic() - started))
-        return await self._heard(used, answer)
+        return self._heard(used, answer)
 
-    async def _heard(self, used: Asked, answer: Frame) -> Frame:
-        """Return `answer`, unless an entry that only stands in for one that is away does not know the model.
+    def _heard(self, used: Asked, answer: Frame) -> Frame:
+        """Return `answer`; when its entry does not know the model, see before the next call who the entry is now.
 
         Raises:
-            Unavailable: it does not; its link is given up, so that the next call looks for the right entry.
+            Unavailable: the entry only stands in for one that is away.
         """
-        if not self._away or answer.error is None or answer.error.code != UnknownModel.code:
+        if answer.error is None or answer.error.code != UnknownModel.code:
             return answer
-        away = "; ".join(self._away)
-        self._forget(used)
-        await used.close()
-        raise Unavailable(f"{away}; {answer.error.message}", "try again when it is back")
+        self._doubted = used is self._link
+        if not self._away:
+            return answer
+        raise Unavailable(f"{'; '.join(self._away)}; {answer.error.message}", "try again when it is back")
 
     async def _warm_link(self) -> Asked:
         """Return the link, dialling when there is none; a caller that gives up does not end the dialling."""
         if self._closed:
             raise Unavailable("this client is closed", "make a new one")
-        if self._link is not None and not self._link.closed.is_set():
+        if self._link is not None and self._is_open() and not self._doubted:
             return self._link
         if self._dialling is None or self._dialling.done():
             self._dialling = asyncio.create_task(self._connect())
             self._dialling.add_done_callback(_seen)
         return await asyncio.shield(self._dialling)
 
+    def _is_open(self) -> bool:
+        return self._link is not None and not self._link.closed.is_set()
+
     async def _connect(self) -> Asked:
-        self._link = await self._dial_any(await self._find(self._address))
+        """Dial an entry; keep the link that is there where it is still the right one, or nobody can say."""
+        doubted, self._doubted = self._link if self._is_open() else None, False
+        try:
+            doors = await self._find(self._address)
+        except LeptonError:
+            if doubted is None:
+                raise
+            return doubted
+        if doubted is None or doors.entries[:1] != (self._entry,):
+            self._link = await self._dial_any(doors)
+            if doubted is not None:
+                await doubted.close()
+        assert self._link is not None
         return self._link
 
     async def _dial_any(self, doors: Doors) -> Asked:
@@ -112,7 +127,7 @@ class RemoteTransport:
         for entry in doors.entries:
             used = await self._dial_one(entry, failures)
             if used is not None:
-                self._away = failures
+                self._away, self._entry = failures, entry
                 return used
         raise _no_entry(doors, failures)
 

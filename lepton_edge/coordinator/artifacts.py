@@ -150,7 +150,7 @@ def storage(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageFull(
                 f"no space is left in {directory}", "free some space, then try again"
             ) from error

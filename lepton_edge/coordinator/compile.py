@@ -71,7 +71,7 @@ def serve(asked: Json, emit: Emit) -> Json:
     except LeptonError as error:
         return _error(error)
     except OSError as error:
-        full = error.errno in (28, 122)  # ENOSPC, EDQUOT
+        full = error.errno in (28, 122, 27)  # ENOSPC, EDQUOT, EFBIG
         kind = StorageFull if full else ServiceError
         return _error(kind(f"the coordinator's disk: {error}", "free some space" if full else "see its log"))
     except MemoryError:

@@ -236,7 +236,7 @@ def _typed(directory: Path) -> Iterator[None]:
 
 
 def _translated(error: Exception, directory: Path) -> ServiceError:
-    if "full" in str(error) or getattr(error, "errno", None) in (28, 122):  # ENOSPC, EDQUOT
+    if "full" in str(error) or getattr(error, "errno", None) in (28, 122, 27):  # ENOSPC, EDQUOT, EFBIG
         return StorageFull(f"no space is left for the coordinator's state in {directory}", "free some space")
     return ServiceError(f"the coordinator's state in {directory} cannot be used: {error}", "look at the disk")
 

@@ -124,7 +124,6 @@ async def test_a_stand_in_that_does_not_know_the_model_is_not_kept() -> None:
     transport = network.transport()
     with pytest.raises(Unavailable, match="a:1: hangs; cloud serves no model"):
         await transport.call(request())
-    assert stand_in.closed.is_set()
     assert (await transport.call(request())).kind is FrameKind.REPLY, (
         "the first is asked again once it is back"
     )
@@ -132,7 +131,26 @@ async def test_a_stand_in_that_does_not_know_the_model_is_not_kept() -> None:
     first.closed.set()
     told = await transport.call(request())
     assert told.error is not None, "of the right entry, the error is the answer"
+    assert stand_in.closed.is_set()
     assert network.dialled == ["a:1", "b:1", "a:1", "a:1"]
+    again = await transport.call(request())
+    assert again.error is not None
+    assert len(network.dialled) == 4, "still the right entry: its link is kept"
+
+
+async def test_an_entry_that_returns_is_asked_again_by_who_went_elsewhere_meanwhile() -> None:
+    async def unknown(frame: Frame) -> Frame:
+        error = WireError("unknown_model", "cloud serves no model 'net'", fault="caller")
+        return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=error)
+
+    meanwhile, right = FakeLink(unknown), FakeLink(answered)
+    network = Network(meanwhile, right, entries=("b:1",))
+    transport = network.transport()
+    assert (await transport.call(request())).error is not None
+    network.doors = Doors("c:1", ("a:1", "b:1"), "")
+    assert (await transport.call(request())).kind is FrameKind.REPLY
+    assert meanwhile.closed.is_set()
+    assert network.dialled == ["b:1", "a:1"]
 
 
 async def test_no_entry_says_why_for_each() -> None:
