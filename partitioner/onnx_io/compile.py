@@ -112,6 +112,8 @@ def _written(made: Composition, into: Path, work: Path, labels: Mapping[str, byt
     with blob.BlobWriter(into / blob.WEIGHTS_FILE) as writer:
         spans = blob.spill(scope.all_initializers(graph), work, writer, blob.WEIGHTS_FILE)
     contraction = contract(made, spans)
+    if not contraction.graph.layers:
+        raise InvalidModel("the model computes nothing from its inputs", "is it the right file?")
     made.model.metadata_props.add(key=DUPLICATED_KEY, value=json.dumps(sorted(contraction.duplicated)))
     (into / COMPOSED_FILE).write_bytes(made.model.SerializeToString(deterministic=True))
     return CompiledModel(

@@ -212,6 +212,34 @@ def test_an_input_that_is_a_sequence_is_refused(compile_into: Compile) -> None:
         compile_into(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10))
 
 
+def _relu(kind: int, output: onnx.ValueInfoProto, *nodes: onnx.NodeProto) -> onnx.ModelProto:
+    given = helper.make_tensor_value_info("x", kind, [1, 4])
+    graph = helper.make_graph([*nodes], "g", [given], [output])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_an_output_that_is_a_sequence_is_refused(compile_into: Compile) -> None:
+    output = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, [1, 4])
+    with pytest.raises(InvalidModel, match="output `y` is no dense tensor"):
+        compile_into(
+            _relu(TensorProto.FLOAT, output, helper.make_node("SequenceConstruct", ["x", "x"], ["y"]))
+        )
+
+
+@pytest.mark.parametrize("kind", [TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.FLOAT8E4M3FN])
+def test_inputs_of_types_that_cannot_travel_are_refused(compile_into: Compile, kind: int) -> None:
+    output = helper.make_tensor_value_info("y", kind, [1, 4])
+    with pytest.raises(InvalidModel, match="dense tensor"):
+        compile_into(_relu(kind, output, helper.make_node("Identity", ["x"], ["y"])))
+
+
+def test_a_model_that_computes_nothing_is_refused(compile_into: Compile) -> None:
+    value = helper.make_tensor("value", TensorProto.FLOAT, [1, 4], [1, 2, 3, 4])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])
+    with pytest.raises(InvalidModel, match="computes nothing"):
+        compile_into(_relu(TensorProto.FLOAT, output, helper.make_node("Constant", [], ["y"], value=value)))
+
+
 def test_an_output_that_folds_to_a_constant_still_comes_out(compile_into: Compile) -> None:
     model = handmade.mlp()
     model.graph.initializer.append(handmade.constant("half", [1.0, 2.0], "float32"))
