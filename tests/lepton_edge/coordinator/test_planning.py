@@ -77,8 +77,8 @@ def test_a_page_that_is_asked_for_is_active_and_the_reason_tells_the_planners(de
     assert (pinned.active, told["page"]) == ("local", "local")
     assert told["reason"].startswith(f"page local was asked for; the planner would take {book.active}: ")
     assert told["reason"].endswith(document["reason"])
-    same, _ = desk.plan(desk.order(page=book.active))
-    assert same.active == book.active
+    same, told = desk.plan(desk.order(page=book.active))
+    assert (same.active, told["reason"]) == (book.active, document["reason"])
 
 
 def test_an_unknown_page_is_left_to_the_decider(desk: Desk) -> None:
