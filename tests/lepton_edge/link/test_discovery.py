@@ -27,7 +27,7 @@ async def test_a_coordinator_on_loopback_is_found_on_its_own_machine() -> None:
     announcement = await discovery.announce(f"127.0.0.1:{port}")
     try:
         assert announcement.address == f"127.0.0.1:{port}"
-        assert await discovery.find_coordinator(3) == f"127.0.0.1:{port}"
+        assert await discovery.find_coordinator(10) == f"127.0.0.1:{port}"
     finally:
         await announcement.close()
         server.close()
@@ -41,7 +41,7 @@ async def test_a_coordinator_that_is_announced_but_gone_is_named() -> None:
     announcement = await discovery.announce(f"127.0.0.1:{port}")
     try:
         with pytest.raises(DiscoveryFailed, match=f"127.0.0.1:{port}, but nobody answers"):
-            await discovery.find_coordinator(1)
+            await discovery.find_coordinator(4)  # a busy machine hears late
     finally:
         await announcement.close()
 
