@@ -349,12 +349,14 @@ def test_deployments_at_once_and_a_removal_while_serving(served: Served, small: 
         assert client.deploy("other")["epoch"] == 1
         asking = threading.Thread(target=ask)
         asking.start()
-        assert sorted(pool.map(deploy, range(2))) == [2, 3]
-        assert set(told) == {"other"}, "no request notices a new epoch"
-        client.remove("other")
-        until(lambda: told["unknown_model"] > 0)
-        stop.set()
-        asking.join()
+        try:
+            assert sorted(pool.map(deploy, range(2))) == [2, 3]
+            assert set(told) == {"other"}, "no request notices a new epoch"
+            client.remove("other")
+            until(lambda: told["unknown_model"] > 0)
+        finally:
+            stop.set()
+            asking.join()
     assert set(told) <= {"other", "unknown_model", "unavailable"}
 
 
