@@ -8,7 +8,10 @@ nothing is decoded by gRPC itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -113,11 +116,26 @@ async def open_server(
 
 def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
     for port in ports:
+        if not _is_free(host, port):  # asked first, because gRPC also complains on stderr, once a port
+            continue
         with contextlib.suppress(RuntimeError):  # what gRPC raises for a taken port
             bound = int(server.add_insecure_port(join_address(host, port)))
             if bound:
                 return bound
     raise PortInUse(f"{host} has no free port in {ports[0]}..{ports[-1]}", "choose another with --port")
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Say whether `port` can be listened on; what cannot be found out is left to gRPC."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":  # elsewhere it would let two listen; here it skips what lingers
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -186,9 +186,10 @@ async def test_a_taken_port_gives_the_next_free_one() -> None:
         await other.stop(None)
 
 
-async def test_a_taken_port_that_must_be_is_a_typed_error() -> None:
+async def test_a_taken_port_that_must_be_is_a_typed_error(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortInUse, match="--port"):
         await rpc.open_server(f"127.0.0.1:{taken.getsockname()[1]}", [], next_free=False)
+    assert capfd.readouterr().err == "", "one clear error, and no noise"
 
 
 async def test_an_address_that_is_none_says_so() -> None:
