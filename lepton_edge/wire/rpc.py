@@ -102,7 +102,7 @@ async def open_server(
     """Start a server on "host:port", or on the next free port; return it and the address it truly has.
 
     Port 0 lets the system choose. Raises PortInUse when the port (and, with `next_free`, the 31 after it) is
-    taken.
+    taken, InvalidInput when the host is none of this machine's.
     """
     host, port = split_address(address)
     if not is_loopback(host):
@@ -126,7 +126,7 @@ def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Say whether `port` can be listened on; what cannot be found out is left to gRPC."""
+    """Say whether `port` can be listened on; InvalidInput where `host` cannot; the rest is left to gRPC."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -134,6 +134,8 @@ def _is_free(host: str, port: int) -> bool:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidInput(f"{host!r} is no address of this machine", "listen on one that is") from error
         return error.errno != errno.EADDRINUSE
     return True
 

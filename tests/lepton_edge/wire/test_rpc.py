@@ -192,6 +192,11 @@ async def test_a_taken_port_that_must_be_is_a_typed_error(capfd: pytest.CaptureF
     assert capfd.readouterr().err == "", "one clear error, and no noise"
 
 
+async def test_a_host_of_another_machine_cannot_be_listened_on() -> None:
+    with pytest.raises(InvalidInput, match="no address of this machine"):
+        await rpc.open_server("203.0.113.1:0", [])
+
+
 async def test_an_address_that_is_none_says_so() -> None:
     for text in ("", "host", "host:", "host:http", "host:99999"):
         with pytest.raises(InvalidInput, match="HOST:PORT"):
