@@ -7,11 +7,11 @@ this machine. It measures the arithmetic of planning, not the truth of a plan.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
+from bench.rows import Row
 from partitioner.costs import LinkProfile
 from partitioner.graph import CostGraph, CostTensor, Layer, down_sets
 from partitioner.predict import StageCosts
@@ -29,19 +29,12 @@ def main() -> None:
         problem = as_problem(feeds)
         solution = solve(problem)
         sets = down_sets(problem.graph, MOST_DOWN_SETS)
-        row = {
-            "graph": name,
-            "layers": len(problem.graph.layers),
-            "tensors": len(problem.graph.tensors),
-            "down_sets": len(sets) if sets is not None else f"more than {MOST_DOWN_SETS}",
-            "solve_ms": milliseconds(lambda problem=problem: solve(problem)),
-            "interior_ms": milliseconds(lambda problem=problem: best_interior(problem)),
-            "latency": solution.parts.latency,
-            "lower_bound": solution.lower_bound,
-            "gap": solution.gap,
-            "method": solution.method,
-        }
-        print(json.dumps(row), flush=True)
+        count = len(sets) if sets is not None else f"more than {MOST_DOWN_SETS}"
+        what = f"{name}: {len(problem.graph.layers)} layers, {count} down-sets"
+        free = milliseconds(lambda problem=problem: solve(problem))
+        Row("planner", f"solve, {what}", free, "ms", f"{solution.method}, gap {solution.gap:.3g}").print()
+        inner = milliseconds(lambda problem=problem: best_interior(problem))
+        Row("planner", f"best interior cut, {what}", inner, "ms", f"solve {free:.3g} ms").print()
 
 
 def graphs() -> Iterator[tuple[str, Feeds]]:
