@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lepton_edge.coordinator.commands import Deployed
-from lepton_edge.coordinator.records import EpochRecord, ModelRecord
+from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Description, Hardware, Peer, Telemetry
@@ -228,10 +228,24 @@ def status(state: State, started: Seconds, now: Seconds) -> Json:
 
 
 def description(state: State, name: str, address: str) -> Description:
-    """Return who answers here, and the agents that admit requests, best first."""
-    entries = sorted(state.connected(), key=_entry_order)
+    """Return who answers here, and the agents that admit requests, best first.
+
+    Where a model's input is kept on the board, only who holds its first block is named: a client that turned to
+    another entry while the board is away would send the input there, whatever that entry then answers.
+    """
+    kept = [record for record in state.epochs.values() if record.state == ACTIVE and _keeps_input(record)]
+    open_to_all = (device for device in state.connected() if all(_begins(record, device) for record in kept))
+    entries = sorted(open_to_all, key=_entry_order)
     peers = tuple(Peer(device.name, device.hello.data_addresses) for device in entries)
     return Description("coordinator", name, state.settings.software, 1, 0, address, peers)
+
+
+def _keeps_input(record: EpochRecord) -> bool:
+    return bool(record.document) and json.loads(record.document).get("keep_input_on_board") is True
+
+
+def _begins(record: EpochRecord, device: Device) -> bool:
+    return any(hold.device == device.name and 0 in hold.blocks for hold in record.holds)
 
 
 def _entry_order(device: Device) -> tuple[bool, bool, str]:

@@ -128,6 +128,25 @@ def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any
     assert (told.kind, told.name, told.coordinator) == ("coordinator", "here", "127.0.0.1:8010")
 
 
+def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, make: Any) -> None:
+    def entries() -> list[str]:
+        told = reports.description(deployed.state, "here", "127.0.0.1:8010")
+        return [str(one.device) for one in told.entries]
+
+    deployed.attach(make.hello("aaa", "cloud"))
+    assert entries() == ["board", "cloud", "aaa"]
+    record = deployed.state.active_epoch("net")
+    kept = dataclasses.replace(
+        record,
+        document='{"keep_input_on_board": true}',
+        holds=(dataclasses.replace(record.holds[0], device="board", blocks=(0, 1)),),
+    )
+    deployed.state.epochs[record.key] = kept
+    assert entries() == ["board"]
+    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
+    assert entries() == []
+
+
 @pytest.mark.parametrize(
     ("degrees", "ago", "shown"),
     [(-273.15, -1.0, (None, None)), (-20.5, 0.0, (-20.5, 0.0)), (61.2, 3.5, (61.2, 3.5))],
