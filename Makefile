@@ -34,7 +34,7 @@ $(MINILM_STAMP): $(STAMP) examples/demo/requirements-minilm.txt
 
 $(TORCH_STAMP): $(STAMP)
 	@echo "[setup] installing torch (only for test-torch)"
-	@$(PIP) 'torch==2.13.0'
+	@$(PIP) --no-warn-conflicts 'torch==2.13.0'
 	@touch $@
 
 demo: $(DEMO_STAMP) ## Set everything up and show the product doing its job on this machine

@@ -20,7 +20,7 @@ from rich.console import Console
 from examples.demo.errors import DemoError
 from examples.demo.journey import EXPECTED, Act, Journey, Loss
 from examples.demo.processes import StartFailed, Town
-from examples.demo.show import as_document, show_act, show_board, show_flip, show_loss
+from examples.demo.show import as_document, show_act, show_board, show_end, show_flip, show_loss
 from lepton_edge.core.errors import LeptonError
 from partitioner.nouns_json import finite
 
@@ -64,6 +64,7 @@ def _run(journey: Journey, *, as_data: bool) -> int:
         show_flip(act, console)
     loss = journey.kill_the_cloud(acts[-1].plan)
     show_loss(loss, console)
+    show_end(acts, console)
     if as_data:
         print(json.dumps(finite(as_document(journey, acts, loss)), indent=2, allow_nan=False))
     failures = _failures(acts, loss)

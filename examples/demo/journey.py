@@ -88,7 +88,7 @@ class Journey:
     def __init__(self, town: Town, directory: Path, say: Say) -> None:
         self.town, self.directory, self.say = town, directory, say
         self.slowdown = 1.0
-        self.native = 0.0
+        self.native = self.alone = 0.0
 
     def set_up(self) -> None:
         """Prepare model and pictures, start every process, find K, push the model."""
@@ -134,6 +134,7 @@ class Journey:
             whole, engine = self._alone(self.board, 6)
             if abs(whole - BOARD_ALONE) <= 0.08 * BOARD_ALONE:
                 break
+        self.alone = whole
         self.say(f"now the board alone takes {whole * 1e3:.1f} ms")
 
     def _alone(self, board: str, requests: int) -> tuple[float, float]:

@@ -98,8 +98,8 @@ def show_board(journey: Journey, console: Console) -> None:
     """Print how the board is slowed, loudly."""
     console.print(
         Text(
-            f"The board is SIMULATED: --simulate-slow {journey.slowdown:g} turns its "
-            f"{journey.native * 1e3:.1f} ms into about 240 ms.",
+            f"The board is SIMULATED: at its own speed it takes {_ms(journey.native)} ms for a picture alone, with "
+            f"--simulate-slow {journey.slowdown:g} it takes {_ms(journey.alone)} ms (framing is not slowed).",
             style="bold yellow",
         )
     )
@@ -120,7 +120,23 @@ def show_loss(loss: Loss, console: Console) -> None:
         Text(
             f"Killed {_ms(loss.killed_after)} ms into the request. "
             f"It was answered all the same: {loss.answer}, by page {result.page}, "
-            f"in {_ms(result.latency)} ms (usually {_ms(loss.usual)} ms).\n{result.reason}"
+            f"in {_ms(result.latency)} ms (with the cloud on this link: {_ms(loss.usual)} ms). "
+            f"The board went on from the blocks that it had done.\n{result.reason}"
+        )
+    )
+
+
+def show_end(acts: list[Act], console: Console) -> None:
+    """Print the choices in one place, and what to try next."""
+    console.rule("[bold]In short[/]")
+    for act in acts:
+        label = next(row["label"] for row in act.plan["candidates"] if row["chosen"])
+        took = act.timings[act.plan["page"]].median
+        console.print(Text(f"  {act.title}: {label}, {_ms(took)} ms measured"))
+    console.print(
+        Text(
+            "The application's int8 model is not among the pages, which are all fp32.\n"
+            "Next: README.md, 'By hand, in three terminals', with what lies in .demo/ingredients."
         )
     )
 

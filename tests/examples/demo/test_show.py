@@ -13,7 +13,7 @@ from rich.console import Console
 from examples.demo.journey import APPLICATION, APPLICATION_LOCAL, Act, Journey, Loss
 from examples.demo.measure import Timing
 from examples.demo.processes import LTE, Town
-from examples.demo.show import as_document, show_act, show_board, show_flip, show_loss
+from examples.demo.show import as_document, show_act, show_board, show_end, show_flip, show_loss
 from lepton_edge.core.results import Result
 
 ANSWERS = {"coffee": "espresso", "camera": "tripod"}
@@ -122,7 +122,7 @@ def test_the_flip_is_a_slowdown_or_none() -> None:
 @pytest.fixture
 def journey(tmp_path: Path) -> Journey:
     made = Journey(Town(tmp_path), tmp_path, print)
-    made.slowdown, made.native = 7.5, 0.0321
+    made.slowdown, made.native, made.alone = 7.5, 0.0321, 0.2401
     return made
 
 
@@ -134,13 +134,21 @@ def loss() -> Loss:
 
 def test_the_board_is_called_simulated(journey: Journey) -> None:
     text = shown(show_board, journey)
-    assert "SIMULATED: --simulate-slow 7.5 turns its 32.1 ms" in text
+    assert "SIMULATED: at its own speed it takes 32.1 ms" in text
+    assert "--simulate-slow 7.5 it takes 240.1 ms" in text
 
 
 def test_the_loss_is_told(loss: Loss) -> None:
     text = " ".join(shown(show_loss, loss).split())
     assert "Killed 85.0 ms into the request" in text
-    assert "espresso, by page local, in 412.0 ms (usually 100.0 ms). fallback: the link was lost" in text
+    assert "espresso, by page local, in 412.0 ms (with the cloud on this link: 100.0 ms)" in text
+    assert "fallback: the link was lost" in text
+
+
+def test_the_end_names_every_choice() -> None:
+    text = " ".join(shown(show_end, [act("local"), act("cut-4")]).split())
+    assert "LTE: board alone, 250.0 ms measured" in text
+    assert "LTE: split behind conv7, 100.0 ms measured" in text
 
 
 def test_the_document_is_json_with_the_same_figures(journey: Journey, loss: Loss) -> None:
