@@ -2,3 +2,8 @@
 
 Law: it knows the wire and the ground's nouns, never the coordinator, the client, the planner or ONNX files.
 """
+
+from __future__ import annotations
+
+COMMANDS = {"agent": "Run an agent on this device: start."}
+"""What `lepton-edge --help` says of the commands that this package adds."""

@@ -41,12 +41,12 @@ WARNING = (
 )
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-app = typer.Typer(help="The agent: the one process that serves a device.")
+app = typer.Typer(help="Run an agent on this device: start.", add_completion=False)
 
 
 @app.callback()
 def group() -> None:
-    """The agent: the one process that serves a device."""
+    """Run an agent on this device: start."""
 
 
 Address = Annotated[
@@ -68,7 +68,7 @@ Role = Annotated[str | None, typer.Option(help="board or cloud.")]
 Slowdown = Annotated[
     float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
 ]
-Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one a core.")]
+Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one per physical core.")]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 
 

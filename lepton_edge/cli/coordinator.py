@@ -19,7 +19,10 @@ from lepton_edge.core.config import CoordinatorConfig
 
 ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
 
-app = typer.Typer(help="The coordinator: registry, measurements, plans. Never on the path of a tensor.")
+app = typer.Typer(
+    help="The coordinator: registry, measurements, plans. Never on the path of a tensor.",
+    add_completion=False,
+)
 
 
 @app.callback()
@@ -42,7 +45,7 @@ def start(
     announce: Annotated[
         bool | None, typer.Option("--announce/--no-announce", help="Announce by mDNS.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with a table [coordinator].")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
     *,
     log_level: Annotated[
         str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")

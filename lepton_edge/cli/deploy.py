@@ -15,7 +15,7 @@ from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, Mod
 from lepton_edge.cli.output import ProgressLine, print_document
 from partitioner.report import terminal
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

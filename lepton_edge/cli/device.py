@@ -15,7 +15,7 @@ from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.cli.output import Column, Row, dig, print_document, size, table, text
 
-app = typer.Typer(help="List the devices.", no_args_is_help=True)
+app = typer.Typer(help="List the devices.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

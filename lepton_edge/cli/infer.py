@@ -26,7 +26,7 @@ from partitioner.nouns_json import to_json
 SHOWN_VALUES = 16
 """An output with at most so many elements is printed; of a larger one, its dtype and shape."""
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -43,8 +43,16 @@ def plugins() -> dict[str, LazyCommand]:
 
 
 def _help_of(point: EntryPoint) -> str:
-    """Say whose command it is; what it does, it tells itself once it is imported."""
-    return f"Added by {point.module.partition('.')[0]}; see lepton-edge {point.name} --help."
+    """Return the line that the plug-in's package has for its command in `COMMANDS`, else whose it is.
+
+    Only the package is imported for it (its `__init__`), never the command's module.
+    """
+    package = point.module.partition(".")[0]
+    try:
+        told = getattr(importlib.import_module(package), "COMMANDS", {})
+    except ImportError:
+        told = {}
+    return str(told.get(point.name) or f"Added by {package}; see lepton-edge {point.name} --help.")
 
 
 def error_line(error: LeptonError) -> str:

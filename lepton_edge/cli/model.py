@@ -14,14 +14,16 @@ from rich.console import Console
 
 from lepton_edge.cli import checking, exit_codes, extras
 from lepton_edge.cli.connect import client
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
+from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument, NewModelArgument
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.core.errors import InvalidInput
 
 SHOWN_TENSORS = 8
 """How many unmeasured tensors are named; all are in the document."""
 
-app = typer.Typer(help="Push, list, show, remove and check models.", no_args_is_help=True)
+app = typer.Typer(
+    help="Push, list, show, remove and check models.", no_args_is_help=True, add_completion=False
+)
 
 _ShapeOption = Annotated[
     list[str] | None,
@@ -33,7 +35,7 @@ _ShapeOption = Annotated[
 
 @app.command()
 def push(
-    name: ModelArgument,
+    name: NewModelArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="An ONNX model.")],
     manifest: Annotated[Path | None, typer.Option(help="TOML: pictures, labels, accuracy.")] = None,
     samples: Annotated[

@@ -28,6 +28,9 @@ CoordinatorOption = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table for people, or JSON for programs.")]
+NewModelArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name to push the model under; the other commands use it.")
+]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The name that the model was pushed under.")
 ]

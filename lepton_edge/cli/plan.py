@@ -12,7 +12,9 @@ from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, Mod
 from lepton_edge.cli.output import print_document
 from partitioner.report import terminal
 
-app = typer.Typer(help="Explain why the active plan is what it is.", no_args_is_help=True)
+app = typer.Typer(
+    help="Explain why the active plan is what it is.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()

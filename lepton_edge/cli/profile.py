@@ -25,7 +25,9 @@ from lepton_edge.cli.output import (
     text,
 )
 
-app = typer.Typer(help="Show what was measured of a model on each device.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show what was measured of a model on each device.", no_args_is_help=True, add_completion=False
+)
 
 SHOWN_LAYERS = 12
 """Layers drawn for each device, the slowest first; --format json has them all."""

@@ -13,7 +13,7 @@ from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.cli.output import Column, Row, milliseconds, print_document, table, text
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

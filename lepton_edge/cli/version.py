@@ -17,7 +17,7 @@ from lepton_edge.cli.output import print_document
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from lepton_edge.core.version import __version__
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _PACKAGES = ("onnxruntime", "grpcio", "protobuf", "numpy", "onnx", "onnxslim", "scipy")
 

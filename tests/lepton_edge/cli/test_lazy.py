@@ -86,6 +86,27 @@ def test_other_packages_add_commands_by_entry_point(
     assert line.run("status").code == 0, "a plug-in cannot replace a command of ours"
 
 
+def test_a_plugin_describes_its_command_itself(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(group: str) -> list[EntryPoint]:
+        return [EntryPoint("agent", "device_agents.cli:app", group), EntryPoint("odd", "gone.cli:app", group)]
+
+    monkeypatch.setattr(lazy, "entry_points", found)
+    said = line.run("--help").out
+    assert "Run an agent on this device: start." in said
+    assert "Added by gone; see lepton-edge odd --help." in said
+
+
+def test_completion_is_offered_at_the_root_only(line: CommandLine) -> None:
+    assert "--install-completion" in line.run("--help").out
+    for command in ("coordinator", "model", "agent", "infer", "status"):
+        assert "--install-completion" not in line.run(command, "--help").out
+
+
+def test_square_brackets_are_not_lost_in_help(line: CommandLine) -> None:
+    said = " ".join(line.run("coordinator", "start", "--help").out.replace("│", " ").split())
+    assert "TOML file with a table called coordinator" in said
+
+
 def test_the_version_is_told(line: CommandLine) -> None:
     assert line.run("--version").out.startswith("lepton-edge 0.")
     assert line.run("version", "--format", "json").document["schema"] == "lepton-edge/version/1"
