@@ -84,7 +84,7 @@ def test_a_board_that_is_never_ready_ends_the_wait() -> None:
 def journey(tmp_path: Path) -> Journey:
     made = Journey(Town(tmp_path), tmp_path, lambda text: None)
     made.coordinator, made.labels = "127.0.0.1:1", []
-    made.application = made.application_local = SimpleNamespace()  # type: ignore[assignment]
+    made._applications = lambda: (SimpleNamespace(), SimpleNamespace())  # type: ignore[method-assign,assignment,return-value]
     return made
 
 
