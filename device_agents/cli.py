@@ -2,8 +2,8 @@
 
 Law: the one place of an agent that reads argv, the environment and settings. Errors leave it typed; the
 command line that loads this app turns them into one line and an exit status (0 ended as asked, 1
-unexpected, 2 usage, 3 refused by the coordinator or a name in use, 4 no free port, 5 the state directory
-cannot be written, 6 a wrong setting).
+unexpected, 2 a wrong command line or setting, 3 refused by the coordinator or a name in use, 4 no free port,
+5 the state directory cannot be written).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from lepton_edge.core.config import AgentConfig
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import UsageError
 from partitioner.nouns_json import to_json
 
 if sys.version_info >= (3, 11):
@@ -34,6 +34,7 @@ else:
 PREFIX = "LEPTON_EDGE_"
 ROLES = ("board", "cloud")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LEAST = {"simulate_slow": 1.0, "threads": 0, "queue_limit": 1, "memory_limit": 0, "cache_limit": 0}
 LEVELS = ("debug", "info", "warning", "error")
 WARNING = (
     "WARNING: listening on {} without TLS or authentication: whoever reaches this address controls this "
@@ -64,7 +65,7 @@ Folder = Annotated[Path | None, typer.Option(help="Where weights and active plan
 Level = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
 Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
-Role = Annotated[str | None, typer.Option(help="board or cloud.")]
+Role = Annotated[str | None, typer.Option(help="board or cloud; must be given.")]
 Slowdown = Annotated[
     float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
 ]
@@ -106,7 +107,10 @@ def start(
 def run(config: AgentConfig, log_level: str = "info") -> None:
     """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
     if log_level.lower() not in LEVELS:
-        raise InvalidInput(f"there is no log level {log_level!r}", f"one of {', '.join(LEVELS)}")
+        raise UsageError(
+            f"there is no log level {log_level!r}",
+            f"give --log-level or LEPTON_EDGE_LOG_LEVEL one of {', '.join(LEVELS)}",
+        )
     if config.bind not in LOOPBACK:
         print(WARNING.format(config.bind), file=sys.stderr)
     plain = {**to_json(config), "state_directory": str(config.state_directory)}
@@ -121,18 +125,29 @@ def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapp
     """Return the configuration: defaults, then the file, then LEPTON_EDGE_* variables, then flags.
 
     Raises:
-        InvalidInput: an unknown or unreadable setting, no role, a name that cannot be one.
+        UsageError: an unknown or unreadable setting, no role, a name that cannot be one.
     """
     kinds = typing.get_type_hints(AgentConfig)
     chosen: dict[str, Any] = {}
-    for layer in (_file_layer(file), _environment_layer(environment), flags):
-        for field, value in layer.items():
+    written: dict[str, str] = {}
+    layers = {"file": _file_layer(file), "variable": _environment_layer(environment), "flag": flags}
+    for layer, values in layers.items():
+        for field, value in values.items():
+            written[field] = _where(layer, field)
             if field not in kinds:
-                raise InvalidInput(f"there is no setting {field!r}", f"known are {', '.join(kinds)}")
-            chosen[field] = _read(field, kinds[field], value)
+                raise UsageError(f"there is no setting {field!r}", f"known are {', '.join(kinds)}")
+            chosen[field] = _read(written[field], kinds[field], value)
     chosen.setdefault("name", _host_name())
     chosen.setdefault("state_directory", _state_directory(environment, chosen["name"]))
-    return _checked(AgentConfig(**{"role": "", **chosen}))
+    return _checked(AgentConfig(**{"role": "", **chosen}), written)
+
+
+def _where(layer: str, field: str) -> str:
+    """Return where a person wrote the setting, as a message names it."""
+    if layer == "file":
+        return f"{field} in the file of --config"
+    flag = {"bind": "insecure-bind"}.get(field, field.replace("_", "-"))
+    return f"--{flag}" if layer == "flag" else f"the variable {PREFIX}{field.upper()}"
 
 
 def _file_layer(file: Path | None) -> dict[str, Any]:
@@ -141,9 +156,9 @@ def _file_layer(file: Path | None) -> dict[str, Any]:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("agent", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"cannot read the settings in {file}: {error}", "check the file") from error
+        raise UsageError(f"cannot read the settings in {file}: {error}", "check the file") from error
     if not isinstance(table, dict):
-        raise InvalidInput(f"{file}: 'agent' is not a table", "write [agent] on a line of its own")
+        raise UsageError(f"{file}: 'agent' is not a table", "write [agent] on a line of its own")
     return table
 
 
@@ -154,7 +169,10 @@ def _environment_layer(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _read(field: str, kind: Any, value: Any) -> Any:
+_KINDS = {int: "write a whole number", float: "write a number"}
+
+
+def _read(where: str, kind: Any, value: Any) -> Any:
     """Return `value` (text from the environment, anything from a file) as the field's type."""
     kind = getattr(kind, "__supertype__", kind)
     try:
@@ -163,29 +181,36 @@ def _read(field: str, kind: Any, value: Any) -> Any:
             return tuple(str(item).strip() for item in items)
         return kind(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the setting {field!r} cannot be {value!r}", "correct it") from error
+        raise UsageError(f"{where} cannot be {value!r}", _KINDS.get(kind, "correct it")) from error
 
 
-def _checked(config: AgentConfig) -> AgentConfig:
+def _checked(config: AgentConfig, written: Mapping[str, str]) -> AgentConfig:
+    choose = "give --role board, where data arises, or --role cloud, which helps it; or set LEPTON_EDGE_ROLE"
+    if not config.role:
+        raise UsageError("--role is missing", choose)
     if config.role not in ROLES:
-        raise InvalidInput(
-            f"an agent cannot have the role {config.role!r}", "start it with --role board or --role cloud"
-        )
+        raise UsageError(f"{written['role']}: there is no role {config.role!r}", choose)
     if not NAME.fullmatch(config.name):
-        raise InvalidInput(
-            f"a device cannot be called {config.name!r}", "use letters, digits, '.', '_' and '-', 63 at most"
+        raise UsageError(
+            f"{written.get('name', '--name')}: a device cannot be called {config.name!r}",
+            "use letters, digits, '.', '_' and '-', 63 at most",
         )
-    if config.simulate_slow < 1.0 or config.threads < 0 or config.queue_limit < 1:
-        raise InvalidInput("--simulate-slow is 1 or more, threads 0 or more, queue_limit 1 or more")
-    for address in (config.coordinator, *config.advertise):
-        _check_address(address)
+    for field, least in LEAST.items():
+        if not getattr(config, field) >= least:
+            raise UsageError(f"{written[field]} cannot be {getattr(config, field)}", f"it is {least} or more")
+    for field in ("coordinator", "advertise"):
+        given = getattr(config, field)
+        for address in given if isinstance(given, tuple) else (given,):
+            _check_address(address, written.get(field, ""))
     return config
 
 
-def _check_address(address: str) -> None:
+def _check_address(address: str, where: str) -> None:
     host, _, port = address.rpartition(":")
     if address and not (host and port.isdigit() and int(port) < 65536):
-        raise InvalidInput(f"{address!r} is not an address", "write HOST:PORT")
+        raise UsageError(
+            f"{where}: {address!r} is not an address", "write HOST:PORT, such as 192.168.1.20:8010"
+        )
 
 
 def _host_name() -> str:

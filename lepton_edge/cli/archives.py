@@ -5,12 +5,13 @@ Law: reads and writes files that a person named; no pickle, ever.
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from lepton_edge.core.errors import InvalidInput, StorageFull
+from lepton_edge.core.errors import InvalidInput, StorageFull, UsageError
 from lepton_edge.core.results import Array
 
 
@@ -27,11 +28,26 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise InvalidInput(f"cannot read {path}: {error}", "give an .npz as numpy.savez writes it") from error
 
 
+def check_place(path: Path) -> None:
+    """Return when an .npz can be made at `path`, before anything is computed for it.
+
+    Raises:
+        UsageError: its folder does not exist, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--output {path}: there is no folder {path.parent}", "make the folder, or choose another"
+        )
+    if path.is_dir():
+        raise UsageError(f"--output {path}: this is a folder", "name a file, such as out.npz")
+
+
 def save_arrays(path: Path, outputs: dict[str, Array]) -> None:
     """Write `outputs` to an .npz at `path` (by hand: numpy.savez cannot hold an array named "file").
 
     Raises:
-        StorageFull: it cannot be written.
+        StorageFull: the disk is full.
+        UsageError: it cannot be written there.
     """
     try:
         with zipfile.ZipFile(path, "w") as archive:
@@ -39,4 +55,6 @@ def save_arrays(path: Path, outputs: dict[str, Array]) -> None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
     except OSError as error:
-        raise StorageFull(f"cannot write {path}: {error}", "choose another place") from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind = StorageFull if full else UsageError
+        raise kind(f"--output {path} cannot be written: {error}", "choose another place") from error

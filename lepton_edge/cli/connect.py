@@ -8,11 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lepton_edge.client import Client
+from lepton_edge.client.address import check_address
+from lepton_edge.core.errors import InvalidInput, UsageError
 
 make_client: Callable[[str | None], Client] = Client
 """Replaced in tests by one that returns a client on a mock transport."""
 
 
 def client(address: str | None) -> Client:
-    """Return a client for `address`; None searches (see `AsyncClient`)."""
+    """Return a client for `address`; None searches (see `AsyncClient`).
+
+    Raises:
+        UsageError: it is no address.
+    """
+    if address:
+        try:
+            check_address(address)
+        except InvalidInput as error:
+            where = "--coordinator (or the variable LEPTON_EDGE_COORDINATOR)"
+            raise UsageError(f"{where}: {error.message}", error.hint) from error
     return make_client(address)

@@ -66,17 +66,19 @@ def configuration(flags: dict[str, Any], file: Path | None, environment: dict[st
     """Return the coordinator's configuration: defaults, then the file, the environment, and flags.
 
     Raises:
-        InvalidInput: an unknown or unreadable setting.
+        UsageError: an unknown or unreadable setting.
     """
     default = {"state_directory": settings.state_directory(environment, "coordinator")}
     return settings.build(
         CoordinatorConfig,
-        [
-            default,
-            settings.file_layer(file, "coordinator"),
-            settings.environment_layer(CoordinatorConfig, ENVIRONMENT_PREFIX, environment),
-            settings.flag_layer(flags),
-        ],
+        {
+            "the default of {field}": default,
+            "{field} in the file of --config": settings.file_layer(file, "coordinator"),
+            f"the variable {ENVIRONMENT_PREFIX}_{{variable}}": settings.environment_layer(
+                CoordinatorConfig, ENVIRONMENT_PREFIX, environment
+            ),
+            "--{flag}": settings.flag_layer(flags),
+        },
     )
 
 

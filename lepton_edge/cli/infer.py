@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from lepton_edge.cli.archives import read_arrays, save_arrays
+from lepton_edge.cli.archives import check_place, read_arrays, save_arrays
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import Column, Row, milliseconds, print_document, size, table, text
@@ -55,6 +55,8 @@ def infer(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a model on a picture or on arrays."""
+    if output is not None:
+        check_place(output)
     with client(coordinator) as asked:
         result = asked.infer(name, read_inputs(asked, name, given), deadline=deadline, page=page)
     if output is not None:

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lepton_edge.cli import exit_codes
+from lepton_edge.cli.wording import plain
 from partitioner.errors import LeptonError
 
 PLUGINS = "lepton_edge.commands"
@@ -91,6 +92,9 @@ class LazyGroup(TyperGroup):
         """Run the command; print an error as one line and exit with its status."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:  # shown by typer, with the option's name and status 2
+            error.message = plain(error.message)
+            raise
         except LeptonError as error:
             print(error_line(error), file=sys.stderr)
             raise typer.Exit(exit_codes.status_of(error)) from error

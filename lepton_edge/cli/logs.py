@@ -10,7 +10,7 @@ import sys
 
 import structlog
 
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import UsageError
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -19,10 +19,13 @@ def configure(level: str) -> None:
     """Send every log of `level` and above to stderr.
 
     Raises:
-        InvalidInput: there is no such level.
+        UsageError: there is no such level.
     """
     if level.lower() not in LEVELS:
-        raise InvalidInput(f"there is no log level {level!r}", f"known are {', '.join(LEVELS)}")
+        raise UsageError(
+            f"there is no log level {level!r}",
+            f"give --log-level or LEPTON_EDGE_LOG_LEVEL one of {', '.join(LEVELS)}",
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -16,7 +16,7 @@ from lepton_edge.cli import checking, exit_codes, extras
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument, NewModelArgument
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import UsageError
 
 SHOWN_TENSORS = 8
 """How many unmeasured tensors are named; all are in the document."""
@@ -57,12 +57,14 @@ def read_shape(given: str) -> tuple[str, tuple[int, ...]]:
     """Return (input, shape) of "input=1,3,224,224".
 
     Raises:
-        InvalidInput: it is not written so, or a size is not positive.
+        UsageError: it is not written so, or a size is not positive.
     """
     name, _, sizes = given.rpartition("=")
     parts = sizes.replace("x", ",").split(",")
     if not name or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise InvalidInput(f"{given!r} is not a shape", "write --shape input=1,3,224,224")
+        raise UsageError(
+            f"--shape {given}: not a shape", "write --shape INPUT=SIZES, such as --shape input=1,3,224,224"
+        )
     return name, tuple(int(part) for part in parts)
 
 
@@ -115,13 +117,13 @@ def read_cuts(given: str) -> int | Literal["all"]:
     """Return a positive number of cuts, or "all".
 
     Raises:
-        InvalidInput: it is neither.
+        UsageError: it is neither.
     """
     if given == "all":
         return "all"
     if given.isdecimal() and int(given) > 0:
         return int(given)
-    raise InvalidInput(f"{given!r} is no number of cuts", "write --cuts 10, or --cuts all")
+    raise UsageError(f"--cuts {given}: no number of cuts", "write --cuts 10, or --cuts all")
 
 
 MODELS = (

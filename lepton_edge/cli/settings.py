@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.cli.wording import plain
+from lepton_edge.core.errors import UsageError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,23 +26,30 @@ else:
 T = TypeVar("T")
 
 
-def build(kind: type[T], layers: list[Mapping[str, Any]]) -> T:
+def build(kind: type[T], layers: Mapping[str, Mapping[str, Any]]) -> T:
     """Return a `kind` (a frozen dataclass) with each field from the last layer that sets it.
 
+    A layer's key says where its fields are written: "{field} in settings.toml", "--{flag}", "PREFIX_{variable}".
+
     Raises:
-        InvalidInput: an unknown field, or a value that does not fit.
+        UsageError: an unknown field, or a value that does not fit.
     """
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     merged: dict[str, Any] = {}
-    for layer in layers:
+    written: dict[str, str] = {}
+    for where, layer in layers.items():
         _refuse_unknown(layer, names)
         merged.update(layer)
+        written.update(dict.fromkeys(layer, where))
     try:
         return TypeAdapter(kind).validate_python(merged)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"the setting {where!r} is wrong: {first['msg']}", "correct it") from error
+        field = str(first["loc"][0])
+        where = written[field].format(field=field, flag=field.replace("_", "-"), variable=field.upper())
+        raise UsageError(
+            f"{where} cannot be {first['input']!r}: {plain(first['msg'])}", "correct it"
+        ) from error
 
 
 def _refuse_unknown(layer: Mapping[str, Any], names: list[str]) -> None:
@@ -49,24 +57,24 @@ def _refuse_unknown(layer: Mapping[str, Any], names: list[str]) -> None:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
-            raise InvalidInput(f"there is no setting {name!r}", hint)
+            raise UsageError(f"there is no setting {name!r}", hint)
 
 
 def file_layer(path: Path | None, table: str) -> dict[str, Any]:
     """Return the table `[table]` of the TOML file at `path`; empty without a file.
 
     Raises:
-        InvalidInput: the file cannot be read, or is not TOML.
+        UsageError: the file cannot be read, or is not TOML.
     """
     if path is None:
         return {}
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"cannot read the settings in {path}: {error}", "check the file") from error
+        raise UsageError(f"cannot read the settings in {path}: {error}", "check the file") from error
     found = document.get(table, {})
     if not isinstance(found, dict):
-        raise InvalidInput(f"{path}: {table!r} is not a table", f"write [{table}] on a line of its own")
+        raise UsageError(f"{path}: {table!r} is not a table", f"write [{table}] on a line of its own")
     return found
 
 

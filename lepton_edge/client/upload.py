@@ -68,9 +68,7 @@ def parts(push: Push) -> list[Part]:
         found += [Part(f"sample:{path.name}", path) for path in _samples(push.samples)]
     for part in found:
         if not part.path.is_file():
-            raise InvalidInput(
-                f"there is no file {part.path}", f"check the path: it is sent as {part.name!r}"
-            )
+            raise InvalidInput(f"there is no file {part.path}", "check the path")
     return found
 
 

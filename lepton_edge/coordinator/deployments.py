@@ -58,7 +58,8 @@ def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
     if deployment.model not in state.models:
         known = ", ".join(sorted(state.models)) or "none"
         error = UnknownModel(
-            f"no model is called {deployment.model!r} (there is: {known})", "lepton-edge model push"
+            f"no model is called {deployment.model!r} (there is: {known})",
+            "push it: lepton-edge model push NAME FILE.onnx",
         )
         return [Fail(deployment.cause, deployment.call, wire_error(error))]
     if state.running is None:

@@ -103,7 +103,10 @@ def find_model(state: State, name: ModelName) -> ModelRecord:
     record = state.models.get(name)
     if record is None:
         known = ", ".join(sorted(state.models)) or "none"
-        raise UnknownModel(f"no model is called {name!r} (there is: {known})", "see: lepton-edge model list")
+        raise UnknownModel(
+            f"no model is called {name!r} (there is: {known})",
+            "push it: lepton-edge model push NAME FILE.onnx",
+        )
     return record
 
 

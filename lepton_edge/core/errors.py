@@ -7,6 +7,7 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     LeptonError
     ├── RequestError             the caller is at fault
     │   ├── InvalidInput             wrong name, dtype, shape, or a picture that cannot be decoded
+    │   │   └── UsageError               a command line or a setting that cannot be followed
     │   ├── UnknownModel             no such model, or none of it active
     │   ├── UnknownPage              the book has no such page
     │   ├── NotFound                 no such device, artifact, ...
@@ -53,6 +54,12 @@ class InvalidInput(RequestError):
     """Wrong name, dtype or shape, or a picture that cannot be decoded."""
 
     code = "invalid_input"
+
+
+class UsageError(InvalidInput):
+    """A command line or a setting that cannot be followed; the message names the option or variable."""
+
+    code = "usage_error"
 
 
 class UnknownModel(RequestError):
@@ -179,6 +186,7 @@ GRPC_STATUS: dict[str, str] = {
     "unsupported_operator": "INVALID_ARGUMENT",
     "invalid_manifest": "INVALID_ARGUMENT",
     "invalid_problem": "INVALID_ARGUMENT",
+    "usage_error": "INVALID_ARGUMENT",
     "request_error": "INVALID_ARGUMENT",
     "model_too_large": "FAILED_PRECONDITION",
     "no_feasible_plan": "FAILED_PRECONDITION",

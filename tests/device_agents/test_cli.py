@@ -12,7 +12,7 @@ from device_agents import __main__, cli
 from device_agents.cli import configuration
 from lepton_edge.cli import exit_codes
 from lepton_edge.core.config import AgentConfig
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import UsageError
 
 ROLE = {"role": "board"}
 
@@ -41,18 +41,28 @@ def test_addresses_in_one_variable_are_separated_by_commas() -> None:
 @pytest.mark.parametrize(
     ("flags", "environment", "says"),
     [
-        ({}, {}, "cannot have the role ''"),
-        ({"role": "gateway"}, {}, "--role board or --role cloud"),
+        ({}, {}, "--role is missing"),
+        ({"role": "gateway"}, {}, "--role: there is no role 'gateway'"),
         ({**ROLE, "name": "my board"}, {}, "cannot be called 'my board'"),
         ({**ROLE, "name": "../x"}, {}, "cannot be called"),
-        ({**ROLE, "coordinator": "host"}, {}, "'host' is not an address"),
+        ({**ROLE, "coordinator": "host"}, {}, "--coordinator: 'host' is not an address"),
         ({**ROLE, "advertise": ("h:99999",)}, {}, "not an address"),
-        ({**ROLE, "simulate_slow": 0.5}, {}, "1 or more"),
-        (ROLE, {"LEPTON_EDGE_PORT": "many"}, "'port' cannot be 'many'"),
+        ({**ROLE, "simulate_slow": 0.5}, {}, "--simulate-slow cannot be 0.5"),
+        (
+            ROLE,
+            {"LEPTON_EDGE_ROLE": "x", "LEPTON_EDGE_QUEUE_LIMIT": "0"},
+            "LEPTON_EDGE_QUEUE_LIMIT cannot be 0",
+        ),
+        ({}, {"LEPTON_EDGE_ROLE": "x"}, "variable LEPTON_EDGE_ROLE: there is no role 'x'"),
+        (
+            ROLE,
+            {"LEPTON_EDGE_PORT": "many"},
+            "the variable LEPTON_EDGE_PORT cannot be 'many' .write a whole number",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(flags, environment, says) -> None:
-    with pytest.raises(InvalidInput, match=says):
+    with pytest.raises(UsageError, match=says):
         configuration(flags, None, environment)
 
 
@@ -71,7 +81,7 @@ def test_a_wrong_file_is_named(tmp_path, text, says) -> None:
     if says is None:
         assert configuration(ROLE, file, {}).role == "board"  # other tables are others' business
         return
-    with pytest.raises(InvalidInput, match=says):
+    with pytest.raises(UsageError, match=says):
         configuration(ROLE, file, {})
 
 
@@ -100,7 +110,7 @@ def test_the_exit_statuses_are_those_of_the_command_line() -> None:
 
 
 def test_an_unknown_log_level_is_named() -> None:
-    with pytest.raises(InvalidInput, match="no log level 'loud'"):
+    with pytest.raises(UsageError, match="no log level 'loud'"):
         cli.run(configuration(ROLE, None, {}), "loud")
 
 

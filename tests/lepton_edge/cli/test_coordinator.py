@@ -61,8 +61,9 @@ def test_a_log_level_that_is_none_is_a_setting_at_fault(
     line: CommandLine, served: list[CoordinatorConfig], tmp_path: Path
 ) -> None:
     said = line.run("coordinator", "start", "--state-directory", str(tmp_path), "--log-level", "loud")
-    assert said.code == 6
+    assert said.code == 2
     assert "'loud'" in said.err
+    assert "--log-level" in said.err
 
 
 Start = Callable[[Path], "subprocess.Popen[str]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_the_coordinator_comes_from_the_environment(line: CommandLine, picture: 
         ((), 2, "input"),
         (("-i", "x={picture}"), 7, "push it"),
         (("-i", "x={picture}", "--deadline", "0"), 8, "already past"),
-        (("-i", "x={picture}", "-o", "/nowhere/out.npz"), 5, "/nowhere/out.npz"),
+        (("-i", "x={picture}", "-o", "/nowhere/out.npz"), 2, "there is no folder /nowhere"),
     ],
 )
 def test_what_goes_wrong_is_said_with_its_status(
@@ -142,8 +143,6 @@ def test_what_goes_wrong_is_said_with_its_status(
 ) -> None:
     (tmp_path / "broken.npz").write_bytes(b"no zip")
     filled = [word.format(broken=tmp_path / "broken.npz", picture=picture) for word in words]
-    if code == 5:
-        line.answer = espresso
     ended = line.run("infer", "net", *filled)
     assert ended.code == code
     assert said in ended.err
@@ -163,3 +162,36 @@ def test_json_never_holds_a_bare_nan(line: CommandLine, picture: Path) -> None:
     assert said.document["outputs"][0]["values"] == [None, None, None, 0.5]
     drawn = line.run("infer", "net", "--input", f"x={picture}").out
     assert "nan, inf, -inf, 0.5" in drawn
+
+
+def test_only_a_full_disk_is_called_full(
+    line: CommandLine, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.answer = espresso
+    for number, status in ((errno.ENOSPC, 5), (errno.EACCES, 2)):
+
+        def refuse(*_: object, number: int = number, **__: object) -> None:
+            raise OSError(number, "refused")
+
+        monkeypatch.setattr("zipfile.ZipFile.open", refuse)
+        ended = line.run("infer", "net", "-i", f"x={picture}", "-o", str(tmp_path / "out.npz"))
+        assert ended.code == status, ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("status", "--coordinator", "foo"),
+            "--coordinator (or the variable LEPTON_EDGE_COORDINATOR): 'foo'",
+        ),
+        (("coordinator", "start", "--port", "x"), "'--port'"),
+        (("infer", "net", "-i", "x=a.jpg", "--deadline", "x"), "'--deadline'"),
+    ],
+)
+def test_a_wrong_option_is_named_in_plain_words(line: CommandLine, words: tuple[str, ...], said: str) -> None:
+    ended = line.run(*words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Input should be" not in ended.err
+    assert "unable to parse" not in ended.err

@@ -8,7 +8,7 @@ import pytest
 
 from lepton_edge.cli.coordinator import configuration
 from lepton_edge.core.config import CoordinatorConfig
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import UsageError
 
 
 def built(
@@ -38,21 +38,26 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
     ("text", "said"),
     [
         ("[coordinator]\nprot = 1", "did you mean 'port'"),
-        ("[coordinator]\nport = 'high'", "'port' is wrong"),
+        (
+            "[coordinator]\nport = 'high'",
+            "port in the file of --config cannot be 'high': it must be a whole number",
+        ),
         ("coordinator = 3", "not a table"),
         ("[coordinator", "cannot read"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(UsageError, match=said):
         built(tmp_path, text)
 
 
 def test_what_is_wrong_in_the_environment_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="'lease' is wrong"):
+    with pytest.raises(
+        UsageError, match="variable LEPTON_EDGE_COORDINATOR_LEASE cannot be 'soon': it must be a number"
+    ):
         built(tmp_path, LEPTON_EDGE_COORDINATOR_LEASE="soon")
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         configuration({}, tmp_path / "gone.toml", {})
