@@ -11,6 +11,7 @@ from device_agents.machine.draining import settle
 from device_agents.machine.failures import error_frame
 from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, State, Work, answer_bytes
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
+from partitioner.plan import Page
 from partitioner.units import PageName
 
 SERVICE_TIME_WEIGHT = 0.2
@@ -65,8 +66,13 @@ def _reply_frame(state: State, work: Work, taken: float) -> Frame:
         tensors=tuple(sorted(work.outputs, key=lambda tensor: order.get(tensor.name, len(order)))),
         hops=(_hop(state, work, taken), *work.hops),
         metadata=work.asked.metadata if work.entry else {},
-        reason=work.reason or (book.page(page).reason if work.entry else ""),
+        reason=work.reason or (_why(book.page(page), work) if work.entry else ""),
     )
+
+
+def _why(page: Page, work: Work) -> str:
+    """Return why the entry took `page`; that a caller named it counts more than what the planner thinks of it."""
+    return f"this page was asked for ({page.reason})" if work.asked.page else page.reason
 
 
 def _hop(state: State, work: Work, taken: float) -> Hop:

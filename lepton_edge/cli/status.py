@@ -12,6 +12,7 @@ from lepton_edge.cli import device, model
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.cli.output import Column, Row, milliseconds, print_document, table, text
+from partitioner.report.terminal import megabits
 
 app = typer.Typer(add_completion=False)
 
@@ -26,9 +27,9 @@ def status(*, coordinator: CoordinatorOption = None, form: FormatOption = Format
 def _rate(key: str) -> Column:
     def read(row: Row) -> str:
         rate = row.get(key)
-        return f"{rate * 8 / 1e6:.2f}" if isinstance(rate, (int, float)) else ""
+        return megabits(rate) if isinstance(rate, (int, float)) else ""
 
-    return Column(f"{key} Mbit/s", read, right=True)
+    return Column(key, read, right=True)
 
 
 def _round_trip(row: Row) -> str:

@@ -81,7 +81,10 @@ def _pinned(draft: Draft, order: PlanOrder) -> Draft:
     if not wanted or wanted == draft.active or wanted not in {page.name for page in draft.pages}:
         return draft
     reason = f"page {wanted} was asked for; the planner would take {draft.active}: {draft.reason}"
-    return dataclasses.replace(draft, active=wanted, reason=reason)
+    pages = tuple(
+        dataclasses.replace(page, reason=reason) if page.name == wanted else page for page in draft.pages
+    )
+    return dataclasses.replace(draft, active=wanted, reason=reason, pages=pages)
 
 
 def _golden_names(compiled: CompiledModel, borders: Sequence[Sequence[CostTensor]]) -> set[TensorName]:

@@ -111,12 +111,14 @@ def _devices(document: Document) -> Table:
     table.add_column("role")
     for heading in ("whole model", "threads", "weights held", "prediction error"):
         table.add_column(heading, justify="right")
-    table.add_column("")
+    noted = any(one["simulated"] for one in document["devices"])
+    if noted:
+        table.add_column("note")
     for one in document["devices"]:
         whole = f"{one['whole'] * 1e3:.1f} ± {one['whole_spread'] * 1e3:.1f} ms"
         error = f"{one['predictor_error']:.0%}"
         cells = [one["device"], one["role"], whole, str(one["threads"]), size(one["weights"]), error]
-        table.add_row(*map(Text, cells), _simulated(one))
+        table.add_row(*map(Text, cells), *([_simulated(one)] if noted else []))
     return table
 
 
@@ -174,8 +176,14 @@ def milliseconds(seconds: float) -> str:
 
 
 def megabits(rate: float) -> str:
-    """Return "5.85 Mbit/s" for a rate in bytes per second."""
-    return f"{rate * 8 / 1e6:.3g} Mbit/s"
+    """Return "5.85 Mbit/s" for a rate in bytes per second, "9.412 Gbit/s" above 1000 Mbit/s; 4 digits at most."""
+    return f"{digits(rate * 8 / 1e9)} Gbit/s" if rate * 8 > 1e9 else f"{digits(rate * 8 / 1e6)} Mbit/s"
+
+
+def digits(number: float) -> str:
+    """Return `number` rounded to 4 significant digits, never as a power of ten where there is no need."""
+    rounded = float(f"{number:.4g}")
+    return f"{rounded:.0f}" if rounded >= 1000 else f"{rounded:g}"
 
 
 def size(count: int) -> str:

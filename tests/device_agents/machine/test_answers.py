@@ -16,7 +16,10 @@ def test_a_reply_repeats_what_correlates_it_and_keeps_the_order_of_the_outputs(w
     frame = world.only(step(state, SegmentDone(run.work, 1, outputs=outputs), 0.2), Reply).frame
     assert (frame.request_id, frame.attempt, frame.traceparent, frame.model) == ("r1", 2, "00-1-2-01", "net")
     assert [tensor.name for tensor in frame.tensors] == ["y@scores", "y@indices"]
-    assert (frame.hops[0].simulated_slowdown, frame.reason) == (4.0, "board alone")
+    assert (frame.hops[0].simulated_slowdown, frame.reason) == (
+        4.0,
+        "this page was asked for (board alone)",
+    )
 
 
 def test_an_error_frame_names_the_device_and_what_it_answers(world) -> None:

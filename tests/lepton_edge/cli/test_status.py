@@ -35,12 +35,17 @@ def test_the_headline_tells_what_is_going_on() -> None:
 
 def test_a_link_is_in_megabits_with_its_round_trip() -> None:
     row = shown(links=[LINK]).splitlines()[-1]
-    assert row.split() == ["pi", "server", "5.85", "1.00", "25.0"]
+    assert row.split() == ["pi", "server", "5.85", "Mbit/s", "1", "Mbit/s", "25.0"]
+
+
+def test_a_fast_link_is_in_gigabits_with_four_digits_at_most() -> None:
+    row = shown(links=[{**LINK, "up": 1_176_543_210.0, "down": 123_456_789.0}]).splitlines()[-1]
+    assert row.split()[2:6] == ["9.412", "Gbit/s", "987.7", "Mbit/s"]
 
 
 def test_what_was_not_measured_is_left_empty() -> None:
     row = shown(links=[{**LINK, "up": None, "delay_down": None}]).splitlines()[-1]
-    assert row.split() == ["pi", "server", "1.00"]
+    assert row.split() == ["pi", "server", "1", "Mbit/s"]
     assert "Mbit/s" not in shown(links=[])
 
 

@@ -77,6 +77,7 @@ def test_a_page_that_is_asked_for_is_active_and_the_reason_tells_the_planners(de
     assert (pinned.active, told["page"]) == ("local", "local")
     assert told["reason"].startswith(f"page local was asked for; the planner would take {book.active}: ")
     assert told["reason"].endswith(document["reason"])
+    assert pinned.page("local").reason == told["reason"], "what a reply says of a pinned deployment"
     same, told = desk.plan(desk.order(page=book.active))
     assert (same.active, told["reason"]) == (book.active, document["reason"])
 

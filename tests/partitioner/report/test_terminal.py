@@ -66,6 +66,17 @@ def test_numbers_for_people() -> None:
     assert size(14_800) == "14.8 kB"
     assert size(12_582_912) == "12.6 MB"
     assert megabits(731_250.0) == "5.85 Mbit/s"
+    assert megabits(1_234.0) == "0.009872 Mbit/s"
+    assert megabits(124_999_000.0) == "1000 Mbit/s"
+    assert megabits(1_176_543_210.0) == "9.412 Gbit/s"
+    assert megabits(1_250_000_000_000.0) == "10000 Gbit/s"
+
+
+def test_the_note_of_devices_is_there_only_when_one_has_one(document: dict[str, Any]) -> None:
+    assert "note" in text(document)
+    for device in document["devices"]:
+        device["simulated"] = False
+    assert "note" not in text(document)
 
 
 def test_a_terminal_needs_no_planner() -> None:
