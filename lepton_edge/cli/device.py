@@ -86,6 +86,8 @@ def render_short(told: dict[str, Any], console: Console) -> None:
 def draw(told: dict[str, Any], console: Console, columns: Sequence[Column]) -> None:
     """Draw the devices by these columns, or say how to get some."""
     devices = told.get("devices", [])
+    if not any(map(simulated, devices)):
+        columns = [column for column in columns if column.title != "note"]
     console.print(
         table(columns, devices) if devices else "no devices: lepton-edge agent start --role board|cloud"
     )

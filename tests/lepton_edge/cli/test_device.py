@@ -68,3 +68,11 @@ def test_the_short_table_leaves_out_what_is_wide() -> None:
     assert "pi:8011" in short
     assert "97" not in short
     assert "aarch64" not in short
+
+
+@pytest.mark.parametrize("slowdown", [1.0, 8.0])
+def test_notes_have_a_column_only_when_there_is_one(slowdown: float) -> None:
+    stream = io.StringIO()
+    row = {"device": "pi", "simulated_slowdown": slowdown}
+    device.render({"devices": [row]}, Console(file=stream, width=150, no_color=True))
+    assert ("note" in stream.getvalue()) == (slowdown != 1.0)
