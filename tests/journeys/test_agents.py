@@ -66,8 +66,8 @@ def test_two_agents_do_not_share_a_state_directory(house: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["--role", "gateway"], 6, "--role board or --role cloud"),
-        (["--role", "board", "--name", "a b"], 6, "cannot be called 'a b'"),
+        (["--role", "gateway"], 2, "give --role board, where data arises, or --role cloud"),
+        (["--role", "board", "--name", "a b"], 2, "cannot be called 'a b'"),
         (["--role", "board", "--state-directory", "/proc/nowhere"], 5, "cannot be written"),
         (["--role", "board", "--port", "99999"], 2, "65535"),
     ],
