@@ -49,6 +49,8 @@ class StageCosts:
         overhead: fixed seconds of a request on this device.
         error: relative one-sigma error of the predictor, as seen on the measured segments.
         noise: relative one-sigma repeat noise of the whole model's time.
+        send_message, send_byte: the device's own seconds for each message that it sends, and for each wire byte
+            of it (framing, copies, the event loop), codecs apart; receive_message, receive_byte likewise.
     """
 
     layers: tuple[Seconds, ...]
@@ -58,6 +60,10 @@ class StageCosts:
     overhead: Seconds = Seconds(0.0)
     error: float = 0.0
     noise: float = 0.0
+    send_message: Seconds = Seconds(0.0)
+    send_byte: float = 0.0
+    receive_message: Seconds = Seconds(0.0)
+    receive_byte: float = 0.0
 
 
 def stage_costs(profile: DeviceProfile, graph: CostGraph) -> StageCosts:

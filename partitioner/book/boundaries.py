@@ -18,7 +18,7 @@ from partitioner.graph import CostGraph, chain, layer_inputs, needed_boundaries
 from partitioner.predict import StageCosts, segment_estimate
 from partitioner.solve import Problem, Solution, best_interior, evaluate, excess
 from partitioner.solve.interior import is_interior
-from partitioner.solve.problem import crossing_tensors, may_cross
+from partitioner.solve.two_stage import crossing_tensors, may_cross
 from partitioner.units import BytesPerSecond, TensorName
 
 RESIZED = "@resized"

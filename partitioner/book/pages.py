@@ -19,7 +19,7 @@ from partitioner.graph import CostTensor, live_tensors
 from partitioner.plan import LOCAL_PAGE, CodecChoice, Page, Prediction, Stage
 from partitioner.predict import Estimate, StageCosts, segment_estimate
 from partitioner.solve import CodecOption, excess, is_interior
-from partitioner.solve.problem import codec_options, crossing_option, may_cross, returned_tensors
+from partitioner.solve.two_stage import codec_options, crossing_option, may_cross, returned_tensors
 from partitioner.units import BlockIndex, Bytes, CodecName, PageName, Seconds, TensorName
 
 DownSet = frozenset[int]

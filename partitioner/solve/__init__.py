@@ -1,7 +1,7 @@
 """Where to cut: one question, one answer, whatever the solver behind it.
 
 Law: pure. `solve` chooses the solver by the problem; callers never name one. More stages, other objectives
-and other solvers come behind this same door. `exhaustive.py` is the oracle of every solver here, and of no
+and other solvers come behind this same door. `two_stage_oracle.py` is the oracle of every solver here, and of no
 caller.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from partitioner.solve.interior import best_interior, is_interior
 from partitioner.solve.limits import best_within_limits, excess, weights_of
-from partitioner.solve.problem import CodecOption, Parts, Problem, Solution, evaluate
-from partitioner.solve.tiers import minimum_cut
+from partitioner.solve.two_stage import CodecOption, Parts, Problem, Solution, evaluate
+from partitioner.solve.two_stage_cut import minimum_cut
 
 __all__ = [
     "CodecOption",

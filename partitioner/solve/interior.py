@@ -12,8 +12,8 @@ import itertools
 from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import CostGraph
 from partitioner.solve.limits import best_within_limits, excess
-from partitioner.solve.problem import Problem, Solution
-from partitioner.solve.tiers import minimum_cut
+from partitioner.solve.two_stage import Problem, Solution
+from partitioner.solve.two_stage_cut import minimum_cut
 
 MOST_PAIRS = 64
 

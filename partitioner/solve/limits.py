@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import chain, down_sets
 from partitioner.solve.pins import forced
-from partitioner.solve.problem import Problem, Solution, crossing_tensors, evaluate, may_cross
+from partitioner.solve.two_stage import Problem, Solution, crossing_tensors, evaluate, may_cross
 from partitioner.units import Bytes
 
 MOST_DOWN_SETS = 4000

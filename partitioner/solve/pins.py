@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.graph import CostTensor
 from partitioner.predict import StageCosts
-from partitioner.solve.problem import CodecOption, Problem, may_cross
+from partitioner.solve.two_stage import CodecOption, Problem, may_cross
 
 Forced = tuple[frozenset[int], frozenset[int]]
 

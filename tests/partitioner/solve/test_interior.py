@@ -12,7 +12,7 @@ from partitioner.graph import down_sets
 from partitioner.solve import Problem, best_interior, evaluate, is_interior
 from partitioner.solve.interior import prepared
 from partitioner.solve.pins import forced
-from partitioner.solve.problem import crossing_tensors, may_cross
+from partitioner.solve.two_stage import crossing_tensors, may_cross
 
 
 def enumerated(problem: Problem) -> float | None:

@@ -9,7 +9,7 @@ import pytest
 
 from partitioner.errors import NoFeasiblePlan
 from partitioner.solve import Problem, Solution, limits, solve
-from partitioner.solve.exhaustive import best_of_all
+from partitioner.solve.two_stage_oracle import best_of_all
 from partitioner.units import Bytes, TensorName
 
 Maker = Callable[[int], Problem]

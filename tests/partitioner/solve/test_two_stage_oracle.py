@@ -12,7 +12,7 @@ from partitioner.errors import InvalidProblem
 from partitioner.graph import CostGraph, CostTensor, Layer
 from partitioner.predict import StageCosts
 from partitioner.solve import CodecOption, Problem
-from partitioner.solve.exhaustive import best_of_all
+from partitioner.solve.two_stage_oracle import best_of_all
 from partitioner.units import Bytes, BytesPerSecond, CodecName, NodeName, Seconds, TensorName
 
 

@@ -12,7 +12,7 @@ from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import is_down_set
 from partitioner.predict import StageCosts
 from partitioner.solve import CodecOption, Problem, Solution, solve
-from partitioner.solve.exhaustive import best_of_all
+from partitioner.solve.two_stage_oracle import best_of_all
 from partitioner.units import Bytes, BytesPerSecond, CodecName, Seconds, TensorName
 
 PROBLEMS = 2400

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.graph import CostTensor
-from partitioner.solve.problem import CodecOption, Problem
+from partitioner.solve.two_stage import CodecOption, Problem
 from partitioner.units import Seconds
 
 MOST_LAYERS = 16

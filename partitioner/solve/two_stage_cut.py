@@ -29,7 +29,7 @@ from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import CostTensor
 from partitioner.predict import engine_layers
 from partitioner.solve.pins import Forced, check, forced
-from partitioner.solve.problem import Problem, Solution, crossing_time, evaluate, return_time
+from partitioner.solve.two_stage import Problem, Solution, crossing_time, evaluate, return_time
 from partitioner.units import Seconds, TensorName
 
 METHOD = "min-cut"
