@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partitioner.plan import Page
-from partitioner.units import Bytes, BytesPerSecond, DeviceId, PageName, Seconds
+from partitioner.solve.plans import Plan
+from partitioner.solve.problem import LATENCY, NO_LIMITS, Layout, Limits, Objective, Watts
+from partitioner.units import Bytes, BytesPerSecond, DeviceId, PageName, Seconds, TensorName
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,12 @@ class BookOptions:
         beside the best ones, for other links and to compare with. cut_budget: further cuts may make the
         board-alone page slower by this fraction at most, since every page
             runs through every boundary of the book.
+        objective, limits: what is minimised, and what a plan may cost at most.
+        keep_output: the outputs are made on the board. stay: tensors that must not leave it.
+        first_layers: so many layers of the chain stay on the board.
+        own_cut: the person's own split: the name of a layer, or of a tensor; everything that it needs, and it,
+            runs on the board, the rest in the cloud. Empty for none.
+        board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0: unknown.
     """
 
     keep_input: bool = False
@@ -30,6 +38,15 @@ class BookOptions:
     headroom: float = 0.2
     further_cuts: int = 3
     cut_budget: float = 0.03
+    objective: Objective = LATENCY
+    limits: Limits = NO_LIMITS
+    keep_output: bool = False
+    stay: tuple[TensorName, ...] = ()
+    first_layers: int = 0
+    own_cut: str = ""
+    board_watts: Watts = Watts(0.0)
+    cloud_watts: Watts = Watts(0.0)
+    radio_watts: Watts = Watts(0.0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,31 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A page of the full book: the best plan of all between two rates of the uplink (the downlink scaled alike).
+
+    Its latency at uplink rate r is `fixed + wire / r` (seconds; bytes).
+    """
+
+    low: BytesPerSecond
+    high: BytesPerSecond
+    layout: Layout
+    label: str
+    fixed: Seconds
+    wire: float
+
+
+@dataclass(frozen=True)
+class Regret:
+    """How much worse the trimmed book is than a fresh solve, relatively, over sampled links and loads."""
+
+    mean: float
+    worst: float
+    scenarios: int
+    worst_at: str = ""
+
+
+@dataclass(frozen=True)
 class Draft:
     """A plan book without its block files.
 
@@ -74,6 +116,9 @@ class Draft:
         slower_link, faster_link: the nearest rates of the link at which another page becomes the best.
         board, cloud: the devices; empty when there is none.
         keep_input: whether the input was to stay on the board.
+        objective, limits: what was wanted. plan: the solver's own plan, free of the book's cuts, with its
+        alternatives and what would change it. front: the Pareto front on these devices. spans: the full book
+        along the link's rate. regret: what the trimmed book loses against the full one.
     """
 
     boundaries: tuple[frozenset[int], ...]
@@ -91,6 +136,12 @@ class Draft:
     board: DeviceId = DeviceId("")
     cloud: DeviceId = DeviceId("")
     keep_input: bool = False
+    objective: Objective = LATENCY
+    limits: Limits = NO_LIMITS
+    plan: Plan | None = None
+    front: tuple[Plan, ...] = ()
+    spans: tuple[Span, ...] = ()
+    regret: Regret | None = None
 
     @property
     def inner(self) -> tuple[frozenset[int], ...]:
