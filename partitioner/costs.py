@@ -61,6 +61,10 @@ class DeviceProfile:
     `pseudo` are timings of pseudo-nodes such as decode_picture, by node. `codecs` are measured on real activations.
     `overhead` is the fixed cost of a request on this device beside the model (framing, thread hops).
     `simulated_slowdown` is 1.0 unless the device was started with --simulate-slow.
+    `send_message`, `send_byte`, `receive_message`, `receive_byte` are this device's own seconds for a message
+    that it sends or receives, and for each wire byte of it (framing, copies, event loop), codecs apart.
+    `activation_peak` is what resident memory grew by while the whole model ran, weights apart; 0 if unknown.
+    `estimated_from` names the profiled device that this one was scaled from; empty means it was measured.
     """
 
     device: DeviceId
@@ -73,6 +77,12 @@ class DeviceProfile:
     threads: int = 1
     engine: str = ""
     simulated_slowdown: float = 1.0
+    send_message: Seconds = Seconds(0.0)
+    send_byte: float = 0.0
+    receive_message: Seconds = Seconds(0.0)
+    receive_byte: float = 0.0
+    activation_peak: Bytes = Bytes(0)
+    estimated_from: str = ""
 
 
 @dataclass(frozen=True)

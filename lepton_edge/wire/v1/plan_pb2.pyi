@@ -142,8 +142,20 @@ class InputSpec(_message.Message):
     encoded: str
     def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., picture: _Optional[str] = ..., encoded: _Optional[str] = ...) -> None: ...
 
+class Fused(_message.Message):
+    __slots__ = ("device", "first", "last", "block")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    first: int
+    last: int
+    block: Block
+    def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., block: _Optional[_Union[Block, _Mapping]] = ...) -> None: ...
+
 class PlanBook(_message.Message):
-    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance")
+    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +169,7 @@ class PlanBook(_message.Message):
     BLOB_FIELD_NUMBER: _ClassVar[int]
     BLOB_SIZE_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    FUSED_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
@@ -170,7 +183,8 @@ class PlanBook(_message.Message):
     blob: str
     blob_size: int
     tolerance: float
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ...) -> None: ...
+    fused: _containers.RepeatedCompositeFieldContainer[Fused]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("median", "spread", "runs")
@@ -215,7 +229,7 @@ class CodecTime(_message.Message):
     def __init__(self, tensor: _Optional[str] = ..., codec: _Optional[str] = ..., encode: _Optional[float] = ..., decode: _Optional[float] = ..., wire_bytes: _Optional[int] = ...) -> None: ...
 
 class DeviceProfile(_message.Message):
-    __slots__ = ("device", "whole", "layers", "segments", "pseudo", "codecs", "overhead", "threads", "engine", "simulated_slowdown")
+    __slots__ = ("device", "whole", "layers", "segments", "pseudo", "codecs", "overhead", "threads", "engine", "simulated_slowdown", "send_message", "send_byte", "receive_message", "receive_byte", "activation_peak", "estimated_from")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +240,12 @@ class DeviceProfile(_message.Message):
     THREADS_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     SIMULATED_SLOWDOWN_FIELD_NUMBER: _ClassVar[int]
+    SEND_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SEND_BYTE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_BYTE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_PEAK_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_FROM_FIELD_NUMBER: _ClassVar[int]
     device: str
     whole: Measurement
     layers: _containers.RepeatedCompositeFieldContainer[LayerShare]
@@ -236,7 +256,13 @@ class DeviceProfile(_message.Message):
     threads: int
     engine: str
     simulated_slowdown: float
-    def __init__(self, device: _Optional[str] = ..., whole: _Optional[_Union[Measurement, _Mapping]] = ..., layers: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[SegmentTime, _Mapping]]] = ..., pseudo: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTime, _Mapping]]] = ..., overhead: _Optional[float] = ..., threads: _Optional[int] = ..., engine: _Optional[str] = ..., simulated_slowdown: _Optional[float] = ...) -> None: ...
+    send_message: float
+    send_byte: float
+    receive_message: float
+    receive_byte: float
+    activation_peak: int
+    estimated_from: str
+    def __init__(self, device: _Optional[str] = ..., whole: _Optional[_Union[Measurement, _Mapping]] = ..., layers: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[SegmentTime, _Mapping]]] = ..., pseudo: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTime, _Mapping]]] = ..., overhead: _Optional[float] = ..., threads: _Optional[int] = ..., engine: _Optional[str] = ..., simulated_slowdown: _Optional[float] = ..., send_message: _Optional[float] = ..., send_byte: _Optional[float] = ..., receive_message: _Optional[float] = ..., receive_byte: _Optional[float] = ..., activation_peak: _Optional[int] = ..., estimated_from: _Optional[str] = ...) -> None: ...
 
 class LinkProfile(_message.Message):
     __slots__ = ("up", "down", "delay_up", "delay_down", "overhead", "measured")
