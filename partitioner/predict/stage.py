@@ -77,7 +77,17 @@ def stage_costs(profile: DeviceProfile, graph: CostGraph) -> StageCosts:
     segment, entering, leaving, error = _fit_cuts(profile, graph, layers)
     noise = SIGMA_PER_HALF_IQR * profile.whole.spread / profile.whole.median
     return StageCosts(
-        layers, entering, leaving, Seconds(segment), overhead=profile.overhead, error=error, noise=noise
+        layers,
+        entering,
+        leaving,
+        Seconds(segment),
+        overhead=profile.overhead,
+        error=error,
+        noise=noise,
+        send_message=profile.send_message,
+        send_byte=profile.send_byte,
+        receive_message=profile.receive_message,
+        receive_byte=profile.receive_byte,
     )
 
 
@@ -151,6 +161,8 @@ def _check_times(profile: DeviceProfile) -> None:
     for what, shares in (("layer share", profile.layers), ("pseudo-node time", profile.pseudo)):
         _check_numbers(profile, what, (share.share for share in shares))
     _check_numbers(profile, "request overhead", [profile.overhead])
+    messages = [profile.send_message, profile.send_byte, profile.receive_message, profile.receive_byte]
+    _check_numbers(profile, "cost of a message", messages)
     for codec in profile.codecs:
         what = f"time of codec {codec.codec} on {codec.tensor}"
         _check_numbers(profile, what, [codec.encode, codec.decode])
