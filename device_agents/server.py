@@ -119,7 +119,7 @@ class Agent:
         self.control = Control(
             Voice(self._find, self._hello, lambda: self.health.telemetry(), driver.submit, self._registered)
         )
-        self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress)
+        self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress, self.device)
         self.health = Health(self.state, self.engine, self.holdings)
         driver.connect(
             Parts(

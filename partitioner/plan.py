@@ -175,6 +175,20 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class Fused:
+    """Blocks [first, last) as one block on one device: it computes what they compute one after another.
+
+    A stage that stays pays no inner boundaries by it, and keeps the engine's fusions across them. `block.index` is
+    behind those of the book's blocks.
+    """
+
+    device: DeviceId
+    first: BlockIndex
+    last: BlockIndex
+    block: Block
+
+
+@dataclass(frozen=True)
 class PlanBook:
     """Pages that share blocks.
 
@@ -188,6 +202,7 @@ class PlanBook:
         blob: sha256 that names the weights blob of the variant.
         blob_size: bytes of the blob.
         tolerance: largest accepted |difference| / max(|golden|) of the golden check.
+        fused: stages of the active page as one block each, where memory allows; never needed, only faster.
     """
 
     model: ModelName
@@ -203,6 +218,7 @@ class PlanBook:
     blob: Sha256 = Sha256("")
     blob_size: Bytes = Bytes(0)
     tolerance: float = 1e-3
+    fused: tuple[Fused, ...] = ()
 
     def page(self, name: PageName) -> Page:
         """Return the page called `name`; raise KeyError when the book has none."""

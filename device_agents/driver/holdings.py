@@ -11,13 +11,20 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from device_agents.engine import Engine, OpenBlock, OpenBlocks
 from device_agents.machine.commands import OpenEpoch
 from device_agents.machine.events import EpochKey, EpochOpened
 from device_agents.store import ArtifactStore, Fetch
 from lepton_edge.core.errors import StaleEpoch
-from partitioner.plan import Block, PlanBook
-from partitioner.units import Sha256
+from partitioner.errors import ModelTooLarge
+from partitioner.plan import Block, Fused, PlanBook
+from partitioner.units import DeviceId, Sha256
+
+NOBODY = DeviceId("")
+
+log = structlog.get_logger("agent")
 
 Progress = Callable[[str, str, int, int], None]
 """Called with (command, stage, done, total)."""
@@ -36,8 +43,16 @@ class OpenedEpoch:
 class Holdings:
     """Every open epoch of this process."""
 
-    def __init__(self, engine: Engine, store: ArtifactStore, fetch: Fetch, progress: Progress) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: ArtifactStore,
+        fetch: Fetch,
+        progress: Progress,
+        device: DeviceId = NOBODY,
+    ) -> None:
         self._engine, self._store, self._fetch, self._progress = engine, store, fetch, progress
+        self._device = device
         self._open: dict[EpochKey, OpenedEpoch] = {}
 
     def opened(self, key: EpochKey) -> OpenedEpoch:
@@ -79,20 +94,43 @@ class Holdings:
         book = command.book
         held = [block for block in book.blocks if block.index in set(command.hold)]
         self._tell(command, "fetching", 0, 0)
-        files = {
-            int(block.index): await self._store.artifact(block.artifact, self._fetch)
-            for block in held
-            if block.artifact
-        }
+        files = await self._files([*held, *(one.block for one in self._fused(command))])
         weights = await self._weights(command, held)
         labels = {spec.labels: await self._lines(spec.labels) for spec in book.outputs if spec.labels}
         golden = await self._store.artifact(book.golden, self._fetch) if book.golden else None
         self._tell(command, "opening", 0, len(held))
         blocks = await self._blocks(held, files, weights, command)
+        blocks = dataclasses.replace(blocks, fused=await self._open_fused(command, files, weights))
         self._tell(command, "verifying", 0, len(held))
         if golden is not None:
             await self._engine.verify(blocks, golden, book.tolerance)
         return OpenedEpoch(book, blocks, labels, golden)
+
+    def _fused(self, command: OpenEpoch) -> list[Fused]:
+        held = set(command.hold)
+        mine = [one for one in command.book.fused if one.device == self._device]
+        return [one for one in mine if held.issuperset(range(one.first, one.last))]
+
+    async def _files(self, blocks: list[Block]) -> dict[int, Path]:
+        return {
+            int(block.index): await self._store.artifact(block.artifact, self._fetch)
+            for block in blocks
+            if block.artifact
+        }
+
+    async def _open_fused(
+        self, command: OpenEpoch, files: dict[int, Path], weights: Path | None
+    ) -> dict[tuple[int, int], OpenBlock]:
+        """Open what runs faster as one; without the memory for it the blocks do as well."""
+        opened: dict[tuple[int, int], OpenBlock] = {}
+        for one in self._fused(command):
+            try:
+                blocks = await self._blocks([one.block], files, weights, command)
+            except ModelTooLarge as error:
+                log.warning("a stage runs block by block", model=command.book.model, reason=error.message)
+                continue
+            opened[one.first, one.last] = blocks.held[int(one.block.index)]
+        return opened
 
     async def _weights(self, command: OpenEpoch, held: list[Block]) -> Path | None:
         refs = [ref for block in held for ref in block.weights]
@@ -121,7 +159,7 @@ class Holdings:
     def _known(self, block: Block, book: PlanBook) -> OpenBlock | None:
         """Return this block as another open epoch of the same variant holds it."""
         for epoch in self._open.values():
-            for one in epoch.blocks.held.values():
+            for one in (*epoch.blocks.held.values(), *epoch.blocks.fused.values()):
                 same = dataclasses.replace(one.block, index=block.index, name=block.name) == block
                 if same and block.artifact and epoch.book.blob == book.blob:
                     return dataclasses.replace(one, block=block, opened=type(one.opened)(0.0))
@@ -139,5 +177,6 @@ def _owner(key: EpochKey) -> str:
 def _artifacts(command: OpenEpoch) -> list[Sha256]:
     book = command.book
     files = [block.artifact for block in book.blocks if block.index in set(command.hold)]
+    files += [one.block.artifact for one in book.fused]
     files += [spec.labels for spec in book.outputs]
     return [name for name in (*files, book.golden, book.blob) if name]

@@ -30,9 +30,10 @@ class OpenBlock:
 
 @dataclass(frozen=True)
 class OpenBlocks:
-    """The blocks of one book that this device holds, by index."""
+    """The blocks of one book that this device holds, by index; `fused` are runs [first, last) of them as one."""
 
     held: Mapping[int, OpenBlock] = field(default_factory=dict)
+    fused: Mapping[tuple[int, int], OpenBlock] = field(default_factory=dict)
 
     @property
     def opened(self) -> tuple[Seconds, ...]:
@@ -40,11 +41,16 @@ class OpenBlocks:
         return tuple(self.held[index].opened for index in sorted(self.held))
 
     def span(self, first: int, last: int) -> list[OpenBlock]:
-        """Return the blocks [first, last); ComputeFailed when one is not held here."""
+        """Return what runs the blocks [first, last), in order; ComputeFailed when one is not held here."""
         missing = [index for index in range(first, last) if index not in self.held]
         if missing:
             raise ComputeFailed(f"blocks {missing} are not held on this device", "deploy the model again")
-        return [self.held[index] for index in range(first, last)]
+        steps: list[OpenBlock] = []
+        while first < last:
+            end = max((end for begin, end in self.fused if begin == first and end <= last), default=0)
+            steps.append(self.fused[first, end] if end else self.held[first])
+            first = end or first + 1
+        return steps
 
 
 def run_span(

@@ -110,14 +110,14 @@ class Engine:
         return await self._worker.submit(job, priority)
 
     async def verify(self, blocks: OpenBlocks, golden: Path, tolerance: float) -> float:
-        """Run every held block from golden inputs; return the largest relative difference.
+        """Run every held and every fused block from golden inputs; return the largest relative difference.
 
         Raises PrepareFailed when a block computes something else than the golden sample says.
         """
         arrays = load_golden(golden)
         worst = 0.0
-        for index in sorted(blocks.held):
-            check = functools.partial(check_block, blocks.held[index], arrays, tolerance)
+        for one in (*blocks.held.values(), *blocks.fused.values()):
+            check = functools.partial(check_block, one, arrays, tolerance)
             worst = max(worst, await self.call(_without_ticket(check)))
         return worst
 

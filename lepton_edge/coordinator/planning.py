@@ -12,6 +12,7 @@ from typing import Any
 
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.extrapolation import completed, is_partial
+from lepton_edge.coordinator.fusing import fuse
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.records import PlanOrder
 from lepton_edge.coordinator.trials import keep_golden
@@ -21,7 +22,7 @@ from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
 from partitioner.plan import Frontier, PlanBook, TensorSpec
 from partitioner.report import explain
-from partitioner.units import PageName, TensorName
+from partitioner.units import Bytes, DeviceId, PageName, TensorName
 
 TOLERANCE = 1e-3
 QUANTIZED_TOLERANCE = 5e-2
@@ -42,6 +43,9 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
     for one in cuts:
         if one.file:
             artifacts.put(one.file)
+    fused = fuse(directory, compiled, draft.boundaries, draft.page(draft.active), _memory(order))
+    for _, one in fused:
+        artifacts.put(one.file)
     borders = frontiers(compiled.graph, draft.boundaries)
     golden = keep_golden(directory, compiled, _golden_names(compiled, borders), artifacts)
     book = PlanBook(
@@ -58,9 +62,16 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
         compiled.blob,
         compiled.blob_size,
         _tolerance(compiled),
+        tuple(one for one, _ in fused),
     )
     document = explain(compiled, draft, order.board, order.cloud, order.link)
     return book, {**document, "estimated": estimated}
+
+
+def _memory(order: PlanOrder) -> dict[DeviceId, Bytes]:
+    """Return what each device has for models."""
+    rooms = ((order.board, order.board_memory), (order.cloud, order.cloud_memory))
+    return {profile.device: room for profile, room in rooms if profile is not None}
 
 
 def _completed(order: PlanOrder, compiled: CompiledModel) -> tuple[PlanOrder, list[str]]:

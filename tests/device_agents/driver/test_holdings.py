@@ -16,6 +16,8 @@ from device_agents.machine.events import EpochKey
 from device_agents.store import ArtifactStore, RetryPolicy
 from lepton_edge.core.errors import NotFound, PrepareFailed, StaleEpoch
 from lepton_edge.core.messages import FetchChunk
+from partitioner.errors import ModelTooLarge
+from partitioner.plan import Fused
 from tests.device_agents.engine.models import small_model
 from tests.device_agents.fleet import book_of
 
@@ -25,7 +27,8 @@ class World:
 
     def __init__(self, folder):
         (folder / "model").mkdir()
-        self.book, self.artifacts = book_of(small_model(folder / "model"), labels=b"tench\ncat\n")
+        self.model = small_model(folder / "model")
+        self.book, self.artifacts = book_of(self.model, labels=b"tench\ncat\n")
         self.fetched, self.told = [], []
         self.engine = Engine(EngineConfig(threads=1))
         self.store = ArtifactStore(folder / "store", 1 << 30, RetryPolicy(attempts=1))
@@ -103,3 +106,46 @@ async def test_a_closed_epoch_is_gone_and_its_files_may_go(world) -> None:
         world.holdings.opened(EpochKey("net", 1))
     assert world.store._holders == {}
     assert not await world.holdings.check(), "nothing to run"
+
+
+def as_one(world, device="board"):
+    """The two blocks of the small model as one, by the file that it has for all."""
+    model = world.model
+    file = model.whole_file.read_bytes()
+    name = hashlib.sha256(file).hexdigest()
+    world.artifacts[name] = file
+    whole = dataclasses.replace(model.whole, index=len(world.book.blocks), artifact=name)
+    return (Fused(device, 0, 2, whole),)
+
+
+async def test_a_fused_stage_of_this_device_is_opened_and_verified_and_run(world) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    await holdings.open(world.command(fused=as_one(world)))
+    blocks = holdings.opened(EpochKey("net", 1)).blocks
+    assert [one.block.index for one in blocks.span(0, 2)] == [2]
+    assert sorted(blocks.held) == [0, 1]
+    await holdings.open(world.command(epoch=2, fused=as_one(world)))
+    again = holdings.opened(EpochKey("net", 2)).blocks
+    assert again.fused[0, 2].runner is blocks.fused[0, 2].runner
+
+
+async def test_a_fused_stage_of_another_device_is_not_fetched(world) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    await holdings.open(world.command(fused=as_one(world, "cloud")))
+    assert holdings.opened(EpochKey("net", 1)).blocks.fused == {}
+    assert set(world.fetched).isdisjoint(one.block.artifact for one in as_one(world))
+
+
+async def test_without_the_memory_for_it_a_stage_runs_block_by_block(world, monkeypatch) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    refuse = world.engine._refuse_too_large
+
+    def refuse_the_fused(blocks):
+        refuse(blocks)
+        if any(block.index == 2 for block in blocks):
+            raise ModelTooLarge("no room")
+
+    monkeypatch.setattr(world.engine, "_refuse_too_large", refuse_the_fused)
+    await holdings.open(world.command(fused=as_one(world)))
+    blocks = holdings.opened(EpochKey("net", 1)).blocks
+    assert [one.block.index for one in blocks.span(0, 2)] == [0, 1]

@@ -64,3 +64,19 @@ def test_a_range_needs_every_block():
 def test_inputs_of_a_range_are_what_it_does_not_make_itself():
     assert inputs_of(LINE) == {"a"}
     assert inputs_of(LINE[1:3]) == {"b", "s"}
+
+
+def test_a_range_takes_the_longest_fused_run_that_begins_where_it_stands():
+    held = {index: one for index, one in enumerate(LINE)}
+    short, long, late = (block(4 + n, "x", "y") for n in range(3))
+    blocks = OpenBlocks(held, {(1, 3): short, (1, 4): long, (2, 4): late})
+    assert blocks.span(0, 4) == [LINE[0], long]
+    assert blocks.span(1, 3) == [short]
+    assert blocks.span(2, 4) == [late]
+    assert blocks.span(3, 4) == [LINE[3]]
+
+
+def test_a_fused_run_does_not_stand_for_blocks_that_are_not_held():
+    blocks = OpenBlocks({0: LINE[0]}, {(1, 3): block(4, "x", "y")})
+    with pytest.raises(ComputeFailed, match=r"\[1, 2\]"):
+        blocks.span(0, 3)
