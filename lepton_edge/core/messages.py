@@ -8,10 +8,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lepton_edge.core.calls import AdminCall as AdminCall
+from lepton_edge.core.calls import Deploy as Deploy
+from lepton_edge.core.calls import DeviceSpeed as DeviceSpeed
+from lepton_edge.core.calls import ExplainPlan as ExplainPlan
+from lepton_edge.core.calls import LinkChange as LinkChange
+from lepton_edge.core.calls import ListDevices as ListDevices
+from lepton_edge.core.calls import ListModels as ListModels
+from lepton_edge.core.calls import PinPlan as PinPlan
+from lepton_edge.core.calls import PushModel as PushModel
+from lepton_edge.core.calls import RemoveModel as RemoveModel
+from lepton_edge.core.calls import ShapeBinding as ShapeBinding
+from lepton_edge.core.calls import ShowModel as ShowModel
+from lepton_edge.core.calls import ShowProfile as ShowProfile
+from lepton_edge.core.calls import ShowStatus as ShowStatus
+from lepton_edge.core.calls import Upload as Upload
+from lepton_edge.core.calls import WhatIf as WhatIf
+from lepton_edge.core.calls import Wishes as Wishes
 from lepton_edge.core.frames import WireError
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.plan import Block, PlanBook, TensorSpec
-from partitioner.units import Bytes, CodecName, DeviceId, Epoch, ModelName, ModelVersion, Seconds, Sha256
+from partitioner.units import (
+    Bytes,
+    CodecName,
+    DeviceId,
+    Epoch,
+    ModelName,
+    ModelVersion,
+    PageName,
+    Seconds,
+    Sha256,
+)
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
@@ -19,7 +46,10 @@ PROTOCOL_MINOR = 0
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius)."""
+    """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius).
+
+    `threads` compute; `power_mode` is what the system calls it ("performance", "MAXN"), "" where it does not tell.
+    """
 
     architecture: str
     system: str
@@ -31,6 +61,8 @@ class Hardware:
     engine: str
     temperature: float = -273.15
     python: str = ""
+    threads: int = 0
+    power_mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,10 @@ class EpochStatus:
 
 @dataclass(frozen=True)
 class Hello:
-    """The first message of an agent. `incarnation` is random per process start."""
+    """The first message of an agent. `incarnation` is random per process start.
+
+    `watts` and `radio_watts` are declared by who started it. `probe` is the seconds of its speed probe. 0: unknown.
+    """
 
     device: DeviceId
     role: str  # "board" or "cloud"
@@ -60,6 +95,29 @@ class Hello:
     data_addresses: tuple[str, ...]
     simulated_slowdown: float
     epochs: tuple[EpochStatus, ...] = ()
+    watts: float = 0.0
+    radio_watts: float = 0.0
+    probe: Seconds = Seconds(0.0)
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage took of late, of requests that had the device for themselves.
+
+    `count` are all such requests since the agent began; `median` and `spread` (half of the interquartile range)
+    are seconds of decoding, computing and encoding, `total` the median of everything from arrival to answer,
+    each over the last few requests.
+    """
+
+    model: ModelName
+    epoch: Epoch
+    page: PageName
+    first: int
+    last: int
+    count: int
+    median: Seconds
+    spread: Seconds
+    total: Seconds
 
 
 @dataclass(frozen=True)
@@ -74,6 +132,7 @@ class Telemetry:
     requests_served: int
     requests_failed: int
     seconds_since_success: Seconds  # since a (synthetic) inference succeeded; -1 for never
+    stages: tuple[StageReport, ...] = ()  # those with new requests
 
 
 @dataclass(frozen=True)
@@ -273,101 +332,6 @@ class Description:
     protocol_minor: int
     coordinator: str = ""  # control address, when known
     entries: tuple[Peer, ...] = ()  # agents that admit requests, best first
-
-
-@dataclass(frozen=True)
-class ListDevices:
-    """Ask for the devices."""
-
-
-@dataclass(frozen=True)
-class ListModels:
-    """Ask for the models."""
-
-
-@dataclass(frozen=True)
-class ShowModel:
-    """Ask for one model."""
-
-    name: ModelName
-
-
-@dataclass(frozen=True)
-class RemoveModel:
-    """Retire a model everywhere and delete its files."""
-
-    name: ModelName
-
-
-@dataclass(frozen=True)
-class ShapeBinding:
-    """A size for a symbolic dimension: of the input `tensor`, its whole shape."""
-
-    tensor: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class PushModel:
-    """Begin an upload; `Upload` chunks of "model", "manifest", "samples" and "labels" follow on the same call."""
-
-    name: ModelName
-    shapes: tuple[ShapeBinding, ...] = ()
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A piece of an upload: `part` is "model", "manifest", "labels:FILE", or "sample:FILE" (in order, `last` ends)."""
-
-    part: str
-    data: bytes
-    last: bool = False
-
-
-@dataclass(frozen=True)
-class ShowProfile:
-    """Ask for a model's profile on every device; measure it first when `measure` says so."""
-
-    name: ModelName
-    measure: bool = True
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """Measure what is missing, plan, prepare, activate."""
-
-    name: ModelName
-    keep_input_on_board: bool = False
-    dry_run: bool = False
-    board: DeviceId = DeviceId("")
-    cloud: DeviceId = DeviceId("")
-    page: str = ""  # pin this page instead of the best
-
-
-@dataclass(frozen=True)
-class ExplainPlan:
-    """Ask why the active plan is what it is."""
-
-    name: ModelName
-
-
-@dataclass(frozen=True)
-class ShowStatus:
-    """Ask for everything on one screen."""
-
-
-AdminCall = (
-    ListDevices
-    | ListModels
-    | ShowModel
-    | RemoveModel
-    | PushModel
-    | Upload
-    | ShowProfile
-    | Deploy
-    | ExplainPlan
-    | ShowStatus
-)
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,9 @@ def _plan(owner: type, field: dataclasses.Field[Any], hint: Any) -> tuple[Write,
         return _plan_map(field.name)
     if origin in (typing.Union, types.UnionType):
         inner = next(one for one in arguments if one is not type(None))
-        return _plan_noun(field.name, where, inner, optional=True)
+        return _plan_noun(field.name, where, inner, None)
     if dataclasses.is_dataclass(hint):
-        return _plan_noun(field.name, where, typing.cast(type, hint), optional=False)
+        return _plan_noun(field.name, where, typing.cast(type, hint), field.default)
     return _plan_scalar(field, where, hint)
 
 
@@ -175,7 +175,7 @@ def _plan_scalar(field: dataclasses.Field[Any], where: str, hint: Any) -> tuple[
     return write, read
 
 
-def _plan_noun(name: str, where: str, kind: type, optional: bool) -> tuple[Write, Read]:
+def _plan_noun(name: str, where: str, kind: type, default: Any) -> tuple[Write, Read]:
     def write(message: Any, value: Any) -> None:
         if value is not None:
             part = getattr(message, name)
@@ -185,9 +185,9 @@ def _plan_noun(name: str, where: str, kind: type, optional: bool) -> tuple[Write
     def read(message: Any) -> Any:
         if message.HasField(name):
             return _read(kind, getattr(message, name))
-        if not optional:
+        if default is dataclasses.MISSING:
             raise CorruptFrame(f"{where} is missing")
-        return None
+        return default
 
     return write, read
 

@@ -62,10 +62,12 @@ class ShowModel(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class RemoveModel(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "dry_run")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., dry_run: bool = ...) -> None: ...
 
 class ShapeBinding(_message.Message):
     __slots__ = ("tensor", "shape")
@@ -94,34 +96,126 @@ class Upload(_message.Message):
     def __init__(self, part: _Optional[str] = ..., data: _Optional[bytes] = ..., last: bool = ...) -> None: ...
 
 class ShowProfile(_message.Message):
-    __slots__ = ("name", "measure")
+    __slots__ = ("name", "measure", "refresh")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_FIELD_NUMBER: _ClassVar[int]
     name: str
     measure: bool
-    def __init__(self, name: _Optional[str] = ..., measure: bool = ...) -> None: ...
+    refresh: bool
+    def __init__(self, name: _Optional[str] = ..., measure: bool = ..., refresh: bool = ...) -> None: ...
+
+class Wishes(_message.Message):
+    __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts")
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    THROUGHPUT_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_FIELD_NUMBER: _ClassVar[int]
+    EGRESS_FIELD_NUMBER: _ClassVar[int]
+    MIN_THROUGHPUT_FIELD_NUMBER: _ClassVar[int]
+    MAX_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    MAX_ENERGY_FIELD_NUMBER: _ClassVar[int]
+    MAX_EGRESS_FIELD_NUMBER: _ClassVar[int]
+    MAX_LOSS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    STAY_FIELD_NUMBER: _ClassVar[int]
+    FIRST_LAYERS_FIELD_NUMBER: _ClassVar[int]
+    OWN_CUT_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    BOARD_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    BOARD_WATTS_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_WATTS_FIELD_NUMBER: _ClassVar[int]
+    RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
+    latency: float
+    throughput: float
+    energy: float
+    egress: float
+    min_throughput: float
+    max_latency: float
+    max_energy: float
+    max_egress: float
+    max_loss: float
+    keep_output: bool
+    stay: _containers.RepeatedScalarFieldContainer[str]
+    first_layers: int
+    own_cut: str
+    measure: bool
+    board_memory: int
+    cloud_memory: int
+    board_watts: float
+    cloud_watts: float
+    radio_watts: float
+    def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ...) -> None: ...
 
 class Deploy(_message.Message):
-    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page")
+    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
     CLOUD_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    WISHES_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_FIELD_NUMBER: _ClassVar[int]
     name: str
     keep_input_on_board: bool
     dry_run: bool
     board: str
     cloud: str
     page: str
-    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
+    wishes: Wishes
+    refresh: bool
+    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ...) -> None: ...
+
+class PinPlan(_message.Message):
+    __slots__ = ("name", "behind", "page", "dry_run")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    behind: str
+    page: str
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., behind: _Optional[str] = ..., page: _Optional[str] = ..., dry_run: bool = ...) -> None: ...
+
+class LinkChange(_message.Message):
+    __slots__ = ("up", "down", "delay")
+    UP_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
+    up: float
+    down: float
+    delay: float
+    def __init__(self, up: _Optional[float] = ..., down: _Optional[float] = ..., delay: _Optional[float] = ...) -> None: ...
+
+class DeviceSpeed(_message.Message):
+    __slots__ = ("device", "times")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    times: float
+    def __init__(self, device: _Optional[str] = ..., times: _Optional[float] = ...) -> None: ...
+
+class WhatIf(_message.Message):
+    __slots__ = ("name", "link", "speeds", "wishes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    SPEEDS_FIELD_NUMBER: _ClassVar[int]
+    WISHES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    link: LinkChange
+    speeds: _containers.RepeatedCompositeFieldContainer[DeviceSpeed]
+    wishes: Wishes
+    def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ...) -> None: ...
 
 class ExplainPlan(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "epoch")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    epoch: int
+    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ShowStatus(_message.Message):
     __slots__ = ()
@@ -136,7 +230,7 @@ class Document(_message.Message):
     def __init__(self, schema: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
 
 class AdminCall(_message.Message):
-    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status")
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if")
     LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
     LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
     SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +241,8 @@ class AdminCall(_message.Message):
     DEPLOY_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_PLAN_FIELD_NUMBER: _ClassVar[int]
     SHOW_STATUS_FIELD_NUMBER: _ClassVar[int]
+    PIN_PLAN_FIELD_NUMBER: _ClassVar[int]
+    WHAT_IF_FIELD_NUMBER: _ClassVar[int]
     list_devices: ListDevices
     list_models: ListModels
     show_model: ShowModel
@@ -157,7 +253,9 @@ class AdminCall(_message.Message):
     deploy: Deploy
     explain_plan: ExplainPlan
     show_status: ShowStatus
-    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ...) -> None: ...
+    pin_plan: PinPlan
+    what_if: WhatIf
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ...) -> None: ...
 
 class AdminEvent(_message.Message):
     __slots__ = ("progress", "document", "wire_error")

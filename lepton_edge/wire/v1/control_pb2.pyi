@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hardware(_message.Message):
-    __slots__ = ("architecture", "system", "cores", "memory_total", "memory_available", "processor", "providers", "engine", "temperature", "python")
+    __slots__ = ("architecture", "system", "cores", "memory_total", "memory_available", "processor", "providers", "engine", "temperature", "python", "threads", "power_mode")
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     CORES_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,8 @@ class Hardware(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     PYTHON_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    POWER_MODE_FIELD_NUMBER: _ClassVar[int]
     architecture: str
     system: str
     cores: int
@@ -31,7 +33,9 @@ class Hardware(_message.Message):
     engine: str
     temperature: float
     python: str
-    def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ...) -> None: ...
+    threads: int
+    power_mode: str
+    def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ..., threads: _Optional[int] = ..., power_mode: _Optional[str] = ...) -> None: ...
 
 class EpochStatus(_message.Message):
     __slots__ = ("model", "version", "epoch", "state")
@@ -46,7 +50,7 @@ class EpochStatus(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs")
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +61,9 @@ class Hello(_message.Message):
     DATA_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     SIMULATED_SLOWDOWN_FIELD_NUMBER: _ClassVar[int]
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    WATTS_FIELD_NUMBER: _ClassVar[int]
+    RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     device: str
     role: str
     incarnation: str
@@ -67,10 +74,35 @@ class Hello(_message.Message):
     data_addresses: _containers.RepeatedScalarFieldContainer[str]
     simulated_slowdown: float
     epochs: _containers.RepeatedCompositeFieldContainer[EpochStatus]
-    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ...) -> None: ...
+    watts: float
+    radio_watts: float
+    probe: float
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ...) -> None: ...
+
+class StageReport(_message.Message):
+    __slots__ = ("model", "epoch", "page", "first", "last", "count", "median", "spread", "total")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    epoch: int
+    page: str
+    first: int
+    last: int
+    count: int
+    median: float
+    spread: float
+    total: float
+    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., count: _Optional[int] = ..., median: _Optional[float] = ..., spread: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
 
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +111,7 @@ class Telemetry(_message.Message):
     REQUESTS_SERVED_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FAILED_FIELD_NUMBER: _ClassVar[int]
     SECONDS_SINCE_SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -87,7 +120,8 @@ class Telemetry(_message.Message):
     requests_served: int
     requests_failed: int
     seconds_since_success: float
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ...) -> None: ...
+    stages: _containers.RepeatedCompositeFieldContainer[StageReport]
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lepton_edge.core import frames, links, messages
+from lepton_edge.core import calls, frames, links, messages
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, plan_pb2
@@ -27,7 +27,7 @@ UNIONS = [
 FRAMES_OWN = (frames.Frame, frames.WireTensor)  # they travel by header.py
 NOUNS = [
     kind
-    for room in (plan, costs, frames, links, messages)
+    for room in (plan, costs, frames, links, messages, calls)
     for kind in vars(room).values()
     if dataclasses.is_dataclass(kind) and kind.__module__ == room.__name__
     if kind not in (*FRAMES_OWN, links.Limits, links.ProbeSample)
@@ -111,6 +111,12 @@ def test_messages_mirror_nouns_and_mark_defaults_that_are_not_zero(kind: type) -
 def test_a_field_that_an_older_peer_does_not_know_gets_the_default_of_the_noun() -> None:
     hop = convert.from_message(frames.Hop, frame_pb2.Hop(device="board"))
     assert hop.simulated_slowdown == 1.0
+
+
+def test_an_older_client_deploys_without_wishes() -> None:
+    asked = convert.from_message(messages.Deploy, admin_pb2.Deploy(name="net"))
+    assert asked.wishes == calls.Wishes()
+    assert asked.wishes.max_loss == calls.NO_LIMIT
 
 
 def test_a_field_that_only_a_newer_peer_knows_is_passed_over() -> None:

@@ -1,0 +1,211 @@
+"""What clients ask of a coordinator, and what they may wish of a plan or suppose for one.
+
+Law: frozen nouns without I/O, each with a message of the same name and field names in
+`protos/lepton_edge/wire/v1/admin.proto`. What a wish means for a plan is said in `partitioner/solve/problem.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, TensorName
+
+NO_LIMIT = -1.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a plan shall be good at, and what it may not do; the defaults wish for the least latency, no more.
+
+    Attributes:
+        latency, throughput, energy, egress: prices per second of latency, per second of the busiest device or
+            link, per joule, per byte sent; what is minimised is their sum. All 0: latency alone.
+        min_throughput: requests a second; 0 for any. max_latency (seconds), max_energy (joules), max_egress
+            (bytes), max_loss (relative, of all codecs together): below 0 for no limit.
+        keep_output: the outputs are made on the board. stay: tensors that do not leave it. first_layers: so
+            many layers of the chain stay there.
+        own_cut: the person's own split, behind this layer or tensor; empty for none.
+        measure: False takes estimates where nothing was measured.
+        board_memory, cloud_memory: bytes for this model; 0 for what the device told.
+        board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0 for what the
+            device told.
+    """
+
+    latency: float = 0.0
+    throughput: float = 0.0
+    energy: float = 0.0
+    egress: float = 0.0
+    min_throughput: float = 0.0
+    max_latency: float = NO_LIMIT
+    max_energy: float = NO_LIMIT
+    max_egress: float = NO_LIMIT
+    max_loss: float = NO_LIMIT
+    keep_output: bool = False
+    stay: tuple[TensorName, ...] = ()
+    first_layers: int = 0
+    own_cut: str = ""
+    measure: bool = True
+    board_memory: Bytes = Bytes(0)
+    cloud_memory: Bytes = Bytes(0)
+    board_watts: float = 0.0
+    cloud_watts: float = 0.0
+    radio_watts: float = 0.0
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any price was given."""
+        return any((self.latency, self.throughput, self.energy, self.egress))
+
+    def over(self, base: Wishes) -> Wishes:
+        """Return `base` with what is wished here in its place; prices replace prices as a whole."""
+        if self.weighted:
+            base = dataclasses.replace(base, latency=0.0, throughput=0.0, energy=0.0, egress=0.0)
+        said = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        return dataclasses.replace(base, **said)
+
+
+@dataclass(frozen=True)
+class LinkChange:
+    """Another link to suppose: bytes per second, and seconds one way; a delay below 0 leaves it as it is."""
+
+    up: float
+    down: float
+    delay: float = NO_LIMIT
+
+
+@dataclass(frozen=True)
+class DeviceSpeed:
+    """A device to suppose `times` as fast as it is: "board", "cloud", or its name."""
+
+    device: DeviceId
+    times: float
+
+
+@dataclass(frozen=True)
+class ListDevices:
+    """Ask for the devices."""
+
+
+@dataclass(frozen=True)
+class ListModels:
+    """Ask for the models."""
+
+
+@dataclass(frozen=True)
+class ShowModel:
+    """Ask for one model."""
+
+    name: ModelName
+
+
+@dataclass(frozen=True)
+class RemoveModel:
+    """Retire a model everywhere and delete its files; or only say what that would end."""
+
+    name: ModelName
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class ShapeBinding:
+    """A size for a symbolic dimension: of the input `tensor`, its whole shape."""
+
+    tensor: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PushModel:
+    """Begin an upload; `Upload` chunks of "model", "manifest", "samples" and "labels" follow on the same call."""
+
+    name: ModelName
+    shapes: tuple[ShapeBinding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A piece of an upload: `part` is "model", "manifest", "labels:FILE", or "sample:FILE" (in order, `last` ends)."""
+
+    part: str
+    data: bytes
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class ShowProfile:
+    """Ask for a model's profile on every device; measure what is missing or stale first, with `refresh` all."""
+
+    name: ModelName
+    measure: bool = True
+    refresh: bool = False
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Measure what is missing, plan, prepare, activate."""
+
+    name: ModelName
+    keep_input_on_board: bool = False
+    dry_run: bool = False
+    board: DeviceId = DeviceId("")
+    cloud: DeviceId = DeviceId("")
+    page: str = ""  # pin this page instead of the best
+    wishes: Wishes = Wishes()
+    refresh: bool = False  # measure again what is measured
+
+
+@dataclass(frozen=True)
+class PinPlan:
+    """Deploy as before, but with this split (behind a layer or tensor) or this page; with neither, the best again."""
+
+    name: ModelName
+    behind: str = ""
+    page: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Ask what the plan would be if this were so; nothing changes and nothing is measured.
+
+    `wishes` go over those of the active plan.
+    """
+
+    name: ModelName
+    link: LinkChange | None = None
+    speeds: tuple[DeviceSpeed, ...] = ()
+    wishes: Wishes = Wishes()
+
+
+@dataclass(frozen=True)
+class ExplainPlan:
+    """Ask why a plan is what it is: the active one, or that of a remembered epoch."""
+
+    name: ModelName
+    epoch: Epoch = Epoch(0)
+
+
+@dataclass(frozen=True)
+class ShowStatus:
+    """Ask for everything on one screen."""
+
+
+AdminCall = (
+    ListDevices
+    | ListModels
+    | ShowModel
+    | RemoveModel
+    | PushModel
+    | Upload
+    | ShowProfile
+    | Deploy
+    | ExplainPlan
+    | ShowStatus
+    | PinPlan
+    | WhatIf
+)
