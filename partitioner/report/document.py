@@ -7,25 +7,31 @@ renamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from partitioner.book import Candidate, Draft, Threshold
+from partitioner.book import BookOptions, Candidate, Draft, Threshold
 from partitioner.book.choice import is_cut
-from partitioner.book.crossing import codec_options
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
-from partitioner.graph import live_tensors
+from partitioner.graph import CostGraph, frontiers
 from partitioner.plan import Page
-from partitioner.predict import stage_costs
-from partitioner.units import CodecName, PageName, Seconds, TensorName
+from partitioner.predict import StageCosts, stage_costs
+from partitioner.report.curves import curve
+from partitioner.report.memory import held_layers, memory, weights_of
+from partitioner.report.proof import proof
+from partitioner.report.topology import WireBytes, crossing, topology, wire_bytes
+from partitioner.report.why import advice, why_not
+from partitioner.units import PageName, Seconds
 
 SCHEMA = "lepton-edge/plan/1"
 
 Document = dict[str, Any]
-WireBytes = dict[tuple[TensorName, CodecName], int]
+Profiles = Mapping[str, DeviceProfile]
+Costs = Mapping[str, StageCosts]
 
 _NONE_MEASURED: Mapping[PageName, Seconds] = {}
+_NO_OPTIONS = BookOptions()
 
 
 def explain(
@@ -36,44 +42,65 @@ def explain(
     link: LinkProfile | None,
     *,
     measured: Mapping[PageName, Seconds] = _NONE_MEASURED,
+    options: BookOptions = _NO_OPTIONS,
 ) -> Document:
     """Return what was decided and why, what was considered, and what would change the decision.
 
-    `measured` gives, where it is known, the seconds of a page as seen in service.
+    `measured` gives, where it is known, the seconds of a page as seen in service; `options` are the wishes that
+    the draft was made with (they tell limits of memory and declared watts).
     """
-    wire_bytes = _wire_bytes(compiled, board, cloud)
-    rows = [_candidate(compiled, draft, one, measured, wire_bytes) for one in draft.candidates]
+    profiles = _profiles(draft, board, cloud)
+    costs = {role: stage_costs(profile, compiled.graph) for role, profile in profiles.items()}
+    known = wire_bytes(compiled)
+    rows = [_candidate(compiled, draft, one, measured, known) for one in draft.candidates]
+    proven = proof(compiled.graph, draft)
+    return {
+        **_decision(compiled, draft, rows),
+        "advice": advice(rows, proven["objective"]["name"]),
+        "why_not": why_not(rows, proven),
+        "wishes": _wishes(draft, options),
+        "bound": _bound(draft),
+        "changes": _changes(draft),
+        "link": _link(link),
+        "devices": _devices(compiled, draft, profiles, costs),
+        "memory": memory(compiled, draft, profiles, options),
+        "boundaries": _boundaries(compiled, draft),
+        "curve": curve(draft, link),
+        "graph": topology(compiled, draft, _layer_seconds(profiles, costs), known),
+        **proven,
+    }
+
+
+def _decision(compiled: CompiledModel, draft: Draft, rows: Sequence[Document]) -> Document:
     chosen = next(row for row in rows if row["chosen"])
     return {
         "schema": SCHEMA,
-        "units": {"time": "seconds", "size": "bytes", "rate": "bytes per second"},
+        "units": {"time": "seconds", "size": "bytes", "rate": "bytes per second", "energy": "joules"},
         "model": compiled.name,
         "version": compiled.version,
         "keep_input_on_board": draft.keep_input,
         "page": draft.active,
         "label": chosen["label"],
-        "split": is_cut(draft.active),
+        "split": chosen["split"],
         "reason": draft.reason,
         "fallback": draft.fallback,
         "best_cut": draft.best_cut,
         "predicted": chosen["predicted"],
+        "measured": chosen["measured"],
         "frontier": chosen["frontier"],
         "candidates": rows,
-        "bound": _bound(draft),
-        "changes": _changes(draft),
-        "link": _link(link),
-        "devices": _devices(compiled, draft, board, cloud),
-        "boundaries": _boundaries(compiled, draft),
     }
 
 
-def _wire_bytes(
-    compiled: CompiledModel, board: DeviceProfile | None, cloud: DeviceProfile | None
-) -> WireBytes:
-    if board is None or cloud is None:
-        return {}
-    options = codec_options(compiled, board, cloud)
-    return {(name, one.codec): one.wire_bytes for name, several in options.items() for one in several}
+def _profiles(draft: Draft, board: DeviceProfile | None, cloud: DeviceProfile | None) -> Profiles:
+    """Return the profile of each role that the draft has a device for."""
+    there = {draft.board, draft.cloud}
+    both = (("board", board), ("cloud", cloud))
+    return {role: profile for role, profile in both if profile is not None and profile.device in there}
+
+
+def _layer_seconds(profiles: Profiles, costs: Costs) -> dict[Any, Sequence[Seconds]]:
+    return {profiles[role].device: each.layers for role, each in costs.items()}
 
 
 def _candidate(
@@ -81,21 +108,30 @@ def _candidate(
     draft: Draft,
     candidate: Candidate,
     measured: Mapping[PageName, Seconds],
-    wire_bytes: WireBytes,
+    known: WireBytes,
 ) -> Document:
     page = candidate.page
     return {
         "page": page.name,
         "label": candidate.label,
         "chosen": page.name == draft.active,
+        "split": _divides(compiled.graph, candidate),
         "best_cut": page.name == draft.best_cut,
         "in_book": candidate.in_book,
         "eligible": candidate.eligible,
         "why_not": candidate.why_not,
         "predicted": _predicted(page),
         "measured": measured.get(page.name),
-        "frontier": _frontier(compiled, candidate, wire_bytes),
+        "frontier": _frontier(compiled, candidate, known),
     }
+
+
+def _divides(graph: CostGraph, candidate: Candidate) -> bool:
+    """Return whether the page divides the model itself; the person's own cut may as well not."""
+    if is_cut(candidate.page.name):
+        return True
+    model = frozenset(layer.index for layer in graph.layers if not layer.pseudo and not layer.from_input)
+    return bool(candidate.down_set & model) and not model <= candidate.down_set
 
 
 def _predicted(page: Page) -> Document:
@@ -112,24 +148,20 @@ def _predicted(page: Page) -> Document:
     }
 
 
-def _frontier(compiled: CompiledModel, candidate: Candidate, wire_bytes: WireBytes) -> list[Document]:
-    tensors = {tensor.name: tensor for tensor in live_tensors(compiled.graph, candidate.down_set)}
+def _frontier(compiled: CompiledModel, candidate: Candidate, known: WireBytes) -> list[Document]:
+    tensors = {tensor.name: tensor for tensor in compiled.graph.tensors}
     choices = candidate.page.stages[0].codecs
-    return [
-        {
-            "tensor": choice.tensor,
-            "dtype": tensors[choice.tensor].dtype,
-            "shape": list(tensors[choice.tensor].shape),
-            "size": tensors[choice.tensor].size,
-            "codec": choice.codec,
-            "wire_bytes": wire_bytes.get((choice.tensor, choice.codec), tensors[choice.tensor].size),
-        }
-        for choice in choices
-    ]
+    return [crossing(tensors[choice.tensor], choices, known) for choice in choices]
 
 
-def _board_side(draft: Draft, page: Page) -> frozenset[int]:
-    return draft.boundaries[page.stages[0].last]
+def _wishes(draft: Draft, options: BookOptions) -> Document:
+    return {
+        "keep_input": draft.keep_input,
+        "keep_output": options.keep_output,
+        "stay": list(options.stay),
+        "first_layers": options.first_layers,
+        "own_cut": options.own_cut,
+    }
 
 
 def _bound(draft: Draft) -> Document:
@@ -167,58 +199,39 @@ def _link(link: LinkProfile | None) -> Document | None:
     }
 
 
-def _devices(
-    compiled: CompiledModel, draft: Draft, board: DeviceProfile | None, cloud: DeviceProfile | None
-) -> list[Document]:
-    held = _held_layers(draft)
+def _devices(compiled: CompiledModel, draft: Draft, profiles: Profiles, costs: Costs) -> list[Document]:
+    held = held_layers(draft)
     return [
-        _device(compiled, profile, role, held[role])
-        for role, profile in (("board", board), ("cloud", cloud))
-        if profile is not None and profile.device in {draft.board, draft.cloud}
+        _device(profile, costs[role].error) | {"role": role, "weights": weights_of(compiled, held[role])}
+        for role, profile in profiles.items()
     ]
 
 
-def _device(compiled: CompiledModel, profile: DeviceProfile, role: str, layers: Iterable[int]) -> Document:
+def _device(profile: DeviceProfile, error: float) -> Document:
     return {
         "device": profile.device,
-        "role": role,
         "simulated_slowdown": profile.simulated_slowdown,
         "simulated": profile.simulated_slowdown != 1.0,
+        "estimated_from": profile.estimated_from,
         "threads": profile.threads,
         "engine": profile.engine,
         "whole": profile.whole.median,
         "whole_spread": profile.whole.spread,
         "runs": profile.whole.runs,
         "request_overhead": profile.overhead,
-        "predictor_error": stage_costs(profile, compiled.graph).error,
-        "weights": _weights(compiled, layers),
+        "predictor_error": error,
     }
-
-
-def _held_layers(draft: Draft) -> dict[str, frozenset[int]]:
-    """Return the layers that each role holds so that every page of the book can run."""
-    if len(draft.page(draft.active).stages) == 1:
-        everything = draft.boundaries[-1]
-        return {"board": everything, "cloud": everything}
-    sides = [_board_side(draft, page) for page in draft.pages]
-    return {"board": max(sides, key=len), "cloud": draft.boundaries[-1] - min(sides, key=len)}
-
-
-def _weights(compiled: CompiledModel, layers: Iterable[int]) -> int:
-    names = {name for index in layers for name in compiled.graph.layers[index].weight_names}
-    return sum(ref.length for ref in compiled.weights if ref.name in names)
 
 
 def _boundaries(compiled: CompiledModel, draft: Draft) -> list[Document]:
-    return [_boundary(compiled, index, down_set) for index, down_set in enumerate(draft.boundaries)]
-
-
-def _boundary(compiled: CompiledModel, index: int, down_set: frozenset[int]) -> Document:
-    tensors: Sequence[Any] = live_tensors(compiled.graph, down_set)
-    return {
-        "index": index,
-        "behind": compiled.graph.layers[max(down_set)].name if down_set else "",
-        "layers": len(down_set),
-        "tensors": [tensor.name for tensor in tensors],
-        "size": sum(tensor.size for tensor in tensors),
-    }
+    live = frontiers(compiled.graph, draft.boundaries)
+    return [
+        {
+            "index": index,
+            "behind": compiled.graph.layers[max(down_set)].name if down_set else "",
+            "layers": len(down_set),
+            "tensors": [tensor.name for tensor in tensors],
+            "size": sum(tensor.size for tensor in tensors),
+        }
+        for index, (down_set, tensors) in enumerate(zip(draft.boundaries, live, strict=True))
+    ]

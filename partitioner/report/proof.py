@@ -1,0 +1,115 @@
+"""What the solver proved, beside what the book chose: objective, limits, rivals, front, regret, as a document.
+
+Law: as `document.py`'s. Whatever the draft does not know is None or empty. Energy comes from watts that a person
+declared, and the document says so. An infinity (no limit, no rival) is null, as JSON has no word for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from partitioner.book import Draft
+from partitioner.graph import CostGraph
+from partitioner.nouns_json import finite
+from partitioner.solve.plans import Alternative, Costs, Plan
+from partitioner.solve.problem import EGRESS, ENERGY, LATENCY, THROUGHPUT, Layout, Limits, Objective
+
+Document = dict[str, Any]
+
+OBJECTIVES = ((LATENCY, "latency"), (THROUGHPUT, "throughput"), (ENERGY, "energy"), (EGRESS, "egress"))
+
+
+def proof(graph: CostGraph, draft: Draft) -> Document:
+    """Return `objective`, `limits`, `plan`, `alternatives`, `flips`, `pareto`, `regret`, and whose energy it is."""
+    plan = draft.plan
+    found = {
+        "objective": {"name": objective_name(draft.objective), **asdict(draft.objective)},
+        "limits": _limits(draft.limits),
+        "plan": None if plan is None else _plan(graph, plan),
+        "alternatives": [_alternative(graph, one) for one in plan.alternatives] if plan else [],
+        "flips": [asdict(one) for one in plan.flips] if plan else [],
+        "pareto": [_on_front(graph, one, plan) for one in draft.front],
+        "regret": asdict(draft.regret) if draft.regret else None,
+        "energy_is": "declared",
+    }
+    return dict(finite(found))
+
+
+def objective_name(objective: Objective) -> str:
+    """Return "latency", "throughput", "energy", "egress", or the weights of a sum."""
+    known = next((name for one, name in OBJECTIVES if one == objective), "")
+    return known or " + ".join(f"{weight:g} x {name}" for name, weight in asdict(objective).items() if weight)
+
+
+def _limits(limits: Limits) -> Document:
+    floor = 1 / limits.bottleneck if limits.bottleneck > 0 else float("inf")
+    return {**asdict(limits), "throughput": floor or None}
+
+
+def _plan(graph: CostGraph, plan: Plan) -> Document:
+    return {
+        **_costs(plan.costs),
+        "stages": _stages(graph, plan.layout),
+        "value": plan.value,
+        "lower_bound": plan.lower_bound,
+        "method": plan.method,
+        "gap": plan.gap,
+        "margin": plan.margin,
+    }
+
+
+def _costs(costs: Costs) -> Document:
+    return {
+        "latency": costs.latency,
+        "compute": sum(costs.stages),
+        "transfer": sum(costs.forward) + sum(costs.home),
+        "bottleneck": costs.bottleneck,
+        "throughput": costs.throughput,
+        "energy": costs.energy,
+        "egress": costs.egress,
+        "loss": costs.loss,
+        "memory": dict(costs.memory),
+    }
+
+
+def _stages(graph: CostGraph, layout: Layout) -> list[Document]:
+    return [
+        {
+            "device": device,
+            "layers": len(layers),
+            "first": graph.layers[min(layers)].name if layers else "",
+            "last": graph.layers[max(layers)].name if layers else "",
+        }
+        for device, layers in zip(layout.order, layout.stages, strict=False)
+    ]
+
+
+def _alternative(graph: CostGraph, one: Alternative) -> Document:
+    return {
+        "label": one.label,
+        "value": one.value,
+        "margin": one.margin,
+        "why_not": one.why_not,
+        "stages": _stages(graph, one.layout),
+        **_costs(one.costs),
+    }
+
+
+def _on_front(graph: CostGraph, plan: Plan, chosen: Plan | None) -> Document:
+    stages = _stages(graph, plan.layout)
+    return {
+        "label": label_of(stages),
+        "chosen": chosen is not None and plan.layout.stages == chosen.layout.stages,
+        "stages": stages,
+        **_costs(plan.costs),
+    }
+
+
+def label_of(stages: list[Document]) -> str:
+    """Return "board alone", or "board behind LAYER, cloud": the devices in order and where each hands over."""
+    used = [one for one in stages if one["layers"]]
+    if len(used) == 1 and used[0] is stages[0]:
+        return f"{used[0]['device']} alone"
+    parts = [f"{one['device']} to {one['last']}" if one["layers"] else one["device"] for one in stages[:-1]]
+    return ", ".join([*parts, f"rest {stages[-1]['device']}"]) if parts else "nothing"
