@@ -32,19 +32,26 @@ def main() -> int:
 
 
 def push(client: Client, job: Job) -> Any:
+    shapes = {name: tuple(shape) for name, shape in job.get("shapes", {}).items()}
     told = client.push(
-        job["model"], job["file"], manifest=job.get("manifest"), samples=job.get("samples"), progress=_tell
+        job["model"],
+        job["file"],
+        manifest=job.get("manifest"),
+        samples=job.get("samples"),
+        shapes=shapes,
+        progress=_tell,
     )
     return {"input": told["inputs"][0]["name"]}
 
 
 def deploy(client: Client, job: Job) -> Any:
-    return client.deploy(job["model"], devices=tuple(job["devices"]), progress=_tell)
+    devices, page = tuple(job["devices"]), job.get("page", "")
+    return client.deploy(job["model"], devices=devices, page=page, progress=_tell)
 
 
 def infer(client: Client, job: Job) -> Any:
     """Return, for each request, the page that was asked for, the one that ran, and every hop's figures."""
-    given = {job["input"]: _read(Path(job["file"]))}
+    given = _given(job)
     answers = []
     for turn in range(job["rounds"] + WARM_UP):
         for page in job["pages"]:
@@ -57,6 +64,14 @@ def infer(client: Client, job: Job) -> Any:
 
 
 JOBS = {"push": push, "deploy": deploy, "infer": infer}
+
+
+def _given(job: Job) -> dict[str, Any]:
+    path = Path(job["file"])
+    if path.suffix != ".npz":
+        return {job["input"]: _read(path)}
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def _read(path: Path) -> Any:

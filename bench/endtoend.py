@@ -24,7 +24,7 @@ from typing import Any
 from bench.arithmetic import Parts, medians, parts_of
 from bench.laboratory import LOCAL, Laboratory
 from bench.rows import Row
-from bench.subjects import SUBJECTS, Subject
+from bench.subjects import OF_PICTURES, Subject
 from examples.demo.processes import LTE, WIFI, Conditions
 
 LINKS = {"wifi": WIFI, "lte": LTE}
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", choices=list(SUBJECTS), action="append", help="both when not given")
+    parser.add_argument("--model", choices=list(OF_PICTURES), action="append", help="both when not given")
     parser.add_argument("--link", choices=list(LINKS), action="append", help="both when not given")
     parser.add_argument("--slow", type=float, action="append", help="4 and 8 when not given")
     simulate = "the agent plays the slow board (its computing only) instead of having a slow processor"
@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
 
 def _rows(options: argparse.Namespace, directory: Path) -> Iterator[Row]:
     limit = time.monotonic() + 60 * options.minutes
-    subjects = [SUBJECTS[name](directory / name) for name in options.model or SUBJECTS]
+    subjects = [OF_PICTURES[name](directory / name) for name in options.model or OF_PICTURES]
     with Laboratory("endtoend", directory) as laboratory:
         coordinator = laboratory.coordinator()
         laboratory.cloud(coordinator)

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from bench.rows import Row
-from bench.subjects import SUBJECTS, Subject
+from bench.subjects import OF_PICTURES, Subject
 from examples.demo.processes import Child, Town, free_port, lepton
 from lepton_edge.client import Client
 
@@ -47,7 +47,7 @@ def main() -> int:
 def _rows(directory: Path, starts: int) -> Iterator[Row]:
     with Town(directory / "idle") as town:
         yield from _idle(town, starts)
-    for name, make in SUBJECTS.items():
+    for name, make in OF_PICTURES.items():
         with Town(directory / name) as town:
             yield from _deployed(town, make(directory / f"{name}-files"))
 
