@@ -1,0 +1,173 @@
+"""What a segment J - I of a device costs and needs, for all pairs of nested down-sets.
+
+Law: tables over a lattice, in numpy; no boundary, no search. Seconds and counts are prefix tables by down-set, so a
+segment's is a difference. Memory is not (a tied weight counts once, activations by their largest): it is spelled
+out for all pairs, and only for a device that could be too small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from partitioner.graph import CostGraph
+from partitioner.predict import engine_layers
+from partitioner.solve.labels import Floats
+from partitioner.solve.lattice import Bools, Lattice
+from partitioner.solve.problem import Device, Problem
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of a graph, of which some are shared by layers.
+
+    Attributes:
+        own: bytes of each layer that no other layer shares.
+        shared: bytes of each shared one (those that the same layers use are one).
+        users: bool [shared, layers].
+    """
+
+    own: Floats
+    shared: Floats
+    users: Bools
+
+    def of(self, layers: Bools) -> Floats:
+        """Return the bytes of each row of `layers` (bool [rows, layers]), shared ones once."""
+        return layers @ self.own + ((layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0) @ self.shared
+
+
+@dataclass(frozen=True)
+class Segments:
+    """One device's tables over a lattice of D down-sets.
+
+    Attributes:
+        seconds: of all layers of each down-set, [D].
+        engine: how many of the engine's layers each holds, [D]; `engine[-1]` is all of them.
+        banned: how many layers it holds that the device may not run, [D].
+        fits: bool [D, D], entry [J, I] tells whether J - I fits its memory; None where everything does.
+        fixed: seconds of a segment that holds some of the engine's layers, but not all.
+    """
+
+    seconds: Floats
+    engine: npt.NDArray[np.intp]
+    banned: npt.NDArray[np.intp]
+    fits: Bools | None
+    fixed: float
+
+    def allowed(self, end: int, starts: npt.NDArray[np.intp]) -> Bools:
+        """Return which of the segments from `starts` to `end` the device may run, and hold."""
+        may = self.banned[starts] == self.banned[end]
+        return may if self.fits is None else may & self.fits[end, starts]
+
+    def times(self, end: int, starts: npt.NDArray[np.intp]) -> Floats:
+        """Return the seconds of the segments from `starts` to `end`."""
+        held = self.engine[end] - self.engine[starts]
+        divided = (held > 0) & (held < self.engine[-1])
+        return self.seconds[end] - self.seconds[starts] + self.fixed * divided
+
+
+def weights_of(problem: Problem) -> Weights:
+    """Return the weights of the problem's graph, told apart by who shares them."""
+    layers = problem.graph.layers
+    if not problem.weight_bytes:
+        own = np.array([layer.weights for layer in layers], dtype=np.float64)
+        return Weights(own, np.empty(0), np.empty((0, len(layers)), dtype=np.bool_))
+    bytes_of: dict[tuple[int, ...], float] = {}
+    for users, size in _users(problem):
+        bytes_of[users] = bytes_of.get(users, 0.0) + size
+    own = np.zeros(len(layers))
+    for users, size in bytes_of.items():
+        if len(users) == 1:
+            own[users[0]] += size
+    shared = [users for users in bytes_of if len(users) > 1]
+    table = np.zeros((len(shared), len(layers)), dtype=np.bool_)
+    for row, users in enumerate(shared):
+        table[row, list(users)] = True
+    return Weights(own, np.array([bytes_of[users] for users in shared]), table)
+
+
+def _users(problem: Problem) -> list[tuple[tuple[int, ...], float]]:
+    users: dict[str, list[int]] = {}
+    for layer in problem.graph.layers:
+        for name in set(layer.weight_names):
+            users.setdefault(name, []).append(layer.index)
+    known = problem.weight_bytes
+    return [(tuple(layers), float(known[name])) for name, layers in users.items() if name in known]  # type: ignore[index]
+
+
+def segments_of(problem: Problem, lattice: Lattice, device: Device, weights: Weights, pairs: bool) -> Segments:
+    """Return the tables of `device`; `pairs` says whether its memory is to be looked at here."""
+    graph = problem.graph
+    sets = lattice.sets.astype(np.float64)
+    engine = _mask(graph, engine_layers(graph))
+    return Segments(
+        seconds=sets @ np.array(device.costs.layers, dtype=np.float64).reshape(len(graph.layers)),
+        engine=(lattice.sets @ engine.astype(np.intp)).astype(np.intp),
+        banned=(lattice.sets @ banned_layers(problem, device).astype(np.intp)).astype(np.intp),
+        fits=_fits(problem, lattice, device, weights) if pairs else None,
+        fixed=float(device.costs.segment),
+    )
+
+
+def banned_layers(problem: Problem, device: Device) -> Bools:
+    """Return bool [layers]: those that `device` lacks an operator for, or that are pinned to another."""
+    elsewhere = {layer for layer, name in problem.pins.items() if name != device.name}
+    return _mask(problem.graph, elsewhere | device.lacks)
+
+
+def too_small(problem: Problem, device: Device, weights: Weights) -> bool:
+    """Return whether `device` could not hold all layers that it may run at once."""
+    if not device.memory:
+        return False
+    layers = ~banned_layers(problem, device)[None, :]
+    peak = (layers * activations(problem, device)).max(initial=0.0)
+    return bool((weights.of(layers)[0] + peak) * (1 + problem.headroom) > device.memory)
+
+
+def activations(problem: Problem, device: Device) -> Floats:
+    """Return the bytes of activations alive while each layer runs on `device`; 0 where unknown."""
+    known = device.activations or (0,) * len(problem.graph.layers)
+    return np.array(known, dtype=np.float64)
+
+
+def _fits(problem: Problem, lattice: Lattice, device: Device, weights: Weights) -> Bools | None:
+    if not too_small(problem, device, weights):
+        return None
+    need = _pair_weights(lattice, weights)
+    alive = activations(problem, device)
+    if alive.any():
+        need += _pair_activations(lattice, alive)
+    need *= 1 + problem.headroom
+    return np.asarray(need <= device.memory, dtype=np.bool_)
+
+
+def _pair_weights(lattice: Lattice, weights: Weights) -> Floats:
+    """Return the bytes of weights of J - I, [J, I] (of any worth only where I is a part of J)."""
+    held = lattice.sets @ weights.own
+    need: Floats = held[:, None] - held[None, :]
+    for size, users in zip(weights.shared, weights.users, strict=True):
+        count = lattice.sets @ users.astype(np.intp)
+        need += size * (count[:, None] > count[None, :])
+    return need
+
+
+def _pair_activations(lattice: Lattice, alive: Floats) -> Floats:
+    """Return the largest activation in J - I, [J, I]: the first layer of J, largest first, that I lacks."""
+    order = np.argsort(-alive, kind="stable")
+    order = order[alive[order] > 0]
+    most = np.zeros((len(lattice), len(lattice)))
+    for end, down in enumerate(lattice.sets):
+        inside = order[down[order]]
+        if len(inside):
+            missing = ~lattice.sets[: end + 1, inside]
+            first = missing.argmax(axis=1)
+            most[end, : end + 1] = np.where(missing.any(axis=1), alive[inside[first]], 0.0)
+    return most
+
+
+def _mask(graph: CostGraph, layers: frozenset[int] | set[int]) -> Bools:
+    mask = np.zeros(len(graph.layers), dtype=np.bool_)
+    mask[list(layers)] = True
+    return mask
