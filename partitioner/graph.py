@@ -119,7 +119,12 @@ def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
     Down-sets are grown one layer at a time as bit sets; each is met once per layer that can be added last, so
     time is about (number of down-sets) x (width of the graph).
     """
-    needs = [_bits(one) for one in layer_inputs(graph)]
+    found = down_set_bits([_bits(one) for one in layer_inputs(graph)], limit)
+    return None if found is None else [frozenset(_each(one)) for one in found]
+
+
+def down_set_bits(needs: Sequence[int], limit: int) -> list[int] | None:
+    """Return as `down_sets` does, as bit sets, for layers whose inputs are the bit sets `needs`."""
     feeds = _transposed(needs)
     level = {0: _bits(layer for layer, need in enumerate(needs) if not need)}  # down-set -> what may be added
     found: list[int] = []
@@ -130,7 +135,7 @@ def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
             for down, ready in level.items()
             for layer in _each(ready)
         }
-    return None if level else [frozenset(_each(one)) for one in found]
+    return None if level else found
 
 
 def needed_boundaries(graph: CostGraph) -> tuple[frozenset[int], ...]:
