@@ -52,6 +52,11 @@ class Cell:
         """Its name in rows and files."""
         return f"{self.model}, {self.conditions.rate:g} Mbit/s, board {self.slow:g}x slower"
 
+    @property
+    def file(self) -> str:
+        """The name of the file that keeps what was measured."""
+        return f"{self.model}-{self.conditions.rate:g}-{self.slow:g}.json"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -111,7 +116,7 @@ def _measure(options: argparse.Namespace, directory: Path, keep: Path) -> None:
         for model in options.model or SUBJECTS
         for rate in options.rate or RATES
     ]
-    missing = [cell for cell in cells if not (keep / f"{cell.name}.json").exists()]
+    missing = [cell for cell in cells if not (keep / cell.file).exists()]
     if not missing:
         return
     subjects = {
@@ -134,7 +139,7 @@ def _measure(options: argparse.Namespace, directory: Path, keep: Path) -> None:
                 known.add((cell.model, cell.slow))
             _say(f"{cell.name} ({number}/{len(missing)})")
             found = _cell(site, cell, subject, inputs[cell.model])
-            (keep / f"{cell.name}.json").write_text(json.dumps(found))
+            (keep / cell.file).write_text(json.dumps(found))
 
 
 def _cell(site: Site, cell: Cell, subject: Subject, given: str) -> Document:
