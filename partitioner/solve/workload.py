@@ -113,8 +113,8 @@ def check(workload: Workload) -> None:
     count = len(workload.sizes)
     if workload.colours and len(workload.colours) != count:
         raise InvalidProblem(f"{len(workload.colours)} colours for {count} nodes", "give one for each node")
-    _check_numbers("size", workload.sizes)
-    _check_numbers("transfer time", (one.time for one in workload.tensors))
+    check_numbers("size", workload.sizes)
+    check_numbers("transfer time", (one.time for one in workload.tensors))
     for kind in workload.kinds:
         _check_kind(kind, count)
     for tensor in workload.tensors:
@@ -136,11 +136,12 @@ def _check_kind(kind: Kind, count: int) -> None:
         raise InvalidProblem(f"there are {kind.count} devices of kind {kind.name}", "give 0 or more")
     if not kind.capacity >= 0:
         raise InvalidProblem(f"the capacity of kind {kind.name} is {kind.capacity}", "give 0 or more")
-    _check_numbers(f"time on {kind.name}", kind.times)
+    check_numbers(f"time on {kind.name}", kind.times)
     _check_nodes(f"what {kind.name} lacks", kind.lacks, count)
 
 
-def _check_numbers(what: str, numbers: Iterable[float]) -> None:
+def check_numbers(what: str, numbers: Iterable[float]) -> None:
+    """Refuse numbers that are NaN, infinite or negative (InvalidProblem)."""
     for number in numbers:
         if not (math.isfinite(number) and number >= 0):
             raise InvalidProblem(f"a {what} is {number}", "give a finite number that is not negative")
