@@ -13,6 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from partitioner.report.quantities import megabits, milliseconds, sentence, size
+
+__all__ = ["megabits", "render", "size"]
+
 Document = dict[str, Any]
 
 METHODS = {
@@ -25,7 +29,7 @@ METHODS = {
 def render(document: Document, console: Console) -> None:
     """Print the plan, why it was chosen, what was considered, and what would change it."""
     console.print(_headline(document))
-    console.print(Text(_sentence(document["reason"])))
+    console.print(Text(sentence(document["reason"])))
     console.print()
     console.print(_candidates(document))
     for note in _notes(document):
@@ -168,30 +172,3 @@ def _changes(document: Document) -> list[str]:
 def _slowdown(document: Document) -> float:
     found = (one["simulated_slowdown"] for one in document["devices"] if one["role"] == "board")
     return float(next(found, 1.0))
-
-
-def milliseconds(seconds: float) -> str:
-    """Return "61.0 ms"."""
-    return f"{seconds * 1e3:.1f} ms"
-
-
-def megabits(rate: float) -> str:
-    """Return "5.85 Mbit/s" for a rate in bytes per second, "9.412 Gbit/s" above 1000 Mbit/s; 4 digits at most."""
-    return f"{digits(rate * 8 / 1e9)} Gbit/s" if rate * 8 > 1e9 else f"{digits(rate * 8 / 1e6)} Mbit/s"
-
-
-def digits(number: float) -> str:
-    """Return `number` rounded to 4 significant digits, never as a power of ten where there is no need."""
-    rounded = float(f"{number:.4g}")
-    return f"{rounded:.0f}" if rounded >= 1000 else f"{rounded:g}"
-
-
-def size(count: int) -> str:
-    """Return "14.8 kB"; decimal, as links are."""
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e3:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."

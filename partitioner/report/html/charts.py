@@ -1,0 +1,127 @@
+"""Charts: bytes at each cut, and the Pareto front.
+
+Law: as the room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from partitioner.report.html.axes import (
+    BOTTOM,
+    HIGH,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Scale,
+    chart,
+    linear,
+    log_up,
+    svg,
+    x_tick,
+    y_axis,
+    y_tick,
+)
+from partitioner.report.html.lanes import edges_of, live_bytes, rows_of
+from partitioner.report.html.markup import Markup, tag
+from partitioner.report.html.tables import table
+from partitioner.report.quantities import digits, joules, milliseconds, per_second, size
+
+Document = dict[str, Any]
+
+
+def landscape(document: Document) -> Markup | None:
+    """Return the bytes that a cut would have to carry, along the model, with the frontiers of the plan."""
+    graph = document.get("graph")
+    if not graph or len(graph["layers"]) < 2:
+        return None
+    rows = rows_of(graph)
+    live = [max(one, 1) for one in live_bytes(edges_of(graph, rows), len(rows))][:-1]
+    across, up = linear(0, len(rows), LEFT, WIDTH - RIGHT), log_up(min(live), max(live))
+    counted = [0]
+    for row in rows:
+        counted.append(counted[-1] + len(row.layers))
+    cuts = [_cut_line(frontier, counted, across) for frontier in graph["frontiers"]]
+    drawn = svg(
+        "bytes at each cut", y_axis(min(live), max(live), up, size), _area(live, across, up), cuts,
+        tag("text", "input", x=LEFT, y=HIGH - 18),
+        tag("text", "output", x=WIDTH - RIGHT, y=HIGH - 18, text_anchor="end"),
+        tag("g", _bands(rows, across)),
+    )  # fmt: skip
+    words = "Uncompressed, on a log scale; a cut is cheap where the curve is low."
+    return chart("landscape", "Bytes at each cut", words, drawn)
+
+
+def _area(live: Sequence[int], across: Scale, up: Scale) -> Markup:
+    points = [f"{across(index + 1):.1f} {up(one):.1f}" for index, one in enumerate(live)]
+    floor = HIGH - BOTTOM
+    first, last = across(1), across(len(live))
+    return tag("path", d=f"M{first:.1f} {floor}L{'L'.join(points)}L{last:.1f} {floor}Z", class_="area")
+
+
+def _bands(rows: Sequence[Any], across: Scale) -> list[Markup]:
+    y = HIGH - BOTTOM
+    return [
+        tag(
+            "rect", x=f"{across(index):.2f}", y=y, width=f"{across(index + 1) - across(index) + 0.2:.2f}", height=5,
+            class_=f"n{row.stage % 4}",
+        )
+        for index, row in enumerate(rows)
+    ]  # fmt: skip
+
+
+def _cut_line(frontier: Document, counted: Sequence[int], across: Scale) -> list[Markup]:
+    x = across(counted.index(frontier["layers_before"]))
+    side = "start" if x < WIDTH / 2 else "end"
+    shift = 5 if x < WIDTH / 2 else -5
+    return [
+        tag("line", x1=x, x2=x, y1=TOP - 6, y2=HIGH - BOTTOM, class_="now"),
+        tag("text", f"cut: {size(frontier['size'])}", x=x + shift, y=TOP, text_anchor=side, class_="ink"),
+    ]
+
+
+def pareto(document: Document) -> Markup | None:
+    """Return the Pareto front: what a plan gains in throughput, energy or bytes for its latency."""
+    front = document.get("pareto")
+    if not front:
+        return None
+    drawn = _scatter(front) if len(front) > 1 else None
+    cells = [_front_row(one) for one in front]
+    headings = ("plan", "latency", "pipelined", "energy*", "sent")
+    note = tag("p", "* from watts that a person declared", class_="small soft")
+    words = "No plan is better than one of these in every respect."
+    shown = table(headings, cells, {1, 2, 3, 4})
+    return chart(
+        "pareto", "Pareto front", words, drawn, shown, note if any(one["energy"] for one in front) else None
+    )
+
+
+def _front_row(one: Document) -> tuple[object, ...]:
+    label = tag("b", one["label"]) if one["chosen"] else one["label"]
+    return (
+        label, milliseconds(one["latency"]), per_second(one["throughput"]), joules(one["energy"]), size(one["egress"]),
+    )  # fmt: skip
+
+
+def _scatter(front: Sequence[Document]) -> Markup:
+    known = [one for one in front if one["throughput"] is not None]
+    latencies, rates = [one["latency"] for one in known], [one["throughput"] for one in known]
+    across = linear(0, max(latencies, default=1) * 1.08, LEFT, WIDTH - RIGHT)
+    top = max(rates, default=1) * 1.1
+    up = linear(0, top, HIGH - BOTTOM, TOP)
+    ordered = sorted(known, key=lambda one: float(one["latency"]))
+    path = "M" + "L".join(f"{across(one['latency']):.1f} {up(one['throughput']):.1f}" for one in ordered)
+    dots = [_dot(one, across(one["latency"]), up(one["throughput"])) for one in known]
+    ticks = [step * max(latencies, default=1) / 4 for step in range(5)]
+    marks = [x_tick(across(tick), milliseconds(tick)) for tick in ticks]
+    steps = [top / 1.1 * step / 4 for step in range(5)]
+    axis = [y_tick(up(step), f"{digits(step, 2)}/s") for step in steps]
+    return svg("throughput against latency", axis, marks, tag("path", d=path, class_="curve s6"), dots)
+
+
+def _dot(one: Document, x: float, y: float) -> Markup:
+    radius, colour = (7, "n1") if one["chosen"] else (5, "n0")
+    tip = f"{one['label']}\n{milliseconds(one['latency'])}, {per_second(one['throughput'])}"
+    return tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_=colour, data_tip=tip)

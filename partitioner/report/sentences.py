@@ -1,0 +1,131 @@
+"""The sentences that the terminal and the page share: what is proven, what would change, the link, the limits.
+
+Law: reads the document's keys, whatever of them there is; returns sentences without a full stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from partitioner.report.quantities import digits, joules, megabits, milliseconds, percent, size
+
+Document = dict[str, Any]
+Say = Callable[[float], str]
+
+METHODS = {
+    "min-cut": "minimum cut, exact",
+    "enumeration": "every cut enumerated, exact",
+    "chain": "one chain of cuts searched, not exact: see the gap",
+    "down-sets": "dynamic programme over down-sets, exact",
+    "branch-and-bound": "branch and bound",
+    "contraction": "after a contraction that may lose something: see the gap",
+    "milp": "integer programme, exact",
+}
+TIGHT = 0.001  # a gap below this is said to be none
+
+
+def bound_lines(document: Document) -> list[str]:
+    """Return what is proven of any plan, of the book's page, and of the solver's own plan."""
+    bound = document["bound"]
+    method = METHODS.get(bound["method"], bound["method"])
+    shared = ", as the blocks are shared with other pages" if bound["gap"] >= TIGHT else ""
+    lines = [
+        f"No plan can be faster than {milliseconds(bound['lower_bound'])} in this cost model ({method}); "
+        f"the chosen page is {bound['gap']:.1%} above it{shared}"
+    ]
+    if plan := document.get("plan"):
+        lines += _plan_lines(plan)
+    return lines
+
+
+def _plan_lines(plan: Document) -> list[str]:
+    lines = []
+    if plan["gap"] >= TIGHT:
+        lines.append(f"The solver's own plan is proven to within {percent(plan['gap'])} only")
+    if plan.get("margin") is not None:
+        lines.append(f"The next-best plan that it weighed is {_margin(plan)} worse")
+    return lines
+
+
+def _margin(plan: Document) -> str:
+    return percent(plan["margin"] / plan["value"]) if plan["value"] else digits(plan["margin"])
+
+
+def regret_line(document: Document) -> list[str]:
+    """Return what the trimmed book loses against a fresh solve, in one line; nothing where it is unknown."""
+    regret = document.get("regret")
+    if not regret:
+        return []
+    where = f" (at {regret['worst_at']})" if regret["worst_at"] else ""
+    return [
+        f"Over {regret['scenarios']} links and loads the devices' book is {percent(regret['mean'])} slower than a "
+        f"fresh plan on average, {percent(regret['worst'])} at worst{where}"
+    ]
+
+
+def change_lines(document: Document) -> list[str]:
+    """Return what would change the decision: rates of the link, the board's slowdown, speeds of devices."""
+    changes, lines = document["changes"], []
+    if changes.get("slower_link"):
+        lines.append(f"Below {megabits(changes['slower_link']['rate'])} up: {changes['slower_link']['page']}")
+    if changes.get("faster_link"):
+        lines.append(f"Above {megabits(changes['faster_link']['rate'])} up: {changes['faster_link']['page']}")
+    if changes.get("slowdown_flip"):
+        lines.append(
+            f"Board alone is best while the board's slowdown is below {changes['slowdown_flip']:.2f}x"
+            f" (now {_slowdown(document):g}x)"
+        )
+    return lines + [_flip(one) for one in document.get("flips") or [] if one["factor"]]
+
+
+def _flip(flip: Document) -> str:
+    side = "more" if flip["factor"] >= 1 else "less"
+    return f"At {digits(flip['factor'], 3)} times the {flip['what']} or {side}: {flip['label']}"
+
+
+def _slowdown(document: Document) -> float:
+    found = (one["simulated_slowdown"] for one in document["devices"] if one["role"] == "board")
+    return float(next(found, 1.0))
+
+
+def link_line(document: Document) -> list[str]:
+    """Return the link's rates and round trip, and whether it was measured."""
+    link = document.get("link")
+    if link is None:
+        return []
+    source = "measured" if link["measured"] else "declared, not measured"
+    round_trip = link["delay_up"] + link["delay_down"]
+    return [
+        f"Link ({source}): {megabits(link['up'])} up, {megabits(link['down'])} down, "
+        f"round trip {milliseconds(round_trip)}, headers {link['overhead'] - 1:.1%}"
+    ]
+
+
+def limit_lines(document: Document) -> list[str]:
+    """Return what was wanted: the objective where it is not latency, and each limit and wish."""
+    objective = (document.get("objective") or {}).get("name", "latency")
+    lines = [] if objective == "latency" else [f"Objective: {objective}"]
+    limits, wishes = document.get("limits") or {}, document.get("wishes") or {}
+    said = [
+        words for key, say in LIMITS.items() if limits.get(key) is not None for words in [say(limits[key])]
+    ]
+    lines += [f"Limits: {', '.join(said)}"] if said else []
+    kept = [words for key, words in WISHES.items() if wishes.get(key)]
+    kept += [f"{name} stays" for name in wishes.get("stay") or []]
+    return lines + ([f"Wishes: {', '.join(kept)}"] if kept else [])
+
+
+LIMITS: Mapping[str, Say] = {
+    "latency": lambda limit: f"latency at most {milliseconds(limit)}",
+    "throughput": lambda limit: f"at least {digits(limit)} answers a second",
+    "energy": lambda limit: f"energy at most {joules(limit)} (as declared)",
+    "egress": lambda limit: f"at most {size(limit)} over the links",
+    "loss": lambda limit: f"loss at most {percent(limit)}",
+}
+WISHES = {
+    "keep_input": "the input stays on the board",
+    "keep_output": "the output is made on the board",
+    "own_cut": "the split is the person's own",
+    "first_layers": "the first layers stay on the board",
+}
