@@ -31,7 +31,8 @@ class Incidence:
             A layer that consumes what it makes itself is left out.
         feeds: [E, 2], (layer, layer it feeds), without those that follow from others (transitive reduction).
         ends: layers that feed no other.
-        engine: layers that the engine runs, sorted.
+        engine: layers that the engine runs, sorted. engine_first, engine_last: those of them with no other before,
+            or behind, them.
         makers, made_bytes: layers that make outputs, once each, and the bytes of their outputs.
     """
 
@@ -44,6 +45,8 @@ class Incidence:
     feeds: Ints
     ends: Ints
     engine: Ints
+    engine_first: Ints
+    engine_last: Ints
     makers: Ints
     made_bytes: Ints
 
@@ -77,6 +80,8 @@ def _build(graph: CostGraph) -> Incidence:
         if tensor.is_output and tensor.producer >= 0:
             made[tensor.producer] = made.get(tensor.producer, 0) + tensor.size
     feeding = {tail for tail, _ in feeds}
+    engine = sorted(engine_layers(graph))
+    first_engine, last_engine = _extremes(engine, behind)
     return Incidence(
         consumed=_ints(consumed),
         producer=_ints([graph.tensors[index].producer for index in consumed]),
@@ -86,7 +91,9 @@ def _build(graph: CostGraph) -> Incidence:
         last_consumer=_ints([one for _, one in last]),
         feeds=_ints(feeds).reshape(-1, 2),
         ends=_ints([index for index in range(len(graph.layers)) if index not in feeding]),
-        engine=_ints(sorted(engine_layers(graph))),
+        engine=_ints(engine),
+        engine_first=_ints(first_engine),
+        engine_last=_ints(last_engine),
         makers=_ints(list(made)),
         made_bytes=_ints(list(made.values())),
     )
@@ -121,6 +128,15 @@ def _last(consumers: tuple[int, ...], producer: int, behind: list[int]) -> list[
     for one in others:
         before |= behind[one]
     return [one for one in dict.fromkeys(others) if not before >> one & 1]
+
+
+def _extremes(layers: list[int], behind: list[int]) -> tuple[list[int], list[int]]:
+    """Return those of `layers` with none of the others before them, and those with none behind them."""
+    own = sum(1 << one for one in layers)
+    before = 0
+    for one in layers:
+        before |= behind[one]
+    return [one for one in layers if not behind[one] & own], [one for one in layers if not before >> one & 1]
 
 
 def _ints(values: list[int] | list[tuple[int, int]]) -> Ints:
