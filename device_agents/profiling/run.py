@@ -21,12 +21,12 @@ from device_agents.engine.golden import load_golden
 from device_agents.profiling.attribution import attribute
 from device_agents.profiling.graph_nodes import graph_nodes
 from device_agents.profiling.kernels import kernel_timer
-from device_agents.profiling.measure import Item, run_rounds, thread_hop
+from device_agents.profiling.measure import Item, run_rounds, summary, thread_hop
 from device_agents.store import ArtifactStore, Fetch
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
 from lepton_edge.core.results import Array
-from partitioner.costs import CodecTime, DeviceProfile, LayerShare, SegmentTime
+from partitioner.costs import CodecTime, DeviceProfile, LayerShare, Measurement, SegmentTime
 from partitioner.errors import ModelTooLarge
 from partitioner.plan import Block
 from partitioner.units import Bytes, DeviceId, NodeName, Seconds, Sha256, TensorName
@@ -35,6 +35,9 @@ CODEC_RUNS = 5
 SHARE_RUNS = 8
 SHARE_BUDGET = 0.25
 """Fraction of the budget that is kept for the kernels' shares."""
+
+WHOLE_TURNS = 3
+"""How often the whole model is timed a round: all else is told in relation to it."""
 
 LEAST_COVERAGE = 0.95
 Told = Callable[[str, int, int], None]
@@ -47,14 +50,22 @@ log = structlog.get_logger(__name__)
 class _Trial:
     """Everything that is there to be timed."""
 
-    whole: Item
+    wholes: list[Item]
     segments: list[tuple[ProfileSegment, Item]] = field(default_factory=list)
     pseudo: list[tuple[Block, Item]] = field(default_factory=list)
     codecs: list[tuple[CodecTrial, Item, Item, Bytes]] = field(default_factory=list)
 
     def items(self) -> list[Item]:
+        """Return everything in the order of a round, the whole model's turns evenly between the rest."""
         codecs = [item for _, encode, decode, _ in self.codecs for item in (encode, decode)]
-        return [self.whole, *(one for _, one in self.segments), *(one for _, one in self.pseudo), *codecs]
+        rest = [*(one for _, one in self.segments), *(one for _, one in self.pseudo), *codecs]
+        for turn, whole in reversed(list(enumerate(self.wholes))):
+            rest.insert(turn * len(rest) // len(self.wholes), whole)
+        return rest
+
+    def whole(self) -> Measurement:
+        """Return the whole model's time, over all of its turns."""
+        return summary([time for one in self.wholes for time in one.steady or one.times])
 
 
 async def run_profile(
@@ -114,7 +125,7 @@ class _Measuring:
         segments = [SegmentTime(one.first, one.last, item.measurement()) for one, item in trial.segments]
         return DeviceProfile(
             device,
-            trial.whole.measurement(),
+            trial.whole(),
             layers=(),
             segments=tuple(segments),
             pseudo=tuple(_pseudo_time(block, item) for block, item in trial.pseudo),
@@ -130,7 +141,7 @@ class _Measuring:
         whole = await self._open(self._command.whole)
         if not self._given(whole.block):
             raise InvalidInput("the golden sample lacks an input of the model", "push the model again")
-        trial = _Trial(self._block_item(whole, repeats))
+        trial = _Trial([self._block_item(whole, repeats) for _ in range(WHOLE_TURNS)])
         for block in self._command.pseudo:
             if self._given(block):
                 trial.pseudo.append((block, self._block_item(await self._open(block), repeats)))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from device_agents.engine import Engine, EngineConfig
-from device_agents.profiling.measure import Item, run_rounds, thread_hop
+from device_agents.profiling.measure import Item, run_rounds, take_moods_out, thread_hop
 
 
 def burn(seconds):
@@ -55,3 +55,34 @@ def test_median_and_half_of_the_interquartile_range():
 
 async def test_a_thread_hop_is_short(engine):
     assert 0 < await thread_hop(engine, 5) < 0.05
+
+
+def items_of(rows):
+    return [Item(lambda: None, 9, list(row)) for row in rows]
+
+
+def test_what_slows_a_whole_round_is_taken_out():
+    usual, moods = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 1.0, 1.6, 1.0, 1.5]
+    items = items_of([[one * mood for mood in moods] for one in usual])
+    take_moods_out(items)
+    for item, one in zip(items, usual, strict=True):
+        assert item.steady == pytest.approx([one] * 5)
+        assert item.measurement().spread == pytest.approx(0.0)
+
+
+def test_one_items_own_noise_stays():
+    items = items_of([[1.0, 1.0, 1.0, 1.0]] * 5 + [[1.0, 3.0, 1.0, 1.0]])
+    take_moods_out(items)
+    assert items[-1].steady == pytest.approx([1.0, 3.0, 1.0, 1.0])
+
+
+def test_rounds_that_an_item_missed_do_not_matter():
+    items = items_of([[1.0, 2.0, 1.0, 2.0]] * 5 + [[4.0, 8.0]])
+    take_moods_out(items)
+    assert items[-1].measurement().spread == pytest.approx(0.0)
+
+
+def test_a_few_items_tell_no_mood():
+    items = items_of([[1.0, 2.0, 1.0]] * 4)
+    take_moods_out(items)
+    assert items[0].steady == []
