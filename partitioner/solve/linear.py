@@ -28,7 +28,7 @@ def plus(*terms: Expression) -> Expression:
     for term in terms:
         for variable, coefficient in term.items():
             total[variable] = total.get(variable, 0.0) + coefficient
-    return total
+    return {variable: coefficient for variable, coefficient in total.items() if coefficient}
 
 
 def scaled(term: Expression, factor: float) -> Expression:
@@ -121,7 +121,7 @@ class Programme:
     def _constraints(self) -> LinearConstraint:
         columns, at, coefficients, least = [], [], [], []
         for index, row in enumerate(self.rows):
-            factor = ROW_SCALE / max([abs(one) for one in row.values()] or [1.0], default=1.0)
+            factor = ROW_SCALE / max((abs(one) for one in row.values()), default=1.0)
             least.append(-row.get(ONE, 0.0) * factor)
             for variable, coefficient in row.items():
                 if variable != ONE:

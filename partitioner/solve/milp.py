@@ -136,13 +136,24 @@ class _Model:
         used = self.programme.binary()
         behind = [minus(CERTAIN, self.before(layer.index, boundary)) for layer in self.graph.layers]
         self.programme.at_least_each(used, behind)
-        if a.name != b.name and not {(a.name, b.name), (b.name, a.name)} <= set(self.problem.hops):
+        if a.name == b.name:  # nothing crosses a hop, but what must not cross must not
+            self._spend(b, used, b.costs.overhead)
+            self._forbid_crossings(boundary)
+            return
+        if not {(a.name, b.name), (b.name, a.name)} <= set(self.problem.hops):
             self.programme.at_least(NOTHING, used)
+        self._spend(b, used, b.costs.overhead)
         self.delays = plus(self.delays, scaled(used, self._hop(a, b).delay))
         self._spend(a, used, a.costs.send_message)
-        self._spend(b, used, b.costs.receive_message + b.costs.overhead)
+        self._spend(b, used, b.costs.receive_message)
         for tensor in self.graph.tensors:
             self._charge_crossing(boundary, tensor)
+
+    def _forbid_crossings(self, boundary: int) -> None:
+        for tensor in self.graph.tensors:
+            for consumer in () if self._options(tensor) else tensor.consumers:
+                earlier = self.before(tensor.producer, boundary)
+                self.programme.at_least(self.before(consumer, boundary), earlier)
 
     def _charge_crossing(self, boundary: int, tensor: CostTensor) -> None:
         a, b = self.devices[boundary : boundary + 2]
@@ -165,6 +176,8 @@ class _Model:
     def _charge_home(self, boundary: int) -> None:
         """An output goes back over `boundary` from every stage behind it, up to the entry's next stage."""
         a, b = self.devices[boundary : boundary + 2]
+        if a.name == b.name:
+            return
         later = range(boundary + 1, len(self.order))
         turn = next((stage for stage in later if self.order[stage] == self.order[0]), len(self.order))
         back = self.programme.binary()
@@ -271,10 +284,9 @@ class _Model:
         hop = self._hop(a, b)
         self._spend(a, when, size * a.costs.send_byte)
         self._spend(b, when, size * b.costs.receive_byte)
-        if a.name != b.name:
-            before = self.hops.get((a.name, b.name), NOTHING)
-            self.hops[a.name, b.name] = plus(before, scaled(when, size * hop.overhead / hop.rate))
-            self.egress = plus(self.egress, scaled(when, size))
+        before = self.hops.get((a.name, b.name), NOTHING)
+        self.hops[a.name, b.name] = plus(before, scaled(when, size * hop.overhead / hop.rate))
+        self.egress = plus(self.egress, scaled(when, size))
 
     def _hop(self, a: Device, b: Device) -> Hop:
         return self.problem.hops.get((a.name, b.name), Hop(BytesPerSecond(math.inf)))

@@ -21,7 +21,7 @@ from partitioner.units import BytesPerSecond, DeviceId, Seconds, TensorName
 Mask = npt.NDArray[np.bool_]
 Column = npt.NDArray[np.float64]
 Stages = npt.NDArray[np.int8]  # [rows, layers]: the stage of each layer
-NOTHING = Hop(BytesPerSecond(math.inf), Seconds(0.0), 1.0)  # from a device to itself
+NOTHING = Hop(BytesPerSecond(math.inf), Seconds(0.0), 1.0)  # where there is no hop
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def codec_price(
     near = _codec(a, tensor, option).encode + option.wire_bytes * a.costs.send_byte
     far = _codec(b, tensor, option).decode + option.wire_bytes * b.costs.receive_byte
     if a.name == b.name:
-        return objective.latency * (near + far) + objective.energy * (a.watts * (near + far))
+        return 0.0
     wire = option.wire_bytes * hop.overhead / hop.rate
     joules = a.watts * near + b.watts * far + (a.radio_watts + b.radio_watts) * wire
     seconds = near + wire + far
@@ -179,6 +179,8 @@ def _add_forward(problem: Problem, table: Table, totals: Tally, boundary: int) -
     a, b = table.devices[boundary], table.devices[boundary + 1]
     used, hop = table.used(boundary), _hop(problem, a, b)
     totals.busy[b.name] += used * b.costs.overhead
+    if a.name == b.name:
+        return
     totals.delays += used * hop.delay
     totals.busy[a.name] += used * a.costs.send_message
     totals.busy[b.name] += used * b.costs.receive_message
@@ -198,6 +200,8 @@ def _add_forward(problem: Problem, table: Table, totals: Tally, boundary: int) -
 
 def _add_home(problem: Problem, table: Table, totals: Tally, boundary: int) -> None:
     a, b = table.devices[boundary], table.devices[boundary + 1]
+    if a.name == b.name:
+        return
     hop = _hop(problem, b, a)
     used = np.zeros(len(table.stages), dtype=bool)
     for tensor in problem.graph.tensors:
@@ -213,10 +217,9 @@ def _add_bytes(totals: Tally, ends: tuple[Device, Device], hop: Hop, size: Colum
     sender, receiver = ends
     totals.busy[sender.name] += size * sender.costs.send_byte
     totals.busy[receiver.name] += size * receiver.costs.receive_byte
-    if sender.name != receiver.name:
-        key = (sender.name, receiver.name)
-        totals.hops[key] = totals.hops.get(key, np.zeros(len(size))) + size * hop.overhead / hop.rate
-        totals.egress += size
+    key = (sender.name, receiver.name)
+    totals.hops[key] = totals.hops.get(key, np.zeros(len(size))) + size * hop.overhead / hop.rate
+    totals.egress += size
 
 
 def _hop(problem: Problem, sender: Device, receiver: Device) -> Hop:

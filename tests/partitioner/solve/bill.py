@@ -118,10 +118,13 @@ def _stage(problem: Problem, device: Device, layers: frozenset[int], out: Bill) 
 
 def _forward(problem: Problem, layout: Layout, stage_of: dict[int, int], boundary: int, out: Bill) -> None:
     a, b = (problem.device(name) for name in layout.order[boundary : boundary + 2])
+    out.busy[b.name] += b.costs.overhead
+    free = a.name == b.name  # between a device and itself nothing is paid
     hop = _hop(problem, a, b, out)
-    out.delays += hop.delay
-    out.busy[a.name] += a.costs.send_message
-    out.busy[b.name] += b.costs.receive_message + b.costs.overhead
+    if not free:
+        out.delays += hop.delay
+        out.busy[a.name] += a.costs.send_message
+        out.busy[b.name] += b.costs.receive_message
     for tensor in problem.graph.tensors:
         made = stage_of.get(tensor.producer, 0)
         if not (made <= boundary and any(stage_of[one] > boundary for one in tensor.consumers)):
@@ -129,6 +132,8 @@ def _forward(problem: Problem, layout: Layout, stage_of: dict[int, int], boundar
         prepared = tensor.producer < 0 or problem.graph.layers[tensor.producer].from_input
         if tensor.name in problem.stay or (problem.keep_input and prepared):
             out.faults.append(f"{tensor.name} crosses and must stay")
+        if free:
+            continue
         option = _option(problem, layout, boundary, tensor, out)
         _wire(a, b, hop, option.wire_bytes, out)
         out.busy[a.name] += a.codecs.get((tensor.name, option.codec), CodecSeconds()).encode
@@ -141,6 +146,8 @@ def _forward(problem: Problem, layout: Layout, stage_of: dict[int, int], boundar
 
 def _home(problem: Problem, layout: Layout, stage_of: dict[int, int], boundary: int, out: Bill) -> None:
     a, b = (problem.device(name) for name in layout.order[boundary : boundary + 2])
+    if a.name == b.name:
+        return
     hop, used = _hop(problem, b, a, out), False
     for tensor in problem.graph.tensors:
         if not tensor.is_output or tensor.producer < 0:
@@ -166,7 +173,7 @@ def _wire(a: Device, b: Device, hop: Hop, size: float, out: Bill) -> None:
 
 def _hop(problem: Problem, a: Device, b: Device, out: Bill) -> Hop:
     hop = problem.hops.get((a.name, b.name))
-    if hop is None:
+    if hop is None and a.name != b.name:
         out.faults.append(f"no link {a.name} -> {b.name}")
     return hop or Hop(1.0)  # type: ignore[arg-type]
 

@@ -173,8 +173,9 @@ def _linked(problem: Problem) -> Problem:
     """Fill in the links that a given order needs."""
     hops = dict(problem.hops)
     for a, b in itertools.pairwise(problem.order or ()):
-        hops.setdefault((a, b), Hop(BytesPerSecond(2e5)))
-        hops.setdefault((b, a), Hop(BytesPerSecond(1e5)))
+        if a != b:
+            hops.setdefault((a, b), Hop(BytesPerSecond(2e5)))
+            hops.setdefault((b, a), Hop(BytesPerSecond(1e5)))
     return dataclasses.replace(problem, hops=hops)
 
 
