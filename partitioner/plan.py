@@ -112,6 +112,8 @@ class Prediction:
     """What a page is predicted to cost for one request: seconds by place, bytes by direction.
 
     `latency` is the sum; `spread` its one-sigma uncertainty. `board` and `cloud` are compute including codec work.
+    `bottleneck` is the largest busy time of a device or of a link's direction: pipelined, 1 / bottleneck requests
+    are answered a second. `energy` is in joules, from declared watts (0: none declared).
     """
 
     latency: Seconds
@@ -122,6 +124,8 @@ class Prediction:
     bytes_up: Bytes
     bytes_down: Bytes
     spread: Seconds = Seconds(0.0)
+    bottleneck: Seconds = Seconds(0.0)
+    energy: float = 0.0
 
 
 @dataclass(frozen=True)

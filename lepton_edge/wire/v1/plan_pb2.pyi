@@ -83,7 +83,7 @@ class Stage(_message.Message):
     def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., codecs: _Optional[_Iterable[_Union[CodecChoice, _Mapping]]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("latency", "board", "cloud", "uplink", "downlink", "bytes_up", "bytes_down", "spread")
+    __slots__ = ("latency", "board", "cloud", "uplink", "downlink", "bytes_up", "bytes_down", "spread", "bottleneck", "energy")
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
     CLOUD_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,8 @@ class Prediction(_message.Message):
     BYTES_UP_FIELD_NUMBER: _ClassVar[int]
     BYTES_DOWN_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
+    BOTTLENECK_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_FIELD_NUMBER: _ClassVar[int]
     latency: float
     board: float
     cloud: float
@@ -100,7 +102,9 @@ class Prediction(_message.Message):
     bytes_up: int
     bytes_down: int
     spread: float
-    def __init__(self, latency: _Optional[float] = ..., board: _Optional[float] = ..., cloud: _Optional[float] = ..., uplink: _Optional[float] = ..., downlink: _Optional[float] = ..., bytes_up: _Optional[int] = ..., bytes_down: _Optional[int] = ..., spread: _Optional[float] = ...) -> None: ...
+    bottleneck: float
+    energy: float
+    def __init__(self, latency: _Optional[float] = ..., board: _Optional[float] = ..., cloud: _Optional[float] = ..., uplink: _Optional[float] = ..., downlink: _Optional[float] = ..., bytes_up: _Optional[int] = ..., bytes_down: _Optional[int] = ..., spread: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("name", "stages", "prediction", "lower_bound", "method", "reason")
