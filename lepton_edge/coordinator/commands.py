@@ -52,6 +52,14 @@ class Deployed:
 
 
 @dataclass(frozen=True)
+class Supposed:
+    """A plan of what is not so; `document` explains it, as JSON text."""
+
+    model: ModelName
+    document: str
+
+
+@dataclass(frozen=True)
 class Measured:
     """A model is measured on every connected device."""
 
@@ -72,7 +80,7 @@ class Removed:
     model: ModelName
 
 
-Ending = Deployed | Measured | Pushed | Removed
+Ending = Deployed | Supposed | Measured | Pushed | Removed
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,16 @@ class MakePlan:
     cause: str
     job: JobId
     order: PlanOrder
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """Tell that requests no longer take what a profile says; who replans by itself begins here."""
+
+    cause: str
+    model: ModelName
+    device: DeviceId
+    why: str
 
 
 @dataclass(frozen=True)
@@ -186,4 +204,4 @@ class KeepEpoch:
 
 
 Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepEpoch
-Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Keep
+Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Drifted | Keep

@@ -101,7 +101,7 @@ def _do(asked: Json, emit: Emit) -> Json:
         return _json(trials.make_trial(job, artifacts))
     if isinstance(job, PlanJob):
         book, document = planning.make_plan(job, artifacts)
-        return {"book": to_json(book), "document": json.dumps(document)}
+        return {"book": to_json(book) if book else None, "document": json.dumps(document)}
     raise ServiceError(f"there is no job called {asked['kind']!r}")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import epochs, placement
+from lepton_edge.coordinator import epochs, orders, placement
 from lepton_edge.coordinator.commands import (
     Abandon,
     Command,
@@ -23,6 +23,7 @@ from lepton_edge.coordinator.commands import (
     MakeTrial,
     Measured,
     Say,
+    Supposed,
     Tell,
 )
 from lepton_edge.coordinator.events import PlanMade, TrialMade
@@ -33,7 +34,6 @@ from lepton_edge.coordinator.records import (
     READY,
     EpochRecord,
     JobId,
-    PlanOrder,
     ProfileRecord,
     fingerprint,
     wire_error,
@@ -43,6 +43,7 @@ from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, Unkn
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Outcome, Peer, ProbeCommand, Probed, ProfileCommand, Profiled, Progress
 from partitioner.errors import LeptonError
+from partitioner.plan import PlanBook
 from partitioner.units import Bytes, DeviceId, Epoch, Seconds
 
 PROFILE_GRACE = Seconds(
@@ -83,8 +84,15 @@ def _start(state: State, now: Seconds) -> list[Command]:
         placement.check_size(model.name, model.weights, devices)
     except LeptonError as error:
         return fail(state, error, now)
-    run.todo = [device.name for device in devices if not _measured(state, run, device)]
+    run.todo = _to_measure(state, run, devices)
     return _measure_next(state, now)
+
+
+def _to_measure(state: State, run: Deployment, devices: list[Device]) -> list[DeviceId]:
+    """Return who is measured first: nobody for a plan of what is not so, or where estimates are good enough."""
+    if run.goal == "suppose" or not run.request.wishes.measure:
+        return []
+    return [device.name for device in devices if not orders.is_measured(state, run, device)]
 
 
 def _choose(state: State, run: Deployment) -> list[Device]:
@@ -94,11 +102,6 @@ def _choose(state: State, run: Deployment) -> list[Device]:
     board, cloud = placement.choose(state.connected(), run.request)
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
     return [device for device in (board, cloud) if device is not None]
-
-
-def _measured(state: State, run: Deployment, device: Device) -> bool:
-    record = state.profiles.get((run.model, run.version, device.name))
-    return record is not None and record.fingerprint == fingerprint(device.hello)
 
 
 def _measure_next(state: State, now: Seconds) -> list[Command]:
@@ -126,7 +129,8 @@ def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
 def profiled(state: State, pending: Pending, message: Profiled, now: Seconds) -> list[Command]:
     """Remember a device's measurement and go on."""
     run = _running(state)
-    record = ProfileRecord(message.profile, fingerprint(state.devices[pending.device].hello))
+    seen = fingerprint(state.devices[pending.device].hello)
+    record = ProfileRecord(message.profile, seen, Seconds(now + state.settings.wall))
     state.profiles[run.model, run.version, pending.device] = record
     run.todo.remove(pending.device)
     return [KeepProfile(run.cause, run.model, run.version, record), *_measure_next(state, now)]
@@ -136,8 +140,8 @@ def _after_profiles(state: State, now: Seconds) -> list[Command]:
     run = _running(state)
     if run.goal == "profile":
         return _end(state, Finish(run.cause, run.call, Measured(run.model)), now)
-    if run.board is None or run.cloud is None:
-        return _plan(state)
+    if run.board is None or run.cloud is None or run.goal == "suppose":
+        return _plan(state, now)
     run.phase = "probing"
     peer = Peer(run.cloud, state.devices[run.cloud].hello.data_addresses)
     command = _owe(state, run, "probe", run.board, Seconds(now + PROBE_LIMIT))
@@ -152,26 +156,16 @@ def probed(state: State, pending: Pending, message: Probed, now: Seconds) -> lis
     """Remember the link and plan."""
     run = _running(state)
     state.links[pending.device, message.peer] = message.link
-    return [KeepLink(run.cause, pending.device, message.peer, message.link), *_plan(state)]
+    return [KeepLink(run.cause, pending.device, message.peer, message.link), *_plan(state, now)]
 
 
-def _plan(state: State) -> list[Command]:
+def _plan(state: State, now: Seconds) -> list[Command]:
     run = _running(state)
+    try:
+        order = orders.plan_order(state, run)
+    except LeptonError as error:
+        return fail(state, error, now)
     run.phase, run.job = "planning", JobId(state.new_id())
-    profiles = {
-        name: state.profiles[run.model, run.version, name].profile for name in (run.board, run.cloud) if name
-    }
-    order = PlanOrder(
-        run.model,
-        run.version,
-        profiles.get(run.board) if run.board else None,
-        profiles.get(run.cloud) if run.cloud else None,
-        state.links.get((run.board, run.cloud)) if run.board and run.cloud else None,
-        run.request.keep_input_on_board,
-        run.request.page,
-        placement.memory_of(state.devices.get(run.board) if run.board else None),
-        placement.memory_of(state.devices.get(run.cloud) if run.cloud else None),
-    )
     return [_tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
 
 
@@ -181,6 +175,8 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
     if run is None or run.job != event.job:
         return []
     run.job = None
+    if event.book is None:
+        return _end(state, Finish(run.cause, run.call, Supposed(run.model, event.document)), now)
     pinned = run.request.page
     if pinned and pinned not in {page.name for page in event.book.pages}:
         pages = ", ".join(page.name for page in event.book.pages)
@@ -190,16 +186,18 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
     if run.goal == "plan":
         done = Deployed(run.model, run.version, Epoch(0), event.book.active, event.document)
         return _end(state, Finish(run.cause, run.call, done), now)
-    return _prepare(state, event, now)
+    return _prepare(state, event.book, event.document, now)
 
 
-def _prepare(state: State, event: PlanMade, now: Seconds) -> list[Command]:
+def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[Command]:
     run = _running(state)
     board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
     held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
     number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
-    holds = placement.holds(event.book, board, cloud)
-    record = EpochRecord(run.model, run.version, number, PLANNED, event.book, holds, (), event.document)
+    room = orders.room(state, run.board, run.request.wishes.board_memory)
+    holds = placement.holds(book, board, cloud, room)
+    record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
+    record = dataclasses.replace(record, request=run.request)
     said = epochs.put(state, record, run.cause)
     run.phase = "preparing"
     said += [

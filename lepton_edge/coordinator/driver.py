@@ -202,10 +202,8 @@ class Driver:
             self.close_stream(command.stream)
         elif isinstance(command, (c.Finish, c.Fail)):
             self._answer(command, failed)
-        elif isinstance(command, c.Tell):
-            call = self._calls.get(command.call)
-            if call is not None:
-                call.tell(command.progress)
+        elif isinstance(command, (c.Tell, c.Drifted)):
+            self._tell(command)
         elif isinstance(command, (c.MakeTrial, c.MakePlan)):
             self._jobs[command.job] = asyncio.create_task(self._run_job(command))
         elif isinstance(command, c.Abandon):
@@ -220,6 +218,14 @@ class Driver:
         if outbox is not None and not outbox.put(command.message):
             log.warning("an agent takes no messages: hanging up", cause=command.cause, stream=command.stream)
             self.close_stream(command.stream)
+
+    def _tell(self, command: c.Tell | c.Drifted) -> None:
+        if isinstance(command, c.Drifted):
+            log.warning("a profile has drifted", model=command.model, device=command.device, why=command.why)
+            return
+        call = self._calls.get(command.call)
+        if call is not None:
+            call.tell(command.progress)
 
     def _answer(self, reply: Reply, failed: LeptonError | None) -> None:
         if isinstance(reply, c.Finish) and failed is not None:

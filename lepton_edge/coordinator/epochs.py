@@ -19,7 +19,7 @@ from lepton_edge.coordinator.records import (
     EpochKey,
     EpochRecord,
 )
-from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS, Device, Moment, Pending, State
+from lepton_edge.coordinator.state import MAX_DOCUMENTS, MAX_ENDED_EPOCHS, Device, Moment, Pending, State
 from lepton_edge.core.messages import Activate, CoordinatorSays, Drain, Outcome, Peer, Prepare, Retire
 from partitioner.units import ModelVersion, Seconds
 
@@ -106,17 +106,26 @@ def refresh_peers(state: State, moved: Device, at: Moment) -> list[Command]:
 def put(state: State, record: EpochRecord, cause: str) -> list[Command]:
     """Put a new or changed record in place and have it written down."""
     state.epochs[record.key] = record
-    _forget_oldest(state, record)
-    return [KeepEpoch(cause, record)]
+    ended = _forget_oldest(state, record)
+    return [KeepEpoch(cause, record), *_forget_documents(state, ended, cause)]
 
 
-def _forget_oldest(state: State, changed: EpochRecord) -> None:
+def _forget_oldest(state: State, changed: EpochRecord) -> list[EpochKey]:
     """Keep the number of remembered ended epochs of a model bounded (the store prunes by the same rule)."""
     ended = sorted(
         k for k, e in state.epochs.items() if e.model == changed.model and e.state in (RETIRED, FAILED)
     )
     for key in ended[:-MAX_ENDED_EPOCHS]:
         del state.epochs[key]
+    return ended[-MAX_ENDED_EPOCHS:]
+
+
+def _forget_documents(state: State, ended: list[EpochKey], cause: str) -> list[Command]:
+    """Keep the explanations of the newest ended epochs only: they are large, and there to be compared with."""
+    explained = [key for key in ended if state.epochs[key].document]
+    for key in explained[:-MAX_DOCUMENTS]:
+        state.epochs[key] = dataclasses.replace(state.epochs[key], document="")
+    return [KeepEpoch(cause, state.epochs[key]) for key in explained[:-MAX_DOCUMENTS]]
 
 
 def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
@@ -135,7 +144,7 @@ def settle(state: State, key: EpochKey, cause: str) -> list[Command]:
         return []
     if any((pending.model, pending.epoch) == key for pending in state.pending.values()):
         return []
-    return put(state, dataclasses.replace(record, state=RETIRED, book=None, document=""), cause)
+    return put(state, dataclasses.replace(record, state=RETIRED, book=None), cause)
 
 
 def give_up(state: State, record: EpochRecord, reason: str, at: Moment) -> list[Command]:

@@ -15,11 +15,13 @@ from lepton_edge.core.messages import (
     EpochStatus,
     Hello,
     Outcome,
+    PinPlan,
     Probed,
     ProfileCommand,
     Profiled,
     Progress,
     Telemetry,
+    WhatIf,
 )
 from partitioner.plan import PlanBook
 from partitioner.units import ModelName
@@ -88,12 +90,31 @@ class DeployAsked:
 
 
 @dataclass(frozen=True)
+class PinAsked:
+    """Somebody wants a model to run by another split or page than the best, or by the best again."""
+
+    cause: str
+    call: CallId
+    request: PinPlan
+
+
+@dataclass(frozen=True)
+class WhatIfAsked:
+    """Somebody wants to know what the plan would be if something were otherwise."""
+
+    cause: str
+    call: CallId
+    request: WhatIf
+
+
+@dataclass(frozen=True)
 class ProfileAsked:
-    """Somebody wants a model measured on every device that has no profile of it."""
+    """Somebody wants a model measured on every device that has no profile of it; with `refresh`, on every one."""
 
     cause: str
     call: CallId
     name: ModelName
+    refresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,11 +128,11 @@ class TrialMade:
 
 @dataclass(frozen=True)
 class PlanMade:
-    """The worker planned and cut a model: the book, and its explanation ("lepton-edge/plan/1")."""
+    """The worker planned a model: its explanation ("lepton-edge/plan/1"), and the book where it was cut."""
 
     cause: str
     job: JobId
-    book: PlanBook
+    book: PlanBook | None
     document: str
 
 
@@ -149,6 +170,8 @@ Event = (
     | ModelPushed
     | RemoveAsked
     | DeployAsked
+    | PinAsked
+    | WhatIfAsked
     | ProfileAsked
     | TrialMade
     | PlanMade

@@ -88,7 +88,8 @@ class Jobs:
             return e.TrialMade(job.cause, job.job, command)
         plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)
         made = await self._run("plan", plan, tell)
-        return e.PlanMade(job.cause, job.job, from_json(PlanBook, made["book"]), made["document"])
+        book = from_json(PlanBook, made["book"]) if made["book"] else None
+        return e.PlanMade(job.cause, job.job, book, made["document"])
 
     def _folder(self, model: ModelName, version: ModelVersion) -> str:
         return str(self._state_directory / "models" / model / version)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lepton_edge.coordinator import deployments, epochs, registry
+from lepton_edge.coordinator import deployments, drift, epochs, registry
 from lepton_edge.coordinator.commands import (
     Command,
     Fail,
@@ -34,21 +34,23 @@ from lepton_edge.coordinator.events import (
     Event,
     Heard,
     ModelPushed,
+    PinAsked,
     PlanMade,
     ProfileAsked,
     RemoveAsked,
     StoreFailed,
     Tick,
     TrialMade,
+    WhatIfAsked,
     WorkFailed,
     WorkProgress,
 )
 from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
 from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
-from lepton_edge.core.errors import Overloaded, UnknownModel
+from lepton_edge.core.errors import NotFound, Overloaded, UnknownModel
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, EpochStatus, Outcome, Probed, Profiled, Progress, Telemetry
-from partitioner.units import Seconds
+from partitioner.units import ModelName, Seconds
 
 OF_DEPLOYMENT = frozenset({"profile", "probe", "prepare", "activate"})
 
@@ -107,6 +109,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
     for pending in [p for p in state.pending.values() if p.deadline < now]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
             said += _overdue(state, pending, Moment(now, event.cause))
+    drift.forget(state)
     for device in state.connected():
         if device.retry_at is not None and device.retry_at <= now:
             said += epochs.restore(state, device, Moment(now, event.cause))
@@ -128,7 +131,8 @@ def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
     message = event.message
     if isinstance(message, (Telemetry, EpochStatus)):
         registry.note_status(device, message)
-        return []
+        stages = message.stages if isinstance(message, Telemetry) else ()
+        return drift.heard(state, device, stages, event.cause)
     pending = state.pending.get(message.command)
     if pending is None or pending.device != device.name:
         return []  # late: somebody gave up waiting for it
@@ -214,7 +218,44 @@ def _deploy_asked(state: State, event: DeployAsked, now: Seconds) -> list[Comman
 
 
 def _profile_asked(state: State, event: ProfileAsked, now: Seconds) -> list[Command]:
-    return deployments.begin(state, Deployment(event.cause, event.call, "profile", Deploy(event.name)), now)
+    request = Deploy(event.name, refresh=event.refresh)
+    return deployments.begin(state, Deployment(event.cause, event.call, "profile", request), now)
+
+
+def _pin_asked(state: State, event: PinAsked, now: Seconds) -> list[Command]:
+    """Deploy as the active epoch was, with the split or page that is asked for instead of the one before."""
+    asked = event.request
+    active = state.active_epoch(asked.name)
+    if asked.name in state.models and active is None:
+        error = NotFound(
+            f"no plan of {asked.name!r} is active", f"deploy it: lepton-edge deploy {asked.name}"
+        )
+        return [Fail(event.cause, event.call, wire_error(error))]
+    before = _request(state, asked.name)
+    wishes = dataclasses.replace(before.wishes, own_cut=asked.behind)
+    request = dataclasses.replace(
+        before, page=asked.page, wishes=wishes, dry_run=asked.dry_run, refresh=False
+    )
+    goal = "plan" if asked.dry_run else "activate"
+    return deployments.begin(state, Deployment(event.cause, event.call, goal, request), now)
+
+
+def _what_if_asked(state: State, event: WhatIfAsked, now: Seconds) -> list[Command]:
+    """Plan what is not so, for the devices and by the wishes of the active plan; a pin of it does not count."""
+    asked = event.request
+    before = _request(state, asked.name)
+    free = dataclasses.replace(before.wishes, own_cut="")
+    request = dataclasses.replace(
+        before, wishes=asked.wishes.over(free), page="", dry_run=True, refresh=False
+    )
+    run = Deployment(event.cause, event.call, "suppose", request, supposed=asked)
+    return deployments.begin(state, run, now)
+
+
+def _request(state: State, name: ModelName) -> Deploy:
+    """Return what the active plan of a model was asked for by."""
+    active = state.active_epoch(name)
+    return active.request if active and active.request else Deploy(name)
 
 
 # --- the worker and the store -------------------------------------------------------------------------------
@@ -248,6 +289,8 @@ HANDLERS: dict[type[Any], Any] = {
     ModelPushed: _model_pushed,
     RemoveAsked: _remove_asked,
     DeployAsked: _deploy_asked,
+    PinAsked: _pin_asked,
+    WhatIfAsked: _what_if_asked,
     ProfileAsked: _profile_asked,
     TrialMade: deployments.trial_made,
     PlanMade: deployments.plan_made,

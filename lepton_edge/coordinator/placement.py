@@ -76,22 +76,24 @@ def _mebibytes(size: float) -> str:
     return f"{size / 2**20:.1f} MiB"
 
 
-def holds(book: PlanBook, board: Device | None, cloud: Device | None) -> tuple[Hold, ...]:
-    """Return what each device must hold for every page of `book` to run.
+def holds(
+    book: PlanBook, board: Device | None, cloud: Device | None, room: Bytes | None = None
+) -> tuple[Hold, ...]:
+    """Return what each device must hold for every page of `book` to run; the board has `room`, or what it told.
 
     The board holds every block when their weights fit, else those before the last cut that a page makes; the
     cloud holds every block from the first cut that a page makes.
     """
     found = []
     if board is not None:
-        found.append(Hold(board.name, _of_board(book, board)))
+        found.append(Hold(board.name, _of_board(book, board, memory_of(board) if room is None else room)))
     if cloud is not None:
         found.append(Hold(cloud.name, _reach(book, cloud.name)))
     return tuple(hold for hold in found if hold.blocks)
 
 
-def _of_board(book: PlanBook, board: Device) -> tuple[int, ...]:
-    if fits(block_weights(book, tuple(range(len(book.blocks)))), memory_of(board)):
+def _of_board(book: PlanBook, board: Device, room: Bytes) -> tuple[int, ...]:
+    if fits(block_weights(book, tuple(range(len(book.blocks)))), room):
         return tuple(range(len(book.blocks)))
     return _reach(book, board.name)
 

@@ -14,9 +14,10 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.extrapolation import completed, is_partial
 from lepton_edge.coordinator.fusing import fuse
 from lepton_edge.coordinator.jobs import PlanJob
+from lepton_edge.coordinator.options import as_supposed, book_options, guessed
 from lepton_edge.coordinator.records import PlanOrder
 from lepton_edge.coordinator.trials import keep_golden
-from partitioner.book import BookOptions, Draft, make_book
+from partitioner.book import Draft, make_book
 from partitioner.compiled import CompiledModel
 from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
@@ -29,16 +30,26 @@ QUANTIZED_TOLERANCE = 5e-2
 """Of quantized models: fusing Quantize and Dequantize flips roundings, a step is seen at the output."""
 
 
-def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, Any]]:
+def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict[str, Any]]:
     """Return the book, its files kept as artifacts, and the document that explains it.
 
-    Raises NoFeasiblePlan, InvalidProblem or ProfileError.
+    Without a book where only the explanation is asked for. Raises NoFeasiblePlan, InvalidProblem or ProfileError.
     """
-    directory, order = Path(job.directory), job.order
+    directory = Path(job.directory)
     compiled = load_compiled(directory)
-    order, estimated = _completed(order, compiled)
-    options = BookOptions(order.keep_input_on_board, order.board_memory, order.cloud_memory)
-    draft = _pinned(make_book(compiled, order.board, order.cloud, order.link, options), order)
+    order, partial = _completed(as_supposed(job.order), compiled)
+    draft = _pinned(make_book(compiled, order.board, order.cloud, order.link, book_options(order)), order)
+    document = explain(compiled, draft, order.board, order.cloud, order.link)
+    document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
+    if order.explain_only:
+        return None, document
+    return _book(directory, compiled, draft, order, artifacts), document
+
+
+def _book(
+    directory: Path, compiled: CompiledModel, draft: Draft, order: PlanOrder, artifacts: Artifacts
+) -> PlanBook:
+    """Cut the model at the draft's boundaries, and keep the files."""
     cuts = cut(directory, compiled, draft.inner)
     for one in cuts:
         if one.file:
@@ -48,7 +59,7 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
         artifacts.put(one.file)
     borders = frontiers(compiled.graph, draft.boundaries)
     golden = keep_golden(directory, compiled, _golden_names(compiled, borders), artifacts)
-    book = PlanBook(
+    return PlanBook(
         compiled.name,
         compiled.version,
         tuple(one.block for one in cuts),
@@ -64,8 +75,6 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook, dict[str, A
         _tolerance(compiled),
         tuple(one for one, _ in fused),
     )
-    document = explain(compiled, draft, order.board, order.cloud, order.link)
-    return book, {**document, "estimated": estimated}
 
 
 def _memory(order: PlanOrder) -> dict[DeviceId, Bytes]:

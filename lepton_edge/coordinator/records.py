@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NewType
 
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Hello
+from lepton_edge.core.messages import Deploy, DeviceSpeed, Hello, LinkChange, Wishes
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import LeptonError
 from partitioner.plan import InputSpec, OutputSpec, PlanBook
-from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion, Seconds
 
 StreamId = NewType("StreamId", str)  # one attachment of one agent
 CallId = NewType("CallId", str)  # one admin call that waits for its one answer
@@ -48,10 +48,16 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class ProfileRecord:
-    """A measurement, and what the device looked like then: another look makes it stale."""
+    """A measurement, and what the device looked like then: another look makes it stale.
+
+    `measured_at` is seconds since 1970 on the coordinator's clock, 0 where nobody noted it. `drift` says how far
+    requests have drifted from it; empty while they have not.
+    """
 
     profile: DeviceProfile
     fingerprint: str
+    measured_at: Seconds = Seconds(0.0)
+    drift: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class EpochRecord:
 
     `state` is one of PLANNED, PREPARING, READY, ACTIVE, DRAINING, RETIRED, FAILED; `ready` are the devices
     that prepared it and passed the golden check. `book` is dropped when the epoch is over. `document` is the
-    plan's explanation as JSON text; `reason` says why a FAILED epoch failed.
+    plan's explanation as JSON text, kept for the newest epochs; `reason` says why a FAILED epoch failed.
+    `request` is what was asked for, so that another plan may be made of the same wishes.
     """
 
     model: ModelName
@@ -80,6 +87,7 @@ class EpochRecord:
     ready: tuple[DeviceId, ...] = ()
     document: str = ""
     reason: str = ""
+    request: Deploy | None = None
 
     @property
     def key(self) -> EpochKey:
@@ -92,8 +100,23 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What the profile of a device that was never measured is worked out from: a sibling's, and both speeds."""
+
+    device: DeviceId
+    sibling: DeviceProfile
+    probe_sibling: Seconds
+    probe_device: Seconds
+
+
+@dataclass(frozen=True)
 class PlanOrder:
-    """What the worker needs to plan: the model, the measurements, the wishes, the room (bytes)."""
+    """What the worker needs to plan: the model, the measurements, the wishes, the room (bytes).
+
+    `wishes` name each device's watts, told or declared. Where a device was never measured, its profile is None and
+    its estimate stands in for it. `stale` are devices that are not as they were measured. `link_change` and
+    `speeds` are what is supposed; with `explain_only` no block is cut.
+    """
 
     model: ModelName
     version: ModelVersion
@@ -104,19 +127,39 @@ class PlanOrder:
     page: str = ""
     board_memory: Bytes = Bytes(0)
     cloud_memory: Bytes = Bytes(0)
+    wishes: Wishes = Wishes()
+    board_estimate: Estimate | None = None
+    cloud_estimate: Estimate | None = None
+    stale: tuple[DeviceId, ...] = ()
+    link_change: LinkChange | None = None
+    speeds: tuple[DeviceSpeed, ...] = ()
+    explain_only: bool = False
 
 
 def fingerprint(hello: Hello) -> str:
-    """Return what a measurement depends on beside the model: processor, engine, slowdown."""
+    """Return what a measurement depends on beside the model, as "name=value" between bars."""
     hardware = hello.hardware
-    parts = (
-        hardware.architecture,
-        hardware.processor,
-        hardware.cores,
-        hardware.engine,
-        hello.simulated_slowdown,
-    )
-    return "|".join(str(part) for part in parts)
+    parts = {
+        "architecture": hardware.architecture,
+        "processor": hardware.processor,
+        "cores": hardware.cores,
+        "engine": hardware.engine,
+        "slowdown": hello.simulated_slowdown,
+        "threads": hardware.threads,
+        "power mode": hardware.power_mode,
+    }
+    return "|".join(f"{name}={value}" for name, value in parts.items())
+
+
+def changed_since(measured: str, now: str) -> str:
+    """Return what differs between two fingerprints ("threads 2, now 4"); empty when nothing does."""
+    if measured == now:
+        return ""
+    before, after = (dict(part.partition("=")[::2] for part in one.split("|")) for one in (measured, now))
+    if before.keys() != after.keys():
+        return "measured by another release"
+    apart = [name for name in after if before[name] != after[name]]
+    return ", ".join(f"{name} {before[name] or 'unknown'}, now {after[name] or 'unknown'}" for name in apart)
 
 
 def wire_error(error: LeptonError, device: DeviceId | str = "", retry_after_ms: int = 0) -> WireError:

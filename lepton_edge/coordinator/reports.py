@@ -7,11 +7,12 @@ never renamed. Times are seconds, sizes bytes; a time that was never and a tempe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator.commands import Deployed
-from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord
+from lepton_edge.coordinator import drift, orders
+from lepton_edge.coordinator.commands import Deployed, Supposed
+from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Description, Hardware, Peer, Telemetry
@@ -19,11 +20,12 @@ from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
 from partitioner.nouns_json import to_json
 from partitioner.plan import InputSpec, OutputSpec
-from partitioner.units import ModelName, Seconds
+from partitioner.units import Epoch, ModelName, PageName, Seconds
 
 DEVICES, MODELS, MODEL = "lepton-edge/devices/1", "lepton-edge/models/1", "lepton-edge/model/1"
 PROFILE, DEPLOYMENT = "lepton-edge/profile/1", "lepton-edge/deployment/1"
 PLAN, STATUS = "lepton-edge/plan/1", "lepton-edge/status/1"
+WHAT_IF = "lepton-edge/what-if/1"
 
 NO_TEMPERATURE = -273.0
 """Degrees Celsius at or below which an agent means "the system does not tell"."""
@@ -156,23 +158,33 @@ def _epoch(record: EpochRecord) -> Json:
         "page": record.book.active if record.book else "",
         "devices": [hold.device for hold in record.holds],
         "reason": record.reason,
+        "explained": bool(record.document),
     }
 
 
-def profile(state: State, name: ModelName) -> Json:
-    """Return a model's measurements on every device that has one."""
+def profile(state: State, name: ModelName, now: Seconds) -> Json:
+    """Return a model's measurements on every device that has one, how old they are, and why one is stale."""
     record = find_model(state, name)
     found = [
         {
             "device": device,
             "connected": device in state.devices and state.devices[device].stream is not None,
             "simulated_slowdown": kept.profile.simulated_slowdown,
+            "age": _age(state, kept, now),
+            "stale": orders.stale(state, kept),
+            "drifted": bool(kept.drift),
             "profile": to_json(kept.profile),
         }
         for (model_name, version, device), kept in sorted(state.profiles.items())
         if (model_name, version) == (name, record.version)
     ]
     return {"schema": PROFILE, "model": name, "version": record.version, "devices": found}
+
+
+def _age(state: State, kept: ProfileRecord, now: Seconds) -> float | None:
+    """Return the seconds since a measurement; None where it was not noted, or the clock was set back since."""
+    age = now + state.settings.wall - kept.measured_at
+    return round(age, 1) if kept.measured_at > 0 and age >= 0 else None
 
 
 def deployment(state: State, done: Deployed) -> Json:
@@ -192,20 +204,90 @@ def deployment(state: State, done: Deployed) -> Json:
     }
 
 
-def plan(state: State, name: ModelName) -> Json:
-    """Return why the active plan of a model is what it is; raise NotFound when none is active."""
+def plan(state: State, name: ModelName, epoch: Epoch | None = None) -> Json:
+    """Return why a plan of a model is what it is: the active one (epoch None or 0), or that of a remembered epoch.
+
+    What requests take is put beside what was predicted. Raises NotFound when there is no such plan.
+    """
     find_model(state, name)
-    active = state.active_epoch(name)
-    if active is None:
-        raise NotFound(f"no plan of {name!r} is active", f"deploy it: lepton-edge deploy {name}")
-    explained = json.loads(active.document) if active.document else {}
+    record = _planned(state, name, epoch)
+    explained = json.loads(record.document) if record.document else {}
     return {
-        **explained,
+        **_with_measured(explained, drift.measured(state, record)),
         "schema": PLAN,
         "model": name,
-        "version": active.version,
-        "epoch": active.epoch,
+        "version": record.version,
+        "epoch": record.epoch,
+        "state": record.state,
+        "stale": _stale(state, record),
     }
+
+
+def _planned(state: State, name: ModelName, epoch: Epoch | None) -> EpochRecord:
+    if not epoch:
+        active = state.active_epoch(name)
+        if active is None:
+            raise NotFound(f"no plan of {name!r} is active", f"deploy it: lepton-edge deploy {name}")
+        return active
+    record = state.epochs.get((name, epoch))
+    if record is None or not record.document:
+        known = sorted(
+            number for (model, number), one in state.epochs.items() if model == name and one.document
+        )
+        there = ", ".join(map(str, known)) or "none"
+        raise NotFound(f"no plan of epoch {epoch} of {name!r} is remembered", f"there is: {there}")
+    return record
+
+
+def _with_measured(explained: Json, measured: Mapping[PageName, Seconds]) -> Json:
+    rows = explained.get("candidates", [])
+    seen = [{**row, "measured": measured.get(row["page"], row.get("measured"))} for row in rows]
+    return {**explained, "candidates": seen} if rows else explained
+
+
+def _stale(state: State, record: EpochRecord) -> list[Json]:
+    """Return the devices of a plan that are no longer as they were measured."""
+    profiles = [
+        (hold.device, state.profiles.get((record.model, record.version, hold.device)))
+        for hold in record.holds
+    ]
+    whys = [(device, orders.stale(state, kept)) for device, kept in profiles if kept is not None]
+    return [{"device": device, "why": why} for device, why in whys if why]
+
+
+def what_if(state: State, supposed: Supposed) -> Json:
+    """Return the plan of what is not so, and the active one beside it, null where there is none."""
+    active = state.active_epoch(supposed.model)
+    return {
+        "schema": WHAT_IF,
+        "model": supposed.model,
+        "plan": json.loads(supposed.document),
+        "active": plan(state, supposed.model) if active else None,
+    }
+
+
+def removal(state: State, name: ModelName) -> Json:
+    """Return what removing a model would end; raise UnknownModel when there is none."""
+    record = find_model(state, name)
+    active = state.active_epoch(name)
+    return {
+        "schema": MODEL,
+        "model": name,
+        "version": record.version,
+        "removed": False,
+        "dry_run": True,
+        "epoch": active.epoch if active else 0,
+        "devices": [hold.device for hold in active.holds] if active else [],
+    }
+
+
+def _drifted(state: State) -> list[Json]:
+    """Return every profile of a present model version that requests have drifted from."""
+    return [
+        {"model": name, "device": device, "why": kept.drift}
+        for (name, version, device), kept in sorted(state.profiles.items())
+        if kept.drift and name in state.models and state.models[name].version == version
+    ]
 
 
 def status(state: State, started: Seconds, now: Seconds) -> Json:
@@ -223,6 +305,7 @@ def status(state: State, started: Seconds, now: Seconds) -> Json:
         },
         "devices": _devices(state, now),
         "models": _models(state),
+        "drifted": _drifted(state),
         "links": [
             {"device": device, "peer": peer, **to_json(link)}
             for (device, peer), link in sorted(state.links.items())
@@ -244,6 +327,9 @@ def description(state: State, name: str, address: str) -> Description:
 
 
 def _keeps_input(record: EpochRecord) -> bool:
+    if record.request is not None:
+        wishes = record.request.wishes  # what stays on the board may be the input, or be made of it
+        return record.request.keep_input_on_board or bool(wishes.stay or wishes.first_layers)
     return bool(record.document) and json.loads(record.document).get("keep_input_on_board") is True
 
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from lepton_edge.core.errors import DiscoveryFailed
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
 from lepton_edge.wire import rpc
+from partitioner.units import Seconds
 
 log = structlog.get_logger("coordinator")
 
@@ -78,7 +80,7 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     store = Store(config.state_directory)
     artifacts = Artifacts(config.state_directory)
     artifacts.prepare()
-    settings = Settings(__version__, store.begin_term(), config.lease, config.heartbeat)
+    settings = Settings(__version__, store.begin_term(), config.lease, config.heartbeat, _wall())
     worker = Worker(config.worker_timeout)
     jobs = Jobs(worker, config.state_directory)
     driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
@@ -86,6 +88,11 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     service.name = socket.gethostname()
     service.upload_limit = config.upload_limit
     return _Rooms(store, worker, driver, service)
+
+
+def _wall() -> Seconds:
+    """Return seconds since 1970 less the decider's clock: what turns its times into dates."""
+    return Seconds(time.time() - time.monotonic())
 
 
 def remembered(found: Remembered, settings: Settings) -> State:

@@ -149,12 +149,8 @@ class Service:
     ) -> AsyncIterator[m.AdminEvent]:
         if isinstance(call, m.PushModel):
             events = self._push(call, rest)
-        elif isinstance(call, m.Deploy):
-            events = self._decided(lambda number: e.DeployAsked(number, number, call))
-        elif isinstance(call, m.RemoveModel):
-            events = self._decided(lambda number: e.RemoveAsked(number, number, call.name))
-        elif isinstance(call, m.ShowProfile) and call.measure:
-            events = self._decided(lambda number: e.ProfileAsked(number, number, call.name))
+        elif (asked := _to_decide(call)) is not None:
+            events = self._decided(asked)
         else:
             yield _document(self._read(call))
             return
@@ -171,9 +167,11 @@ class Service:
         if isinstance(call, m.ShowModel):
             return self._model(call.name)
         if isinstance(call, m.ShowProfile):
-            return reports.profile(state, call.name)
+            return reports.profile(state, call.name, now)
         if isinstance(call, m.ExplainPlan):
-            return reports.plan(state, call.name)
+            return reports.plan(state, call.name, call.epoch)
+        if isinstance(call, m.RemoveModel):
+            return reports.removal(state, call.name)
         if isinstance(call, m.ShowStatus):
             return reports.status(state, self._driver.started, now)
         raise InvalidInput(f"{type(call).__name__} cannot begin a call")
@@ -208,7 +206,9 @@ class Service:
         if isinstance(ending, c.Deployed):
             return reports.deployment(self._driver.state, ending)
         if isinstance(ending, c.Measured):
-            return reports.profile(self._driver.state, ending.model)
+            return reports.profile(self._driver.state, ending.model, self._driver.now())
+        if isinstance(ending, c.Supposed):
+            return reports.what_if(self._driver.state, ending)
         if isinstance(ending, c.Pushed):
             return self._model(ending.model)
         return {"schema": reports.MODEL, "model": ending.model, "removed": True}
@@ -257,6 +257,21 @@ async def _first(messages: AsyncIterator[Any]) -> Any:
         raise CorruptFrame("the stream ended before anything was said") from error
     except asyncio.TimeoutError as error:
         raise DeadlineExceeded(f"nothing was said within {FIRST_WORD:.0f} s") from error
+
+
+def _to_decide(call: m.AdminCall) -> Callable[[CallId], e.Event] | None:
+    """Return the event that asks the decider for what `call` wants; None for a call that only reads."""
+    if isinstance(call, m.Deploy):
+        return lambda number: e.DeployAsked(number, number, call)
+    if isinstance(call, m.PinPlan):
+        return lambda number: e.PinAsked(number, number, call)
+    if isinstance(call, m.WhatIf):
+        return lambda number: e.WhatIfAsked(number, number, call)
+    if isinstance(call, m.RemoveModel) and not call.dry_run:
+        return lambda number: e.RemoveAsked(number, number, call.name)
+    if isinstance(call, m.ShowProfile) and (call.measure or call.refresh):
+        return lambda number: e.ProfileAsked(number, number, call.name, call.refresh)
+    return None
 
 
 def _read(file: Any, offset: int, size: int) -> bytes:

@@ -19,23 +19,31 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
-from lepton_edge.core.messages import Deploy, Hello, Telemetry
+from lepton_edge.core.messages import Deploy, Hello, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
-from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, Seconds
+from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
 
 MAX_DEVICES = 256
 MAX_WAITING = 16
 MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
+MAX_DOCUMENTS = 8  # of these, how many keep the explanation of their plan
+MAX_WATCHES = 1024  # stages of active epochs whose times are followed
+
+WatchKey = tuple[DeviceId, ModelName, Epoch, PageName, int, int]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What never changes while the process lives. `term` counts the starts of coordinators on this state."""
+    """What never changes while the process lives. `term` counts the starts of coordinators on this state.
+
+    `wall` plus the decider's clock is seconds since 1970, for what people read.
+    """
 
     software: str
     term: int
     lease: Seconds = Seconds(6.0)
     heartbeat: Seconds = Seconds(1.5)
+    wall: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,25 @@ class Pending:
     deadline: Seconds
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What a stage was last told to take; at `judged` requests it was held against its plan.
+
+    `streak` counts how often in a row it then was too far off.
+    """
+
+    report: StageReport
+    judged: int = 0
+    streak: int = 0
+
+
 @dataclass
 class Deployment:
     """One call that measures, plans and activates, or only the first of these.
 
-    `goal` is "activate", "plan" (dry run) or "profile". `phase` is "waiting", "trial", "profiling",
-    "probing", "planning", "preparing", "activating". `todo` are devices still to be measured, or to be
-    activated.
+    `goal` is "activate", "plan" (dry run), "profile", or "suppose" (a plan of what is not so: `supposed`).
+    `phase` is "waiting", "trial", "profiling", "probing", "planning", "preparing", "activating". `todo` are devices
+    still to be measured, or to be activated.
     """
 
     cause: str
@@ -101,6 +121,7 @@ class Deployment:
     todo: list[DeviceId] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     record: EpochRecord | None = None
+    supposed: WhatIf | None = None
 
     @property
     def model(self) -> ModelName:
@@ -127,6 +148,7 @@ class State:
     pending: dict[str, Pending] = field(default_factory=dict)
     waiting: deque[Deployment] = field(default_factory=deque)
     running: Deployment | None = None
+    watches: dict[WatchKey, Watch] = field(default_factory=dict)
     counter: int = 0
 
     def new_id(self) -> str:
@@ -162,6 +184,7 @@ def validate_state(state: State) -> None:
         device = state.devices.get(pending.device)
         assert device is not None, f"{pending} is for a device nobody knows"
         assert device.stream is not None, f"{pending} is for a device that is away"
+    assert len(state.watches) <= MAX_WATCHES, "too many stages are followed"
     _validate_epochs(state)
     _validate_deployments(state)
 

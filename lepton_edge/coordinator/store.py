@@ -8,6 +8,7 @@ full disk is `StorageFull`, and nothing is half written.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -249,7 +250,7 @@ def _after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecor
             record.model, record.version, record.epoch, FAILED, holds=record.holds, reason=reason
         )
     if record.state == DRAINING or (record.state == ACTIVE and newer):
-        return EpochRecord(record.model, record.version, record.epoch, RETIRED, holds=record.holds)
+        return dataclasses.replace(record, state=RETIRED, book=None)
     assert record.state == ACTIVE or record.state in OVER
     return record
 

@@ -11,7 +11,7 @@ import pytest
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.machine import step
-from lepton_edge.coordinator.records import CallId, ModelRecord, StreamId
+from lepton_edge.coordinator.records import CallId, ModelRecord, PlanOrder, StreamId
 from lepton_edge.coordinator.state import Settings, State, validate_state
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
@@ -89,6 +89,7 @@ class World:
         self.told: list[c.Tell] = []
         self.hung: list[str] = []
         self.log: list[c.Command] = []
+        self.ordered: list[PlanOrder] = []
 
     def do(self, event: e.Event) -> list[c.Command]:
         made = step(self.state, event, self.now)
@@ -131,6 +132,12 @@ class World:
     def deploy(self, name: str = "net", **wishes: Any) -> CallId:
         return self.call(lambda cause, call: e.DeployAsked(cause, call, m.Deploy(name, **wishes)))
 
+    def pin(self, name: str = "net", **wishes: Any) -> CallId:
+        return self.call(lambda cause, call: e.PinAsked(cause, call, m.PinPlan(name, **wishes)))
+
+    def what_if(self, name: str = "net", **wishes: Any) -> CallId:
+        return self.call(lambda cause, call: e.WhatIfAsked(cause, call, m.WhatIf(name, **wishes)))
+
     def push(self, record: ModelRecord | None = None) -> CallId:
         return self.call(lambda cause, call: e.ModelPushed(cause, call, record or model()))
 
@@ -151,7 +158,9 @@ class World:
             self.do(e.TrialMade(job.cause, job.job, trial))
             return
         order = job.order
-        made = book(order.board and order.board.device, order.cloud and order.cloud.device)
+        self.ordered.append(order)
+        names = [have and have.device for have in (order.board or order.board_estimate, order.cloud)]
+        made = None if order.explain_only else book(*names)
         self.do(e.PlanMade(job.cause, job.job, made, "{}"))
 
     def run(self, refuse: dict[type, WireError] | None = None) -> None:

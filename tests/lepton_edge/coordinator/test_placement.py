@@ -68,6 +68,8 @@ def test_a_small_board_holds_only_what_its_pages_use(make: Any) -> None:
     far = dataclasses.replace(book, pages=book.pages[1:])
     holds = placement.holds(far, _device(make, "board", memory=6000), _device(make, "cloud", "cloud"))
     assert holds == (Hold("board", (0,)), Hold("cloud", (1,)))
+    declared = placement.holds(far, _device(make, "board"), _device(make, "cloud", "cloud"), 6000)
+    assert declared == holds, "what was declared counts, not what the device has"
 
 
 def test_a_tied_weight_counts_once(make: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import Any
 
@@ -71,17 +72,18 @@ def test_a_model_tells_its_ends_and_its_epochs(deployed: Any) -> None:
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(pair: Any) -> None:
-    for ask in (reports.model, reports.profile, reports.plan):
+    asks = (reports.model, functools.partial(reports.profile, now=pair.now), reports.plan, reports.removal)
+    for ask in asks:
         with pytest.raises(UnknownModel, match=r"'nonet' \(there is: net\)"):
             ask(pair.state, "nonet")
 
 
 def test_a_profile_is_of_the_version_that_is_there_now(deployed: Any, make: Any) -> None:
-    told = as_json(reports.profile(deployed.state, "net"))
+    told = as_json(reports.profile(deployed.state, "net", deployed.now))
     assert [one["device"] for one in told["devices"]] == ["board", "cloud"]
     assert told["devices"][0]["profile"]["whole"]["median"] == 0.01
     deployed.push(make.model(version="v2"))
-    assert reports.profile(deployed.state, "net")["devices"] == []
+    assert reports.profile(deployed.state, "net", deployed.now)["devices"] == []
 
 
 def test_how_a_deployment_ended(deployed: Any) -> None:
@@ -128,7 +130,16 @@ def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any
     assert (told.kind, told.name, told.coordinator) == ("coordinator", "here", "127.0.0.1:8010")
 
 
-def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, make: Any) -> None:
+KEPT = (
+    {"request": m.Deploy("net", keep_input_on_board=True)},
+    {"request": m.Deploy("net", wishes=m.Wishes(first_layers=1))},
+    {"request": m.Deploy("net", wishes=m.Wishes(stay=("x",)))},
+    {"request": None, "document": '{"keep_input_on_board": true}'},  # kept by an older release
+)
+
+
+@pytest.mark.parametrize("said", KEPT)
+def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, make: Any, said: Any) -> None:
     def entries() -> list[str]:
         told = reports.description(deployed.state, "here", "127.0.0.1:8010")
         return [str(one.device) for one in told.entries]
@@ -138,7 +149,7 @@ def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, ma
     record = deployed.state.active_epoch("net")
     kept = dataclasses.replace(
         record,
-        document='{"keep_input_on_board": true}',
+        **said,
         holds=(dataclasses.replace(record.holds[0], device="board", blocks=(0, 1)),),
     )
     deployed.state.epochs[record.key] = kept
@@ -167,3 +178,56 @@ def test_what_is_unknown_is_null(pair: Any, degrees: float, ago: float, shown: A
 def test_a_device_that_told_nothing_yet_has_no_telemetry(pair: Any) -> None:
     pair.state.devices["board"].telemetry = None
     assert reports.devices(pair.state, pair.now)["devices"][0]["telemetry"] is None
+
+
+def test_a_profile_tells_its_age_and_why_it_is_stale(deployed: Any) -> None:
+    deployed.now += 90
+    board = reports.profile(deployed.state, "net", deployed.now)["devices"][0]
+    assert (board["age"], board["stale"], board["drifted"]) == (90.0, "", False)
+    device = deployed.state.devices["board"]
+    hardware = dataclasses.replace(device.hello.hardware, threads=2, power_mode="powersave")
+    device.hello = dataclasses.replace(device.hello, hardware=hardware)
+    board = reports.profile(deployed.state, "net", deployed.now)["devices"][0]
+    assert board["stale"] == "threads 0, now 2, power mode unknown, now powersave"
+    assert reports.plan(deployed.state, "net")["stale"] == [{"device": "board", "why": board["stale"]}]
+
+
+def test_what_drifted_is_on_the_screen_and_in_the_plan(deployed: Any) -> None:
+    key = ("net", "v1", "cloud")
+    kept = deployed.state.profiles[key]
+    deployed.state.profiles[key] = dataclasses.replace(kept, drift="30 ms, predicted 20 ms")
+    told = reports.status(deployed.state, deployed.now, deployed.now)["drifted"]
+    assert told == [{"model": "net", "device": "cloud", "why": "30 ms, predicted 20 ms"}]
+    assert reports.plan(deployed.state, "net")["stale"] == [
+        {"device": "cloud", "why": "30 ms, predicted 20 ms"}
+    ]
+
+
+def test_the_plan_of_a_remembered_epoch_and_what_there_is_instead(deployed: Any) -> None:
+    deployed.deploy()
+    deployed.run()
+    assert reports.plan(deployed.state, "net", 1)["state"] == "RETIRED"
+    assert reports.plan(deployed.state, "net", 2)["state"] == "ACTIVE"
+    with pytest.raises(NotFound, match="no plan of epoch 7") as missing:
+        reports.plan(deployed.state, "net", 7)
+    assert missing.value.hint == "there is: 1, 2"
+
+
+def test_what_requests_took_is_put_beside_what_was_predicted(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    record = pair.state.epochs["net", 1]
+    rows = [{"page": "cut-1", "measured": None}, {"page": "local", "measured": None}]
+    document = json.dumps({"candidates": rows})
+    pair.state.epochs["net", 1] = dataclasses.replace(record, document=document)
+    seen = m.StageReport("net", 1, "cut-1", 0, 1, 3, 0.01, 0.001, 0.025)
+    telemetry = m.Telemetry(0.5, Bytes(1), Bytes(2), 40.0, 0, 3, 0, Seconds(1.0), (seen,))
+    pair.hear(pair.state.devices["board"].stream, telemetry)
+    told = reports.plan(pair.state, "net")["candidates"]
+    assert [row["measured"] for row in told] == [0.025, None]
+
+
+def test_what_a_removal_would_end(deployed: Any) -> None:
+    told = reports.removal(deployed.state, "net")
+    assert (told["removed"], told["epoch"], told["devices"]) == (False, 1, ["board", "cloud"])
+    assert "net" in deployed.state.models

@@ -1,0 +1,119 @@
+"""Whether requests take what their plan said: the medians that agents report, held against the pages.
+
+Law: pure; times come in. A stage is judged once in 20 requests; when it is too far off twice in a row, the
+device's profile of that model is marked, and the next deployment measures it again. Nothing is replanned here:
+`Drifted` is where that begins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from lepton_edge.coordinator.commands import Command, Drifted, KeepProfile
+from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ProfileRecord
+from lepton_edge.coordinator.state import MAX_WATCHES, Device, State, Watch, WatchKey
+from lepton_edge.core.messages import StageReport
+from partitioner.plan import Page
+from partitioner.units import PageName, Seconds
+
+AT_LEAST = 20  # requests between two judgements
+TOLERANCE = 0.15  # relative, or three times the noise where that is more
+IN_A_ROW = 2
+SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in standard deviations
+MAX_REPORTS = 64  # of one telemetry
+
+
+def heard(state: State, device: Device, reports: Sequence[StageReport], cause: str) -> list[Command]:
+    """Note what a device reports of its stages; return what follows when one has drifted."""
+    said: list[Command] = []
+    for report in reports[:MAX_REPORTS]:
+        said += _note(state, device, report, cause)
+    return said
+
+
+def forget(state: State) -> None:
+    """Forget the stages of epochs that are no longer active."""
+    for key in [key for key in state.watches if not _is_active(state.epochs.get((key[1], key[2])))]:
+        del state.watches[key]
+
+
+def measured(state: State, record: EpochRecord) -> dict[PageName, Seconds]:
+    """Return the median seconds of a request by page, as the entry of an epoch saw them of late."""
+    return {
+        key[3]: watch.report.total
+        for key, watch in state.watches.items()
+        if (key[1], key[2]) == record.key and _is_entry(record, key)
+    }
+
+
+def _is_active(record: EpochRecord | None) -> bool:
+    return record is not None and record.state == ACTIVE and record.book is not None
+
+
+def _is_entry(record: EpochRecord, key: WatchKey) -> bool:
+    page = _page(record, key[3])
+    return page is not None and page.stages[0].device == key[0]
+
+
+def _page(record: EpochRecord, name: PageName) -> Page | None:
+    pages = record.book.pages if record.book else ()
+    return next((page for page in pages if page.name == name), None)
+
+
+def _note(state: State, device: Device, report: StageReport, cause: str) -> list[Command]:
+    record = state.epochs.get((report.model, report.epoch))
+    if record is None or not _is_active(record):
+        return []
+    page = _page(record, report.page)
+    stages = {(stage.device, stage.first, stage.last) for stage in page.stages} if page else set()
+    if page is None or (device.name, report.first, report.last) not in stages:
+        return []
+    key = (device.name, report.model, report.epoch, report.page, report.first, report.last)
+    if key not in state.watches and len(state.watches) >= MAX_WATCHES:
+        return []
+    before = state.watches.get(key, Watch(report))
+    if report.count < before.judged:  # the agent began anew
+        before = Watch(report)
+    if report.count - before.judged < AT_LEAST:
+        state.watches[key] = dataclasses.replace(before, report=report)
+        return []
+    return _judge(state, key, dataclasses.replace(before, report=report, judged=report.count), page, cause)
+
+
+def _judge(state: State, key: WatchKey, watch: Watch, page: Page, cause: str) -> list[Command]:
+    device, model, epoch = key[:3]
+    profile_key = (model, state.epochs[model, epoch].version, device)
+    record = state.profiles.get(profile_key)
+    expected = _expected(state, page, key, record)
+    off = record is not None and expected > 0 and _is_off(watch.report, expected, record, page)
+    state.watches[key] = dataclasses.replace(watch, streak=watch.streak + 1 if off else 0)
+    if record is None or record.drift or state.watches[key].streak < IN_A_ROW:
+        return []
+    why = _sentence(watch.report, expected)
+    state.profiles[profile_key] = dataclasses.replace(record, drift=why)
+    kept = KeepProfile(cause, model, profile_key[1], state.profiles[profile_key])
+    return [kept, Drifted(cause, model, device, why)]
+
+
+def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | None) -> float:
+    """Return the predicted seconds of decoding, computing and encoding: the overhead of a request is not in them."""
+    is_board = state.devices[key[0]].hello.role == "board"
+    seconds = page.prediction.board if is_board else page.prediction.cloud
+    return seconds - (record.profile.overhead if record else 0.0)
+
+
+def _is_off(report: StageReport, expected: float, record: ProfileRecord, page: Page) -> bool:
+    whole, prediction = record.profile.whole, page.prediction
+    noise = whole.spread / SIGMA / whole.median if whole.median > 0 else 0.0
+    uncertainty = prediction.spread / prediction.latency if prediction.latency > 0 else 0.0
+    allowed = max(TOLERANCE, 3.0 * max(noise, uncertainty))
+    return abs(report.median - expected) > allowed * expected
+
+
+def _sentence(report: StageReport, expected: float) -> str:
+    off = report.median / expected - 1.0
+    return (
+        f"page {report.page} of epoch {report.epoch} takes {report.median * 1e3:.1f} ms here, "
+        f"predicted {expected * 1e3:.1f} ms ({off:+.0%}, after {report.count} requests)"
+    )

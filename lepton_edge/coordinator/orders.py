@@ -1,0 +1,134 @@
+"""What a plan is ordered with: profiles (measured, stale or estimated), the link, the room, the wishes.
+
+Law: pure functions of the state. Nothing is measured here; what is not known is estimated only where the person
+said so, and then named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lepton_edge.coordinator import placement
+from lepton_edge.coordinator.records import Estimate, PlanOrder, ProfileRecord, changed_since, fingerprint
+from lepton_edge.coordinator.state import Deployment, Device, State
+from lepton_edge.core.errors import NotFound
+from lepton_edge.core.messages import DeviceSpeed, Wishes
+from partitioner.errors import InvalidProblem, ProfileError
+from partitioner.units import Bytes, DeviceId
+
+HOW_TO_MEASURE = "deploy without --no-measure, or measure it: lepton-edge profile show NAME"
+
+
+def stale(state: State, record: ProfileRecord) -> str:
+    """Return why a profile no longer counts: the device changed, or requests drifted; empty while it does."""
+    device = state.devices.get(record.profile.device)
+    changed = changed_since(record.fingerprint, fingerprint(device.hello)) if device else ""
+    return changed or record.drift
+
+
+def is_measured(state: State, run: Deployment, device: Device) -> bool:
+    """Return whether `device` needs no measurement for this deployment."""
+    record = state.profiles.get((run.model, run.version, device.name))
+    return record is not None and not run.request.refresh and not stale(state, record)
+
+
+def plan_order(state: State, run: Deployment) -> PlanOrder:
+    """Return what the worker is told to plan.
+
+    Raises:
+        ProfileError: a device was never measured, and nothing is there to estimate it by.
+        NotFound, InvalidProblem: what is supposed names a device that takes no part, or what cannot be.
+    """
+    records = {name: _record(state, run, name) for name in (run.board, run.cloud) if name}
+    board, cloud = (records.get(name) if name else None for name in (run.board, run.cloud))
+    wishes = _with_watts(run.request.wishes, _device(state, run.board), _device(state, run.cloud))
+    order = PlanOrder(
+        run.model,
+        run.version,
+        board.profile if board else None,
+        cloud.profile if cloud else None,
+        state.links.get((run.board, run.cloud)) if run.board and run.cloud else None,
+        run.request.keep_input_on_board,
+        run.request.page,
+        room(state, run.board, wishes.board_memory),
+        room(state, run.cloud, wishes.cloud_memory),
+        wishes,
+        _estimate(state, run, run.board) if board is None else None,
+        _estimate(state, run, run.cloud) if cloud is None else None,
+        tuple(name for name, record in records.items() if record is not None and stale(state, record)),
+    )
+    return _supposing(order, run)
+
+
+def _supposing(order: PlanOrder, run: Deployment) -> PlanOrder:
+    if run.supposed is None:
+        return order
+    speeds = _speeds(run, run.supposed.speeds)
+    return dataclasses.replace(order, link_change=run.supposed.link, speeds=speeds, explain_only=True)
+
+
+def _record(state: State, run: Deployment, name: DeviceId) -> ProfileRecord | None:
+    return state.profiles.get((run.model, run.version, name))
+
+
+def _device(state: State, name: DeviceId | None) -> Device | None:
+    return state.devices.get(name) if name else None
+
+
+def room(state: State, name: DeviceId | None, declared: Bytes) -> Bytes:
+    """Return the bytes a device has for the model: what was declared, within what it told."""
+    told = placement.memory_of(_device(state, name))
+    return min(told, declared) if told and declared else told or declared
+
+
+def _with_watts(wishes: Wishes, board: Device | None, cloud: Device | None) -> Wishes:
+    """Return the wishes with the watts that agents told, where the wishes declare none."""
+    return dataclasses.replace(
+        wishes,
+        board_watts=wishes.board_watts or (board.hello.watts if board else 0.0),
+        cloud_watts=wishes.cloud_watts or (cloud.hello.watts if cloud else 0.0),
+        radio_watts=wishes.radio_watts or (board.hello.radio_watts if board else 0.0),
+    )
+
+
+def _estimate(state: State, run: Deployment, name: DeviceId | None) -> Estimate | None:
+    """Return what to estimate a device by that was never measured: a sibling, of the same role if there is one."""
+    if not name:
+        return None
+    device = state.devices[name]
+    siblings = [
+        (state.devices[other], record)
+        for (model, version, other), record in state.profiles.items()
+        if (model, version) == (run.model, run.version) and other in state.devices
+    ]
+    known = [one for one in siblings if one[0].hello.probe > 0 and device.hello.probe > 0]
+    if not known:
+        raise ProfileError(
+            f"{name} was never measured with {run.model!r}, and {_why_no_estimate(name, siblings)}",
+            HOW_TO_MEASURE,
+        )
+    sibling, record = min(known, key=lambda one: (one[0].hello.role != device.hello.role, one[0].name))
+    return Estimate(name, record.profile, sibling.hello.probe, device.hello.probe)
+
+
+def _why_no_estimate(name: DeviceId, siblings: list[tuple[Device, ProfileRecord]]) -> str:
+    if not siblings:
+        return "neither was any other device, so there is nothing to estimate it by"
+    return f"the speed of {name}, or that of who was measured, is not known"
+
+
+def _speeds(run: Deployment, speeds: tuple[DeviceSpeed, ...]) -> tuple[DeviceSpeed, ...]:
+    """Return the supposed speeds by the names of devices that take part."""
+    by_role = {"board": run.board, "cloud": run.cloud}
+    found = []
+    for one in speeds:
+        name = by_role.get(one.device) or one.device
+        if name not in by_role.values():
+            there = ", ".join(str(name) for name in by_role.values() if name)
+            raise NotFound(
+                f"{one.device!r} takes no part in this plan (there is: {there})", "name one of them"
+            )
+        if one.times <= 0:
+            raise InvalidProblem(f"{name} cannot be {one.times:g} times as fast", "give a number above 0")
+        found.append(DeviceSpeed(DeviceId(name), one.times))
+    return tuple(found)

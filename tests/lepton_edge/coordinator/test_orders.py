@@ -1,0 +1,192 @@
+"""What a plan is ordered with: measured, stale and estimated profiles; wishes, pins and suppositions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator.epochs import MAX_DOCUMENTS
+from lepton_edge.core import messages as m
+
+MIB = 1 << 20
+ESTIMATES = m.Wishes(measure=False)
+
+
+def trials(world: Any) -> int:
+    return sum(isinstance(one, c.MakeTrial) for one in world.log)
+
+
+def probed(make: Any, name: str, role: str = "board", probe: float = 0.01) -> m.Hello:
+    hello: m.Hello = make.hello(name, role, probe=probe)
+    return hello
+
+
+def test_wishes_go_to_the_planner_and_stay_with_the_epoch(pair: Any) -> None:
+    wishes = m.Wishes(throughput=1.0, max_loss=0.0, stay=("a",), board_memory=64 * MIB, board_watts=5.0)
+    pair.deploy(wishes=wishes)
+    pair.run()
+    (order,) = pair.ordered
+    assert dataclasses.replace(order.wishes) == wishes
+    assert order.board_memory == 64 * MIB
+    assert order.cloud_memory == 4096 * MIB, "what the device told"
+    assert pair.state.epochs["net", 1].request.wishes == wishes
+
+
+def test_declared_memory_is_never_more_than_the_device_has(pair: Any) -> None:
+    pair.deploy(wishes=m.Wishes(board_memory=1 << 40))
+    pair.run()
+    assert pair.ordered[0].board_memory == 4096 * MIB
+
+
+def test_watts_are_those_that_an_agent_told_unless_they_are_declared(world: Any, make: Any) -> None:
+    world.attach(make.hello("board", watts=4.0, radio_watts=1.5))
+    world.attach(make.hello("cloud", "cloud", watts=90.0))
+    world.push()
+    world.deploy(wishes=m.Wishes(cloud_watts=60.0))
+    world.run()
+    wishes = world.ordered[0].wishes
+    assert (wishes.board_watts, wishes.cloud_watts, wishes.radio_watts) == (4.0, 60.0, 1.5)
+    assert world.state.epochs["net", 1].request.wishes.board_watts == 0.0, "told anew at the next plan"
+
+
+def test_refresh_measures_what_is_measured(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    assert trials(pair) == 2
+    pair.deploy()
+    pair.run()
+    assert trials(pair) == 2
+    pair.deploy(refresh=True)
+    pair.run()
+    assert trials(pair) == 4
+
+
+@pytest.mark.parametrize("change", [{"threads": 2}, {"power_mode": "powersave"}, {"engine": "onnxruntime 2"}])
+def test_a_profile_counts_while_the_device_is_as_it_was(pair: Any, make: Any, change: Any) -> None:
+    pair.deploy()
+    pair.run()
+    known = pair.state.devices["board"].hello
+    other = dataclasses.replace(
+        known, incarnation="i2", hardware=dataclasses.replace(known.hardware, **change)
+    )
+    pair.attach(dataclasses.replace(known, incarnation="i1"))
+    pair.deploy()
+    pair.run()
+    assert trials(pair) == 2
+    pair.attach(dataclasses.replace(other, incarnation="i1"))
+    pair.deploy()
+    pair.run()
+    assert trials(pair) == 3
+
+
+def test_estimates_measure_nothing_and_name_the_sibling(world: Any, make: Any) -> None:
+    for name, role in (("board", "board"), ("cloud", "cloud")):
+        world.attach(probed(make, name, role, 0.02))
+    world.push()
+    world.deploy()
+    world.run()
+    world.attach(probed(make, "new", probe=0.05))
+    before = trials(world)
+    world.deploy(board="new", wishes=ESTIMATES)
+    world.run()
+    assert trials(world) == before
+    order = world.ordered[-1]
+    assert (order.board, order.board_estimate.device) == (None, "new")
+    assert order.board_estimate.sibling.device == "board", "the same role comes first"
+    assert (order.board_estimate.probe_sibling, order.board_estimate.probe_device) == (0.02, 0.05)
+
+
+def test_a_stale_profile_is_used_and_named_where_nothing_is_measured(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    kept = pair.state.profiles["net", "v1", "cloud"]
+    pair.state.profiles["net", "v1", "cloud"] = dataclasses.replace(kept, drift="it is slower")
+    pair.deploy(wishes=ESTIMATES)
+    pair.run()
+    assert pair.ordered[-1].stale == ("cloud",)
+    assert trials(pair) == 2
+
+
+def test_without_any_measurement_there_is_no_estimate(pair: Any) -> None:
+    call = pair.deploy(wishes=ESTIMATES)
+    pair.run()
+    error = pair.answer_of(call).error
+    assert error.code == "profile_error"
+    assert "board was never measured" in error.message
+    assert "--no-measure" in error.hint
+
+
+def test_a_pin_keeps_every_other_wish_and_unpinning_forgets_only_it(pair: Any) -> None:
+    pair.deploy(wishes=m.Wishes(energy=1.0, board_watts=5.0), keep_input_on_board=True)
+    pair.run()
+    pair.pin(behind="pool")
+    pair.run()
+    order = pair.ordered[-1]
+    assert (order.wishes.own_cut, order.wishes.energy, order.keep_input_on_board) == ("pool", 1.0, True)
+    assert pair.state.active_epoch("net").epoch == 2
+    pair.pin(page="local")
+    pair.run()
+    assert (pair.ordered[-1].page, pair.ordered[-1].wishes.own_cut) == ("local", "")
+    pair.pin()
+    pair.run()
+    order = pair.ordered[-1]
+    assert (order.wishes.own_cut, order.page, order.wishes.energy) == ("", "", 1.0)
+
+
+def test_a_dry_pin_changes_nothing(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    call = pair.pin(behind="pool", dry_run=True)
+    pair.run()
+    assert pair.answer_of(call).ending.epoch == 0
+    assert pair.state.active_epoch("net").epoch == 1
+    assert pair.state.active_epoch("net").request.wishes.own_cut == ""
+
+
+def test_only_what_is_deployed_can_be_pinned(pair: Any) -> None:
+    assert pair.answer_of(pair.pin(behind="pool")).error.code == "not_found"
+    assert pair.answer_of(pair.pin("nonet")).error.code == "unknown_model"
+
+
+def test_what_if_supposes_and_changes_nothing(pair: Any) -> None:
+    pair.deploy(wishes=m.Wishes(first_layers=2))
+    pair.run()
+    pair.pin(behind="pool")
+    pair.run()
+    epoch, spoken = pair.state.active_epoch("net"), len(pair.log)
+    link = m.LinkChange(1e6, 2e6, 0.05)
+    call = pair.what_if(link=link, speeds=(m.DeviceSpeed("board", 2.0),), wishes=m.Wishes(energy=1.0))
+    pair.run()
+    order, ending = pair.ordered[-1], pair.answer_of(call).ending
+    assert isinstance(ending, c.Supposed)
+    assert order.explain_only
+    assert order.link_change == link
+    assert order.speeds == (m.DeviceSpeed("board", 2.0),)
+    assert (order.wishes.energy, order.wishes.first_layers, order.wishes.own_cut) == (1.0, 2, "")
+    assert pair.state.active_epoch("net") == epoch
+    assert not any(isinstance(one, c.Say | c.MakeTrial) for one in pair.log[spoken:]), "nobody is measured"
+
+
+@pytest.mark.parametrize(
+    ("speed", "code"), [(("nobody", 2.0), "not_found"), (("cloud", 0.0), "invalid_problem")]
+)
+def test_what_cannot_be_supposed_is_refused(pair: Any, speed: Any, code: str) -> None:
+    pair.deploy()
+    pair.run()
+    call = pair.what_if(speeds=(m.DeviceSpeed(*speed),))
+    pair.run()
+    assert pair.answer_of(call).error.code == code
+
+
+def test_ended_epochs_keep_their_explanations_up_to_a_bound(pair: Any) -> None:
+    for _ in range(MAX_DOCUMENTS + 3):
+        pair.deploy()
+        pair.run()
+    documents = [number for (_, number), one in pair.state.epochs.items() if one.document]
+    assert len(documents) == MAX_DOCUMENTS + 1, "those, and the active one"
+    assert documents[-1] == MAX_DOCUMENTS + 3
+    kept = {one.record.key: one.record.document for one in pair.kept if isinstance(one, c.KeepEpoch)}
+    assert kept["net", 1] == "", "the store hears of it too"
