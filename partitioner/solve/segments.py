@@ -35,7 +35,10 @@ class Weights:
 
     def of(self, layers: Bools) -> Floats:
         """Return the bytes of each row of `layers` (bool [rows, layers]), shared ones once."""
-        return layers @ self.own + ((layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0) @ self.shared
+        return (
+            layers @ self.own
+            + ((layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0) @ self.shared
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ def _users(problem: Problem) -> list[tuple[tuple[int, ...], float]]:
     return [(tuple(layers), float(known[name])) for name, layers in users.items() if name in known]  # type: ignore[index]
 
 
-def segments_of(problem: Problem, lattice: Lattice, device: Device, weights: Weights, pairs: bool) -> Segments:
+def segments_of(
+    problem: Problem, lattice: Lattice, device: Device, weights: Weights, pairs: bool
+) -> Segments:
     """Return the tables of `device`; `pairs` says whether its memory is to be looked at here."""
     graph = problem.graph
     sets = lattice.sets.astype(np.float64)
@@ -138,8 +143,8 @@ def _fits(problem: Problem, lattice: Lattice, device: Device, weights: Weights) 
     need = _pair_weights(lattice, weights)
     alive = activations(problem, device)
     if alive.any():
-        need += _pair_activations(lattice, alive)
-    need *= 1 + problem.headroom
+        need += pair_activations(lattice, alive)
+    need *= (1 + problem.headroom) * (1 - 1e-12)
     return np.asarray(need <= device.memory, dtype=np.bool_)
 
 
@@ -153,7 +158,7 @@ def _pair_weights(lattice: Lattice, weights: Weights) -> Floats:
     return need
 
 
-def _pair_activations(lattice: Lattice, alive: Floats) -> Floats:
+def pair_activations(lattice: Lattice, alive: Floats) -> Floats:
     """Return the largest activation in J - I, [J, I]: the first layer of J, largest first, that I lacks."""
     order = np.argsort(-alive, kind="stable")
     order = order[alive[order] > 0]
