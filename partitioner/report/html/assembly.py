@@ -22,11 +22,11 @@ Document = dict[str, Any]
 
 SECTIONS = (
     plans,
+    crossing,
+    why_not,
     drawing,
     landscape,
     bandwidth,
-    crossing,
-    why_not,
     pareto,
     memory,
     changes,

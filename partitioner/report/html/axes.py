@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable
 
 from partitioner.report.html.markup import Markup, tag
+from partitioner.report.quantities import digits
 
 Scale = Callable[[float], float]
 
 WIDTH, HIGH = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 18, 34
+FEW_DECADES = 2.2
 
 
 def chart(name: str, title: str, words: str, *children: object) -> Markup:
@@ -46,8 +48,14 @@ def log_up(low: float, high: float) -> Scale:
 
 def y_axis(low: float, high: float, up: Scale, words: Callable[[float], str]) -> list[list[Markup]]:
     """Return a line and a label at each power of ten."""
-    first, last = math.ceil(math.log10(low)), math.floor(math.log10(max(high, low * 10)))
-    return [y_tick(up(10.0**power), _short(words(10.0**power))) for power in range(first, last + 1)]
+    return [y_tick(up(tick), words(tick)) for tick in _ticks(low, high)]
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return the powers of ten from `low` to `high`, with their doubles and fives where there are few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(max(high, low))) + 1)
+    steps = (1, 2, 5) if math.log10(max(high, low) / low) < FEW_DECADES else (1,)
+    return [step * 10.0**power for power in decades for step in steps if low <= step * 10.0**power <= high]
 
 
 def y_tick(y: float, words: str) -> list[Markup]:
@@ -58,8 +66,24 @@ def y_tick(y: float, words: str) -> list[Markup]:
     ]
 
 
-def _short(words: str) -> str:
-    return words.replace(".0 ", " ").replace("1000 ms", "1 s").replace("10000 ms", "10 s")
+def short_time(seconds: float) -> str:
+    """Return "50 ms" or "2 s", for the label of a tick."""
+    return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(seconds * 1e3)} ms"
+
+
+def short_size(count: float) -> str:
+    """Return "50 kB", for the label of a tick."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{digits(count / factor)} {unit}"
+    return f"{digits(count)} B"
+
+
+def round_ticks(highest: float) -> list[float]:
+    """Return three to six round numbers from 0 up to `highest`."""
+    step = 10.0 ** math.floor(math.log10(highest or 1.0))
+    step = next(one for one in (step, step / 2, step / 5, step / 10) if highest / one >= 3)
+    return [count * step for count in range(math.floor(highest / step) + 1)]
 
 
 def x_tick(x: float, words: str) -> list[Markup]:

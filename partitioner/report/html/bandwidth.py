@@ -19,6 +19,7 @@ from partitioner.report.html.axes import (
     chart,
     log_up,
     logarithmic,
+    short_time,
     svg,
     x_tick,
     y_axis,
@@ -37,7 +38,7 @@ def bandwidth(document: Document) -> Markup | None:
     if not curve:
         return None
     pages = [page for page in curve["pages"] if page["eligible"]]
-    low, high = _range(pages)
+    low, high = _range(pages, curve)
     rates = curve["rates"]
     across = logarithmic(rates[0], rates[-1], LEFT, WIDTH - RIGHT)
     up = log_up(low, high)
@@ -45,7 +46,7 @@ def bandwidth(document: Document) -> Markup | None:
     drawn = svg(
         "latency against bandwidth",
         tag("defs", tag("clipPath", _frame(), id="frame")),
-        y_axis(low, high, up, milliseconds), _rate_axis(rates, across),
+        y_axis(low, high, up, short_time), _rate_axis(rates, across),
         tag("g", _lines(pages, rates, (across, up), chosen), _full(curve, (across, up)), clip_path="url(#frame)"),
         [_threshold(one, across) for one in curve["thresholds"]], _now(curve["now"], across),
         _columns(pages, rates, across),
@@ -56,9 +57,12 @@ def bandwidth(document: Document) -> Markup | None:
     )
 
 
-def _range(pages: Sequence[Document]) -> tuple[float, float]:
+def _range(pages: Sequence[Document], curve: Document) -> tuple[float, float]:
+    """Return the lowest and highest latency to draw: the book's own, well above them the rest is cut off."""
     best = [min(column) for column in zip(*(page["latency"] for page in pages), strict=True)]
-    low = min(best)
+    fastest = curve["rates"][-1]
+    best += [span["fixed"] + span["wire"] / (span["high"] or fastest) for span in curve["full_book"]]
+    low = max(min(best), 1e-6)
     return low / 1.3, max(max(best) * 2.5, low * 10)
 
 

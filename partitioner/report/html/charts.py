@@ -19,13 +19,17 @@ from partitioner.report.html.axes import (
     chart,
     linear,
     log_up,
+    round_ticks,
+    short_size,
+    short_time,
     svg,
     x_tick,
     y_axis,
     y_tick,
 )
-from partitioner.report.html.lanes import edges_of, live_bytes, rows_of
+from partitioner.report.html.lanes import Row, edges_of, live_bytes, rows_of
 from partitioner.report.html.markup import Markup, tag
+from partitioner.report.html.palette import palette
 from partitioner.report.html.tables import table
 from partitioner.report.quantities import digits, joules, milliseconds, per_second, size
 
@@ -45,10 +49,10 @@ def landscape(document: Document) -> Markup | None:
         counted.append(counted[-1] + len(row.layers))
     cuts = [_cut_line(frontier, counted, across) for frontier in graph["frontiers"]]
     drawn = svg(
-        "bytes at each cut", y_axis(min(live), max(live), up, size), _area(live, across, up), cuts,
+        "bytes at each cut", y_axis(min(live), max(live), up, short_size), _area(live, across, up), cuts,
         tag("text", "input", x=LEFT, y=HIGH - 18),
         tag("text", "output", x=WIDTH - RIGHT, y=HIGH - 18, text_anchor="end"),
-        tag("g", _bands(rows, across)),
+        tag("g", _bands(rows, across, palette(document))),
     )  # fmt: skip
     words = "Uncompressed, on a log scale; a cut is cheap where the curve is low."
     return chart("landscape", "Bytes at each cut", words, drawn)
@@ -61,12 +65,12 @@ def _area(live: Sequence[int], across: Scale, up: Scale) -> Markup:
     return tag("path", d=f"M{first:.1f} {floor}L{'L'.join(points)}L{last:.1f} {floor}Z", class_="area")
 
 
-def _bands(rows: Sequence[Any], across: Scale) -> list[Markup]:
+def _bands(rows: Sequence[Row], across: Scale, colours: dict[str, int]) -> list[Markup]:
     y = HIGH - BOTTOM
     return [
         tag(
             "rect", x=f"{across(index):.2f}", y=y, width=f"{across(index + 1) - across(index) + 0.2:.2f}", height=5,
-            class_=f"n{row.stage % 4}",
+            class_=f"n{colours[row.device]}",
         )
         for index, row in enumerate(rows)
     ]  # fmt: skip
@@ -77,8 +81,8 @@ def _cut_line(frontier: Document, counted: Sequence[int], across: Scale) -> list
     side = "start" if x < WIDTH / 2 else "end"
     shift = 5 if x < WIDTH / 2 else -5
     return [
-        tag("line", x1=x, x2=x, y1=TOP - 6, y2=HIGH - BOTTOM, class_="now"),
-        tag("text", f"cut: {size(frontier['size'])}", x=x + shift, y=TOP, text_anchor=side, class_="ink"),
+        tag("line", x1=x, x2=x, y1=TOP - 4, y2=HIGH - BOTTOM, class_="now"),
+        tag("text", f"cut: {size(frontier['size'])}", x=x - shift, y=TOP - 7, text_anchor=side, class_="ink"),
     ]
 
 
@@ -107,21 +111,16 @@ def _front_row(one: Document) -> tuple[object, ...]:
 
 def _scatter(front: Sequence[Document]) -> Markup:
     known = [one for one in front if one["throughput"] is not None]
-    latencies, rates = [one["latency"] for one in known], [one["throughput"] for one in known]
-    across = linear(0, max(latencies, default=1) * 1.08, LEFT, WIDTH - RIGHT)
-    top = max(rates, default=1) * 1.1
-    up = linear(0, top, HIGH - BOTTOM, TOP)
-    ordered = sorted(known, key=lambda one: float(one["latency"]))
-    path = "M" + "L".join(f"{across(one['latency']):.1f} {up(one['throughput']):.1f}" for one in ordered)
+    longest = max((one["latency"] for one in known), default=1.0) * 1.08
+    highest = max((one["throughput"] for one in known), default=1.0) * 1.1
+    across, up = linear(0, longest, LEFT, WIDTH - RIGHT), linear(0, highest, HIGH - BOTTOM, TOP)
     dots = [_dot(one, across(one["latency"]), up(one["throughput"])) for one in known]
-    ticks = [step * max(latencies, default=1) / 4 for step in range(5)]
-    marks = [x_tick(across(tick), milliseconds(tick)) for tick in ticks]
-    steps = [top / 1.1 * step / 4 for step in range(5)]
-    axis = [y_tick(up(step), f"{digits(step, 2)}/s") for step in steps]
-    return svg("throughput against latency", axis, marks, tag("path", d=path, class_="curve s6"), dots)
+    below = [x_tick(across(tick), short_time(tick)) for tick in round_ticks(longest)]
+    beside = [y_tick(up(tick), f"{digits(tick)}/s") for tick in round_ticks(highest)]
+    return svg("throughput against latency", beside, below, dots)
 
 
 def _dot(one: Document, x: float, y: float) -> Markup:
-    radius, colour = (7, "n1") if one["chosen"] else (5, "n0")
+    radius, colour = (7, "nk") if one["chosen"] else (5, "n0")
     tip = f"{one['label']}\n{milliseconds(one['latency'])}, {per_second(one['throughput'])}"
     return tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_=colour, data_tip=tip)

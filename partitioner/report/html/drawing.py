@@ -10,9 +10,12 @@ from typing import Any
 
 from partitioner.report.html.lanes import INPUT, Edge, Lanes, Row, edges_of, lanes_of, live_bytes, rows_of
 from partitioner.report.html.markup import Markup, tag
+from partitioner.report.html.palette import palette
 from partitioner.report.quantities import milliseconds, size
 
 Document = dict[str, Any]
+
+Place = tuple[Lanes, dict[int, list[Document]]]
 
 HIGH, CUT_HIGH, HEAD = 20, 44, 21  # pixels; as in style.py
 COLUMN, MARGIN = 13, 14
@@ -63,7 +66,8 @@ def _head(lanes: Lanes) -> Markup:
     return tag(
         "div",
         tag("span", "layer", class_="n"),
-        tag("span", "time", class_="b"),
+        tag("span", "time on its device", class_="t"),
+        tag("span", class_="b"),
         tag("span", "cut bytes", class_="b"),
         class_="row head",
         style=f"padding-left:{_left(lanes)}px",
@@ -78,26 +82,28 @@ def _canvas(
     document: Document,
     rows: Sequence[Row],
     edges: Sequence[Edge],
-    place: tuple[Lanes, dict[int, list[Document]]],
+    place: Place,
 ) -> Markup:
-    lanes, gaps = place
+    (lanes, gaps), colours = place, palette(document)
     slowest = max((_seconds(row) for row in rows), default=0.0) or 1.0
     live = live_bytes(edges, len(rows))
     left = f"padding-left:{_left(lanes)}px"
     lines = [tag("div", tag("span", "the caller's input", class_="n"), class_="row end", style=left)]
     for index, row in enumerate(rows):
         lines += [_cut(frontier, left) for frontier in gaps.get(index, [])]
-        lines.append(_line(row, live[index], slowest, left))
+        lines.append(_line(row, live[index], slowest, (left, colours)))
     lines.append(tag("div", tag("span", _answer(document), class_="n"), class_="row end", style=left))
-    return tag("div", _svg(rows, edges, lanes, gaps), lines, class_="canvas")
+    return tag("div", _svg(rows, edges, place, colours), lines, class_="canvas")
 
 
-def _line(row: Row, live: int, slowest: float, left: str) -> Markup:
+def _line(row: Row, live: int, slowest: float, look: tuple[str, dict[str, int]]) -> Markup:
+    left, colours = look
     share = _seconds(row) / slowest * 100
     return tag(
         "div",
         tag("span", row.name, class_="n"),
-        tag("span", tag("i", class_=f"d{row.stage % 4}", style=f"width:{share:.2f}%"), class_="t"),
+        tag("span", tag("i", class_=f"d{colours[row.device]}", style=f"width:{share:.2f}%"), class_="t"),
+        tag("span", milliseconds(_seconds(row)), class_="b"),
         tag("span", size(live) if live else "", class_="b"),
         class_="row",
         style=left,
@@ -125,10 +131,11 @@ def _cut(frontier: Document, left: str) -> Markup:
     tensors = frontier["tensors"]
     codecs = ", ".join(sorted({one["codec"] for one in tensors}))
     several = f"{len(tensors)} tensors, " if len(tensors) != 1 else ""
+    how = "as it is" if codecs == "raw" else f"{size(frontier['size'])} as {codecs}"
     return tag(
         "div",
         tag("b", f"{frontier['from']} → {frontier['to']}: {size(frontier['wire_bytes'])} on the wire"),
-        tag("span", f"{several}{size(frontier['size'])} as {codecs}"),
+        tag("span", f"{several}{how}"),
         class_="cut",
         style=left,
         data_tip="\n".join(f"{one['tensor']}: {size(one['size'])}, {one['codec']}" for one in tensors),
@@ -140,7 +147,8 @@ def _answer(document: Document) -> str:
     return f"the answer goes home: {size(back)}" if back else "the answer is here"
 
 
-def _svg(rows: Sequence[Row], edges: Sequence[Edge], lanes: Lanes, gaps: dict[int, list[Document]]) -> Markup:
+def _svg(rows: Sequence[Row], edges: Sequence[Edge], place: Place, colours: dict[str, int]) -> Markup:
+    lanes, gaps = place
     heights = _heights(len(rows), gaps)
     whole = heights[-1] + HIGH + HIGH // 2
     crossed = sorted(gaps)
@@ -149,7 +157,7 @@ def _svg(rows: Sequence[Row], edges: Sequence[Edge], lanes: Lanes, gaps: dict[in
         for edge, column in zip(edges, lanes.columns, strict=True)
     ]
     dots = [
-        tag("circle", cx=_x(column), cy=heights[index + 1], r=4.5, class_=f"n{row.stage % 4}")
+        tag("circle", cx=_x(column), cy=heights[index + 1], r=4.5, class_=f"n{colours[row.device]}")
         for index, (row, column) in enumerate(zip(rows, lanes.dots, strict=True))
     ]
     start = tag("circle", cx=_x(0), cy=heights[0], r=3.5, class_="nx")
@@ -198,6 +206,9 @@ def _bend(x: int, y: int, to_x: int, to_y: int) -> str:
 
 
 def _legend(document: Document) -> Markup:
-    stages = sorted({(layer["stage"], layer["device"]) for layer in document["graph"]["layers"]})
-    keys = [tag("span", tag("i", class_=f"d{stage % 4}"), f"runs on {device}") for stage, device in stages]
+    used = {layer["device"] for layer in document["graph"]["layers"]}
+    colours = palette(document)
+    keys = [
+        tag("span", tag("i", class_=f"d{colours[one]}"), f"runs on {one}") for one in colours if one in used
+    ]
     return tag("div", keys, class_="legend")

@@ -28,7 +28,8 @@ def headline(document: Document) -> Markup:
     return tag(
         "header",
         tag("div", "Lepton Edge · why this plan", class_="eyebrow"),
-        tag("h1", document["model"], tag("span", f"  {document['label']}", class_="soft")),
+        tag("h1", document["model"]),
+        tag("p", f"{document['label']} ({document['page']})", class_="soft choice"),
         tag("span", words, class_=f"pill {colour}".strip()),
         _marks(document),
         tag("p", said, class_="lead"),

@@ -32,6 +32,11 @@ class Row:
         return int(self.layers[0]["stage"])
 
     @property
+    def device(self) -> str:
+        """The device that runs it."""
+        return str(self.layers[0]["device"])
+
+    @property
     def name(self) -> str:
         """The layer's name, or the first one's and how many follow."""
         first = str(self.layers[0]["name"])

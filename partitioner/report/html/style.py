@@ -20,7 +20,8 @@ body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-app
 "Noto Sans","DejaVu Sans",sans-serif;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
 main,header,footer{max-width:1120px;margin:0 auto;padding:0 16px}
 header{padding-top:28px}
-h1{font-size:28px;line-height:1.2;margin:2px 0 10px;font-weight:650;letter-spacing:-.01em}
+h1{font-size:28px;line-height:1.2;margin:2px 0 2px;font-weight:650;letter-spacing:-.01em}
+.choice{font-size:16px;margin:0 0 10px}
 h2{font-size:16px;margin:0 0 4px;font-weight:650}
 h3{font-size:13px;margin:14px 0 4px;color:var(--soft);font-weight:600}
 p{margin:0 0 8px}.soft{color:var(--soft)}.small{font-size:13px}.num{font-variant-numeric:tabular-nums}
@@ -32,8 +33,8 @@ p{margin:0 0 8px}.soft{color:var(--soft)}.small{font-size:13px}.num{font-variant
 border:1px solid var(--line);border-radius:10px;overflow:hidden;margin:16px 0}
 .fact{background:var(--card);padding:10px 14px}.fact b{display:block;font-size:20px;font-weight:620;line-height:1.3}
 .fact span{color:var(--soft);font-size:12.5px}
-.grid{display:grid;grid-template-columns:minmax(0,1fr);gap:14px;margin-bottom:14px}
-@media(min-width:860px){.grid{grid-template-columns:repeat(2,minmax(0,1fr))}.wide{grid-column:1/-1}}
+section{break-inside:avoid;margin:0 0 14px}
+@media(min-width:860px){.grid{columns:2;column-gap:14px}.wide{column-span:all}}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 18px;min-width:0}
 section>p.small{margin-bottom:10px}
 .scroll{overflow-x:auto}
@@ -41,13 +42,16 @@ table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{font-weight:600;color:var(--soft);text-align:left;font-size:12.5px;white-space:nowrap}
 th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}.right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.name{min-width:9em}tr.on td{font-weight:620}
+.whole{white-space:nowrap}tr.on td{font-weight:620}
 code{font:12.5px/1.4 ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace}
-.plan{display:grid;grid-template-columns:minmax(0,15em) minmax(0,1fr) 8.6em;gap:2px 14px;align-items:center;
+.plan{display:grid;grid-template-columns:minmax(0,15em) minmax(0,1fr) 9.8em;gap:2px 14px;align-items:center;
 padding:7px 0;border-bottom:1px solid var(--line)}.plan:last-child{border-bottom:0}
+.plan.slim{grid-template-columns:minmax(0,7em) minmax(0,1fr) 6.4em}
 .plan .title{line-height:1.3}.plan.on .title{font-weight:650}.plan.off{opacity:.62}
 .plan .figure{text-align:right;line-height:1.3}.plan .why{grid-column:1/-1;font-size:12.5px;color:var(--soft)}
-@media(max-width:640px){.plan{grid-template-columns:minmax(0,1fr) auto}.plan .bar{grid-column:1/-1;grid-row:2}
+@media(max-width:640px){.plan{grid-template-columns:minmax(0,1fr) auto}
+.plan .bar,.plan.slim .bar{grid-column:1/-1;grid-row:2}
+.plan.slim{grid-template-columns:minmax(0,1fr) auto}
 header{padding-top:18px}h1{font-size:24px}.lead{font-size:17px}section{padding:14px 13px}}
 .tagged{display:inline-block;font-size:11.5px;font-weight:600;border-radius:4px;padding:0 5px;margin-left:6px;
 background:var(--track);color:var(--soft);vertical-align:1px;white-space:nowrap}
@@ -72,7 +76,7 @@ svg text{fill:var(--soft);font-size:11px;font-family:inherit}svg text.ink{fill:v
 .graph{max-height:620px;overflow:auto;border:1px solid var(--line);border-radius:8px;font-size:12.5px;
 overscroll-behavior:auto;position:relative}
 .graph .canvas{position:relative}.graph svg{position:absolute;top:0;left:0;pointer-events:none}
-.row{display:grid;grid-template-columns:minmax(0,1fr) 88px 74px;gap:10px;align-items:center;height:20px;
+.row{display:grid;grid-template-columns:minmax(0,1.1fr) minmax(0,1fr) 58px 74px;gap:10px;align-items:center;height:20px;
 padding-right:10px;white-space:nowrap;line-height:20px}
 .row:hover{background:var(--track)}.row .n{overflow:hidden;text-overflow:ellipsis;
 font:12px/20px ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace}
@@ -80,13 +84,14 @@ font:12px/20px ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace}
 .row .b{text-align:right;color:var(--soft);font-variant-numeric:tabular-nums}
 .row.head{position:sticky;top:0;z-index:2;background:var(--card);color:var(--soft);font-size:12px;
 border-bottom:1px solid var(--line)}.row.head .n{font:inherit;line-height:20px}
+.row.head .t{height:20px;overflow:hidden;text-overflow:ellipsis}
 .row.end .n{color:var(--soft);font-family:inherit}
 .cut{height:44px;display:flex;flex-direction:column;justify-content:center;line-height:1.25;padding-right:10px;
 background:var(--warnbg);border-block:1.5px dashed var(--warn);white-space:nowrap;overflow:hidden}
 .cut b,.cut span{overflow:hidden;text-overflow:ellipsis}.cut span{color:var(--soft)}
-@media(max-width:640px){.row{grid-template-columns:minmax(0,1fr) 44px 62px;gap:6px}}
+@media(max-width:640px){.row{grid-template-columns:minmax(0,1fr) 40px 52px 58px;gap:6px}}
 .edge{fill:none;stroke:var(--wire);stroke-width:1.4}.edge.cross{stroke:var(--warn);stroke-width:2.4}
-.n0{fill:var(--d0)}.n1{fill:var(--d1)}.n2{fill:var(--d2)}.n3{fill:var(--d3)}.nx{fill:var(--soft)}
+.n0{fill:var(--d0)}.n1{fill:var(--d1)}.n2{fill:var(--d2)}.n3{fill:var(--d3)}.nx{fill:var(--soft)}.nk{fill:var(--ink)}
 .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}
 .s5{stroke:var(--c5)}.s6{stroke:var(--c6)}.s7{stroke:var(--c7)}
 .k0{background:var(--c0)}.k1{background:var(--c1)}.k2{background:var(--c2)}.k3{background:var(--c3)}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from partitioner.report.html.markup import Markup, tag
+from partitioner.report.html.palette import palette
 from partitioner.report.quantities import digits, percent, sentence, size
 from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
 
@@ -21,7 +22,13 @@ def crossing(document: Document) -> Markup | None:
     if not rows:
         return None
     cells = [
-        (tag("code", one["tensor"]), _type(one), size(one["size"]), one["codec"], size(one["wire_bytes"]))
+        (
+            tag("code", one["tensor"]),
+            _type(one),
+            size(one["size"]),
+            _whole(one["codec"]),
+            size(one["wire_bytes"]),
+        )
         for one in rows
     ]
     headings = ("tensor", "type", "size", "codec", "on the wire")
@@ -44,21 +51,22 @@ def memory(document: Document) -> Markup | None:
     rows = document.get("memory")
     if not rows:
         return None
+    colours = palette(document)
     widest = max(max(row["needed"], row["limit"]) for row in rows) or 1
     return _section(
         "memory",
         "Memory on each device",
         tag("p", "So that every plan of the book can run at once.", class_="soft small"),
-        [_needs(index, row, widest) for index, row in enumerate(rows)],
+        [_needs(colours[row["device"]], row, widest) for row in rows],
         _memory_legend(rows),
     )
 
 
-def _needs(index: int, row: Document, widest: float) -> Markup:
+def _needs(colour: int, row: Document, widest: float) -> Markup:
     parts = (row["weights"], row["activations"], row["needed"] - row["weights"] - row["activations"])
     pieces, left = [], 0.0
-    for part, colour in zip(parts, (f"d{index % 4}", "wire", "ghost"), strict=True):
-        pieces.append(tag("i", class_=colour, style=f"left:{left:.3f}%;width:{part / widest * 100:.3f}%"))
+    for part, look in zip(parts, (f"d{colour}", "wire", "ghost"), strict=True):
+        pieces.append(tag("i", class_=look, style=f"left:{left:.3f}%;width:{part / widest * 100:.3f}%"))
         left += part / widest * 100
     if row["limit"]:
         pieces.append(tag("u", style=f"left:{row['limit'] / widest * 100:.3f}%"))
@@ -68,7 +76,7 @@ def _needs(index: int, row: Document, widest: float) -> Markup:
         tag("div", row["device"], class_="title"),
         tag("div", pieces, class_="bar"),
         tag("div", size(row["needed"]), tag("div", has, class_="soft small"), class_="figure num"),
-        class_="plan",
+        class_="plan slim",
         data_tip=_needs_in_words(row),
     )
 
@@ -136,6 +144,10 @@ def _notes(device: Document) -> list[Markup]:
     if device.get("estimated_from"):
         notes.append(f"estimated from {device['estimated_from']}")
     return [tag("span", note, class_="tagged warn") for note in notes]
+
+
+def _whole(word: str) -> Markup:
+    return tag("span", word, class_="whole")
 
 
 def _type(one: Document) -> str:
