@@ -34,7 +34,15 @@ else:
 PREFIX = "LEPTON_EDGE_"
 ROLES = ("board", "cloud")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-LEAST = {"simulate_slow": 1.0, "threads": 0, "queue_limit": 1, "memory_limit": 0, "cache_limit": 0}
+LEAST = {
+    "simulate_slow": 1.0,
+    "threads": 0,
+    "queue_limit": 1,
+    "memory_limit": 0,
+    "cache_limit": 0,
+    "watts": 0.0,
+    "radio_watts": 0.0,
+}
 LEVELS = ("debug", "info", "warning", "error")
 WARNING = (
     "WARNING: listening on {} without TLS or authentication: whoever reaches this address controls this "
@@ -70,6 +78,12 @@ Slowdown = Annotated[
     float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
 ]
 Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one per physical core.")]
+Watts = Annotated[
+    float | None, typer.Option(min=0.0, metavar="W", help="Power while busy, above idle; a declaration.")
+]
+RadioWatts = Annotated[
+    float | None, typer.Option(min=0.0, metavar="W", help="Power of its radio while a link carries bytes.")
+]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 
 
@@ -85,6 +99,8 @@ def start(
     threads: Threads = None,
     simulate_slow: Slowdown = None,
     insecure_bind: Bind = None,
+    watts: Watts = None,
+    radio_watts: RadioWatts = None,
     config: TomlFile = None,
     log_level: Level = "info",
 ) -> None:
@@ -99,6 +115,8 @@ def start(
         "threads": threads,
         "simulate_slow": simulate_slow,
         "bind": insecure_bind,
+        "watts": watts,
+        "radio_watts": radio_watts,
     }
     given = {field: value for field, value in flags.items() if value is not None}
     run(configuration(given, config, os.environ), log_level)

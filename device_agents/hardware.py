@@ -21,6 +21,11 @@ UNKNOWN_TEMPERATURE = -273.15
 THERMAL_ZONES = Path("/sys/class/thermal")
 PROCESSOR_FILES = (Path("/sys/firmware/devicetree/base/model"), Path("/proc/device-tree/model"))
 CPUINFO = Path("/proc/cpuinfo")
+NVPMODEL = Path("/var/lib/nvpmodel/status")
+GOVERNORS = (
+    Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    Path("/sys/devices/system/cpu/cpufreq/policy0/scaling_governor"),
+)
 CGROUP_MEMORY = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 CGROUP_USED = (Path("/sys/fs/cgroup/memory.current"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"))
 CPUINFO_KEYS = ("model name", "Model", "Hardware", "Processor", "cpu model")
@@ -41,6 +46,8 @@ def probe() -> Hardware:
         engine=f"onnxruntime {onnxruntime.__version__}",
         temperature=temperature(),
         python=platform.python_version(),
+        threads=cores(),
+        power_mode=power_mode(),
     )
 
 
@@ -67,6 +74,22 @@ def processor() -> str:
         if name := _text(file).strip("\0 \n"):
             return name
     return _cpuinfo_name(_text(CPUINFO)) or platform.processor() or platform.machine()
+
+
+def power_mode() -> str:
+    """Return what the system calls its power mode: a Jetson's ("nvpmodel 2"), else the governor ("performance")."""
+    if mode := _jetson_mode(_text(NVPMODEL)):
+        return mode
+    for file in GOVERNORS:
+        if governor := _text(file).strip():
+            return governor
+    return ""
+
+
+def _jetson_mode(status: str) -> str:
+    """Return the mode of nvpmodel's status file ("pmode:0002"): its number, the names differ by board."""
+    name, _, number = status.strip().partition(":")
+    return f"nvpmodel {int(number)}" if name == "pmode" and number.isdigit() else ""
 
 
 def temperature() -> float:

@@ -15,6 +15,7 @@ from device_agents import hardware
 from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
 from device_agents.machine import State
+from device_agents.machine.stages import reports
 from lepton_edge.core.messages import Telemetry
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
@@ -44,6 +45,7 @@ class Health:
             requests_served=state.served,
             requests_failed=state.failed,
             seconds_since_success=Seconds(time.monotonic() - last if last >= 0 else -1.0),
+            stages=reports(state.stages),
         )
 
     async def watch(self) -> None:

@@ -48,7 +48,14 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
         return [
             Refuse(event.link, error_frame(event.frame, as_wire(error, state.device, wait), state.device))
         ]
+    _note_company(state, work)
     return requests.begin(state, work, frame, now)
+
+
+def _note_company(state: State, work: Work) -> None:
+    """Two requests at a time share the device: neither tells how fast it is."""
+    for other in state.works.values():
+        work.alone = other.alone = False
 
 
 def work_key(frame: Frame) -> WorkKey:

@@ -6,6 +6,7 @@ effect.
 
 from __future__ import annotations
 
+from device_agents.machine import stages
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
 from device_agents.machine.failures import error_frame
@@ -23,8 +24,17 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     state.last_success = now
     taken = now - work.arrived
     state.service_time += SERVICE_TIME_WEIGHT * (taken - state.service_time)
+    if work.alone and work.phase != "fallback" and not state.measuring:
+        _note_stage(state, work, taken)
     frame = _reply_frame(state, work, taken)
     return _end(state, work, Reply(work.key, work.link, frame, work.epoch, labelled=work.entry))
+
+
+def _note_stage(state: State, work: Work, taken: float) -> None:
+    """Note what the stage took here; a page that was left is no stage of the plan."""
+    timing = work.timing
+    key = (work.epoch, PageName(work.page), work.route.first, work.route.last)
+    stages.note(state.stages, key, timing.decode + timing.compute + timing.encode, taken)
 
 
 def fail(state: State, work: Work, error: WireError, now: float) -> list[Command]:

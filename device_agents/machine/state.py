@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.route import Route
+from device_agents.machine.stages import MAX_STAGES, Stages
 from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import Frame, Hop, WireTensor
 from lepton_edge.core.messages import EpochStatus, Peer
@@ -78,6 +79,7 @@ class Work:
     timing: Timing = Timing()
     outputs: tuple[WireTensor, ...] = ()
     hops: tuple[Hop, ...] = ()
+    alone: bool = True  # nothing else asked for this device meanwhile
 
 
 @dataclass
@@ -97,6 +99,7 @@ class State:
     served: int = 0
     failed: int = 0
     last_success: float = -1.0
+    stages: Stages = field(default_factory=OrderedDict)
     service_time: float = 0.05  # seconds; a moving average, for retry_after
 
     def active_epoch(self, model: ModelName) -> EpochState | None:
@@ -125,6 +128,7 @@ def validate(state: State) -> None:
     """Assert what must hold after every step (called by tests)."""
     assert len(state.works) <= state.queue_limit
     assert len(state.answers) <= REMEMBERED_ANSWERS
+    assert len(state.stages) <= MAX_STAGES
     assert sum(answer_bytes(answer) for answer in state.answers.values()) <= REMEMBERED_BYTES
     assert not state.works.keys() & state.answers.keys(), "work is either running or answered"
     for model, epoch in state.active.items():

@@ -41,6 +41,7 @@ class AgentConfig:
     `coordinator` empty means: look for one by mDNS. `advertise` replaces the data addresses that peers are told
     (a port forward, a shaped link). `threads` 0 means one per physical core. `simulate_slow` multiplies the time of
     every computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
+    `watts` (while it is busy, above idle) and `radio_watts` are declared by who starts it; 0 means unknown.
     """
 
     state_directory: Path
@@ -55,3 +56,5 @@ class AgentConfig:
     memory_limit: Bytes = Bytes(0)
     cache_limit: Bytes = Bytes(8 << 30)
     queue_limit: int = 64
+    watts: float = 0.0
+    radio_watts: float = 0.0

@@ -48,7 +48,7 @@ PROTOCOL_MINOR = 0
 class Hardware:
     """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius).
 
-    `threads` compute; `power_mode` is what the system calls it ("performance", "MAXN"), "" where it does not tell.
+    `threads` compute; `power_mode` is what the system calls it ("performance", "nvpmodel 2"), "" where unknown.
     """
 
     architecture: str

@@ -46,3 +46,15 @@ def test_a_containers_limit_is_its_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "CGROUP_MEMORY", (tmp_path / "max",))
     monkeypatch.setattr(hardware, "CGROUP_USED", (tmp_path / "current",))
     assert hardware.memory() == (200 << 20, 150 << 20)
+
+
+def test_a_power_mode_is_a_jetsons_else_the_governor_else_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(hardware, "NVPMODEL", tmp_path / "status")
+    monkeypatch.setattr(hardware, "GOVERNORS", (tmp_path / "none", tmp_path / "governor"))
+    assert hardware.power_mode() == ""
+    (tmp_path / "governor").write_text("schedutil\n")
+    assert hardware.power_mode() == "schedutil"
+    (tmp_path / "status").write_text("nonsense")
+    assert hardware.power_mode() == "schedutil"
+    (tmp_path / "status").write_text("pmode:0002\n")
+    assert hardware.power_mode() == "nvpmodel 2"
