@@ -8,11 +8,12 @@ files are cut by whoever has the model.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from partitioner.book.boundaries import best_cuts, boundaries
-from partitioner.book.choice import best_cut, choose, is_cut, reason
+from partitioner.book.choice import best_cut, choose, choose_own, is_cut, reason
 from partitioner.book.draft import BookOptions, Candidate, Draft, Threshold
-from partitioner.book.pages import candidates
+from partitioner.book.pages import candidates, own_boundary
 from partitioner.book.setting import Setting, make_setting
 from partitioner.book.single import book_of_one
 from partitioner.book.thresholds import flip_slowdown, link_thresholds
@@ -20,10 +21,14 @@ from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
 from partitioner.plan import LOCAL_PAGE, Page
-from partitioner.solve import Solution, solve
-from partitioner.units import PageName
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Plan
+from partitioner.solve.problem import LATENCY
+from partitioner.units import PageName, Seconds
 
 __all__ = ["BookOptions", "Candidate", "Draft", "Threshold", "make_book"]
+
+Boundaries = tuple[frozenset[int], ...]
 
 NOTHING = PageName("")
 NO_OPTIONS = BookOptions()
@@ -53,35 +58,51 @@ def make_book(
 
 
 def _for_two(setting: Setting) -> Draft:
-    wish = dataclasses.replace(setting.problem, keep_input=setting.options.keep_input)
-    proven = solve(wish)
-    cuts = boundaries(setting, best_cuts(setting))
-    considered = candidates(setting, cuts)
-    chosen = choose(considered)
+    options = setting.options
+    proven = solve(setting.wish)
+    own = own_boundary(setting)
+    cuts = boundaries(setting, [*([own] if own else []), *best_cuts(setting)])
+    fused = candidates(setting, cuts, fused=True)
+    considered, chosen = _chosen(setting, cuts, fused)
     considered = [_with_proof(one, proven) for one in considered]
     pages = tuple(one.page for one in considered if one.in_book)
-    split = best_cut(considered)
+    split = best_cut(considered, objective=options.objective)
     draft = Draft(
         cuts,
         pages,
         chosen.page.name,
-        reason(considered, chosen, setting.options.keep_input),
+        reason(considered, chosen, options.keep_input, options.objective),
         fallback=LOCAL_PAGE if any(page.name == LOCAL_PAGE for page in pages) else NOTHING,
         best_cut=split.page.name if split else NOTHING,
         candidates=tuple(considered),
-        lower_bound=proven.lower_bound,
+        lower_bound=Seconds(proven.lower_bound),
         method=proven.method,
         board=setting.board.device,
         cloud=setting.cloud.device,
-        keep_input=setting.options.keep_input,
+        keep_input=options.keep_input,
+        objective=options.objective,
+        limits=options.limits,
+        plan=proven,
     )
-    return _with_thresholds(setting, _with_reason(draft))
+    return _with_thresholds(setting, _with_reason(draft), fused)
 
 
-def _with_proof(candidate: Candidate, proven: Solution) -> Candidate:
+def _chosen(
+    setting: Setting, cuts: Boundaries, fused: Sequence[Candidate]
+) -> tuple[list[Candidate], Candidate]:
+    """Return every candidate as it would run in the book, and the one that requests take.
+
+    Only the page that requests take runs fused, so each is judged as if it were that one.
+    """
+    chosen = choose_own(fused) if setting.options.own_cut else choose(fused, setting.options.objective)
+    known = candidates(setting, cuts)
+    return [chosen if one.page.name == chosen.page.name else one for one in known], chosen
+
+
+def _with_proof(candidate: Candidate, proven: Plan) -> Candidate:
     page = dataclasses.replace(
         candidate.page,
-        lower_bound=proven.lower_bound,
+        lower_bound=Seconds(proven.lower_bound),
         method=proven.method if is_cut(candidate.page.name) else "",
         reason=candidate.why_not or candidate.label,
     )
@@ -98,9 +119,12 @@ def _with_reason(draft: Draft) -> Draft:
     return dataclasses.replace(draft, pages=tuple(map(written, draft.pages)), candidates=considered)
 
 
-def _with_thresholds(setting: Setting, draft: Draft) -> Draft:
-    eligible = [one.page for one in draft.candidates if one.eligible and one.in_book]
-    active = draft.page(draft.active)
+def _with_thresholds(setting: Setting, draft: Draft, fused: Sequence[Candidate]) -> Draft:
+    """Tell where the choice flips, each page taken as it would run if it were chosen."""
+    if draft.objective != LATENCY:
+        return draft  # thresholds are lines of latency
+    eligible = [one.page for one in fused if one.eligible and one.in_book]
+    active = next(page for page in eligible if page.name == draft.active)
     slower, faster = link_thresholds(eligible, active, setting.link)
     flip = flip_slowdown(eligible, setting.board.simulated_slowdown, setting.board.overhead)
     return dataclasses.replace(draft, flip_slowdown=flip, slower_link=slower, faster_link=faster)

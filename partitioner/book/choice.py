@@ -5,14 +5,17 @@ Law: compares predictions; computes none. Every number in a reason is taken from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from partitioner.book.draft import Candidate
 from partitioner.errors import NoFeasiblePlan
 from partitioner.plan import LOCAL_PAGE, Prediction
+from partitioner.solve.problem import ENERGY, LATENCY, THROUGHPUT, Objective
 from partitioner.units import PageName
 
 WORTH_SAYING = 5e-5  # seconds; a smaller difference is no reason
+OWN = PageName("own")  # the page of the person's own split
+SAME = 1e-3  # relative: a smaller difference between two plans is none
 
 PARTS = (
     ("board", "on the board"),
@@ -22,8 +25,18 @@ PARTS = (
 )
 
 
-def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the eligible candidate of least predicted latency; at equal latency the one listed first.
+def value(objective: Objective, prediction: Prediction) -> float:
+    """Return what `objective` minimises, of a page."""
+    return (
+        objective.latency * prediction.latency
+        + objective.bottleneck * prediction.bottleneck
+        + objective.energy * prediction.energy
+        + objective.egress * (prediction.bytes_up + prediction.bytes_down)
+    )
+
+
+def choose(candidates: Sequence[Candidate], objective: Objective = LATENCY) -> Candidate:
+    """Return the eligible candidate of least objective; of equals the faster, and then the one listed first.
 
     Raises:
         NoFeasiblePlan: none is eligible; says why for each.
@@ -32,61 +45,136 @@ def choose(candidates: Sequence[Candidate]) -> Candidate:
     if not eligible:
         why = "; ".join(f"{one.label}: {one.why_not}" for one in candidates)
         raise NoFeasiblePlan(f"no page can run: {why}", "relax the wish, or use a larger device")
-    return min(eligible, key=lambda one: one.page.prediction.latency)
+    return _least(eligible, objective)
 
 
-def best_cut(candidates: Sequence[Candidate], kept: bool = True) -> Candidate | None:
+def choose_own(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the page of the person's own split.
+
+    Raises:
+        NoFeasiblePlan: it may not run; says why.
+    """
+    own = next((one for one in candidates if one.page.name == OWN), None)
+    if own is None:
+        raise NoFeasiblePlan(
+            "your own split cannot run: no codec is allowed for a tensor that crosses there",
+            "split elsewhere",
+        )
+    if not (own.in_book and own.eligible):
+        raise NoFeasiblePlan(f"{own.label} cannot run: {own.why_not}", "split elsewhere, or relax the wish")
+    return own
+
+
+def best_cut(
+    candidates: Sequence[Candidate], kept: bool = True, objective: Objective = LATENCY
+) -> Candidate | None:
     """Return the best page that divides the model itself; among those in the book only, when `kept`."""
     cuts = [one for one in candidates if is_cut(one.page.name) and (one.in_book or not kept)]
-    return min(cuts, key=lambda one: one.page.prediction.latency, default=None)
+    return _least(cuts, objective) if cuts else None
 
 
 def is_cut(name: PageName) -> bool:
     """Return whether a page of this name divides the model itself."""
-    return name.startswith("cut-")
+    return name.startswith("cut-") or name == OWN
 
 
-def reason(candidates: Sequence[Candidate], chosen: Candidate, keep_input: bool) -> str:
+def reason(
+    candidates: Sequence[Candidate], chosen: Candidate, keep_input: bool, objective: Objective = LATENCY
+) -> str:
     """Say why `chosen` was chosen, against what it has to be compared with."""
-    if is_cut(chosen.page.name):
-        return _why_split(candidates, chosen, keep_input)
-    return _why_whole(candidates, chosen, keep_input)
-
-
-def _why_split(candidates: Sequence[Candidate], chosen: Candidate, keep_input: bool) -> str:
-    others = [one for one in candidates if one.eligible and not is_cut(one.page.name)]
     wish = "with the input kept on the board, " if keep_input else ""
-    rival = min(others, key=lambda one: one.page.prediction.latency, default=None)
-    if rival is None:
-        return f"{wish}the split ({_named(chosen)}) is the only page that can run"
-    new, old = chosen.page.prediction, rival.page.prediction
+    if chosen.page.name == OWN:
+        return wish + _why_own(candidates, chosen, objective)
+    if is_cut(chosen.page.name):
+        return wish + _why_split(candidates, chosen, objective)
+    return _why_whole(candidates, chosen, wish, objective)
+
+
+def _why_own(candidates: Sequence[Candidate], chosen: Candidate, objective: Objective) -> str:
+    others = [one for one in candidates if one.eligible and one.in_book and one is not chosen]
+    head = f"{chosen.label} {_amount(objective, chosen)}"
+    if not others:
+        return f"{head}; nothing else can run"
+    best = _least(others, objective)
+    own, least = value(objective, chosen.page.prediction), value(objective, best.page.prediction)
+    if own <= least * (1 + SAME):
+        return (
+            f"{head}: the planner would take nothing better (next: {best.label}, {_short(objective, best)})"
+        )
+    worse = f"{(own - least) / least:.0%} worse than" if least > 0 else "worse than"
+    trade = _trade(best.page.prediction, chosen.page.prediction)
     return (
-        f"{wish}the split ({_named(chosen)}) takes {_ms(new.latency)}: "
-        f"against {rival.label} at {_ms(old.latency)} it {_trade(old, new)}"
+        f"{head}: {worse} {best.label} ({_short(objective, best)}), which the planner would take; it {trade}"
     )
 
 
-def _why_whole(candidates: Sequence[Candidate], chosen: Candidate, keep_input: bool) -> str:
-    wish = "with the input kept on the board, " if keep_input else ""
-    head = f"{wish}{chosen.label} takes {_ms(chosen.page.prediction.latency)}"
-    parts = [head + _runner_up(candidates, chosen)]
-    cut = best_cut([one for one in candidates if one.eligible])
+def _why_split(candidates: Sequence[Candidate], chosen: Candidate, objective: Objective) -> str:
+    rival = _rival(candidates, chosen, objective)
+    if rival is None:
+        return f"the split ({_named(chosen)}) is the only page that can run"
+    trade = _trade(rival.page.prediction, chosen.page.prediction)
+    return (
+        f"the split ({_named(chosen)}) {_amount(objective, chosen)}: "
+        f"against {rival.label} at {_short(objective, rival)} it {trade}"
+    )
+
+
+def _why_whole(candidates: Sequence[Candidate], chosen: Candidate, wish: str, objective: Objective) -> str:
+    rival = _rival(candidates, chosen, objective)
+    following = f" (next: {rival.label}, {_short(objective, rival)})" if rival else ""
+    parts = [f"{wish}{chosen.label} {_amount(objective, chosen)}{following}"]
+    cut = best_cut([one for one in candidates if one.eligible], objective=objective)
     if cut:
         parts.append(
-            f"No split: the best cut ({_named(cut)}) would take {_ms(cut.page.prediction.latency)}; against "
+            f"No split: the best cut ({_named(cut)}) would {_amount(objective, cut, would=True)}; against "
             f"{chosen.label} it {_trade(chosen.page.prediction, cut.page.prediction)}"
         )
     elif chosen.page.name != LOCAL_PAGE or len(candidates) > 1:
-        keeping = " keeps the input on the board" if keep_input else " is possible"
+        keeping = " keeps the input on the board" if wish else " is possible"
         parts.append(f"No split: no cut inside the model{keeping}")
     return ". ".join(parts)
 
 
-def _runner_up(candidates: Sequence[Candidate], chosen: Candidate) -> str:
-    others = [one for one in candidates if one.eligible and not is_cut(one.page.name)]
-    rivals = [one for one in others if one.page.name != chosen.page.name]
-    rival = min(rivals, key=lambda one: one.page.prediction.latency, default=None)
-    return f" (next: {rival.label}, {_ms(rival.page.prediction.latency)})" if rival else ""
+def _rival(candidates: Sequence[Candidate], chosen: Candidate, objective: Objective) -> Candidate | None:
+    """Return the best other page that divides nothing."""
+    others = [
+        one
+        for one in candidates
+        if one.eligible and not is_cut(one.page.name) and one.page.name != chosen.page.name
+    ]
+    return _least(others, objective) if others else None
+
+
+def _least(candidates: Iterable[Candidate], objective: Objective) -> Candidate:
+    return min(
+        candidates, key=lambda one: (value(objective, one.page.prediction), one.page.prediction.latency)
+    )
+
+
+def _amount(objective: Objective, candidate: Candidate, *, would: bool = False) -> str:
+    """Say what the page costs, as the verb of a sentence ("takes 98.0 ms")."""
+    verb = "send" if _is_egress(objective) else "answer" if objective == THROUGHPUT else "take"
+    if not (objective in (LATENCY, THROUGHPUT, ENERGY) or _is_egress(objective)):
+        verb = "cost"
+    return f"{verb}{'' if would else 's'} {_short(objective, candidate)}"
+
+
+def _short(objective: Objective, candidate: Candidate) -> str:
+    """Say how much the page costs, in the objective's own unit."""
+    one = candidate.page.prediction
+    if objective == LATENCY:
+        return _ms(one.latency)
+    if objective == THROUGHPUT:
+        return f"{1 / one.bottleneck:.1f} requests a second" if one.bottleneck > 0 else "any number"
+    if objective == ENERGY:
+        return f"{one.energy:.3g} J"
+    if _is_egress(objective):
+        return f"{(one.bytes_up + one.bytes_down) / 1e3:.1f} kB"
+    return f"{value(objective, one):.4g} (weighted; {_ms(one.latency)})"
+
+
+def _is_egress(objective: Objective) -> bool:
+    return objective.egress > 0 and not (objective.latency or objective.bottleneck or objective.energy)
 
 
 def _trade(old: Prediction, new: Prediction) -> str:

@@ -18,7 +18,7 @@ from partitioner.codecs import CODECS, RAW, Codec
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import CodecTime, DeviceProfile
 from partitioner.graph import CostTensor
-from partitioner.solve import CodecOption
+from partitioner.solve.problem import CodecKey, CodecOption, CodecSeconds
 from partitioner.units import Bytes, CodecName, Seconds, TensorName
 
 # Seconds per byte of the tensor, (encode, decode), of one core at full speed; DESIGN D5 and section 6.
@@ -47,31 +47,39 @@ class _Clock:
         self._times = {(time.tensor, time.codec): time for time in profile.codecs}
         self._lines = {name: _lines(profile.codecs, name, sizes) for name in CODECS}
 
-    def seconds(self, tensor: CostTensor, codec: Codec) -> tuple[float, float]:
+    def seconds(self, tensor: CostTensor, codec: Codec) -> CodecSeconds:
         """Return the seconds to encode and to decode."""
         if time := self._times.get((tensor.name, codec.name)):
-            return time.encode, time.decode
+            return CodecSeconds(time.encode, time.decode)
         if lines := self._lines[codec.name]:
-            return lines[0].at(tensor.size), lines[1].at(tensor.size)
+            return CodecSeconds(Seconds(lines[0].at(tensor.size)), Seconds(lines[1].at(tensor.size)))
         encode, decode = NOMINAL.get(codec.name, (0.0, 0.0))
-        return self._slowdown * encode * tensor.size, self._slowdown * decode * tensor.size
+        slow = self._slowdown * tensor.size
+        return CodecSeconds(Seconds(slow * encode), Seconds(slow * decode))
 
 
-def codec_options(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
-) -> dict[TensorName, tuple[CodecOption, ...]]:
+def codec_options(compiled: CompiledModel) -> dict[TensorName, tuple[CodecOption, ...]]:
     """Return, for each tensor of the graph, the codecs that hold it and whose loss is known; raw first."""
-    sizes = {tensor.name: tensor.size for tensor in compiled.graph.tensors}
-    clocks = _Clock(board, sizes), _Clock(cloud, sizes)
     samples: Samples = {(sample.tensor, sample.codec): sample for sample in compiled.codecs}
     return {
         tensor.name: tuple(
-            _option(tensor, codec, samples.get((tensor.name, codec.name)), clocks)
+            _option(tensor, codec, samples.get((tensor.name, codec.name)))
             for codec in CODECS.values()
             if _holds(codec, tensor) and (codec.lossless or (tensor.name, codec.name) in samples)
         )
         for tensor in compiled.graph.tensors
         if tensor.consumers
+    }
+
+
+def codec_seconds(compiled: CompiledModel, profile: DeviceProfile) -> dict[CodecKey, CodecSeconds]:
+    """Return what encoding and decoding each tensor by each codec that it is offered takes on a device."""
+    clock = _Clock(profile, {tensor.name: tensor.size for tensor in compiled.graph.tensors})
+    tensors = {tensor.name: tensor for tensor in compiled.graph.tensors}
+    return {
+        (name, option.codec): clock.seconds(tensors[name], CODECS[option.codec])
+        for name, options in codec_options(compiled).items()
+        for option in options
     }
 
 
@@ -81,16 +89,11 @@ def _holds(codec: Codec, tensor: CostTensor) -> bool:
     return tensor.dtype in codec.holds and (tensor.picture or not codec.pictures_only)
 
 
-def _option(
-    tensor: CostTensor, codec: Codec, sample: CodecSample | None, clocks: tuple[_Clock, _Clock]
-) -> CodecOption:
-    near, far = clocks
-    size = sample.wire_bytes if sample else Bytes(round(tensor.size / codec.nominal_ratio))
+def _option(tensor: CostTensor, codec: Codec, sample: CodecSample | None) -> CodecOption:
     return CodecOption(
         codec.name,
-        size,
-        Seconds(near.seconds(tensor, codec)[0]),
-        Seconds(far.seconds(tensor, codec)[1]),
+        sample.wire_bytes if sample else Bytes(round(tensor.size / codec.nominal_ratio)),
+        loss=sample.loss if sample else 0.0,
         allowed=codec.lossless or (sample is not None and sample.allowed),
     )
 

@@ -1,28 +1,39 @@
 """The pages of a book, each with what it is predicted to cost.
 
 Law: costs pages that are given; chooses none. A page runs block by block, so its prediction pays the
-boundary term at every boundary of the book on either device, not only at its own cut.
+boundary term at every boundary of the book on either device, not only at its own cut; a page that is fused
+runs its stages in one piece each, and pays at its own cut alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterable
 
 from partitioner.book.boundaries import doors, uint8_picture
+from partitioner.book.choice import OWN
 from partitioner.book.draft import Candidate
+from partitioner.book.interior import is_interior
+from partitioner.book.legal import forbidden, over
+from partitioner.book.own import own_cut
 from partitioner.book.setting import Setting
 from partitioner.codecs import JPEG, RAW
-from partitioner.costs import transfer_time
-from partitioner.graph import CostTensor, live_tensors
+from partitioner.errors import NoFeasiblePlan
+from partitioner.graph import CostGraph, CostTensor, live_tensors, needed_boundaries
 from partitioner.plan import LOCAL_PAGE, CodecChoice, Page, Prediction, Stage
 from partitioner.predict import Estimate, StageCosts, segment_estimate
-from partitioner.solve import CodecOption, excess, is_interior
-from partitioner.solve.two_stage import codec_options, crossing_option, may_cross, returned_tensors
+from partitioner.solve.costing import evaluate, weights_of
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Costs
+from partitioner.solve.prices import boundary_of, cheapest
+from partitioner.solve.problem import NO_LIMITS, CodecOption, Layout, Problem, codec_options, may_cross
 from partitioner.units import BlockIndex, Bytes, CodecName, PageName, Seconds, TensorName
 
 DownSet = frozenset[int]
+Cuts = tuple[DownSet, ...]
 Crossing = list[tuple[CostTensor, CodecOption]]
 
 CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED = (
@@ -33,44 +44,64 @@ CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED = (
 STANDING = (CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED)  # in the order of reports
 
 
-def candidates(setting: Setting, cuts: tuple[DownSet, ...]) -> list[Candidate]:
-    """Return every page over the boundaries `cuts`: the standing ones, then one for each interior one."""
-    standing = _standing(setting, cuts)
+def candidates(setting: Setting, cuts: Cuts, *, fused: bool = False) -> list[Candidate]:
+    """Return every page over the boundaries `cuts`: the standing ones, then one for each interior one.
+
+    With `fused`, each is costed as if it ran fused, which the page that requests take may.
+    """
+    standing = _standing(setting, cuts, fused)
     standing += _refused(setting, cuts, {one.page.name for one in standing})
-    found = [_local(setting, cuts), *sorted(standing, key=lambda one: STANDING.index(one.page.name))]
+    found = [_local(setting, cuts, fused), *sorted(standing, key=lambda one: STANDING.index(one.page.name))]
+    own = own_boundary(setting)
     for index, down_set in enumerate(cuts):
-        if is_interior(setting.graph, down_set):
-            found += _at_cut(setting, cuts, index)
+        if down_set == own or is_interior(setting.graph, down_set):
+            found += _at_cut(setting, cuts, index, fused)
     return found
 
 
-def _refused(setting: Setting, cuts: tuple[DownSet, ...], known: set[PageName]) -> list[Candidate]:
-    """Return the standing candidates that a kept input rules out and that no boundary was spent on."""
+def own_boundary(setting: Setting) -> DownSet | None:
+    """Return the boundary of the person's own split, or None when they gave none.
+
+    Whatever prepares an input runs on the board with it, unless the split lies inside of the preparation.
+
+    Raises:
+        InvalidProblem: nothing is called so, or the split leaves one side empty.
+    """
+    if not setting.options.own_cut:
+        return None
+    asked = own_cut(setting.graph, setting.options.own_cut)
+    known = doors(setting.compiled)
+    return asked if asked in known or not known else asked | known[-1]
+
+
+def _refused(setting: Setting, cuts: Cuts, known: set[PageName]) -> list[Candidate]:
+    """Return the standing candidates that a wish rules out and that no boundary was spent on."""
     everywhere = tuple(sorted({*cuts, *doors(setting.compiled)}, key=len))
-    standing = _standing(setting, everywhere)
+    standing = _standing(setting, everywhere, fused=False)
     return [one for one in standing if one.page.name not in known and not one.in_book]
 
 
-def _local(setting: Setting, cuts: tuple[DownSet, ...]) -> Candidate:
-    page = _page(setting, cuts, len(cuts) - 1, LOCAL_PAGE, [])
-    return _judged(setting, cuts, page, "board alone", [])
+def _local(setting: Setting, cuts: Cuts, fused: bool) -> Candidate:
+    page, loss = _page(setting, cuts, len(cuts) - 1, LOCAL_PAGE, [], fused)
+    return _judged(setting, cuts, page, "board alone", [], loss)
 
 
-def _standing(setting: Setting, cuts: tuple[DownSet, ...]) -> list[Candidate]:
+def _standing(setting: Setting, cuts: Cuts, fused: bool) -> list[Candidate]:
     names = _uint8_pictures(setting)
     behind = _boundary_of(setting, cuts, names) if names else 0
+    forced = functools.partial(_forced, setting, cuts, fused=fused)
     found = []
     if behind is not None:
         label = "cloud with uint8" if names else "cloud with raw input"
-        found += _forced(setting, cuts, behind, CLOUD_RAW, label)
-        found += _forced(setting, cuts, behind, CLOUD_JPEG, "cloud with JPEG") if names else []
+        found += forced(behind, CLOUD_RAW, label)
+        found += forced(behind, CLOUD_JPEG, "cloud with JPEG") if names else []
     if names:
-        found += _forced(setting, cuts, 0, CLOUD_ENCODED, "cloud with the encoded picture")
+        found += forced(0, CLOUD_ENCODED, "cloud with the encoded picture")
     return found
 
 
 def _forced(
-    setting: Setting, cuts: tuple[DownSet, ...], index: int, name: PageName, label: str
+    setting: Setting, cuts: Cuts, index: int, name: PageName, label: str, *, fused: bool
 ) -> list[Candidate]:
     """Return the page that sends by one codec: JPEG for pictures where `name` says so, else raw."""
     crossing: Crossing = []
@@ -80,41 +111,67 @@ def _forced(
         if option is None:
             return []  # JPEG of a picture without samples: its loss is unknown
         crossing.append((tensor, option))
-    return [_judged(setting, cuts, _page(setting, cuts, index, name, crossing), label, crossing)]
+    page, loss = _page(setting, cuts, index, name, crossing, fused)
+    return [_judged(setting, cuts, page, label, crossing, loss)]
 
 
-def _at_cut(setting: Setting, cuts: tuple[DownSet, ...], index: int) -> list[Candidate]:
-    tensors = live_tensors(setting.graph, cuts[index])
-    if not all(may_cross(setting.problem, tensor) for tensor in tensors):
+def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candidate]:
+    own = cuts[index] == own_boundary(setting)
+    if not all(may_cross(setting.problem, tensor) for tensor in live_tensors(setting.graph, cuts[index])):
         return []
-    crossing = [(tensor, crossing_option(setting.problem, tensor)) for tensor in tensors]
-    page = _page(setting, cuts, index, PageName(f"cut-{index}"), crossing)
-    return [_judged(setting, cuts, page, f"split behind {_last_layer(setting, cuts[index])}", crossing)]
+    crossing = chosen_codecs(setting.problem, cuts[index])
+    name = OWN if own else PageName(f"cut-{index}")
+    page, loss = _page(setting, cuts, index, name, crossing, fused)
+    label = f"{'your own ' if own else ''}split behind {_last_layer(setting, cuts[index])}"
+    return [_judged(setting, cuts, page, label, crossing, loss)]
+
+
+def chosen_codecs(problem: Problem, down_set: DownSet) -> Crossing:
+    """Return the codec of each tensor that crosses behind `down_set`: together the best for the objective.
+
+    Where codecs do not meet in a sum (a bottleneck, a limit) the planner chooses them with every layer pinned.
+    """
+    near, far = problem.devices
+    crossing = live_tensors(problem.graph, down_set)
+    known = _by_planner(problem, down_set) if _is_joint(problem) else {}
+    boundary = boundary_of(problem, near.name, far.name)
+    found: Crossing = []
+    for tensor in crossing:
+        joint = _named(codec_options(problem, tensor), known.get(tensor.name, CodecName("")))
+        alone = cheapest(problem, boundary, tensor)
+        if option := joint or (alone[0] if alone else None):
+            found.append((tensor, option))
+    return found
+
+
+def _is_joint(problem: Problem) -> bool:
+    return problem.limits != NO_LIMITS or not problem.objective.additive
+
+
+def _by_planner(problem: Problem, down_set: DownSet) -> dict[TensorName, CodecName]:
+    near, far = (device.name for device in problem.devices)
+    pins = {layer.index: near if layer.index in down_set else far for layer in problem.graph.layers}
+    try:
+        plan = solve(dataclasses.replace(problem, pins=pins), alternatives=False)
+    except NoFeasiblePlan:
+        return {}
+    return {choice.tensor: choice.codec for choices in plan.costs.codecs for choice in choices}
 
 
 def _judged(
-    setting: Setting, cuts: tuple[DownSet, ...], page: Page, label: str, crossing: Crossing
+    setting: Setting, cuts: Cuts, page: Page, label: str, crossing: Crossing, loss: float
 ) -> Candidate:
     """Say whether the page can run, and whether it may be chosen."""
-    judged = functools.partial(Candidate, page, label, down_set=cuts[page.stages[0].last])
-    if lacking := excess(setting.problem, cuts[page.stages[0].last]):
-        where, (needs, has) = next(iter(lacking.items()))
-        why = f"the {where} needs {needs / 1e6:.1f} MB and has {has / 1e6:.1f}"
-        return judged(in_book=False, eligible=False, why_not=why)
-    if setting.options.keep_input and (given := _gives_away(setting, crossing)):
-        why = f"{given} would leave the board, where the input is to be kept"
+    down_set = cuts[page.stages[0].last]
+    judged = functools.partial(Candidate, page, label, down_set=down_set)
+    if why := forbidden(setting.wish, down_set):
         return judged(in_book=False, eligible=False, why_not=why)
     if lossy := [(tensor, option) for tensor, option in crossing if not option.allowed]:
         why = _loss(setting, lossy[0][0].name, lossy[0][1].codec)
         return judged(eligible=False, why_not=why)
+    if why := over(setting.options.limits, page.prediction, loss):
+        return judged(eligible=False, why_not=why)
     return judged()
-
-
-def _gives_away(setting: Setting, crossing: Crossing) -> str:
-    for tensor, _ in crossing:
-        if tensor.producer < 0 or setting.graph.layers[tensor.producer].from_input:
-            return tensor.name
-    return ""
 
 
 def _loss(setting: Setting, tensor: TensorName, codec: CodecName) -> str:
@@ -128,40 +185,77 @@ def _loss(setting: Setting, tensor: TensorName, codec: CodecName) -> str:
 
 
 def _page(
-    setting: Setting, cuts: tuple[DownSet, ...], index: int, name: PageName, crossing: Crossing
-) -> Page:
+    setting: Setting, cuts: Cuts, index: int, name: PageName, crossing: Crossing, fused: bool
+) -> tuple[Page, float]:
+    """Return the page, and the loss of its codecs."""
     count = len(cuts) - 1
     codecs = tuple(CodecChoice(tensor.name, option.codec) for tensor, option in crossing)
     stages = (
         Stage(setting.board.device, BlockIndex(0), BlockIndex(index), codecs),
         Stage(setting.cloud.device, BlockIndex(index), BlockIndex(count)),
     )
-    return Page(name, stages, _prediction(setting, cuts, index, crossing))
+    costs = evaluate(setting.free, _layout(setting, cuts[index], codecs))
+    return Page(name, stages, _prediction(setting, cuts, index, costs, fused)), costs.loss
 
 
-def _prediction(setting: Setting, cuts: tuple[DownSet, ...], index: int, crossing: Crossing) -> Prediction:
-    problem, link, used = setting.problem, setting.link, index < len(cuts) - 1
-    near = blocks_time(setting, problem.board, cuts[: index + 1])
-    far = blocks_time(setting, problem.cloud, cuts[index:])
-    home = returned_tensors(setting.graph, cuts[index])
-    bytes_up = Bytes(sum(option.wire_bytes for _, option in crossing))
-    bytes_down = Bytes(sum(tensor.size for tensor in home))
-    board = near.mean + problem.board.overhead + sum(option.encode for _, option in crossing)
-    cloud = far.mean + problem.cloud.overhead + sum(option.decode for _, option in crossing) if used else 0.0
-    up = transfer_time(bytes_up, link.up, link.overhead) + link.delay_up if used else 0.0
-    down = transfer_time(bytes_down, link.down, link.overhead) + link.delay_down if home else 0.0
+def _layout(setting: Setting, down_set: DownSet, codecs: Iterable[CodecChoice]) -> Layout:
+    rest = frozenset(range(len(setting.graph.layers))) - down_set
+    if not rest:
+        return Layout((setting.near.name,), (down_set,))
+    chosen = {(0, choice.tensor): choice.codec for choice in codecs}
+    return Layout((setting.near.name, setting.far.name), (down_set, rest), chosen)
+
+
+def _prediction(setting: Setting, cuts: Cuts, index: int, costs: Costs, fused: bool) -> Prediction:
+    """Return what the page costs: what its division costs anywhere, and the book's inner boundaries."""
+    rest = cuts[-1] - cuts[index]
+    near_fused, far_fused = fused and _fits(setting, 0, cuts[index]), fused and _fits(setting, 1, rest)
+    near = stage_time(setting.graph, setting.near.costs, cuts[: index + 1], fused=near_fused)
+    far = stage_time(setting.graph, setting.far.costs, cuts[index:], fused=far_fused)
+    extra = (
+        near.mean - segment_estimate(setting.near.costs, setting.graph, frozenset(), cuts[index]).mean,
+        far.mean - segment_estimate(setting.far.costs, setting.graph, cuts[index], cuts[-1]).mean,
+    )
+    return predicted(setting.problem, costs, extra, math.hypot(near.spread, far.spread))
+
+
+def _fits(setting: Setting, which: int, layers: DownSet) -> bool:
+    """Return whether a device that holds every block has memory for these layers once more, in one piece."""
+    problem, device = setting.problem, setting.problem.devices[which]
+    held = weights_of(problem, range(len(setting.graph.layers))) + weights_of(problem, layers)
+    return device.memory <= 0 or held * (1 + problem.headroom) <= device.memory
+
+
+def predicted(problem: Problem, costs: Costs, extra: tuple[float, float], spread: float) -> Prediction:
+    """Return the prediction of a page from the costs of its division and `extra` seconds on board and cloud."""
+    used = len(costs.stages) > 1
+    board = costs.stages[0] + extra[0]
+    cloud = costs.stages[1] + extra[1] if used else 0.0
+    watts = [device.watts for device in problem.devices]
     return Prediction(
-        Seconds(board + cloud + up + down), Seconds(board), Seconds(cloud), Seconds(up), Seconds(down),
-        bytes_up, bytes_down, spread=Seconds(math.hypot(near.spread, far.spread)),
-    )  # fmt: skip
+        latency=Seconds(costs.latency + extra[0] + (extra[1] if used else 0.0)),
+        board=Seconds(board),
+        cloud=Seconds(cloud),
+        uplink=Seconds(sum(costs.forward)),
+        downlink=Seconds(sum(costs.home)),
+        bytes_up=Bytes(sum(costs.bytes_forward)),
+        bytes_down=Bytes(sum(costs.bytes_home)),
+        spread=Seconds(spread),
+        bottleneck=Seconds(max(board, cloud, *costs.hop_busy.values())),
+        energy=costs.energy + sum(one * more for one, more in zip(watts, extra, strict=False)),
+    )
 
 
-def blocks_time(setting: Setting, costs: StageCosts, cuts: tuple[DownSet, ...]) -> Estimate:
-    """Return the time of running the blocks between `cuts` one after another on one device, codecs apart."""
-    parts = [
-        segment_estimate(costs, setting.graph, first, last)
-        for first, last in zip(cuts, cuts[1:], strict=False)
-    ]
+def stage_time(graph: CostGraph, costs: StageCosts, cuts: Cuts, *, fused: bool = False) -> Estimate:
+    """Return the time of running the blocks between `cuts` on one device, codecs and messages apart.
+
+    This is the one place where a stage's inner boundaries are paid: one block after another, or, where it is
+    `fused`, all in one piece behind the pseudo-nodes, which stay blocks of their own.
+    """
+    if fused:
+        pseudo = needed_boundaries(graph)
+        cuts = tuple(cut for cut in cuts if cut in (cuts[0], cuts[-1]) or cut in pseudo)
+    parts = [segment_estimate(costs, graph, first, last) for first, last in itertools.pairwise(cuts)]
     mean, spread = sum(one.mean for one in parts), sum(one.spread for one in parts)
     return Estimate(Seconds(mean), Seconds(spread))
 
@@ -172,7 +266,7 @@ def _uint8_pictures(setting: Setting) -> list[TensorName]:
     return [uint8_picture(spec.tensor.name, spec.picture, known) for spec in pictures]
 
 
-def _boundary_of(setting: Setting, cuts: tuple[DownSet, ...], names: Iterable[TensorName]) -> int | None:
+def _boundary_of(setting: Setting, cuts: Cuts, names: Iterable[TensorName]) -> int | None:
     """Return the first boundary at which all of `names` are live."""
     wanted = set(names)
     for index, down_set in enumerate(cuts):

@@ -5,20 +5,31 @@ Law: a frozen value that the other files of this room read. It decides nothing.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from dataclasses import dataclass
 
-from partitioner.book.crossing import codec_options
+from partitioner.book.crossing import codec_options, codec_seconds
 from partitioner.book.draft import BookOptions
+from partitioner.book.own import near_names
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
+from partitioner.errors import InvalidProblem
 from partitioner.graph import CostGraph
-from partitioner.predict import stage_costs
-from partitioner.solve import Problem
+from partitioner.predict import activations, stage_costs
+from partitioner.solve.problem import NO_LIMITS, Device, Problem, Watts, hops_of
+from partitioner.units import Bytes, DeviceId
+
+UNKNOWN = Watts(0.0)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A board, a cloud, the link between them and the model; `problem` lacks the wish to keep the input."""
+    """A board, a cloud, the link between them and the model.
+
+    `problem` has every wish but the one to keep the input, which `wish` has too; `free` has none of them, and
+    allows every codec: any page can be costed in it, those that may not run included.
+    """
 
     compiled: CompiledModel
     board: DeviceProfile
@@ -32,6 +43,32 @@ class Setting:
         """The model's graph."""
         return self.compiled.graph
 
+    @property
+    def near(self) -> Device:
+        """The board as the solver sees it."""
+        return self.problem.devices[0]
+
+    @property
+    def far(self) -> Device:
+        """The cloud as the solver sees it."""
+        return self.problem.devices[1]
+
+    @property
+    def wish(self) -> Problem:
+        """What was asked for, whole."""
+        return dataclasses.replace(self.problem, keep_input=self.options.keep_input)
+
+    @functools.cached_property
+    def free(self) -> Problem:
+        """The problem without a wish."""
+        allowed = {
+            name: tuple(dataclasses.replace(option, allowed=True) for option in options)
+            for name, options in self.problem.options.items()
+        }
+        return dataclasses.replace(
+            self.problem, options=allowed, pins={}, stay=frozenset(), keep_input=False, limits=NO_LIMITS
+        )
+
 
 def make_setting(
     compiled: CompiledModel,
@@ -44,16 +81,67 @@ def make_setting(
 
     Raises:
         ProfileError: a profile is absurd or of another model.
+        InvalidProblem: a tensor that is to stay is none of the model's.
     """
+    _check_stay(compiled.graph, options)
+    near = device_of(compiled, board, options.board_memory, options.board_watts, options.radio_watts)
+    far = device_of(compiled, cloud, options.cloud_memory, options.cloud_watts)
     problem = Problem(
         compiled.graph,
-        stage_costs(board, compiled.graph),
-        stage_costs(cloud, compiled.graph),
-        link,
-        options=codec_options(compiled, board, cloud),
+        (near, far),
+        hops_of(near.name, far.name, link),
+        order=(near.name, far.name),
+        options=codec_options(compiled),
+        pins={layer: near.name for layer in _kept_layers(compiled.graph, options)},
+        stay=frozenset(options.stay),
         weight_bytes={ref.name: ref.length for ref in compiled.weights},
-        board_memory=options.board_memory,
-        cloud_memory=options.cloud_memory,
         headroom=options.headroom,
+        objective=options.objective,
+        limits=options.limits,
     )
     return Setting(compiled, board, cloud, link, options, problem)
+
+
+def device_of(
+    compiled: CompiledModel,
+    profile: DeviceProfile,
+    memory: Bytes,
+    watts: Watts = UNKNOWN,
+    radio_watts: Watts = UNKNOWN,
+) -> Device:
+    """Return a profiled device as the solver sees it.
+
+    Activations count where the profile measured their peak; elsewhere only the headroom stands for them.
+
+    Raises:
+        ProfileError: the profile is absurd or of another model.
+    """
+    return Device(
+        DeviceId(profile.device),
+        stage_costs(profile, compiled.graph),
+        codec_seconds(compiled, profile),
+        memory,
+        activations(profile, compiled.graph) if profile.activation_peak else (),
+        watts,
+        radio_watts,
+    )
+
+
+def prepared(graph: CostGraph) -> frozenset[int]:
+    """Return the layers that only prepare an input: pseudo-nodes and pre-processing."""
+    return frozenset(layer.index for layer in graph.layers if layer.from_input or layer.pseudo)
+
+
+def _kept_layers(graph: CostGraph, options: BookOptions) -> frozenset[int]:
+    """Return the layers that the wishes pin to the board: the first of the model itself, the makers of outputs."""
+    before = prepared(graph)
+    inside = [layer.index for layer in graph.layers if layer.index not in before]
+    makers = {one.producer for one in graph.tensors if one.is_output and one.producer >= 0}
+    return frozenset(inside[: options.first_layers]) | (makers if options.keep_output else frozenset())
+
+
+def _check_stay(graph: CostGraph, options: BookOptions) -> None:
+    known = {tensor.name for tensor in graph.tensors}
+    for name in options.stay:
+        if name not in known:
+            raise InvalidProblem(f"no tensor of the model is called {name}{near_names(name, sorted(known))}")

@@ -64,7 +64,9 @@ def _predict(
     seconds = Seconds(costs.overhead + sum(part.mean for part in parts))
     spread = Seconds(sum(part.spread for part in parts))
     near, far = (seconds, NOTHING) if is_board else (NOTHING, seconds)
-    prediction = Prediction(seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), spread)
+    prediction = Prediction(
+        seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), spread, bottleneck=seconds
+    )
     return prediction, Seconds(costs.overhead + sum(costs.layers))
 
 

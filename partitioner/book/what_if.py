@@ -60,7 +60,6 @@ def faster(profile: DeviceProfile, factor: float) -> DeviceProfile:
         send_byte=profile.send_byte / factor,
         receive_message=Seconds(profile.receive_message / factor),
         receive_byte=profile.receive_byte / factor,
-        simulated_slowdown=profile.simulated_slowdown / factor,  # codecs never timed are guessed from it
     )
 
 

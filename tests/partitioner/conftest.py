@@ -63,7 +63,7 @@ def compiled() -> CompiledModel:
 
 @pytest.fixture
 def board() -> DeviceProfile:
-    return device("board", 0.240, slowdown=8.0)
+    return device("board", 0.270, slowdown=8.0)
 
 
 @pytest.fixture

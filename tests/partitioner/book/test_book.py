@@ -8,12 +8,12 @@ import math
 import pytest
 
 from partitioner.book import BookOptions, Draft, make_book
+from partitioner.book.interior import is_interior
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.errors import InvalidProblem, NoFeasiblePlan, ProfileError
 from partitioner.graph import CostTensor, is_down_set, live_tensors
 from partitioner.plan import CodecChoice
-from partitioner.solve.interior import is_interior
 from partitioner.units import Bytes, BytesPerSecond, Seconds, TensorName
 
 KEEP = BookOptions(keep_input=True)

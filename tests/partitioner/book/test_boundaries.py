@@ -8,15 +8,21 @@ import itertools
 import pytest
 
 from partitioner.book import BookOptions
-from partitioner.book.boundaries import LEAST_DIFFERENCE, best_cuts, boundaries, doors, uint8_picture
+from partitioner.book.boundaries import (
+    LEAST_DIFFERENCE,
+    best_cuts,
+    boundaries,
+    cut_value,
+    doors,
+    uint8_picture,
+)
+from partitioner.book.interior import is_interior
 from partitioner.book.setting import Setting, make_setting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.graph import CostTensor, chain, live_tensors
 from partitioner.plan import InputSpec
 from partitioner.predict import segment_estimate
-from partitioner.solve import evaluate
-from partitioner.solve.interior import is_interior
 from partitioner.units import Bytes, TensorName
 
 DECODED, RESIZED, OWN = frozenset({0}), frozenset({0, 1}), frozenset({0, 1, 2})
@@ -85,25 +91,25 @@ def test_the_first_best_cut_is_the_best_of_all(make: Make) -> None:
     setting = make()
     problem = setting.problem
     interior = [one for one in chain(problem.graph) if is_interior(problem.graph, one)]
-    best = min(evaluate(problem, one).latency for one in interior)
-    assert best_cuts(setting)[0].parts.latency == pytest.approx(best)
+    best = min(cut_value(problem, one) for one in interior)
+    assert cut_value(problem, best_cuts(setting)[0]) == pytest.approx(best)
 
 
 def test_cuts_that_give_a_kept_input_away_are_none(make: Make) -> None:
     """A mask that the layers 3 to 10 read is still needed behind the best free cut."""
-    free = best_cuts(make())[0].down_set
+    free = best_cuts(make())[0]
     mask = CostTensor(TensorName("mask"), "int64", (1,), Bytes(8), -1, tuple(range(3, 11)))
     graph = dataclasses.replace(make.compiled.graph, tensors=(*make.compiled.graph.tensors, mask))
     make.compiled = dataclasses.replace(make.compiled, graph=graph)
     asked, kept = best_cuts(make()), best_cuts(make(keep_input=True))
-    assert asked[0].down_set == free == frozenset(range(8))
-    assert free < asked[1].down_set, "both are worth having"
-    assert [one.down_set for one in kept] == [asked[1].down_set]
-    assert "mask" not in {tensor.name for tensor in live_tensors(graph, kept[0].down_set)}
+    assert asked[0] == free == frozenset(range(8))
+    assert free < asked[1], "both are worth having"
+    assert kept == [asked[1]]
+    assert "mask" not in {tensor.name for tensor in live_tensors(graph, kept[0])}
 
 
 def test_a_board_that_holds_little_is_cut_early(make: Make) -> None:
-    held = [max(len(one.down_set) for one in best_cuts(make(board_memory=mib << 20))) for mib in (3, 100)]
+    held = [max(len(one) for one in best_cuts(make(board_memory=mib << 20))) for mib in (3, 100)]
     assert held[0] <= 3 + 2, "three of preparation, and two layers of 1 MiB with a fifth to spare"
     assert held[0] <= held[1]
 
@@ -114,14 +120,14 @@ def test_the_boundaries_lead_from_nothing_through_the_doors_to_everything(make: 
     found = boundaries(setting, cuts)
     assert (found[0], found[-1]) == (frozenset(), frozenset(range(len(setting.graph.layers))))
     assert all(first < last for first, last in itertools.pairwise(found))
-    assert {DECODED, RESIZED, OWN, cuts[0].down_set} <= set(found)
+    assert {DECODED, RESIZED, OWN, cuts[0]} <= set(found)
     assert RESIZED not in boundaries(make(keep_input=True), cuts), "where it may not be sent"
 
 
 def test_a_cut_that_is_not_nested_with_the_doors_is_left_out(make: Make) -> None:
     setting = make(further_cuts=0)
-    across = dataclasses.replace(best_cuts(setting)[0], down_set=frozenset({0, 1, 3}))
-    assert across.down_set not in boundaries(setting, [across])
+    across = frozenset({0, 1, 3})
+    assert across not in boundaries(setting, [across])
 
 
 def test_further_cuts_are_few_differ_and_cost_little(make: Make) -> None:
@@ -138,7 +144,7 @@ def test_further_cuts_are_few_differ_and_cost_little(make: Make) -> None:
 
 def test_two_cuts_that_hardly_differ_are_one(make: Make) -> None:
     late = frozenset(range(13))
-    cuts = [dataclasses.replace(best_cuts(make())[0], down_set=late)]
+    cuts = [late]
     setting = make(further_cuts=9, cut_budget=1.0)
     further = set(boundaries(setting, cuts)) - set(boundaries(make(further_cuts=0), cuts))
     assert further
@@ -147,13 +153,11 @@ def test_two_cuts_that_hardly_differ_are_one(make: Make) -> None:
 
 
 def board_alone(setting: Setting, cuts: tuple[frozenset[int], ...]) -> float:
-    parts = [
-        segment_estimate(setting.problem.board, setting.graph, a, b) for a, b in itertools.pairwise(cuts)
-    ]
+    parts = [segment_estimate(setting.near.costs, setting.graph, a, b) for a, b in itertools.pairwise(cuts)]
     return sum(part.mean for part in parts)
 
 
 def work(setting: Setting, layers: frozenset[int]) -> float:
     """Return the share of the board's work in `layers`."""
-    seconds = setting.problem.board.layers
+    seconds = setting.near.costs.layers
     return sum(seconds[index] for index in layers) / sum(seconds)

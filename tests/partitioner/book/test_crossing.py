@@ -6,70 +6,71 @@ import dataclasses
 
 import pytest
 
-from partitioner.book.crossing import NOMINAL, codec_options
+from partitioner.book.crossing import NOMINAL, codec_options, codec_seconds
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile
-from partitioner.solve import CodecOption
+from partitioner.solve.problem import CodecOption, CodecSeconds
 from partitioner.units import Bytes, CodecName, TensorName
 
 
-def option(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, tensor: str, codec: str
-) -> CodecOption:
-    options = codec_options(compiled, board, cloud)[TensorName(tensor)]
-    return next(one for one in options if one.codec == codec)
+def option(compiled: CompiledModel, tensor: str, codec: str) -> CodecOption:
+    return next(one for one in codec_options(compiled)[TensorName(tensor)] if one.codec == codec)
+
+
+def seconds(compiled: CompiledModel, profile: DeviceProfile, tensor: str, codec: str) -> CodecSeconds:
+    return codec_seconds(compiled, profile)[TensorName(tensor), CodecName(codec)]
 
 
 def test_a_measured_codec_costs_what_was_measured(
     compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
 ) -> None:
-    one = option(compiled, board, cloud, "t5", "u8+zstd")
-    assert one.encode == board.codecs[0].encode
-    assert one.decode == cloud.codecs[0].decode
-    assert one.wire_bytes == 150_528 // 5
+    assert seconds(compiled, board, "t5", "u8+zstd").encode == board.codecs[0].encode
+    assert seconds(compiled, cloud, "t5", "u8+zstd").decode == cloud.codecs[0].decode
+    assert option(compiled, "t5", "u8+zstd").wire_bytes == 150_528 // 5
+    assert option(compiled, "t5", "u8+zstd").loss == 0.004
 
 
-def test_another_tensor_costs_the_same_per_byte(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
-) -> None:
-    one = option(compiled, board, cloud, "t6", "u8+zstd")
+def test_another_tensor_costs_the_same_per_byte(compiled: CompiledModel, board: DeviceProfile) -> None:
+    one = seconds(compiled, board, "t6", "u8+zstd")
     assert one.encode == pytest.approx(board.codecs[0].encode * 75_264 / 150_528)
-    assert one.decode == pytest.approx(cloud.codecs[0].decode * 75_264 / 150_528)
+    assert one.decode == pytest.approx(board.codecs[0].decode * 75_264 / 150_528)
 
 
 def test_a_codec_never_measured_costs_the_nominal_rate_slowed(
     compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
 ) -> None:
-    one = option(compiled, board, cloud, "t5", "f16")
-    assert one.encode == pytest.approx(board.simulated_slowdown * NOMINAL["f16"][0] * 150_528)
-    assert one.decode == pytest.approx(NOMINAL["f16"][1] * 150_528)
+    slowed = board.simulated_slowdown * NOMINAL["f16"][0] * 150_528
+    assert seconds(compiled, board, "t5", "f16").encode == pytest.approx(slowed)
+    assert seconds(compiled, cloud, "t5", "f16").decode == pytest.approx(NOMINAL["f16"][1] * 150_528)
 
 
-def test_raw_is_free_and_always_there(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
-) -> None:
-    for options in codec_options(compiled, board, cloud).values():
+def test_raw_is_free_and_always_there(compiled: CompiledModel, board: DeviceProfile) -> None:
+    for name, options in codec_options(compiled).items():
         assert options[0].codec == "raw"
-        assert options[0].encode == options[0].decode == 0
+        assert options[0].loss == 0
+        assert seconds(compiled, board, name, "raw") == CodecSeconds()
 
 
-def test_the_encoded_picture_has_the_mean_size_of_the_samples(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
-) -> None:
+def test_the_encoded_picture_has_the_mean_size_of_the_samples(compiled: CompiledModel) -> None:
     mean = CodecSample(
         TensorName("x@encoded"), CodecName("raw"), Bytes(34_567), 0.0, 1.0, allowed=True, samples=8
     )
     known = dataclasses.replace(compiled, codecs=(*compiled.codecs, mean))
-    assert option(compiled, board, cloud, "x@encoded", "raw").wire_bytes == 12_000
-    assert option(known, board, cloud, "x@encoded", "raw").wire_bytes == 34_567
+    assert option(compiled, "x@encoded", "raw").wire_bytes == 12_000
+    assert option(known, "x@encoded", "raw").wire_bytes == 34_567
 
 
-def test_jpeg_holds_pictures_only(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
-) -> None:
+def test_a_codec_that_failed_the_rule_is_offered_and_not_allowed(compiled: CompiledModel) -> None:
+    failed = tuple(dataclasses.replace(one, allowed=False) for one in compiled.codecs)
+    told = dataclasses.replace(compiled, codecs=failed)
+    assert not option(told, "t5", "u8+zstd").allowed
+    assert option(told, "t5", "raw").allowed
+
+
+def test_jpeg_holds_pictures_only(compiled: CompiledModel) -> None:
     holding = {
         name
-        for name, options in codec_options(compiled, board, cloud).items()
+        for name, options in codec_options(compiled).items()
         if any(one.codec == "jpeg" for one in options)
     }
     assert holding == {"x@picture", "x@resized"}

@@ -10,7 +10,7 @@ import pytest
 
 from partitioner.book import BookOptions, Candidate
 from partitioner.book.boundaries import best_cuts, boundaries
-from partitioner.book.pages import blocks_time, candidates
+from partitioner.book.pages import candidates, stage_time
 from partitioner.book.setting import Setting, make_setting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, transfer_time
@@ -78,13 +78,16 @@ def test_a_split_pays_for_each_thing_once(setting: Setting) -> None:
     one = pages(setting, cuts)[f"cut-{index}"].page
     (choice,) = one.stages[0].codecs
     option = next(o for o in setting.problem.options[choice.tensor] if o.codec == choice.codec)
-    board, cloud, link = setting.problem.board, setting.problem.cloud, setting.link
-    near, far = blocks_time(setting, board, cuts[: index + 1]), blocks_time(setting, cloud, cuts[index:])
+    board, cloud, link = setting.near.costs, setting.far.costs, setting.link
+    encode = setting.near.codecs[choice.tensor, choice.codec].encode
+    decode = setting.far.codecs[choice.tensor, choice.codec].decode
+    near = stage_time(setting.graph, board, cuts[: index + 1])
+    far = stage_time(setting.graph, cloud, cuts[index:])
     told = one.prediction
     assert told.bytes_up == option.wire_bytes
     assert told.bytes_down == 4000, "the logits go home"
-    assert told.board == pytest.approx(near.mean + board.overhead + option.encode)
-    assert told.cloud == pytest.approx(far.mean + cloud.overhead + option.decode)
+    assert told.board == pytest.approx(near.mean + board.overhead + encode)
+    assert told.cloud == pytest.approx(far.mean + cloud.overhead + decode)
     assert told.uplink == pytest.approx(
         transfer_time(option.wire_bytes, link.up, link.overhead) + link.delay_up
     )
@@ -95,11 +98,11 @@ def test_a_split_pays_for_each_thing_once(setting: Setting) -> None:
 
 def test_every_boundary_that_is_run_through_costs(setting: Setting) -> None:
     everything = frozenset(range(len(setting.graph.layers)))
-    board, half = setting.problem.board, frozenset(range(8))
+    board, half = setting.near.costs, frozenset(range(8))
     whole = segment_estimate(board, setting.graph, NOTHING, everything)
-    assert blocks_time(setting, board, (NOTHING, everything)) == whole
+    assert stage_time(setting.graph, board, (NOTHING, everything)) == whole
     parts = [segment_estimate(board, setting.graph, *ends) for ends in ((NOTHING, half), (half, everything))]
-    divided = blocks_time(setting, board, (NOTHING, half, everything))
+    divided = stage_time(setting.graph, board, (NOTHING, half, everything))
     assert divided.mean == pytest.approx(sum(part.mean for part in parts))
     assert divided.mean > whole.mean
 

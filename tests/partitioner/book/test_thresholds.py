@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from partitioner.book import BookOptions, make_book
+from partitioner.book.pages import candidates
+from partitioner.book.setting import make_setting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.plan import Page
@@ -20,10 +22,12 @@ def with_rate(link: LinkProfile, factor: float) -> LinkProfile:
 def test_the_choice_flips_at_the_slowdown(
     compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
 ) -> None:
-    flip = make_book(compiled, board, cloud, lte).flip_slowdown
+    draft = make_book(compiled, board, cloud, lte)
+    flip = draft.flip_slowdown
     assert flip is not None
     assert 1 < flip < board.simulated_slowdown
-    pages = make_book(compiled, board, cloud, lte).pages
+    setting = make_setting(compiled, board, cloud, lte, BookOptions())
+    pages = tuple(one.page for one in candidates(setting, draft.boundaries, fused=True))
     assert best_at(pages, flip * 0.99, board) == "local"
     assert best_at(pages, flip * 1.01, board) != "local"
 

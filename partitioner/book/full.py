@@ -1,0 +1,192 @@
+"""The full book: the best of all plans at every rate of the links, exactly.
+
+Law: questions to `solve`, and lines. With a plan and its codecs given, an additive objective is a straight
+line in the seconds per byte of the links; the best value is the lower envelope of all those lines, concave
+and with few pieces. It is found as Eisner and Severance do ("Mathematical techniques for efficient record
+segmentation in large shared databases", JACM 23(4), 1976): solve at both ends, solve where the two lines
+meet, and go on in both halves until no plan lies below. Each piece costs about two solves, and nothing
+between the ends is missed, memory limits and pins included.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from partitioner.book.draft import Span
+from partitioner.book.scenarios import with_loads, with_rate
+from partitioner.errors import InvalidProblem
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Plan
+from partitioner.solve.problem import Layout, Problem
+from partitioner.units import BytesPerSecond, Seconds, megabits
+
+LOWEST, HIGHEST = megabits(0.1), megabits(1000.0)
+SAME = 1e-6  # relative: two values that a solver's rounding cannot tell apart
+MOST_SOLVES = 400
+
+Loads = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A plan's objective at `x` times the seconds per byte: `rest` + `slope` x; and its latency likewise."""
+
+    rest: float
+    slope: float
+    fixed: float
+    wire: float
+    layout: Layout
+
+    def at(self, x: float) -> float:
+        """Return the objective's value."""
+        return self.rest + self.slope * x
+
+
+def full_book(
+    problem: Problem, low: BytesPerSecond = LOWEST, high: BytesPerSecond = HIGHEST
+) -> tuple[Span, ...]:
+    """Return the best plans between two rates of the uplink, each where it is best, the slowest link first.
+
+    The uplink is the hop from the entry to the second device; every other hop is scaled with it.
+
+    Raises:
+        InvalidProblem: the objective or a limit is no straight line along the rate (`is_linear`), the rates
+            are no range, or there is no uplink.
+        NoFeasiblePlan: nothing can run.
+    """
+    if not is_linear(problem):
+        raise InvalidProblem("the best plans along a link's rate are only straight lines without such wishes")
+    if not 0 < low < high < math.inf:
+        raise InvalidProblem(f"no link's rate lies between {low} and {high} bytes/s")
+    rate = uplink(problem)
+    pieces = _Envelope(problem).between(rate / high, rate / low)
+    ends = zip(pieces, pieces[1:], strict=False)
+    return tuple(_span(problem, piece, rate, follower[0]) for piece, follower in ends)[::-1]
+
+
+def full_books(
+    problem: Problem,
+    loads: Sequence[Loads],
+    low: BytesPerSecond = LOWEST,
+    high: BytesPerSecond = HIGHEST,
+) -> dict[Loads, tuple[Span, ...]]:
+    """Return the full book under each of `loads`: factors on the seconds of each of `problem.devices`.
+
+    Raises:
+        InvalidProblem, NoFeasiblePlan: as `full_book`; or a load is no positive number.
+    """
+    return {one: full_book(with_loads(problem, one), low, high) for one in loads}
+
+
+def is_linear(problem: Problem) -> bool:
+    """Return whether the wish is a straight line along the rate: additive, and no limit that the rate moves."""
+    limits = problem.limits
+    moved: list[float] = [limits.latency, limits.bottleneck]
+    if any(device.radio_watts for device in problem.devices):
+        moved.append(limits.energy)
+    return problem.objective.additive and all(math.isinf(limit) for limit in moved)
+
+
+def uplink(problem: Problem) -> BytesPerSecond:
+    """Return the rate from the entry to the second device.
+
+    Raises:
+        InvalidProblem: there is none.
+    """
+    second = problem.order[1] if problem.order and len(problem.order) > 1 else None
+    for device in problem.devices[1:]:
+        hop = problem.hops.get((problem.entry, device.name))
+        if hop is not None and second in (None, device.name):
+            return hop.rate
+    raise InvalidProblem("a full book needs a second device and a link to it")
+
+
+def span_at(spans: Sequence[Span], rate: BytesPerSecond) -> Span:
+    """Return the piece that holds `rate`; the first or last one for a rate outside of them all."""
+    return next((one for one in spans if rate <= one.high), spans[-1])
+
+
+class _Envelope:
+    """The search; counts its solves, and reuses every plan that it has met."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._lines: list[_Line] = []
+        self._solves = 0
+
+    def between(self, first: float, last: float) -> list[tuple[float, _Line]]:
+        """Return (where it begins, line) of each piece from `first` to `last`, closed by the end's entry."""
+        begin, end = self._solve(first), self._solve(last)
+        pieces = [(first, begin), *self._inside((first, begin), (last, end)), (last, end)]
+        return [a for a, b in zip(pieces, pieces[1:], strict=False) if b[0] > a[0]] + pieces[-1:]
+
+    def _inside(self, left: tuple[float, _Line], right: tuple[float, _Line]) -> list[tuple[float, _Line]]:
+        """Return the pieces that begin between two known ones, in order."""
+        (a, first), (b, last) = left, right
+        if first.layout == last.layout or _equal(first.at(b), last.at(b)):
+            return []
+        if _equal(first.at(a), last.at(a)):
+            return [(a, last)]
+        x = (last.rest - first.rest) / (first.slope - last.slope)
+        x = min(max(x, a), b)
+        best = self._solve(x)
+        if best.at(x) >= first.at(x) or _equal(best.at(x), first.at(x)):
+            return [(x, last)]
+        begin, end = self._inside(left, (x, best)), self._inside((x, best), right)
+        return [*begin, *end]
+
+    def _solve(self, x: float) -> _Line:
+        self._solves += 1
+        if self._solves > MOST_SOLVES:
+            raise InvalidProblem(f"a full book of more than {MOST_SOLVES // 2} pieces", "ask for fewer rates")
+        found = _line(self._problem, x, solve(with_rate(self._problem, 1 / x), alternatives=False))
+        self._lines.append(found)
+        return min(self._lines, key=lambda line: line.at(x))
+
+
+def _line(problem: Problem, x: float, plan: Plan) -> _Line:
+    """Return the line of a plan that was solved at `x` times the seconds per byte of `problem`."""
+    busy = plan.costs.hop_busy
+    wire = sum(busy.values()) / x
+    watts = {device.name: device.radio_watts for device in problem.devices}
+    joules = sum((watts[a] + watts[b]) * seconds for (a, b), seconds in busy.items()) / x
+    slope = problem.objective.latency * wire + problem.objective.energy * joules
+    return _Line(plan.value - slope * x, slope, plan.costs.latency - wire * x, wire, explicit(plan))
+
+
+def explicit(plan: Plan) -> Layout:
+    """Return the plan's layout with the codec of every crossing written down."""
+    codecs = {
+        (boundary, choice.tensor): choice.codec
+        for boundary, choices in enumerate(plan.costs.codecs)
+        for choice in choices
+    }
+    return dataclasses.replace(plan.layout, codecs=codecs)
+
+
+def describe(problem: Problem, layout: Layout) -> str:
+    """Say in a few words what a plan is: who runs it all, or behind which layers it is divided."""
+    holding = [(device, part) for device, part in zip(layout.order, layout.stages, strict=False) if part]
+    if len(holding) <= 1:
+        return f"{holding[0][0] if holding else layout.order[0]} alone"
+    names = [problem.graph.layers[max(part)].name for _, part in holding[:-1]]
+    return f"{', '.join(device for device, _ in holding)}: divided behind {', '.join(names)}"
+
+
+def _span(problem: Problem, piece: tuple[float, _Line], rate: float, end: float) -> Span:
+    begin, line = piece
+    return Span(
+        low=BytesPerSecond(rate / end),
+        high=BytesPerSecond(rate / begin),
+        layout=line.layout,
+        label=describe(problem, line.layout),
+        fixed=Seconds(line.fixed),
+        wire=line.wire * rate,
+    )
+
+
+def _equal(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME, abs_tol=0.0)
