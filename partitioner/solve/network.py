@@ -97,8 +97,10 @@ def _vertices(allowed: Allowed) -> tuple[Ints, int]:
 def _edges(tables: Tables, allowed: Allowed, vertices: Ints, count: int) -> _Edges:
     arrays = tables.incidence
     edges = _Edges(count)
+    least = np.where(allowed.table, tables.layers, np.inf).min(axis=1)
+    edges.add(SOURCE, SINK, float(least.sum()))  # every cut pays each layer's least price
     held, stage = np.nonzero(allowed.table)
-    edges.add(vertices[held, stage + 1], vertices[held, stage], tables.layers[held, stage])
+    edges.add(vertices[held, stage + 1], vertices[held, stage], tables.layers[held, stage] - least[held])
     edges.add(vertices[:, 1:-2], vertices[:, 2:-1], np.inf)
     for boundary in range(len(tables.used)):
         at = vertices[:, boundary + 1]

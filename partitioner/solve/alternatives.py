@@ -1,0 +1,185 @@
+"""The plan's rivals: what else could be done, what it would cost, and what forbids it.
+
+Law: layouts that a person would think of, costed by `evaluate`; and where the plan uses one device only, the best
+division of the model, by a few more minimum cuts. It never changes the plan.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence, Set
+
+from partitioner.errors import InvalidProblem, NoFeasiblePlan
+from partitioner.solve.costing import evaluate, objective_value, violations
+from partitioner.solve.incidence import incidence
+from partitioner.solve.kinds import linked
+from partitioner.solve.plans import Alternative, Plan
+from partitioner.solve.problem import LATENCY, RAW_NAME, Answer, Layout, Problem, codec_options
+from partitioner.solve.tiers import minimum_cut
+from partitioner.units import CodecName, DeviceId, TensorName
+
+MOST_DIVISIONS = 8  # minimum cuts spent on the best division
+
+Named = tuple[str, Layout]
+
+
+def alternatives_of(problem: Problem, plan: Plan) -> tuple[Alternative, ...]:
+    """Return the plan's rivals, the best first; the plan itself is not among them."""
+    named = [*_alone(problem), *_divided(problem, plan), *_without(problem, plan), *_fastest(problem)]
+    found: list[Alternative] = []
+    for label, layout in named:
+        rival = _costed(problem, plan, label, layout)
+        if rival is not None and not _known(rival, plan, found):
+            found.append(rival)
+    return tuple(sorted(found, key=lambda one: one.value))
+
+
+def _known(rival: Alternative, plan: Plan, others: Sequence[Alternative]) -> bool:
+    """Return whether the plan or one of `others` does the same."""
+    same = [(plan.layout, plan.costs), *((one.layout, one.costs) for one in others)]
+    return any(
+        layout.order == rival.layout.order
+        and layout.stages == rival.layout.stages
+        and costs.codecs == rival.costs.codecs
+        for layout, costs in same
+    )
+
+
+def _costed(problem: Problem, plan: Plan, label: str, layout: Layout) -> Alternative | None:
+    """Cost a rival; where a wish forbids it, cost it without the wishes and say which. None: it cannot run."""
+    why_not = ""
+    try:
+        costs = evaluate(problem, layout)
+    except InvalidProblem as forbidden:
+        why_not = forbidden.message
+        free = dataclasses.replace(problem, pins={}, stay=frozenset(), keep_input=False)
+        try:
+            costs = evaluate(free, layout)
+        except InvalidProblem:
+            return None
+    broken = violations(problem, costs)
+    why_not = why_not or "; ".join(excess.words for excess in broken.values())
+    value = objective_value(problem, costs)
+    return Alternative(label, layout, costs, value, value - plan.value, why_not)
+
+
+def _alone(problem: Problem) -> Iterator[Named]:
+    """Yield everything on the entry, and on each device that it reaches: input raw, and by its best codecs."""
+    everything = frozenset(range(len(problem.graph.layers)))
+    yield f"{problem.entry} alone", Layout((problem.entry,), (everything,))
+    for device in problem.devices[1:]:
+        path = _path(problem, device.name)
+        if path is None or not everything:
+            continue
+        stages = (*(frozenset[int]() for _ in path[1:]), everything)
+        yield f"all on {device.name}", Layout(path, stages)
+        raw = _raw_input(problem, len(path) - 1)
+        if raw:
+            yield f"all on {device.name}, raw input", Layout(path, stages, raw)
+
+
+def _path(problem: Problem, name: DeviceId) -> tuple[DeviceId, ...] | None:
+    if problem.order is not None:
+        return problem.order[: problem.order.index(name) + 1] if name in problem.order else None
+    return (problem.entry, name) if linked(problem, problem.entry, name) else None
+
+
+def _raw_input(problem: Problem, boundaries: int) -> dict[tuple[int, TensorName], CodecName]:
+    given = [tensor for tensor in problem.graph.tensors if tensor.producer < 0 and tensor.consumers]
+    if not all(any(one.codec == RAW_NAME for one in codec_options(problem, tensor)) for tensor in given):
+        return {}
+    return {(index, tensor.name): RAW_NAME for tensor in given for index in range(boundaries)}
+
+
+def _divided(problem: Problem, plan: Plan) -> Iterator[Named]:
+    """Yield the best division of the model between the entry and each other device, if the plan divides nothing."""
+    if not problem.objective.additive or is_divided(problem, plan.layout):
+        return
+    for device in problem.devices[1:]:
+        path = _path(problem, device.name)
+        best = _best_division(problem, path) if path else None
+        if best is not None:
+            yield f"best cut between {problem.entry} and {device.name}", best.layout
+
+
+def is_divided(problem: Problem, layout: Layout) -> bool:
+    """Return whether two stages run parts of the model itself, preparation of its input apart."""
+    inner = {layer.index for layer in problem.graph.layers if not (layer.from_input or layer.pseudo)}
+    return sum(1 for layers in layout.stages if layers & inner) > 1
+
+
+def _best_division(problem: Problem, path: Sequence[DeviceId]) -> Answer | None:
+    """Return the best plan with a first layer on the entry and a last one on the end of `path`."""
+    prepared = {one.index: problem.entry for one in problem.graph.layers if one.from_input or one.pseudo}
+    arrays = incidence(problem.graph)
+    fed = {int(head) for tail, head in arrays.feeds if int(tail) not in prepared}
+    inner = [one for one in range(len(problem.graph.layers)) if one not in prepared]
+    pairs = itertools.product((one for one in inner if one not in fed), arrays.ends.tolist())
+    found = [
+        answer
+        for first, last in itertools.islice(pairs, MOST_DIVISIONS)
+        if first != last and (answer := _pinned(problem, path, {**prepared, first: path[0], last: path[-1]}))
+    ]
+    return min(found, key=lambda one: one.value, default=None)
+
+
+def _pinned(problem: Problem, path: Sequence[DeviceId], pins: dict[int, DeviceId]) -> Answer | None:
+    if any(pins.get(layer, device) != device for layer, device in problem.pins.items()):
+        return None
+    pinned = dataclasses.replace(problem, pins={**problem.pins, **pins})
+    return _cut(_idle(pinned, set(path[1:-1]) - {path[0], path[-1]}), path)
+
+
+def _without(problem: Problem, plan: Plan) -> Iterator[Named]:
+    """Yield the best plan without each device (it may relay), when the plan uses more than two."""
+    used = {name for name, layers in zip(plan.layout.order, plan.layout.stages, strict=True) if layers}
+    others = [name for name in dict.fromkeys(plan.layout.order) if name in used and name != problem.entry]
+    if not problem.objective.additive or len(others) < 2:
+        return
+    for name in others:
+        order = _order_without(problem, plan, name)
+        answer = _cut(_idle(problem, {name}), order) if order else None
+        if answer is not None:
+            yield f"best without {name}", answer.layout
+
+
+def _order_without(problem: Problem, plan: Plan, name: DeviceId) -> tuple[DeviceId, ...] | None:
+    if problem.order is not None:
+        return problem.order
+    order = tuple(one for one in plan.layout.order if one != name)
+    return order if all(linked(problem, near, far) for near, far in itertools.pairwise(order)) else None
+
+
+def _idle(problem: Problem, names: Set[DeviceId]) -> Problem:
+    """Return the problem with some devices unable to run any layer."""
+    everything = frozenset(range(len(problem.graph.layers)))
+    devices = tuple(
+        dataclasses.replace(one, lacks=everything) if one.name in names else one for one in problem.devices
+    )
+    return dataclasses.replace(problem, devices=devices)
+
+
+def _cut(problem: Problem, order: Sequence[DeviceId]) -> Answer | None:
+    try:
+        return minimum_cut(problem, order)
+    except NoFeasiblePlan:
+        return None
+
+
+def _fastest(problem: Problem) -> Iterator[Named]:
+    """Yield the plan of least latency when something else is minimised."""
+    if problem.objective.latency > 0 and problem.objective.additive:
+        return
+    order = problem.order or _longest(problem)
+    answer = _cut(dataclasses.replace(problem, objective=LATENCY), order)
+    if answer is not None:
+        yield "least latency", answer.layout
+
+
+def _longest(problem: Problem) -> tuple[DeviceId, ...]:
+    order = [problem.entry]
+    for device in problem.devices[1:]:
+        if linked(problem, order[-1], device.name):
+            order.append(device.name)
+    return tuple(order)
