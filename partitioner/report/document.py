@@ -116,6 +116,7 @@ def _candidate(
         "label": candidate.label,
         "chosen": page.name == draft.active,
         "split": _divides(compiled.graph, candidate),
+        "keeps_input": _keeps_input(compiled.graph, candidate),
         "best_cut": page.name == draft.best_cut,
         "in_book": candidate.in_book,
         "eligible": candidate.eligible,
@@ -132,6 +133,13 @@ def _divides(graph: CostGraph, candidate: Candidate) -> bool:
         return True
     model = frozenset(layer.index for layer in graph.layers if not layer.pseudo and not layer.from_input)
     return bool(candidate.down_set & model) and not model <= candidate.down_set
+
+
+def _keeps_input(graph: CostGraph, candidate: Candidate) -> bool:
+    """Return whether nothing crosses that is an input, or made from one by mere preparation."""
+    crossing = {choice.tensor for choice in candidate.page.stages[0].codecs}
+    given = (one.name for one in graph.tensors if one.producer < 0 or graph.layers[one.producer].from_input)
+    return crossing.isdisjoint(given)
 
 
 def _predicted(page: Page) -> Document:

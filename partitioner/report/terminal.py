@@ -14,22 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from partitioner.report.quantities import megabits, milliseconds, sentence, size
+from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
 
 __all__ = ["megabits", "render", "size"]
 
 Document = dict[str, Any]
 
-METHODS = {
-    "min-cut": "minimum cut, exact",
-    "enumeration": "every cut enumerated, exact",
-    "chain": "one chain of cuts searched, not exact: see the gap",
-}
-
 
 def render(document: Document, console: Console) -> None:
     """Print the plan, why it was chosen, what was considered, and what would change it."""
     console.print(_headline(document))
-    console.print(Text(sentence(document["reason"])))
+    for line in _why(document):
+        console.print(Text(line))
     console.print()
     console.print(_candidates(document))
     for note in _notes(document):
@@ -39,8 +35,24 @@ def render(document: Document, console: Console) -> None:
             console.print()
             console.print(table)
     console.print()
-    for line in (*_link(document), *_bound(document), *_changes(document)):
+    for line in _facts(document):
         console.print(Text(line))
+
+
+def _why(document: Document) -> list[str]:
+    advice = (document.get("advice") or {}).get("sentence", "")
+    return [sentence(words) for words in (advice, document["reason"]) if words]
+
+
+def _facts(document: Document) -> list[str]:
+    changes = change_lines(document)
+    head = ["What would change the decision:"] if changes else []
+    proven = [*bound_lines(document), *regret_line(document)]
+    return [*limit_lines(document), *link_line(document), *proven, *head, *(f"  {line}" for line in changes)]
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
 
 
 def _headline(document: Document) -> Text:
@@ -48,6 +60,8 @@ def _headline(document: Document) -> Text:
     text = Text(f"{document['model']}: ")
     text.append(f"{document['page']} ({document['label']})", style="bold green")
     text.append(f", {milliseconds(predicted['latency'])} predicted")
+    if document.get("measured") is not None:
+        text.append(f", {milliseconds(document['measured'])} measured")
     if document.get("keep_input_on_board"):
         text.append(", the input stays on the board", style="bold")
     return text
@@ -55,7 +69,7 @@ def _headline(document: Document) -> Text:
 
 def _candidates(document: Document) -> Table:
     known = any(row.get("measured") is not None for row in document["candidates"])
-    table = Table(title="What was considered (ms)", title_justify="left", pad_edge=False)
+    table = _table("What was considered (ms)")
     table.add_column("")
     table.add_column("plan")
     table.add_column("page")
@@ -96,7 +110,7 @@ def _notes(document: Document) -> list[str]:
 def _frontier(document: Document) -> Table | None:
     if not document["frontier"]:
         return None
-    table = Table(title="What crosses the link", title_justify="left", pad_edge=False)
+    table = _table("What crosses the link")
     for heading, justify in (("tensor", "left"), ("type", "left"), ("size", "right"), ("codec", "left")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     table.add_column("on the wire", justify="right")
@@ -109,66 +123,38 @@ def _frontier(document: Document) -> Table | None:
     return table
 
 
-def _devices(document: Document) -> Table:
-    table = Table(title="Devices", title_justify="left", pad_edge=False)
+def _devices(document: Document) -> Table | None:
+    table = _table("Devices")
     table.add_column("device")
     table.add_column("role")
-    for heading in ("whole model", "threads", "weights held", "prediction error"):
+    for heading in ("whole model", "threads", "weights held", "memory needed", "prediction error"):
         table.add_column(heading, justify="right")
-    noted = any(one["simulated"] for one in document["devices"])
+    noted = any(_note(one).plain for one in document["devices"])
     if noted:
         table.add_column("note")
+    memory = {one["role"]: one for one in document.get("memory") or []}
     for one in document["devices"]:
         whole = f"{one['whole'] * 1e3:.1f} ± {one['whole_spread'] * 1e3:.1f} ms"
         error = f"{one['predictor_error']:.0%}"
-        cells = [one["device"], one["role"], whole, str(one["threads"]), size(one["weights"]), error]
-        table.add_row(*map(Text, cells), *([_simulated(one)] if noted else []))
+        cells = [one["device"], one["role"], whole, str(one["threads"]), size(one["weights"])]
+        cells += [_needed(memory.get(one["role"])), error]
+        table.add_row(*map(Text, cells), *([_note(one)] if noted else []))
     return table
+
+
+def _needed(row: Document | None) -> str:
+    if row is None:
+        return ""
+    return size(row["needed"]) + (f" of {size(row['limit'])}" if row["limit"] else "")
+
+
+def _note(device: Document) -> Text:
+    if device.get("estimated_from"):
+        return Text(f"ESTIMATED from {device['estimated_from']}", style="bold yellow")
+    return _simulated(device)
 
 
 def _simulated(device: Document) -> Text:
     if not device["simulated"]:
         return Text("")
     return Text(f"SIMULATED {device['simulated_slowdown']:g}x slower", style="bold yellow")
-
-
-def _link(document: Document) -> list[str]:
-    link = document.get("link")
-    if link is None:
-        return []
-    source = "measured" if link["measured"] else "declared, not measured"
-    round_trip = link["delay_up"] + link["delay_down"]
-    return [
-        f"Link ({source}): {megabits(link['up'])} up, {megabits(link['down'])} down, "
-        f"round trip {milliseconds(round_trip)}, headers {link['overhead'] - 1:.1%}"
-    ]
-
-
-def _bound(document: Document) -> list[str]:
-    bound = document["bound"]
-    method = METHODS.get(bound["method"], bound["method"])
-    shared = ", as the blocks are shared with other pages" if bound["gap"] >= 0.001 else ""
-    return [
-        f"No plan can be faster than {milliseconds(bound['lower_bound'])} in this cost model ({method}); "
-        f"the chosen page is {bound['gap']:.1%} above it{shared}"
-    ]
-
-
-def _changes(document: Document) -> list[str]:
-    changes = document["changes"]
-    lines = []
-    if changes.get("slower_link"):
-        lines.append(f"Below {megabits(changes['slower_link']['rate'])} up: {changes['slower_link']['page']}")
-    if changes.get("faster_link"):
-        lines.append(f"Above {megabits(changes['faster_link']['rate'])} up: {changes['faster_link']['page']}")
-    if changes.get("slowdown_flip"):
-        lines.append(
-            f"Board alone is best while the board's slowdown is below {changes['slowdown_flip']:.2f}x"
-            f" (now {_slowdown(document):g}x)"
-        )
-    return ["What would change the decision:", *(f"  {line}" for line in lines)] if lines else []
-
-
-def _slowdown(document: Document) -> float:
-    found = (one["simulated_slowdown"] for one in document["devices"] if one["role"] == "board")
-    return float(next(found, 1.0))

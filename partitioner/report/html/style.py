@@ -34,7 +34,8 @@ border:1px solid var(--line);border-radius:10px;overflow:hidden;margin:16px 0}
 .fact{background:var(--card);padding:10px 14px}.fact b{display:block;font-size:20px;font-weight:620;line-height:1.3}
 .fact span{color:var(--soft);font-size:12.5px}
 section{break-inside:avoid;margin:0 0 14px}
-@media(min-width:860px){.grid{columns:2;column-gap:14px}.wide{column-span:all}}
+@media(min-width:860px){.grid{columns:2;column-gap:14px}.wide{column-span:all}
+#graph{margin-top:14px}}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 18px;min-width:0}
 section>p.small{margin-bottom:10px}
 .scroll{overflow-x:auto}
