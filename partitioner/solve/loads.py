@@ -10,12 +10,13 @@ touches (its *span*). With c(I) = how many of the span are in I, it holds none i
 and c(J) = all: both are products of one-hot vectors, so that the transfers of all pairs are one matrix product.
 
 A split along one topological order is found first (few down-sets); segments that alone exceed it are never looked
-at. More than `MOST_DOWN_SETS` down-sets, or more than `MOST_WORK` pairs and states: only the down-sets of a few
+at. Past the bounds below (down-sets, pairs and states, bits): only the down-sets of a few
 topological orders are looked at, the bound is that of fractional loads, and the gap is reported.
 """
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from scipy.sparse import block_diag, eye_array, hstack
 
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.graph import down_set_bits
@@ -33,12 +35,16 @@ from partitioner.solve.workload import Part, Split, Workload, check, load
 MOST_DOWN_SETS = 40_000
 MOST_STATES = 1_000
 MOST_WORK = 3e10  # pairs of down-sets x states: about a minute or two
-CELLS = 1 << 21  # of a table of loads in memory at once: 16 MB
-NEVER = 1e30  # stands for infinity in a matrix product, where 0 x infinity would be NaN
+MOST_BITS = 3e7  # down-sets x groups: each takes 8 bytes, and a few more for every tensor
+ORDERS = 8  # topological orders that are looked at past the bounds
+CELLS = 1 << 20  # of a table of loads in memory at once: 8 MB
+MOST_COLUMNS = 512  # of it; its columns are rows too
+BLOCK = 1 << 22  # numbers of a factor of it: 32 MB
 SLACK = 1e-9  # relative: what rounding may do to a load that is compared with a known split
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,10 @@ class _Solver:
         self.wants_sizes = [groups.sizes.sum() > kind.capacity for kind in workload.kinds]
 
     def solve(self) -> Split:
-        quick = self._best(_Family(self.groups, _prefixes(self.groups, [0])), math.inf)
+        quick = self._best(_Family(self.groups, _prefixes(self.groups, 1)), math.inf)
         bits = down_set_bits(self.groups.needs, MOST_DOWN_SETS)
-        exact = bits is not None and len(bits) ** 2 / 2 * len(self.states.counts) <= MOST_WORK
-        family = _Family(
-            self.groups, bits if bits is not None and exact else _prefixes(self.groups, range(8))
-        )
+        exact = bits is not None and self._affordable(len(bits))
+        family = _Family(self.groups, bits if bits is not None and exact else _prefixes(self.groups, ORDERS))
         ceiling = max((part.load for part in quick), default=math.inf)
         parts = self._best(family, ceiling) or quick
         if not parts:
@@ -89,6 +93,10 @@ class _Solver:
         if exact:
             return Split(parts, bottleneck, bottleneck, "down-sets", len(family.inside))
         return Split(parts, bottleneck, min(self._relaxed(), bottleneck), "relaxation", len(family.inside))
+
+    def _affordable(self, down_sets: int) -> bool:
+        work = down_sets**2 / 2 * len(self.states.counts)
+        return work <= MOST_WORK and down_sets * len(self.groups.members) <= MOST_BITS
 
     def _best(self, family: _Family, ceiling: float) -> tuple[Part, ...]:
         """Return the best parts along down-sets of `family`, () if none is as good as `ceiling`."""
@@ -100,46 +108,55 @@ class _Solver:
     def _fill(self, family: _Family, ceiling: float) -> Floats:
         table = np.full((len(self.states.counts), len(family.inside)), math.inf)
         table[0, 0] = 0.0
-        for first, last in family.levels():
+        kinds = range(len(self.workload.kinds))
+        for first, last in family.chunks():
+            columns = np.arange(first, last)
             held = np.flatnonzero(table[:, :first].min(axis=0) <= ceiling)
-            for kind in range(len(self.workload.kinds)):
-                work = family.inside @ self.groups.times[kind]
-                rows = held[work[first:last].min() - work[held] <= ceiling]
-                step = max(CELLS // max(len(rows), 1), 1)
-                for start in range(first, last, step):
-                    columns = np.arange(start, min(start + step, last))
-                    self._relax(table, rows, columns, self._loads(family, kind, rows, columns), kind)
+            rows = [self._near(family, kind, held, columns, ceiling) for kind in kinds]
+            loads = [self._loads(family, kind, rows[kind], columns) for kind in kinds]
+            for start, end in family.levels(first, last):
+                for kind in kinds:
+                    before = len(rows[kind]) - (last - start)  # the last rows are the columns themselves
+                    self._relax(
+                        table,
+                        rows[kind][:before],
+                        (start, end),
+                        loads[kind][:before, start - first : end - first],
+                        kind,
+                    )
             table[:, first:last][table[:, first:last] > ceiling] = math.inf
         return table
 
+    def _near(self, family: _Family, kind: int, held: Indices, columns: Indices, ceiling: float) -> Indices:
+        """Return those of `held` from which one device could reach a column by its computing; then `columns`."""
+        work = family.inside @ self.groups.times[kind]
+        return np.concatenate([held[work[columns].min() - work[held] <= ceiling], columns])
+
     def _relax(
-        self, table: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp], loads: Floats, kind: int
+        self, table: Floats, rows: Indices, columns: tuple[int, int], loads: Floats, kind: int
     ) -> None:
         """Lower f[m, J] by giving J - I to one more device of `kind`, for I of `rows` and J of `columns`."""
         if not len(rows):
             return
         scratch = np.empty_like(loads)
+        to = slice(*columns)
         for state, before in enumerate(self.states.less[kind]):
             if before >= 0:
                 np.maximum(loads, table[before, rows][:, None], out=scratch)
-                table[state, columns] = np.minimum(table[state, columns], scratch.min(axis=0))
+                table[state, to] = np.minimum(table[state, to], scratch.min(axis=0))
 
-    def _loads(self, family: _Family, kind: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
-        """Return the loads [rows, columns] of J - I on one device of `kind`; huge where that is no segment."""
+    def _loads(self, family: _Family, kind: int, rows: Indices, columns: Indices) -> Floats:
+        """Return the loads [rows, columns] of J - I on one device of `kind`; infinite where that is no segment."""
         work = family.inside @ self.groups.times[kind]
-        held, holds = family.inside[rows], family.inside[columns]
-        loads: Floats = held @ ((1 - holds) * NEVER).T  # I is part of J
-        loads += work[columns] - work[rows][:, None]
-        lacks = self.groups.lacks[kind]
-        if lacks.any():
-            loads += (1 - held[:, lacks]) @ (holds[:, lacks] * NEVER).T
+        loads: Floats = work[columns] - work[rows][:, None]
+        barred = family.barred(rows, columns, self.groups.lacks[kind])
         if self.wants_sizes[kind]:
             sizes = family.inside @ self.groups.sizes
-            room = self.workload.kinds[kind].capacity * (1 + SLACK)
-            loads[sizes[columns] - sizes[rows][:, None] > room] = NEVER
+            barred |= sizes[columns] - sizes[rows][:, None] > self.workload.kinds[kind].capacity * (1 + SLACK)
         if self.workload.kinds[kind].pays:
             loads += family.transfers(rows, columns)
-        return np.where(loads >= NEVER / 2, math.inf, loads) if loads.max(initial=0) >= NEVER / 2 else loads
+        loads[barred] = math.inf
+        return loads
 
     def _trace(self, family: _Family, table: Floats, state: int) -> list[Part]:
         """Return the parts that lead to all groups with the devices of `state`, in order."""
@@ -173,14 +190,11 @@ class _Solver:
         """Return a bound on every split: loads that may be divided at will, transfers free (a linear programme)."""
         times = np.where(self.groups.lacks, 0.0, self.groups.times)
         kinds, count = times.shape
-        cost = np.zeros(kinds * count + 1)
-        cost[-1] = 1.0
-        spread = np.zeros((kinds, kinds * count + 1))
-        for kind in range(kinds):
-            spread[kind, kind * count : (kind + 1) * count] = times[kind]
-            spread[kind, -1] = -self.workload.kinds[kind].count
-        whole = np.hstack([np.tile(np.eye(count), kinds), np.zeros((count, 1))])
+        devices = np.array([[-float(kind.count)] for kind in self.workload.kinds])
+        spread = hstack([block_diag([row[None, :] for row in times]), devices], format="csr")
+        whole = hstack([eye_array(count)] * kinds + [np.zeros((count, 1))], format="csr")
         bounds = [(0.0, 0.0 if lacked else 1.0) for lacked in self.groups.lacks.ravel()] + [(0.0, None)]
+        cost = np.append(np.zeros(kinds * count), 1.0)
         solved = linprog(cost, spread, np.zeros(kinds), whole, np.ones(count), bounds=bounds, method="highs")
         least = np.where(self.groups.lacks, math.inf, self.groups.times).min(axis=0).max()
         return max(float(solved.fun) * (1 - SLACK) if solved.success else 0.0, float(least))
@@ -202,27 +216,51 @@ class _Family:
     def __init__(self, groups: Groups, bits: Sequence[int]) -> None:
         count = len(groups.members)
         self.inside: Floats = _unpacked(bits, count).astype(np.float64)
-        self._starts = np.flatnonzero(np.diff(self.inside.sum(axis=1), prepend=-1)).tolist()
+        self._ends = np.flatnonzero(np.diff(self.inside.sum(axis=1), append=math.inf)) + 1
         spans = _unpacked(list(groups.spans), count)
         costs = np.array(list(groups.spans.values()), np.float64)
         self._total = float(costs.sum())
         self._hot, self._price, self._none, self._all = _one_hot(self.inside, spans, costs)
+        self._block = max(BLOCK // (count + len(self._price)), 1)  # rows of a factor in memory at once
 
-    def levels(self) -> Iterator[tuple[int, int]]:
-        """Yield first and last index (exclusive) of the down-sets of each size but 0."""
-        yield from itertools.pairwise([*self._starts[1:], len(self.inside)])
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Yield first and last index (exclusive) of down-sets whose loads fit in memory, the empty one left out."""
+        first, count = 1, len(self.inside)
+        while first < count:
+            width = min(max(CELLS // first, 1), self._block, MOST_COLUMNS)
+            yield first, min(first + width, count)
+            first += width
 
-    def transfers(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+    def levels(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield first and last index (exclusive) of the down-sets of equal size among those given."""
+        inner = self._ends[(self._ends > first) & (self._ends < last)].tolist()
+        yield from itertools.pairwise([first, *inner, last])
+
+    def barred(self, rows: Indices, columns: Indices, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return where J - I, [rows, columns], is no segment, or has a group that is lacked."""
+        outside = 1 - self.inside[columns].T
+        lacked = self.inside[columns][:, lacks].T
+        found = np.empty((len(rows), len(columns)), np.bool_)
+        for start in range(0, len(rows), self._block):
+            held = self.inside[rows[start : start + self._block]]
+            stray = held @ outside
+            if lacked.size:
+                stray += (1 - held[:, lacks]) @ lacked
+            found[start : start + self._block] = stray > 0
+        return found
+
+    def transfers(self, rows: Indices, columns: Indices) -> Floats:
         """Return the time of all tensors that enter or leave J - I, [rows, columns]."""
         ends = self._hot[columns].astype(np.float64)
         ends[:, self._none] += ends[:, self._all]  # all of a span in J, none in I: nothing crosses
         ends *= self._price
-        return self._total - self._hot[rows].astype(np.float64) @ ends.T  # type: ignore[no-any-return]
+        spared = np.empty((len(rows), len(columns)))
+        for start in range(0, len(rows), self._block):
+            spared[start : start + self._block] = self._hot[rows[start : start + self._block]] @ ends.T
+        return self._total - spared
 
 
-def _one_hot(
-    inside: Floats, spans: Bits, costs: Floats
-) -> tuple[Bits, Floats, NDArray[np.intp], NDArray[np.intp]]:
+def _one_hot(inside: Floats, spans: Bits, costs: Floats) -> tuple[Bits, Floats, Indices, Indices]:
     """Return [down-sets, columns] of "c(I) = v" for every span and v; each column's price; where v is 0 and all."""
     touched = spans.sum(axis=1).astype(np.intp)
     starts = np.concatenate([[0], np.cumsum(touched + 1)]).astype(np.intp)
@@ -254,14 +292,17 @@ def _states(counts: Sequence[int]) -> _States:
     return _States(states, np.array(less, np.intp).reshape(len(counts), total))
 
 
-def _prefixes(groups: Groups, seeds: Sequence[int]) -> list[int]:
-    """Return the down-sets of a few topological orders, by size: the given one, and random ones by seed."""
-    found = {0}
-    for seed in seeds:
+def _prefixes(groups: Groups, orders: int) -> list[int]:
+    """Return down-sets of some topological orders, by size: the given one first; evenly thinned past `MOST_BITS`."""
+    count = len(groups.members)
+    every = max(math.ceil(orders * count**2 / MOST_BITS), 1)
+    found = {0, (1 << count) - 1}
+    for seed in range(orders):
         down = 0
-        for group in _some_order(groups.needs, seed):
+        for index, group in enumerate(_some_order(groups.needs, seed)):
             down |= 1 << group
-            found.add(down)
+            if index % every == 0:
+                found.add(down)
     return sorted(found, key=lambda one: (one.bit_count(), one))
 
 
@@ -269,15 +310,30 @@ def _some_order(needs: Sequence[int], seed: int) -> list[int]:
     """Return a topological order; seed 0 keeps the numbering, others take what is ready by a fixed random rank."""
     if not seed:
         return list(range(len(needs)))
-    rank = np.random.default_rng(seed).permutation(len(needs))
+    rank = np.random.default_rng(seed).permutation(len(needs)).tolist()
+    feeds: list[list[int]] = [[] for _ in needs]
+    for sink, need in enumerate(needs):
+        for source in _each(need):
+            feeds[source].append(sink)
+    waits = [need.bit_count() for need in needs]
+    ready = [(rank[group], group) for group, wait in enumerate(waits) if not wait]
+    heapq.heapify(ready)
     order: list[int] = []
-    down, left = 0, set(range(len(needs)))
-    while left:
-        chosen = min((one for one in left if needs[one] & ~down == 0), key=lambda one: int(rank[one]))
-        left.remove(chosen)
-        down |= 1 << chosen
-        order.append(chosen)
+    while ready:
+        _, group = heapq.heappop(ready)
+        order.append(group)
+        for sink in feeds[group]:
+            waits[sink] -= 1
+            if not waits[sink]:
+                heapq.heappush(ready, (rank[sink], sink))
     return order
+
+
+def _each(bits: int) -> Iterator[int]:
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def _refuse_hopeless(workload: Workload, groups: Groups) -> None:
