@@ -16,6 +16,7 @@ from partitioner.solve.kinds import kinds, linked
 from partitioner.solve.problem import Answer, Problem
 from partitioner.solve.tables import Pricing
 from partitioner.solve.tiers import BRANCHED, METHOD, minimum_cut
+from partitioner.solve.wishes import allowed_stages
 from partitioner.units import DeviceId
 
 MOST_DEVICES = 5  # 24 orders; beyond, the dynamic programme's multisets are fewer than the orders
@@ -57,6 +58,24 @@ def best_cut(problem: Problem) -> Answer:
     if best is None:
         raise refusal or NoFeasiblePlan("there is no device to run on")
     return Answer(best.layout, best.value, min(bound, best.value), METHOD if complete else BRANCHED)
+
+
+def refuse_contradictions(problem: Problem) -> None:
+    """Refuse wishes that no order can keep, limits and costs apart.
+
+    Raises:
+        NoFeasiblePlan: says which layer may run nowhere, and why (in the first order that was tried).
+    """
+    refusal: NoFeasiblePlan | None = None
+    for order in orders(problem):
+        try:
+            allowed_stages(problem, order)
+        except NoFeasiblePlan as error:
+            refusal = refusal or error
+        else:
+            return
+    if refusal is not None:
+        raise refusal
 
 
 def _linked_orders(problem: Problem) -> Iterator[Order]:

@@ -6,14 +6,12 @@ no limit is a minimum cut (`tiers.py`); everything else is the dynamic programme
 
 from __future__ import annotations
 
-from partitioner.errors import NoFeasiblePlan
 from partitioner.solve import pipeline
 from partitioner.solve.alternatives import alternatives_of
-from partitioner.solve.blame import blamed
 from partitioner.solve.checks import check
 from partitioner.solve.costing import evaluate, objective_value, violations
 from partitioner.solve.flips import flips_of
-from partitioner.solve.orders import MOST_DEVICES, best_cut
+from partitioner.solve.orders import MOST_DEVICES, best_cut, refuse_contradictions
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import Answer, Problem
 
@@ -30,11 +28,7 @@ def solve(problem: Problem, *, alternatives: bool = True) -> Plan:
         NoFeasiblePlan: no plan keeps every wish, memory and limit; says which is to blame, and by how much.
     """
     check(problem)
-    try:
-        answer = best_answer(problem)
-    except NoFeasiblePlan as error:
-        raise blamed(problem, error, best_answer) from error
-    plan = _plan(problem, answer)
+    plan = _plan(problem, best_answer(problem))
     return _with_rivals(problem, plan) if alternatives else plan
 
 
@@ -56,8 +50,12 @@ def relaxation(problem: Problem) -> Answer | None:
     Raises:
         NoFeasiblePlan: the wishes alone contradict each other.
     """
-    few = problem.order is not None or len(problem.devices) <= MOST_DEVICES
-    return best_cut(problem) if problem.objective.additive and few else None
+    if problem.order is None and len(problem.devices) > MOST_DEVICES:
+        return None
+    if problem.objective.additive:
+        return best_cut(problem)
+    refuse_contradictions(problem)
+    return None
 
 
 def _plan(problem: Problem, answer: Answer) -> Plan:
