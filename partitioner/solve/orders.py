@@ -66,16 +66,17 @@ def refuse_contradictions(problem: Problem) -> None:
     Raises:
         NoFeasiblePlan: says which layer may run nowhere, and why (in the first order that was tried).
     """
-    refusal: NoFeasiblePlan | None = None
-    for order in orders(problem):
-        try:
-            allowed_stages(problem, order)
-        except NoFeasiblePlan as error:
-            refusal = refusal or error
-        else:
-            return
-    if refusal is not None:
-        raise refusal
+    refusals = [_refusal(problem, order) for order in orders(problem)]
+    if refusals[0] is not None and all(refusals):
+        raise refusals[0]
+
+
+def _refusal(problem: Problem, order: Order) -> NoFeasiblePlan | None:
+    try:
+        allowed_stages(problem, order)
+    except NoFeasiblePlan as error:
+        return error
+    return None
 
 
 def _linked_orders(problem: Problem) -> Iterator[Order]:
