@@ -1,82 +1,113 @@
-"""Which constraint is to blame when no plan is feasible, and by how much.
+"""Which constraint is to blame where no plan is feasible, and by how much.
 
-Law: pure; puts easier questions to the same solver: one constraint dropped at a time. What the best plan then needs
-is what the constraint would have to allow. It never returns a plan.
+Law: sentences from answers; nothing is solved here but by the `solve` that is handed in, with one constraint
+dropped at a time.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 
-from partitioner.errors import InvalidProblem, NoFeasiblePlan
-from partitioner.solve.costing import Excess, evaluate, violations
-from partitioner.solve.problem import NO_LIMITS, Answer, Objective, Problem
-from partitioner.units import Bytes
+from partitioner.errors import NoFeasiblePlan
+from partitioner.solve.costing import evaluate, violations
+from partitioner.solve.problem import NO_LIMITS, Answer, Limits, Objective, Problem
 
-Solver = Callable[[Problem], Answer]
+Solve = Callable[[Problem], "Answer | None"]
 
-WANTED = {
-    "latency": Objective(),
-    "bottleneck": Objective(latency=0.0, bottleneck=1.0),
-    "energy": Objective(latency=0.0, energy=1.0),
-    "egress": Objective(latency=0.0, egress=1.0),
-}
+UNITS = {"latency": "s", "energy": "J", "egress": "bytes", "loss": ""}
+HALVINGS = 12  # to find the least loss possible
 
 
-def blamed(problem: Problem, refusal: NoFeasiblePlan, solver: Solver) -> NoFeasiblePlan:
-    """Return an error that says which constraint leaves no plan, and by how much; `refusal` if that is the wishes."""
-    free = _free(problem)
-    if not _is_limited(problem) or _best(free, solver) is None:
-        return refusal
-    found = [words for name, easier in _easier(problem) if (words := _needed(problem, name, easier, solver))]
-    if found:
+def blamed(problem: Problem, solve: Solve) -> NoFeasiblePlan:
+    """Return the error that says what makes `problem` infeasible.
+
+    `solve` returns the best plan of a problem, or None where there is none.
+    """
+    for words in _alone(problem, solve):
+        return NoFeasiblePlan(words, "relax that, or add a device")
+    free = replace(without_memory(problem), limits=NO_LIMITS)
+    answer = solve(free)
+    if answer is None:
         return NoFeasiblePlan(
-            "no plan keeps every limit: " + "; or ".join(found), "allow what is needed, or drop another wish"
+            "no plan keeps the pins, what must stay, the links and the operators that devices lack",
+            "drop a pin or a wish, add a link, or a device that has the operators",
         )
-    answer = _best(free, solver)
-    broken = violations(problem, evaluate(free, answer.layout)) if answer else {}
+    broken = violations(problem, evaluate(problem, answer.layout))
+    every = "; ".join(one.words for one in broken.values())
     return NoFeasiblePlan(
-        "no plan keeps every limit, and dropping a single one does not help; without any: "
-        + "; ".join(excess.words for excess in broken.values()),
-        "allow more of each of these",
+        f"no single limit is to blame, but together they leave no plan: without them, {every}",
+        "relax two of them",
     )
 
 
-def _free(problem: Problem) -> Problem:
-    devices = tuple(dataclasses.replace(one, memory=Bytes(0)) for one in problem.devices)
-    return dataclasses.replace(problem, devices=devices, limits=NO_LIMITS)
-
-
-def _is_limited(problem: Problem) -> bool:
-    return problem.limits != NO_LIMITS or any(device.memory for device in problem.devices)
-
-
-def _easier(problem: Problem) -> Iterator[tuple[str, Problem]]:
-    """Yield the problem with each single constraint dropped, minimising what that constraint limits."""
-    for index, device in enumerate(problem.devices):
+def _alone(problem: Problem, solve: Solve) -> Iterator[str]:
+    """Yield a sentence for each constraint without which there would be a plan."""
+    for device in problem.devices:
         if device.memory:
-            devices = list(problem.devices)
-            devices[index] = dataclasses.replace(device, memory=Bytes(0))
-            yield f"memory of {device.name}", dataclasses.replace(problem, devices=tuple(devices))
-    for field in dataclasses.fields(problem.limits):
-        if getattr(problem.limits, field.name) != getattr(NO_LIMITS, field.name):
-            limits = dataclasses.replace(problem.limits, **{field.name: getattr(NO_LIMITS, field.name)})
-            objective = WANTED.get(field.name, problem.objective)
-            yield field.name, dataclasses.replace(problem, limits=limits, objective=objective)
+            answer = solve(without_memory(problem, device.name))
+            if answer is not None:
+                yield _memory(problem, answer)
+    if sum(1 for device in problem.devices if device.memory) > 1:
+        answer = solve(without_memory(problem))
+        if answer is not None:
+            yield _memory(problem, answer)
+    for name in (one.name for one in fields(Limits)):
+        if getattr(problem.limits, name) < math.inf:
+            least = solve(_least(problem, name))
+            if least is not None and name == "loss":
+                least = _least_loss(problem, solve, least)
+            if least is not None:
+                yield _limit(problem, name, least)
 
 
-def _needed(problem: Problem, name: str, easier: Problem, solver: Solver) -> str:
-    """Return in words what `name` would have to allow; empty when dropping it alone does not help."""
-    answer = _best(easier, solver)
-    if answer is None:
-        return ""
-    excess: Excess | None = violations(problem, evaluate(easier, answer.layout)).get(name)
-    return excess.words if excess else ""
+def without_memory(problem: Problem, device: str = "") -> Problem:
+    """Return the problem with the memory of one device, or of all, unlimited."""
+    devices = tuple(
+        replace(one, memory=type(one.memory)(0)) if device in ("", one.name) else one
+        for one in problem.devices
+    )
+    return replace(problem, devices=devices)
 
 
-def _best(problem: Problem, solver: Solver) -> Answer | None:
-    try:
-        return solver(problem)
-    except (NoFeasiblePlan, InvalidProblem):
-        return None
+def _memory(problem: Problem, answer: Answer) -> str:
+    broken = violations(problem, evaluate(problem, answer.layout))
+    words = "; ".join(one.words for name, one in broken.items() if name.startswith("memory"))
+    return f"memory is to blame: without its limit the best plan is one for which {words}"
+
+
+def _least(problem: Problem, name: str) -> Problem:
+    """Return the problem of the least `name` under all other constraints."""
+    limits = replace(problem.limits, **{name: math.inf})
+    if name == "loss":
+        return replace(problem, limits=limits)
+    weights = {"latency": 0.0, "bottleneck": 0.0, "energy": 0.0, "egress": 0.0, name: 1.0}
+    return replace(problem, limits=limits, objective=Objective(**weights))
+
+
+def _limit(problem: Problem, name: str, least: Answer) -> str:
+    asked = getattr(problem.limits, name)
+    costs = evaluate(problem, least.layout)
+    if name == "bottleneck":
+        best = f"{costs.throughput:.4g}/s"
+        return f"the floor on throughput is to blame: best possible {best}, {1 / asked:.4g}/s asked"
+    unit, found = UNITS[name], getattr(costs, name)
+    if name == "loss":
+        return (
+            f"the accuracy budget is to blame: the least loss possible is {found:.4g}, {asked:.4g} is allowed"
+        )
+    return f"the limit on {name} is to blame: best possible {found:.6g} {unit}, {asked:.6g} {unit} asked"
+
+
+def _least_loss(problem: Problem, solve: Solve, answer: Answer) -> Answer:
+    """Return a plan of nearly the least loss, by halving between what is asked and what `answer` loses."""
+    low, high = problem.limits.loss, evaluate(problem, answer.layout).loss
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        better = solve(replace(problem, limits=replace(problem.limits, loss=middle)))
+        if better is None:
+            low = middle
+        else:
+            answer, high = better, evaluate(problem, better.layout).loss
+    return answer

@@ -1,23 +1,53 @@
 """The planner for everything that is no minimum cut: throughput, limits, memory, any order of devices.
 
 Law: pure; a door in front of `search.py`. Exact in the space of `problem.py` wherever the down-sets fit a bound
-(method "down-sets"); past any bound the answer says how far it may be from the best (`bounded.py`).
+(method "down-sets"); past any bound the answer says how far it may be from the best (`bounded.py`). Bounds, all in
+this file but those of combinations and stations: down-sets, and labels that a search looks at.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 from partitioner.errors import NoFeasiblePlan
+from partitioner.solve import bounded
+from partitioner.solve.blame import blamed
 from partitioner.solve.costing import evaluate, objective_value
 from partitioner.solve.crossings import picked
-from partitioner.solve.kinds import kinds, names_of, stations
-from partitioner.solve.lattice import Groups, lattice, together
-from partitioner.solve.problem import Answer, Layout, Problem
+from partitioner.solve.kinds import Station, kinds, names_of, stations
+from partitioner.solve.lattice import Groups, Lattice, lattice, together
+from partitioner.solve.problem import Answer, Device, Layout, Problem
 from partitioner.solve.search import Found, Search, Space
 from partitioner.solve.space import space_of
+from partitioner.solve.spreading import spread
+from partitioner.units import CodecName, TensorName
 
 METHOD = "down-sets"
-MOST_DOWN_SETS = 4096
-MOST_LABELS = 4096
+MOST_DOWN_SETS = 8192  # their pairs are a table of 64 MB
+MOST_PAIRS = 2.5e8  # of down-sets, over all passages between stations: some 20 seconds
+MOST_COARSE = 512  # down-sets of a contracted graph
+
+Kinds = Sequence[Sequence[Device]]
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What does not change between attempts: the kinds of devices that are used, and the ways through them.
+
+    `whole` tells whether all devices of the problem are among them.
+    """
+
+    among: Kinds
+    path: tuple[Station, ...]
+    whole: bool
+
+    @property
+    def most(self) -> int:
+        """Return how many down-sets may be searched."""
+        passages = sum(len(one.followers) for one in self.path[1:]) + 1
+        return min(MOST_DOWN_SETS, int(math.sqrt(MOST_PAIRS / passages)))
 
 
 def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
@@ -25,46 +55,101 @@ def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
 
     Args:
         problem: the question; `wishes.check` has passed it.
-        relaxed: the answer without memory and limits, if one is known; its bound is used where a bound is needed.
+        relaxed: the answer without memory and limits, if one is known; its bound is used where a bound is needed,
+            its layout as a place to refine around.
 
     Raises:
         NoFeasiblePlan: no plan keeps every wish and limit; says which one, and by how much.
     """
-    found = exact(problem, together(problem))
-    if found is None:
-        raise NoFeasiblePlan("no plan keeps every wish and limit")
-    return found
+    ground, groups = _ground(problem), together(problem)
+    downs = lattice(problem.graph, groups, ground.most)
+    answer = (
+        _contracted(problem, groups, ground, relaxed) if downs is None else _searched(problem, downs, ground)
+    )
+    complete = ground.whole and downs is not None
+    if answer is None and not complete and spread(problem, kinds(problem)) < math.inf:
+        raise NoFeasiblePlan(
+            "no feasible plan was found, though not every plan was looked at: the graph has too many down-sets",
+            "give more memory or looser limits, an order of devices, or pin some layers",
+        )
+    if answer is None:
+        raise blamed(problem, _found)
+    return answer if complete else _bounded(problem, answer, relaxed)
 
 
-def exact(problem: Problem, groups: Groups) -> Answer | None:
-    """Return the best plan that keeps `groups` of layers whole, or None when there is none."""
-    downs = lattice(problem.graph, groups, MOST_DOWN_SETS)
-    if downs is None:
-        raise NotImplementedError
+def _found(problem: Problem) -> Answer | None:
+    """Return a plan, the best where the down-sets fit, without a word about bounds; None where there is none."""
+    ground, groups = _ground(problem), together(problem)
+    downs = lattice(problem.graph, groups, ground.most)
+    return _contracted(problem, groups, ground) if downs is None else _searched(problem, downs, ground)
+
+
+def _contracted(
+    problem: Problem, groups: Groups, ground: _Ground, relaxed: Answer | None = None
+) -> Answer | None:
+    known = relaxed.layout if relaxed else None
+    return bounded.contracted(problem, groups, lambda coarse: _attempt(problem, coarse, ground), known)
+
+
+def _attempt(problem: Problem, groups: Groups, ground: _Ground) -> tuple[bool, Answer | None]:
+    downs = lattice(problem.graph, groups, min(MOST_COARSE, ground.most))
+    return (False, None) if downs is None else (True, _searched(problem, downs, ground))
+
+
+def _bounded(problem: Problem, answer: Answer, relaxed: Answer | None) -> Answer:
+    """Return `answer`, the best of some plans, with the best lower bound that is at hand for all plans."""
+    lower = max(spread(problem, kinds(problem)), relaxed.lower_bound if relaxed else 0.0)
+    return replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD)
+
+
+def _ground(problem: Problem) -> _Ground:
+    """Return the ways through the devices; through the fastest kinds alone where all would be too many."""
     among = kinds(problem)
-    space = space_of(problem, downs, among, stations(problem, among) or ())
-    found = Search(space, MOST_LABELS).run()
+    path = stations(problem, among)
+    if path is not None:
+        return _Ground(among, path, True)
+    among = (among[0], *sorted(among[1:], key=lambda kind: sum(kind[0].costs.layers)))
+    count = len(among)
+    while path is None:
+        count -= 1
+        path = stations(problem, among[:count])
+    return _Ground(among[:count], path, False)
+
+
+def _searched(problem: Problem, downs: Lattice, ground: _Ground) -> Answer | None:
+    """Return the best plan whose boundaries are among `downs`, with a bound for all such plans."""
+    space = space_of(problem, downs, ground.among, ground.path)
+    search = Search(space)
+    found = search.run()
+    tight = search.tight and all(one.crossings.tight for one in space.passages.values())
     if found is None:
         return None
-    layout = layout_of(problem, space, found)
+    bound = found.value if tight else _optimistic(problem, downs, ground)
+    layout = layout_of(space, ground.among, found)
     value = objective_value(problem, evaluate(problem, layout))
-    return Answer(layout, value, min(value, found.value), METHOD)
+    return Answer(layout, value, min(value, bound), METHOD)
 
 
-def layout_of(problem: Problem, space: Space, found: Found) -> Layout:
+def _optimistic(problem: Problem, downs: Lattice, ground: _Ground) -> float:
+    """Return a bound where labels or combinations were thinned: each dropped one is bounded by a kept one."""
+    space = space_of(problem, downs, ground.among, ground.path, optimistic=True)
+    found = Search(space, optimistic=True).run()
+    return found.value if found else math.inf
+
+
+def layout_of(space: Space, among: Kinds, found: Found) -> Layout:
     """Return a found plan in the words of the problem."""
-    among = kinds(problem)
-    path = [space.stations[step.station] for step in found.steps] + [space.stations[found.last]]
+    path = [*(step.station for step in found.steps), found.last]
     downs = [space.lattice.sets[step.down] for step in found.steps] + [space.lattice.sets[-1]]
-    stages = []
-    before = downs[0] & False
+    stages: list[frozenset[int]] = []
+    before = space.lattice.sets[0]
     for down in downs:
         stages.append(frozenset((down & ~before).nonzero()[0].tolist()))
         before = down
-    codecs = {}
-    ends = [step.station for step in found.steps] + [found.last]
+    codecs: dict[tuple[int, TensorName], CodecName] = {}
     for index, step in enumerate(found.steps):
-        crossings = space.passages[step.station, ends[index + 1]].crossings
-        for tensor, codec in picked(problem, space.flow, crossings, step.down, step.combination).items():
-            codecs[index, tensor] = codec
-    return Layout(names_of(among, path), tuple(stages), codecs)
+        crossings = space.passages[step.station, path[index + 1]].crossings
+        chosen = picked(space.problem, space.flow, crossings, step.down, step.combination)
+        codecs |= {(index, tensor): codec for tensor, codec in chosen.items()}
+    order = names_of(among, [space.stations[one] for one in path])
+    return Layout(order, tuple(stages), codecs)

@@ -23,9 +23,14 @@ from partitioner.solve.kinds import Station
 from partitioner.solve.labels import Floats, ideals, thinned, undominated
 from partitioner.solve.lattice import Bools, Lattice
 from partitioner.solve.metrics import Metrics
+from partitioner.solve.problem import Problem
 from partitioner.solve.segments import Segments, Weights
 
 Rows = npt.NDArray[np.intp]
+
+# How many labels stay at a station, a down-set and a combination, by how many were looked at so far: a front is
+# as long as it must be while that is cheap, and shorter the more work was done, so that the work has an end.
+MOST_LABELS = ((30_000_000, 2048), (80_000_000, 32), (float("inf"), 3))
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Space:
             each down-set makes. home: bytes on their way home, [D, sets], and whether any output is, [D, sets].
     """
 
+    problem: Problem
     lattice: Lattice
     inside: Bools
     stations: tuple[Station, ...]
@@ -100,18 +106,20 @@ class Found:
 
 @dataclass
 class Search:
-    """One run. `most` labels are kept at each station and down-set, `optimistic` ones bound those dropped.
+    """One run over a space.
 
     Attributes:
+        optimistic: where labels are thinned, those that stay bound those dropped.
         ceiling: no plan of this value or more is wanted.
         tight: whether nothing but dominated labels was dropped.
+        seen: how many labels were looked at.
     """
 
     space: Space
-    most: int
     optimistic: bool = False
     ceiling: float = math.inf
     tight: bool = True
+    seen: int = 0
     tables: dict[int, Table] = field(default_factory=dict)
     arrivals: dict[int, list[Table]] = field(default_factory=dict)
 
@@ -179,6 +187,7 @@ class Search:
         starts = table.at[:count]
         rows = np.flatnonzero(space.inside[down, starts] & segments.allowed(down, starts))
         starts, labels = starts[rows], table.labels[rows]
+        self.seen += len(rows)
         seconds = segments.times(down, starts)
         labels[:, : space.columns.sums] += np.outer(seconds, space.rates[index])
         if space.columns.load != NONE:
@@ -237,6 +246,7 @@ class Search:
         for promised in self._promises(pair, labels, down):
             size, used = self._home(promised, down)
             for combination in range(first, last):
+                self.seen += len(rows)
                 ahead, worst = passage.apply(promised, combination, size, used)
                 keep = self._passable(pair, ahead, worst, down)
                 chosen = self._thin(ahead, np.flatnonzero(keep))
@@ -256,15 +266,16 @@ class Search:
         return keep
 
     def _thin(self, labels: Floats, rows: Rows) -> tuple[Rows, Floats]:
-        """Return the undominated of `rows`, no more than `most`, and their labels."""
+        """Return the undominated of `rows`, no more than a bound, and their labels."""
         rows = rows[self._best(labels[rows])] if len(rows) > 1 else rows
-        if len(rows) <= self.most:
+        most = next(count for work, count in MOST_LABELS if self.seen < work)
+        if len(rows) <= most:
             return rows, labels[rows]
         self.tight = False
         kept: list[Rows] = []
         found: list[Floats] = []
         for same in _alike(labels[rows][:, list(self.space.columns.equal)]):
-            chosen, place = thinned(labels[rows[same]], self.most)
+            chosen, place = thinned(labels[rows[same]], most)
             kept.append(rows[same][chosen])
             group = labels[rows[same]]
             found.append(ideals(group, place, len(chosen)) if self.optimistic else group[chosen])

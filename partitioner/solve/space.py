@@ -43,6 +43,7 @@ def space_of(
     segments = _segments(problem, lattice, stations, weights, columns)
     outputs, made = _output_sets(flow)
     return Space(
+        problem=problem,
         lattice=lattice,
         inside=lattice.inclusion(),
         stations=stations,
