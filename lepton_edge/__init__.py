@@ -19,19 +19,32 @@ from lepton_edge.core.version import __version__
 if TYPE_CHECKING:
     from lepton_edge.client import AsyncClient, Client, MockTransport
     from lepton_edge.core import errors
+    from lepton_edge.core.calls import LinkChange, Wishes
     from lepton_edge.core.errors import LeptonError
     from lepton_edge.core.results import Result
 
 _HOMES = {
     "AsyncClient": "lepton_edge.client",
     "Client": "lepton_edge.client",
+    "LinkChange": "lepton_edge.core.calls",
     "MockTransport": "lepton_edge.client",
     "Result": "lepton_edge.core.results",
     "LeptonError": "lepton_edge.core.errors",
+    "Wishes": "lepton_edge.core.calls",
     "errors": "lepton_edge.core.errors",
 }
 
-__all__ = ["AsyncClient", "Client", "LeptonError", "MockTransport", "Result", "__version__", "errors"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "LeptonError",
+    "LinkChange",
+    "MockTransport",
+    "Result",
+    "Wishes",
+    "__version__",
+    "errors",
+]
 
 
 def __getattr__(name: str) -> Any:

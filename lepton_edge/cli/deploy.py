@@ -10,44 +10,61 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from lepton_edge.cli import wishes as w
 from lepton_edge.cli.connect import client
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
+from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
 from partitioner.report import terminal
 
 app = typer.Typer(add_completion=False)
 
+_Page = Annotated[str, typer.Option(help="Pin this page instead of the best.")]
+_Devices = Annotated[
+    list[str] | None,
+    typer.Option(metavar="board=NAME|cloud=NAME", help="Choose the devices. Repeatable."),
+]
+_Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")]
+
 
 @app.command()
 def deploy(
+    ctx: typer.Context,
     name: ModelArgument,
-    keep_input_on_board: Annotated[
-        bool,
-        typer.Option(
-            "--keep-input-on-board", help="Neither the input nor what gives it away leaves the board."
-        ),
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only.")] = False,
-    page: Annotated[str, typer.Option(help="Pin this page instead of the best.")] = "",
     *,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(metavar="board=NAME|cloud=NAME", help="Choose the devices. Repeatable."),
-    ] = None,
+    objective: w.Objective = "",
+    min_throughput: w.MinThroughput = None,
+    max_latency: w.MaxLatency = None,
+    max_energy: w.MaxEnergy = None,
+    max_egress: w.MaxEgress = "",
+    max_loss: w.MaxLoss = None,
+    watts: w.Watts = None,
+    memory: w.Memory = None,
+    keep_input_on_board: w.KeepInput = False,
+    keep_output: w.KeepOutput = False,
+    stay: w.Stay = None,
+    first_layers: w.FirstLayers = 0,
+    no_measure: w.NoMeasure = False,
+    refresh: _Refresh = False,
+    dry_run: DryRunOption = False,
+    page: _Page = "",
+    device: _Devices = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure what is missing, plan, prepare the devices and activate."""
+    wishes, devices = w.read_wishes(ctx.params), read_devices(device or [])
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.deploy(
             name,
             keep_input_on_board=keep_input_on_board,
             dry_run=dry_run,
             page=page,
-            devices=read_devices(device or []),
+            devices=devices,
+            wishes=wishes,
+            refresh=refresh,
             progress=progress,
         )
-    print_document(told, form, _render)
+    print_document(told, form, render)
 
 
 def read_devices(given: list[str]) -> tuple[str, str]:
@@ -65,9 +82,14 @@ def read_devices(given: list[str]) -> tuple[str, str]:
     return chosen["board"], chosen["cloud"]
 
 
-def _render(told: dict[str, Any], console: Console) -> None:
+def render(told: dict[str, Any], console: Console) -> None:
+    """Draw how a deployment ended: the plan, and what became of it."""
     plan = told.get("plan")
     if plan:
         terminal.render(plan, console)
+        if plan.get("estimated"):
+            console.print(
+                f"ESTIMATED, not measured as it is now: {', '.join(plan['estimated'])}", style="bold yellow"
+            )
     done = "planned only (--dry-run)" if not told.get("epoch") else f"active: epoch {told['epoch']}"
     console.print(f"{told.get('model', '')}: {done}, page {told.get('page', '')!r}")

@@ -25,7 +25,7 @@ class _Commands(LazyGroup):
         "deploy": LazyCommand(
             f"{_ROOM}.deploy:app", "Measure, plan, prepare the devices and activate a model."
         ),
-        "plan": LazyCommand(f"{_ROOM}.plan:app", "Explain why the active plan is what it is."),
+        "plan": LazyCommand(f"{_ROOM}.plan:app", "Explain, compare, pin, and ask what if."),
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
         "version": LazyCommand(f"{_ROOM}.version:app", "Show the versions of what is installed."),

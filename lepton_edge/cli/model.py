@@ -14,7 +14,14 @@ from rich.console import Console
 
 from lepton_edge.cli import checking, exit_codes, extras
 from lepton_edge.cli.connect import client
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument, NewModelArgument
+from lepton_edge.cli.options import (
+    CoordinatorOption,
+    DryRunOption,
+    Format,
+    FormatOption,
+    ModelArgument,
+    NewModelArgument,
+)
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.core.errors import UsageError
 
@@ -86,12 +93,26 @@ def show(
 
 @app.command()
 def remove(
-    name: ModelArgument, *, coordinator: CoordinatorOption = None, form: FormatOption = Format.TABLE
+    name: ModelArgument,
+    dry_run: DryRunOption = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Retire a model on every device and delete it."""
     with client(coordinator) as asked:
-        told = asked.remove(name)
-    print_document(told, form, lambda _, console: console.print(f"removed {name}"))
+        told = asked.remove(name, dry_run=dry_run)
+    print_document(told, form, lambda found, console: console.print(removal_line(found)))
+
+
+def removal_line(told: Row) -> str:
+    """Return what became of a model that was to be removed, or would have."""
+    name = told.get("model", "")
+    if told.get("removed"):
+        return f"removed {name}"
+    if not told.get("epoch"):
+        return f"would remove {name}; nothing of it is active"
+    return f"would remove {name} and end epoch {told['epoch']} on {', '.join(told.get('devices', []))}"
 
 
 @app.command()

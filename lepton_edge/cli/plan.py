@@ -1,31 +1,214 @@
-"""`lepton-edge plan explain`.
+"""`lepton-edge plan explain | diff | what-if | pin | unpin`.
 
-Law: draws the planner's document by the planner's own renderer.
+Law: draws the planner's documents by the planner's own renderers; plans nothing itself.
 """
 
 from __future__ import annotations
 
-import typer
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+from rich.console import Console
+
+from lepton_edge.cli import deploy
+from lepton_edge.cli import wishes as w
 from lepton_edge.cli.connect import client
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
-from lepton_edge.cli.output import print_document
-from partitioner.report import terminal
+from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
+from lepton_edge.cli.output import ProgressLine, print_document
+from lepton_edge.client import Client
+from lepton_edge.core.errors import InvalidInput, UsageError
+from partitioner.report import html, terminal
+from partitioner.report.difference import difference, render_difference
+
+PLAN_SCHEMA = "lepton-edge/plan/1"
+_NAMED = re.compile(r"([^@]+)@(\d+)")
 
 app = typer.Typer(
-    help="Explain why the active plan is what it is.", no_args_is_help=True, add_completion=False
+    help="Explain the plan, compare plans, ask what if, pin your own.",
+    no_args_is_help=True,
+    add_completion=False,
 )
+
+_Plan = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN",
+        help="NAME (its active plan), NAME@EPOCH (a remembered one), or a file that `plan explain --format json` "
+        "was saved to.",
+    ),
+]
+_Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write one page that opens offline.")
+]
+_Link = Annotated[
+    str,
+    typer.Option(
+        metavar="UP,DELAY|UP,DOWN,DELAY",
+        help="Another link: Mbit/s, and milliseconds one way. UP alone: its rate.",
+    ),
+]
+_Speeds = Annotated[
+    list[str] | None,
+    typer.Option("--device", metavar="DEVICE*TIMES", help="board*2: the board twice as fast. Repeatable."),
+]
+_Behind = Annotated[
+    str,
+    typer.Option(
+        metavar="LAYER|TENSOR", help="It, and all that it needs, runs on the board; the rest in the cloud."
+    ),
+]
+_Page = Annotated[str, typer.Option(help="A page of the plan book, such as local or cloud-jpeg.")]
 
 
 @app.callback()
 def group() -> None:
-    """Explain why the active plan is what it is."""
+    """Explain the plan, compare plans, ask what if, pin your own."""
 
 
 @app.command()
 def explain(
-    name: ModelArgument, *, coordinator: CoordinatorOption = None, form: FormatOption = Format.TABLE
+    name: _Plan,
+    page: _Html = None,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
 ) -> None:
-    """Explain the active plan: candidates, predictions, what would change the choice."""
+    """Explain a plan: candidates, predictions, what would change the choice."""
+    told = read_plan(name, coordinator)
+    if page is None:
+        print_document(told, form, _render)
+        return
+    try:
+        page.write_text(html.page(told), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot write {page}: {error.strerror}", "choose another file") from error
+    typer.echo(f"wrote {page}")
+
+
+@app.command()
+def diff(
+    old: _Plan,
+    new: _Plan,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Compare two plans: what moved, what it costs, what caused it."""
+    told = difference(read_plan(old, coordinator), read_plan(new, coordinator))
+    print_document(told, form, render_difference)
+
+
+@app.command("what-if")
+def what_if(
+    ctx: typer.Context,
+    name: ModelArgument,
+    link: _Link = "",
+    *,
+    device: _Speeds = None,
+    objective: w.Objective = "",
+    min_throughput: w.MinThroughput = None,
+    max_latency: w.MaxLatency = None,
+    max_energy: w.MaxEnergy = None,
+    max_egress: w.MaxEgress = "",
+    max_loss: w.MaxLoss = None,
+    watts: w.Watts = None,
+    memory: w.Memory = None,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what the plan would be on another link, on faster devices, by other wishes; change nothing.
+
+    What is not given is as it is for the active plan. Nothing is measured: a device that never was is estimated.
+    """
+    wishes = w.read_wishes(ctx.params)
+    change = w.read_link(link) if link else None
+    speeds = dict(w.read_speed(one) for one in device or [])
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.what_if(name, link=change, speeds=speeds, wishes=wishes, progress=progress)
+    if told.get("active"):
+        told["difference"] = difference(told["active"], told["plan"])
+    print_document(told, form, _render_what_if)
+
+
+@app.command()
+def pin(
+    name: ModelArgument,
+    behind: _Behind = "",
+    page: _Page = "",
+    dry_run: DryRunOption = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run a model by your own split; it is checked, costed, and compared with the best."""
+    if bool(behind) == bool(page):
+        raise UsageError("plan pin: which split?", "give --behind LAYER (or a tensor), or --page PAGE")
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.pin(name, behind=behind, page=page, dry_run=dry_run, progress=progress)
+    print_document(told, form, deploy.render)
+
+
+@app.command()
+def unpin(
+    name: ModelArgument,
+    dry_run: DryRunOption = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run a model by the best plan again; every other wish stays."""
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.pin(name, dry_run=dry_run, progress=progress)
+    print_document(told, form, deploy.render)
+
+
+def read_plan(named: str, coordinator: str | None) -> dict[str, Any]:
+    """Return the plan's document: of a model, of one of its epochs, or out of a file.
+
+    Raises:
+        InvalidInput: the file cannot be read, or holds no plan.
+    """
+    if named.endswith(".json") or Path(named).is_file():
+        return _read_file(Path(named))
     with client(coordinator) as asked:
-        print_document(asked.explain(name), form, terminal.render)
+        return _ask(asked, named)
+
+
+def _ask(asked: Client, named: str) -> dict[str, Any]:
+    of_epoch = _NAMED.fullmatch(named)
+    return asked.explain(of_epoch[1], int(of_epoch[2])) if of_epoch else asked.explain(named)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"cannot read the plan in {path}: {error}", "check the file") from error
+    plan = (
+        told.get("plan", told) if isinstance(told, dict) else {}
+    )  # of a deployment, of a what-if, or itself
+    if not isinstance(plan, dict) or plan.get("schema") != PLAN_SCHEMA:
+        raise InvalidInput(
+            f"{path} holds no plan", "save one: lepton-edge plan explain NAME --format json > plan.json"
+        )
+    return plan
+
+
+def _render(told: dict[str, Any], console: Console) -> None:
+    terminal.render(told, console)
+    for one in told.get("stale", []):
+        console.print(
+            f"STALE: {one['device']} is not as it was measured ({one['why']}); the next deploy measures it again",
+            style="bold yellow",
+        )
+
+
+def _render_what_if(told: dict[str, Any], console: Console) -> None:
+    console.print("WHAT IF: nothing was changed, and nothing of this is measured", style="bold yellow")
+    terminal.render(told["plan"], console)
+    if told.get("difference"):
+        console.print()
+        render_difference(told["difference"], console)

@@ -44,6 +44,7 @@ def show(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Measure where nothing was yet.")
     ] = True,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Every layer, not the slowest only.")] = False,
     *,
     coordinator: CoordinatorOption = None,
@@ -51,7 +52,7 @@ def show(
 ) -> None:
     """Show a model's profile per layer and per segment, on each device."""
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.profile(name, measure=measure, progress=progress)
+        told = asked.profile(name, measure=measure, refresh=refresh, progress=progress)
     print_document(told, form, lambda found, console: render(found, console, every))
 
 
@@ -96,12 +97,26 @@ def _render_device(one: Row, console: Console, every: bool) -> None:
     console.print(
         f"{one.get('device')}: {_spread(found.get('whole'))} ms whole {note}".rstrip(), style="bold"
     )
-    console.print(f"engine {found.get('engine', '')}, {found.get('threads', '')} threads")
+    console.print(f"engine {found.get('engine', '')}, {found.get('threads', '')} threads{age(one)}")
+    if one.get("stale"):
+        kind = "DRIFTED" if one.get("drifted") else "STALE"
+        console.print(f"{kind}: {one['stale']}; the next deploy measures it again", style="bold yellow")
     console.print(table(_LAYERS, _slowest(found, every), title="layers"))
     for columns, key in ((_SEGMENTS, "segments"), (_CODECS, "codecs")):
         if found.get(key):
             console.print(table(columns, found[key], title=key))
     console.print()
+
+
+def age(one: Row) -> str:
+    """Return ", measured 3 min ago" of a profile; empty where that was not noted."""
+    seconds = one.get("age")
+    if not isinstance(seconds, (int, float)):
+        return ""
+    for limit, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= limit:
+            return f", measured {seconds / limit:.0f} {unit} ago"
+    return f", measured {seconds:.0f} s ago"
 
 
 def _slowest(found: Row, every: bool) -> list[Row]:

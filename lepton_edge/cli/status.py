@@ -59,6 +59,13 @@ def render(told: Row, console: Console) -> None:
     if links:
         console.print()
         console.print(table(_LINKS, links))
+    for one in told.get("drifted", []):
+        console.print()
+        console.print(
+            f"{one.get('model')} on {one.get('device')} has DRIFTED: {one.get('why')}; "
+            "the next deploy measures it again",
+            style="bold yellow",
+        )
     _shout_if_simulated(told, console)
 
 

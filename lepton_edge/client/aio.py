@@ -34,13 +34,14 @@ from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
 from lepton_edge.core.errors import DeadlineExceeded, Overloaded, RequestError
 from lepton_edge.core.frames import Frame
-from lepton_edge.core.messages import AdminCall
+from lepton_edge.core.messages import AdminCall, Wishes
 from lepton_edge.core.results import Result
-from partitioner.units import DeviceId, ModelName, RequestId
+from partitioner.units import DeviceId, Epoch, ModelName, RequestId
 
 MAX_IN_FLIGHT = 64
 MAX_WAITING = 1024
 PATIENCE = 60.0
+NO_WISHES = Wishes()
 
 
 class AsyncClient:
@@ -197,6 +198,8 @@ class AsyncClient:
         dry_run: bool = False,
         page: str = "",
         devices: tuple[str, str] = ("", ""),
+        wishes: Wishes = NO_WISHES,
+        refresh: bool = False,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
@@ -207,6 +210,8 @@ class AsyncClient:
             dry_run: plan only.
             page: pin this page instead of the best.
             devices: (board, cloud) by name; "" lets the coordinator choose.
+            wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
+            refresh: measure again what is measured.
             progress: called for each step, on the event loop.
 
         Raises:
@@ -214,20 +219,71 @@ class AsyncClient:
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
-        refuse_odd_texts(name, page, *devices)
+        refuse_odd_texts(name, page, *devices, wishes.own_cut, *wishes.stay)
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
-        call = messages.Deploy(_model(name), keep_input_on_board, dry_run, board, cloud, page)
+        call = messages.Deploy(
+            _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh
+        )
         return await self._ask(admin.only(call), "deployment", progress)
 
-    async def explain(self, name: str) -> dict[str, Any]:
-        """Return why the active plan of `name` is what it is."""
-        return await self._ask(admin.only(messages.ExplainPlan(_model(name))), "plan")
+    async def pin(
+        self,
+        name: str,
+        *,
+        behind: str = "",
+        page: str = "",
+        dry_run: bool = False,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Deploy `name` as before but by this split or page; with neither, by the best again (unpin).
+
+        Args:
+            name: a deployed model.
+            behind: a layer or a tensor: it and all it needs run on the board, the rest in the cloud.
+            page: a page of the plan book.
+            dry_run: plan only: what the split would cost.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            NotFound: no plan of it is active.
+            NoFeasiblePlan, InvalidProblem: the split cannot be; says why, and which names are near.
+        """
+        refuse_odd_texts(behind, page)
+        call = messages.PinPlan(_model(name), behind, page, dry_run)
+        return await self._ask(admin.only(call), "deployment", progress)
+
+    async def what_if(
+        self,
+        name: str,
+        *,
+        link: messages.LinkChange | None = None,
+        speeds: Mapping[str, float] | None = None,
+        wishes: Wishes = NO_WISHES,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Return what the plan of `name` would be if this were so, beside the active one; nothing changes.
+
+        Args:
+            name: a pushed model; its devices must have been measured, or a sibling of each.
+            link: another link.
+            speeds: how many times as fast a device would be, by "board", "cloud" or its name.
+            wishes: put over those of the active plan.
+            progress: called for each step, on the event loop.
+        """
+        refuse_odd_texts(*(speeds or {}), *wishes.stay)
+        changes = tuple(messages.DeviceSpeed(DeviceId(who), times) for who, times in (speeds or {}).items())
+        call = messages.WhatIf(_model(name), link, changes, wishes)
+        return await self._ask(admin.only(call), "what-if", progress)
+
+    async def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:
+        """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
+        return await self._ask(admin.only(messages.ExplainPlan(_model(name), Epoch(epoch))), "plan")
 
     async def profile(
-        self, name: str, *, measure: bool = True, progress: OnProgress | None = None
+        self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
     ) -> dict[str, Any]:
-        """Return what was measured of `name` on every device; `measure` what was not yet."""
-        call = messages.ShowProfile(_model(name), measure)
+        """Return what was measured of `name` on every device; `measure` what was not yet, `refresh` all."""
+        call = messages.ShowProfile(_model(name), measure, refresh)
         return await self._ask(admin.only(call), "profile", progress)
 
     async def models(self) -> dict[str, Any]:
@@ -238,9 +294,9 @@ class AsyncClient:
         """Return one pushed model: its inputs, outputs, weights and deployments."""
         return await self._ask(admin.only(messages.ShowModel(_model(name))), "model")
 
-    async def remove(self, name: str) -> dict[str, Any]:
-        """Retire `name` on every device and delete it."""
-        return await self._ask(admin.only(messages.RemoveModel(_model(name))), "")
+    async def remove(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Retire `name` on every device and delete it; or only say what that would end."""
+        return await self._ask(admin.only(messages.RemoveModel(_model(name), dry_run)), "")
 
     async def devices(self) -> dict[str, Any]:
         """Return the registered devices."""

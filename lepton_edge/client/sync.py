@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from lepton_edge.client.admin import OnProgress
-from lepton_edge.client.aio import MAX_IN_FLIGHT, PATIENCE, AsyncClient
+from lepton_edge.client.aio import MAX_IN_FLIGHT, NO_WISHES, PATIENCE, AsyncClient
 from lepton_edge.client.exchange import Input
 from lepton_edge.client.transport import Transport
 from lepton_edge.core.errors import RequestError
+from lepton_edge.core.messages import LinkChange, Wishes
 from lepton_edge.core.results import Result
 
 T = TypeVar("T")
@@ -151,6 +152,8 @@ class Client:
         dry_run: bool = False,
         page: str = "",
         devices: tuple[str, str] = ("", ""),
+        wishes: Wishes = NO_WISHES,
+        refresh: bool = False,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
@@ -161,19 +164,47 @@ class Client:
                 dry_run=dry_run,
                 page=page,
                 devices=devices,
+                wishes=wishes,
+                refresh=refresh,
                 progress=progress,
             )
         )
 
-    def explain(self, name: str) -> dict[str, Any]:
-        """Return why the active plan of `name` is what it is."""
-        return self._run(self._client.explain(name))
+    def pin(
+        self,
+        name: str,
+        *,
+        behind: str = "",
+        page: str = "",
+        dry_run: bool = False,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Run a model by another split or page, or by the best again; see `AsyncClient.pin`."""
+        return self._run(self._client.pin(name, behind=behind, page=page, dry_run=dry_run, progress=progress))
+
+    def what_if(
+        self,
+        name: str,
+        *,
+        link: LinkChange | None = None,
+        speeds: Mapping[str, float] | None = None,
+        wishes: Wishes = NO_WISHES,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Return what the plan would be if this were so; see `AsyncClient.what_if`."""
+        return self._run(
+            self._client.what_if(name, link=link, speeds=speeds, wishes=wishes, progress=progress)
+        )
+
+    def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:
+        """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
+        return self._run(self._client.explain(name, epoch))
 
     def profile(
-        self, name: str, *, measure: bool = True, progress: OnProgress | None = None
+        self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
     ) -> dict[str, Any]:
         """Return what was measured of `name`; see `AsyncClient.profile`."""
-        return self._run(self._client.profile(name, measure=measure, progress=progress))
+        return self._run(self._client.profile(name, measure=measure, refresh=refresh, progress=progress))
 
     def models(self) -> dict[str, Any]:
         """Return the pushed models."""
@@ -183,9 +214,9 @@ class Client:
         """Return one pushed model: its inputs, outputs, weights and deployments."""
         return self._run(self._client.model(name))
 
-    def remove(self, name: str) -> dict[str, Any]:
-        """Retire `name` on every device and delete it."""
-        return self._run(self._client.remove(name))
+    def remove(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Retire `name` on every device and delete it; or only say what that would end."""
+        return self._run(self._client.remove(name, dry_run=dry_run))
 
     def devices(self) -> dict[str, Any]:
         """Return the registered devices."""

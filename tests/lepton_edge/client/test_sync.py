@@ -70,7 +70,8 @@ def test_both_faces_offer_the_same_calls() -> None:
 
 def test_the_public_face_is_lazy_and_guarded() -> None:
     assert set(lepton_edge.__all__) == {
-        "AsyncClient", "Client", "LeptonError", "MockTransport", "Result", "__version__", "errors",
+        "AsyncClient", "Client", "LeptonError", "LinkChange", "MockTransport", "Result", "Wishes", "__version__",
+        "errors",
     }  # fmt: skip
     assert all(getattr(lepton_edge, name) is not None for name in lepton_edge.__all__)
     with pytest.raises(AttributeError, match="Server"):

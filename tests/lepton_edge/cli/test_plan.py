@@ -1,0 +1,128 @@
+"""`plan`: what is asked of the coordinator, what is read from files, what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.core.calls import DeviceSpeed, ExplainPlan, LinkChange, PinPlan, RemoveModel, WhatIf, Wishes
+from tests.lepton_edge.cli.conftest import CommandLine
+
+
+def document(page: str = "local", latency: float = 0.1, up: float = 1e6) -> dict[str, Any]:
+    """A small plan document: board alone, or everything in the cloud."""
+    parts = {"board": latency, "cloud": 0.0, "uplink": 0.0, "downlink": 0.0, "bytes_up": 0, "bytes_down": 0}
+    predicted = {"latency": latency, "spread": 0.001, **parts}
+    row = {
+        "page": page, "label": f"{page} alone", "chosen": True, "best_cut": False, "in_book": True,
+        "eligible": True, "why_not": "", "predicted": predicted, "measured": None, "frontier": [],
+    }  # fmt: skip
+    link = {"up": up, "down": up, "delay_up": 0.001, "delay_down": 0.001, "overhead": 1.046, "measured": True}
+    return {
+        "schema": "lepton-edge/plan/1", "units": {}, "model": "net", "version": "v1",
+        "keep_input_on_board": False, "page": page, "label": f"{page} alone", "split": False,
+        "reason": "it is the fastest", "fallback": "local", "best_cut": "", "predicted": predicted,
+        "frontier": [], "candidates": [row], "link": link, "devices": [], "boundaries": [],
+        "bound": {"lower_bound": latency, "method": "min-cut", "gap": 0.0},
+        "changes": {"slowdown_flip": None, "slower_link": None, "faster_link": None},
+    }  # fmt: skip
+
+
+def test_explain_asks_for_the_active_plan_or_that_of_an_epoch(line: CommandLine) -> None:
+    line.tell("plan", **document())
+    assert "it is the fastest" in line.run("plan", "explain", "net").out.lower()
+    line.run("plan", "explain", "net@3")
+    assert line.calls == [ExplainPlan("net"), ExplainPlan("net", 3)]  # type: ignore[arg-type]
+
+
+def test_explain_shouts_what_is_stale(line: CommandLine) -> None:
+    line.tell("plan", **document(), stale=[{"device": "pi", "why": "threads 2, now 4"}])
+    assert "STALE: pi is not as it was measured (threads 2, now 4)" in line.run("plan", "explain", "net").out
+
+
+def test_explain_writes_one_page(line: CommandLine, tmp_path: Path) -> None:
+    line.tell("plan", **document())
+    said = line.run("plan", "explain", "net", "--html", str(tmp_path / "net.html"))
+    assert (said.code, said.out) == (0, f"wrote {tmp_path / 'net.html'}\n")
+    assert (tmp_path / "net.html").read_text().lower().startswith("<!doctype html>")
+    said = line.run("plan", "explain", "net", "--html", str(tmp_path / "no" / "net.html"))
+    assert said.code == 6
+    assert "cannot write" in said.err
+
+
+def test_diff_takes_files_and_names(line: CommandLine, tmp_path: Path) -> None:
+    line.tell("plan", **document("cloud-raw", 0.05))
+    saved = tmp_path / "old.json"
+    saved.write_text(json.dumps(document()))
+    said = line.run("plan", "diff", str(saved), "net", "--format", "json")
+    assert said.code == 0, said.err
+    assert said.document["schema"] == "lepton-edge/plan-diff/1"
+    assert [said.document["page"][when]["page"] for when in ("before", "after")] == ["local", "cloud-raw"]
+    assert not said.document["same"]
+    same = line.run("plan", "diff", str(saved), str(saved), "--format", "json")
+    assert same.document["same"]
+    assert "cloud-raw" in line.run("plan", "diff", str(saved), "net").out
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "nonsense", '{"schema": "lepton-edge/status/1"}'])
+def test_a_file_without_a_plan_is_refused(line: CommandLine, tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.json").write_text(text)
+    said = line.run("plan", "diff", str(tmp_path / "odd.json"), "net")
+    assert (said.code, line.calls) == (6, [])
+
+
+def test_a_plan_is_found_within_a_deployment_that_was_saved(line: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "done.json").write_text(
+        json.dumps({"schema": "lepton-edge/deployment/1", "plan": document()})
+    )
+    assert line.run("plan", "explain", str(tmp_path / "done.json")).code == 0
+
+
+def test_pin_and_unpin_ask_for_a_split_a_page_or_the_best(line: CommandLine) -> None:
+    line.tell("deployment", model="net", epoch=2, page="own", plan={})
+    assert "active: epoch 2, page 'own'" in line.run("plan", "pin", "net", "--behind", "pool").out
+    line.run("plan", "pin", "net", "--page", "local", "--dry-run")
+    line.run("plan", "unpin", "net")
+    assert line.calls == [
+        PinPlan("net", "pool"),  # type: ignore[arg-type]
+        PinPlan("net", "", "local", True),  # type: ignore[arg-type]
+        PinPlan("net"),  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize("words", [(), ("--behind", "pool", "--page", "local")])
+def test_a_pin_names_one_split(line: CommandLine, words: tuple[str, ...]) -> None:
+    said = line.run("plan", "pin", "net", *words)
+    assert (said.code, line.calls) == (2, [])
+    assert "--behind" in said.err
+
+
+def test_what_if_asks_and_shows_the_difference(line: CommandLine) -> None:
+    line.tell("what-if", model="net", plan=document("cloud-raw", 0.05, 4e6), active=document())
+    words = ("--link", "8,25", "--device", "board*2", "--objective", "throughput")
+    said = line.run("plan", "what-if", "net", *words)
+    assert said.code == 0, said.err
+    assert "nothing was changed" in said.out
+    change = LinkChange(1e6, 1e6, 0.025)
+    wanted = WhatIf("net", change, (DeviceSpeed("board", 2.0),), Wishes(throughput=1.0))  # type: ignore[arg-type]
+    assert line.calls == [wanted]
+    told = line.run("plan", "what-if", "net", "--format", "json").document
+    assert told["difference"]["page"]["after"]["page"] == "cloud-raw"
+
+
+def test_what_if_without_an_active_plan_has_nothing_to_compare_with(line: CommandLine) -> None:
+    line.tell("what-if", model="net", plan=document(), active=None)
+    assert "difference" not in line.run("plan", "what-if", "net", "--format", "json").document
+    assert line.run("plan", "what-if", "net").code == 0
+
+
+def test_a_dry_removal_says_what_it_would_end(line: CommandLine) -> None:
+    line.tell("model", model="net", removed=False, epoch=3, devices=["pi", "server"])
+    assert (
+        "would remove net and end epoch 3 on pi, server"
+        in line.run("model", "remove", "net", "--dry-run").out
+    )
+    assert line.calls == [RemoveModel("net", True)]  # type: ignore[arg-type]
