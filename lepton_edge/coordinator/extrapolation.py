@@ -33,7 +33,7 @@ def completed(profile: DeviceProfile, other: DeviceProfile, graph: CostGraph) ->
     rest = [one for one in other.layers if one.node in missing]
     median = profile.whole.median / covered
     spread = math.hypot(profile.whole.spread / covered, ERROR * (1.0 - covered) * median)
-    whole = Measurement(Seconds(median), Seconds(spread), profile.whole.runs)
+    whole = Measurement(Seconds(median), Seconds(spread), 0)  # no run of the whole: the spread is the doubt
     return dataclasses.replace(profile, whole=whole, layers=(*known, *rest))
 
 

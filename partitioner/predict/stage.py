@@ -1,10 +1,9 @@
 """From a device's profile to the time of any segment, with its uncertainty.
 
 Law: arithmetic over measured nouns; it knows graphs and costs, no solver, no engine, no clock. The
-predictor is the one of DESIGN D2: the engine's per-node *shares* times a live whole-model time, plus a term
-linear in the bytes that enter and leave through a cut, plus a fixed cost for being a segment of its own.
-The last two are fitted to the segments that were timed as sessions of their own, by non-negative least
-squares: a cut never makes work disappear.
+predictor grew out of that of DESIGN D2: the engine's per-node *shares* times a live whole-model time, plus a
+term linear in the bytes that enter and leave through a cut, plus a fixed cost for being a segment of its own.
+Segments that were timed as sessions of their own tell these terms, and correct the shares (`fit.py`).
 
 `SegmentTime.first` and `.last` are indices into `partitioner.graph.chain(graph)`.
 """
@@ -13,21 +12,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import nnls
 
 from partitioner.costs import DeviceProfile, LayerShare, Measurement
 from partitioner.errors import InvalidProblem, ProfileError
 from partitioner.graph import CostGraph, CostTensor, chain
+from partitioner.predict.fit import Table, fit
 from partitioner.units import Seconds
 
 UNFITTED_ERROR = 0.10  # relative; what node times alone err by, when no segment was measured (DESIGN D2)
-LEAST_ERROR = 0.02  # relative; a fit on a handful of segments is never trusted beyond this
+LEAST_ERROR = 0.025  # relative; two sessions of one graph differ by so much, in memory and caches
 SIGMA_PER_HALF_IQR = 1.4826  # of a normal distribution
 LEAST_MATCHED_SHARE = 0.5  # below this the profile is of another graph
-SEPARATE_TERMS_FROM = 6  # segments needed to tell the cost of entering from the cost of leaving
+MEDIAN_PER_MEAN = 1.2533  # how much wider a median scatters than a mean: sqrt(pi / 2)
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,11 @@ class StageCosts:
         entering, leaving: seconds per byte of a tensor that enters, or leaves, a segment through a cut.
         segment: fixed seconds of every segment that is not the whole model.
         overhead: fixed seconds of a request on this device.
-        error: relative one-sigma error of the predictor, as seen on the measured segments.
-        noise: relative one-sigma repeat noise of the whole model's time.
+        error: relative one-sigma error of the predictor for a segment, as seen on the measured ones.
+        noise: relative one-sigma uncertainty of the whole model's (median) time.
         send_message, send_byte: the device's own seconds for each message that it sends, and for each wire byte
             of it (framing, copies, the event loop), codecs apart; receive_message, receive_byte likewise.
+        error_floor: one-sigma error of the predictor in seconds for the shortest segment, beside `error`.
     """
 
     layers: tuple[Seconds, ...]
@@ -64,6 +64,7 @@ class StageCosts:
     send_byte: float = 0.0
     receive_message: Seconds = Seconds(0.0)
     receive_byte: float = 0.0
+    error_floor: Seconds = Seconds(0.0)
 
 
 def stage_costs(profile: DeviceProfile, graph: CostGraph) -> StageCosts:
@@ -73,22 +74,22 @@ def stage_costs(profile: DeviceProfile, graph: CostGraph) -> StageCosts:
         ProfileError: a time is NaN, negative or infinite, or the profile is of another graph.
     """
     _check_times(profile)
-    layers = _layer_seconds(profile, graph)
-    segment, entering, leaving, error = _fit_cuts(profile, graph, layers)
-    noise = SIGMA_PER_HALF_IQR * profile.whole.spread / profile.whole.median
-    return StageCosts(
-        layers,
-        entering,
-        leaving,
-        Seconds(segment),
+    costs = _fitted(profile, graph, _layer_seconds(profile, graph))
+    return replace(
+        costs,
         overhead=profile.overhead,
-        error=error,
-        noise=noise,
+        noise=_doubt(profile.whole),
         send_message=profile.send_message,
         send_byte=profile.send_byte,
         receive_message=profile.receive_message,
         receive_byte=profile.receive_byte,
     )
+
+
+def _doubt(time: Measurement) -> float:
+    """Return the relative sigma of a median; one of a single run, or of no run at all, is told by its spread."""
+    sigma = SIGMA_PER_HALF_IQR * time.spread / time.median
+    return sigma * MEDIAN_PER_MEAN / math.sqrt(time.runs) if time.runs > 1 else sigma
 
 
 def segment_time(
@@ -115,7 +116,7 @@ def segment_estimate(
     if _is_cut(graph, layers):
         entering, leaving = cut_bytes(graph, layers)
         mean += costs.segment + costs.entering * entering + costs.leaving * leaving
-        spread = math.hypot(costs.noise, costs.error) * mean
+        spread = math.hypot(math.hypot(costs.noise, costs.error) * mean, costs.error_floor)
     return Estimate(Seconds(mean), Seconds(spread))
 
 
@@ -209,32 +210,39 @@ def _sum_by_node(shares: Sequence[LayerShare]) -> dict[str, float]:
     return total
 
 
-def _fit_cuts(
-    profile: DeviceProfile, graph: CostGraph, layers: tuple[Seconds, ...]
-) -> tuple[float, float, float, float]:
-    rows = _segment_rows(profile, graph, layers)
-    if not rows:
-        return 0.0, 0.0, 0.0, UNFITTED_ERROR
-    table = np.array(rows, dtype=np.float64)  # bytes in, bytes out, seconds by shares, measured
-    measured = table[:, 3]
-    terms = np.column_stack([np.ones(len(table)), table[:, 0], table[:, 1]])
-    if len(table) < SEPARATE_TERMS_FROM:
-        terms = np.column_stack([np.ones(len(table)), table[:, 0] + table[:, 1]])
-    scale = np.maximum(terms.max(axis=0), 1.0)  # bytes and ones in one system: keep it well conditioned
-    weights = 1.0 / measured  # the error of a segment is relative to its time
-    solution, _ = nnls((terms / scale) * weights[:, None], (measured - table[:, 2]) * weights)
-    predicted = table[:, 2] + (terms / scale) @ solution
-    found = solution / scale
-    error = _relative_error(predicted, measured, int(np.count_nonzero(solution)))
-    return float(found[0]), float(found[1]), float(found[-1]), error
+def _fitted(profile: DeviceProfile, graph: CostGraph, layers: Sequence[Seconds]) -> StageCosts:
+    """Return layers and cuts as the timed segments correct them."""
+    engine = sorted(engine_layers(graph))
+    segments = _segments(profile, graph)
+    if not segments:
+        return StageCosts(tuple(layers), error=UNFITTED_ERROR)
+    whole, size = profile.whole.median, max(sum(tensor.size for tensor in graph.tensors), 1)
+    found = fit(
+        Table(
+            np.array([layers[index] for index in engine]) / whole,
+            np.array([[float(index in inside) for index in engine] for inside, _ in segments]),
+            np.array([cut_bytes(graph, inside) for inside, _ in segments]) / size,
+            np.array([seconds for _, seconds in segments]) / whole,
+        )
+    )
+    times = list(layers)
+    for index, part in zip(engine, found.layers, strict=True):
+        times[index] = Seconds(whole * float(part))
+    return StageCosts(
+        tuple(times),
+        found.entering * whole / size,
+        found.leaving * whole / size,
+        Seconds(found.cut * whole),
+        error=math.hypot(LEAST_ERROR, found.error),
+        error_floor=Seconds(found.floor * whole),
+    )
 
 
-def _segment_rows(
-    profile: DeviceProfile, graph: CostGraph, layers: tuple[Seconds, ...]
-) -> list[tuple[float, float, float, float]]:
+def _segments(profile: DeviceProfile, graph: CostGraph) -> list[tuple[frozenset[int], float]]:
+    """Return the timed segments that are cut from the whole: their layers and their seconds."""
     cuts = chain(graph)
     engine = engine_layers(graph)
-    rows: list[tuple[float, float, float, float]] = []
+    found: list[tuple[frozenset[int], float]] = []
     for one in profile.segments:
         if not 0 <= one.first < one.last < len(cuts):
             raise ProfileError(
@@ -243,16 +251,5 @@ def _segment_rows(
             )
         inside = (cuts[one.last] - cuts[one.first]) & engine
         if inside and inside != engine:
-            by_shares = sum(layers[index] for index in inside)
-            rows.append((*cut_bytes(graph, inside), by_shares, one.time.median))
-    return rows
-
-
-def _relative_error(
-    predicted: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    measured: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    parameters: int,
-) -> float:
-    freedom = max(len(measured) - parameters, 1)
-    squares = float(np.sum(((predicted - measured) / measured) ** 2))
-    return max(LEAST_ERROR, math.sqrt(squares / freedom))
+            found.append((inside, float(one.time.median)))
+    return found

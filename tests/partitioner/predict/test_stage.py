@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
+from dataclasses import replace
 
 import pytest
 
@@ -75,38 +76,58 @@ FITTED = ((1, 3), (3, 5), (5, 7), (7, 9), (2, 6), (4, 8), (1, 5))
 
 def test_the_terms_are_recovered_from_segments() -> None:
     costs = stage_costs(profile(FITTED), graph())
-    assert costs.entering == pytest.approx(PER_BYTE_IN, rel=1e-6)
-    assert costs.leaving == pytest.approx(PER_BYTE_OUT, rel=1e-6)
-    assert costs.segment == pytest.approx(FIXED, rel=1e-6)
+    assert costs.entering == pytest.approx(PER_BYTE_IN, rel=0.02)
+    assert costs.leaving == pytest.approx(PER_BYTE_OUT, rel=0.02)
+    assert costs.segment == pytest.approx(FIXED, rel=0.1)
     assert costs.layers[0] == 0.004
-    assert costs.layers[3] == pytest.approx(0.003)
-    assert costs.error == LEAST_ERROR
+    assert costs.layers[3] == pytest.approx(0.003, rel=0.01)
+    assert LEAST_ERROR <= costs.error < 1.5 * LEAST_ERROR
 
 
 def test_a_segment_that_was_never_measured_is_predicted() -> None:
     cuts = chain(graph())
+    costs = stage_costs(profile(FITTED), graph())
     estimate = segment_time(profile(FITTED), graph(), cuts[2], cuts[4])
-    assert estimate.mean == pytest.approx(true_time(2, 4), rel=1e-6)
-    assert estimate.spread == pytest.approx(LEAST_ERROR * estimate.mean)
+    assert estimate.mean == pytest.approx(true_time(2, 4), rel=0.01)
+    assert estimate.spread == pytest.approx(math.hypot(costs.error * estimate.mean, costs.error_floor))
+    assert 0 < costs.error_floor < 0.01 * 0.036
 
 
-def test_few_segments_share_one_term_for_both_directions() -> None:
-    costs = stage_costs(profile(FITTED[:3]), graph())
-    assert costs.entering == costs.leaving > 0
+def test_timed_segments_correct_the_shares_of_their_layers() -> None:
+    """The profiler says of layers 1 to 4 that they take a third more than they do, at the cost of the rest."""
+    wrong = {f"n{i}": 1.33 if i < 5 else 0.87 for i in range(1, COUNT)}
+    told = profile(FITTED)
+    scale = sum(one.share * wrong.get("n" + one.node[1:], 1.0) for one in told.layers)
+    shares = [replace(one, share=one.share * wrong["n" + one.node[1:]] / scale) for one in told.layers]
+    costs = stage_costs(replace(told, layers=tuple(shares)), graph())
+    assert sum(costs.layers[1:5]) == pytest.approx(0.010, rel=0.06)  # told: 0.013
+    assert sum(costs.layers[1:]) == pytest.approx(0.036)
+
+
+def test_one_segment_is_enough_to_say_something() -> None:
+    costs = stage_costs(profile(FITTED[:1]), graph())
+    assert costs.entering > 0
+    assert costs.leaving > 0
+    assert LEAST_ERROR <= costs.error < 0.3
 
 
 def test_the_whole_model_is_what_was_measured() -> None:
     cuts = chain(graph())
-    noisy = dataclasses.replace(profile(FITTED), whole=measured(0.036, 0.002))
+    noisy = replace(profile(FITTED), whole=measured(0.036, 0.002))
     estimate = segment_time(noisy, graph(), cuts[1], cuts[-1])
     assert estimate.mean == pytest.approx(0.036)
-    assert estimate.spread == pytest.approx(1.4826 * 0.002)
+    assert estimate.spread == pytest.approx(1.4826 * 0.002 * 1.2533 / math.sqrt(20))
+
+
+def test_the_spread_of_a_whole_that_was_never_run_is_its_doubt() -> None:
+    guessed = replace(profile(FITTED), whole=Measurement(Seconds(0.036), Seconds(0.002), 0))
+    assert stage_costs(guessed, graph()).noise == pytest.approx(1.4826 * 0.002 / 0.036)
 
 
 def test_a_cut_never_makes_work_disappear() -> None:
     """Segments measured faster than their shares give no negative cost, but a larger error."""
     quick = tuple(SegmentTime(a, b, measured(0.5 * true_time(a, b))) for a, b in FITTED)
-    costs = stage_costs(dataclasses.replace(profile(), segments=quick), graph())
+    costs = stage_costs(replace(profile(), segments=quick), graph())
     assert costs.segment == costs.entering == costs.leaving == 0
     assert costs.error > 0.5
 
@@ -117,9 +138,9 @@ def test_without_segments_the_error_is_the_profilers() -> None:
 
 def test_shares_of_unknown_nodes_are_spread_over_the_known() -> None:
     strange = profile()
-    shares = tuple(dataclasses.replace(one, share=0.9 * one.share) for one in strange.layers)
+    shares = tuple(replace(one, share=0.9 * one.share) for one in strange.layers)
     shares += (LayerShare(NodeName("reorder_0"), 0.1),)
-    costs = stage_costs(dataclasses.replace(strange, layers=shares), graph())
+    costs = stage_costs(replace(strange, layers=shares), graph())
     assert sum(costs.layers[1:]) == pytest.approx(0.036)
 
 
@@ -133,13 +154,13 @@ def test_absurd_numbers_are_refused(field: str, number: float) -> None:
         "pseudo": (LayerShare(NodeName("n0"), number),),
         "overhead": Seconds(number),
     }
-    broken = dataclasses.replace(profile(FITTED), **{field: values[field]})  # type: ignore[arg-type]
+    broken = replace(profile(FITTED), **{field: values[field]})  # type: ignore[arg-type]
     with pytest.raises(ProfileError, match="board"):
         stage_costs(broken, graph())
 
 
 def test_a_profile_of_another_model_is_refused() -> None:
-    other = dataclasses.replace(profile(), layers=(LayerShare(NodeName("elsewhere"), 1.0),))
+    other = replace(profile(), layers=(LayerShare(NodeName("elsewhere"), 1.0),))
     with pytest.raises(ProfileError, match="another version"):
         stage_costs(other, graph())
     with pytest.raises(ProfileError, match="not in this model"):
@@ -147,7 +168,7 @@ def test_a_profile_of_another_model_is_refused() -> None:
 
 
 def with_segment(first: int, last: int) -> DeviceProfile:
-    return dataclasses.replace(profile(), segments=(SegmentTime(first, last, measured(0.01)),))
+    return replace(profile(), segments=(SegmentTime(first, last, measured(0.01)),))
 
 
 def test_down_sets_must_be_nested() -> None:
