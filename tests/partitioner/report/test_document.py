@@ -7,7 +7,6 @@ import io
 import json
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from partitioner.book import BookOptions, make_book
@@ -15,15 +14,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.report import SCHEMA, explain
 from partitioner.report.terminal import render
-from partitioner.units import PageName, Seconds
-
-
-@pytest.fixture
-def document(
-    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
-) -> dict[str, Any]:
-    draft = make_book(compiled, board, cloud, lte)
-    return explain(compiled, draft, board, cloud, lte, measured={PageName("local"): Seconds(0.2693)})
+from partitioner.units import Seconds
 
 
 def text(document: dict[str, Any]) -> str:
