@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench lab clean
+.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -78,6 +78,9 @@ aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a blo
 
 bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner
 	@for one in footprint transport planner; do $(BIN)/python -m bench.$$one || exit 1; done
+
+proof: $(STAMP) ## Slow: 10,000 random problems, every solver against the oracle
+	@$(BIN)/python -m bench.proof $(PROOF_ARGS)
 
 lab: $(DEMO_STAMP) ## Slow, needs root: end to end in network namespaces, on slowed boards
 	@$(BIN)/python -m bench.endtoend

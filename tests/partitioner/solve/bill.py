@@ -182,12 +182,26 @@ def _option(problem: Problem, layout: Layout, boundary: int, tensor: CostTensor,
     options = problem.options.get(tensor.name) or (CodecOption("raw", tensor.size),)  # type: ignore[arg-type]
     allowed = {option.codec: option for option in options if option.allowed}
     chosen = layout.codecs.get((boundary, TensorName(tensor.name)))
-    if chosen is None and len(allowed) == 1:
-        return next(iter(allowed.values()))
+    if chosen is None and allowed and (len(allowed) == 1 or problem.objective.additive):
+        ends = [problem.device(name) for name in layout.order[boundary : boundary + 2]]
+        return min(allowed.values(), key=lambda one: _alone(problem, ends, tensor, one))
     if chosen not in allowed:
         out.faults.append(f"{tensor.name} crosses boundary {boundary} by {chosen}")
         return options[0]
     return allowed[chosen]
+
+
+def _alone(problem: Problem, ends: list[Device], tensor: CostTensor, option: CodecOption) -> float:
+    """Return what one crossing by `option` adds to an objective that is a sum."""
+    a, b = ends
+    out, key = Bill(), (tensor.name, option.codec)
+    _wire(a, b, _hop(problem, a, b, out), option.wire_bytes, out)
+    out.busy[a.name] += a.codecs.get(key, CodecSeconds()).encode
+    out.busy[b.name] += b.codecs.get(key, CodecSeconds()).decode
+    joules = sum(problem.device(DeviceId(name)).watts * seconds for name, seconds in out.busy.items())
+    joules += (a.radio_watts + b.radio_watts) * sum(out.hops.values())
+    wish = problem.objective
+    return wish.latency * out.latency + wish.energy * joules + wish.egress * out.egress
 
 
 def same(one: float, other: float, relative: float = 1e-6) -> bool:

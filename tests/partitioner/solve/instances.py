@@ -35,8 +35,8 @@ RAW, F16, U8 = CodecName("raw"), CodecName("f16"), CodecName("u8+zstd")
 
 def random_problem(seed: int, family: str = "") -> Problem:
     """Return the problem of `seed`, of one of `FAMILIES` (drawn, when none is asked for)."""
-    dice = random.Random(seed)
-    family = family or dice.choices(FAMILIES, WEIGHTS)[0]
+    family = family or drawn_family(seed)
+    dice = random.Random(f"{seed} {family}")
     coupled = family in ("bottleneck", "limits", "everything")
     count = dice.randint(1, 7 if coupled else 9)
     graph = random_graph(dice, count)
@@ -51,6 +51,11 @@ def random_problem(seed: int, family: str = "") -> Problem:
     if family in ("limits", "everything") or (family == "bottleneck" and dice.random() < 0.2):
         problem = dataclasses.replace(problem, limits=_limits(dice))
     return problem
+
+
+def drawn_family(seed: int) -> str:
+    """Return the family that the problem of `seed` is of."""
+    return random.Random(seed).choices(FAMILIES, WEIGHTS)[0]
 
 
 def random_graph(dice: random.Random, count: int) -> CostGraph:
@@ -137,17 +142,18 @@ def _device(dice: random.Random, name: DeviceId, seconds: list[float]) -> Device
 
 def _hops(dice: random.Random, devices: tuple[Device, ...]) -> dict[HopKey, Hop]:
     """Links of every pair; sometimes all of one kind, sometimes a pair cannot reach each other."""
-    uniform = (_hop(dice), _hop(dice)) if dice.random() < 0.3 else None
+    slowest = dice.choice([4.5, 4.5, 6.5])
+    uniform = (_hop(dice, slowest), _hop(dice, slowest)) if dice.random() < 0.3 else None
     hops: dict[HopKey, Hop] = {}
     for a, b in itertools.combinations(devices, 2):
         if len(devices) > 2 and dice.random() < 0.08:
             continue
-        hops[a.name, b.name], hops[b.name, a.name] = uniform or (_hop(dice), _hop(dice))
+        hops[a.name, b.name], hops[b.name, a.name] = uniform or (_hop(dice, slowest), _hop(dice, slowest))
     return hops
 
 
-def _hop(dice: random.Random) -> Hop:
-    rate = BytesPerSecond(10 ** dice.uniform(4.5, 8))
+def _hop(dice: random.Random, slowest: float) -> Hop:
+    rate = BytesPerSecond(10 ** dice.uniform(slowest, 8))
     return Hop(rate, Seconds(dice.choice([0, 0, 0.005])), dice.choice([1.0, 1.046]))
 
 
@@ -218,6 +224,8 @@ def _with_wishes(dice: random.Random, problem: Problem) -> Problem:
     pins = {dice.choice(layers): dice.choice(used) for _ in range(dice.choice([0, 0, 0, 1, 2]))}
     if dice.random() < 0.4:  # first here, last there: more plans with several stages
         pins |= {dice.choice(layers[:2]): problem.entry, layers[-1]: dice.choice(used[1:])}
+    if dice.random() < 0.2 and len(layers) > 2:
+        pins |= {layers[0]: problem.entry, layers[len(layers) // 2]: used[1], layers[-1]: used[-1]}
     return dataclasses.replace(
         problem,
         pins=pins,
