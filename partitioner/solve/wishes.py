@@ -8,6 +8,7 @@ every layer to its earliest stage gives a staging that is feasible, or proves th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from partitioner.errors import NoFeasiblePlan
 from partitioner.solve.incidence import Ints, incidence
 from partitioner.solve.problem import Problem, may_cross
 from partitioner.units import DeviceId
+
+MOST_PINS = 64
 
 Table = npt.NDArray[np.bool_]
 
@@ -87,13 +90,10 @@ def _tightened(problem: Problem, order: Sequence[DeviceId], table: Table, ties: 
     count, stages = table.shape
     if table.all() and not len(ties):
         return Allowed(table, ties, np.zeros(count, np.int64), np.full(count, stages - 1, np.int64))
-    feeds = incidence(problem.graph).feeds
-    up = _neighbours(count, [*feeds.tolist(), *ties.tolist(), *ties[:, ::-1].tolist()])
-    down = _neighbours(count, [*feeds[:, ::-1].tolist(), *ties.tolist(), *ties[:, ::-1].tolist()])
-    earliest = _settled(_following(table), up)
+    earliest = _settled(_following(table), _after(problem, ties))
     if earliest is None:
-        raise _nowhere(problem, order, table, up)
-    mirrored = _settled(_following(table[:, ::-1]), down)
+        raise _nowhere(problem, order, table)
+    mirrored = _settled(_following(table[:, ::-1]), _after(problem, ties, backwards=True))
     assert mirrored is not None  # the lattice has a greatest element when it has a least
     latest = stages - 1 - np.array(mirrored, dtype=np.int64)
     low = np.array(earliest, dtype=np.int64)
@@ -102,9 +102,15 @@ def _tightened(problem: Problem, order: Sequence[DeviceId], table: Table, ties: 
     return Allowed(kept, ties, low, latest)
 
 
-def _neighbours(count: int, pairs: list[list[int]]) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in range(count)]
-    for tail, head in pairs:
+def _after(problem: Problem, ties: Ints, *, backwards: bool = False) -> list[list[int]]:
+    """Return, by layer, the layers that may not be in an earlier stage (in a later one, seen backwards)."""
+    feeds = incidence(problem.graph).feeds
+    found: list[list[int]] = [[] for _ in problem.graph.layers]
+    for tail, head in [
+        *(feeds[:, ::-1] if backwards else feeds).tolist(),
+        *ties.tolist(),
+        *ties[:, ::-1].tolist(),
+    ]:
         found[tail].append(head)
     return found
 
@@ -139,30 +145,39 @@ def _settled(following: list[list[int]], after: list[list[int]]) -> list[int] | 
     return stage_of
 
 
-def _nowhere(
-    problem: Problem, order: Sequence[DeviceId], table: Table, after: list[list[int]]
-) -> NoFeasiblePlan:
-    """Say which layer may run nowhere, and which wish is to blame."""
+def _nowhere(problem: Problem, order: Sequence[DeviceId], table: Table) -> NoFeasiblePlan:
+    """Say which layer may run nowhere, or which pins cannot be kept together."""
     alone = np.flatnonzero(~table.any(axis=1))
     if len(alone):
         return _no_device(problem, order, int(alone[0]))
-    names = problem.graph.layers
-    for pinned, device in sorted(problem.pins.items()):
-        lone = table.copy()
-        others = [one for one in problem.pins if one != pinned]
-        lone[others] = True
-        if _settled(_following(lone), after) is None or len(problem.pins) == 1:
-            return NoFeasiblePlan(
-                f"layer {names[pinned].name} is pinned to {device}, and what it feeds or needs must not be there",
-                "drop that pin, or allow the tensors around it to cross",
-            )
-    pinned_names = ", ".join(f"{names[one].name} to {where}" for one, where in sorted(problem.pins.items()))
+    layers = problem.graph.layers
+    pins = [
+        f"layer {layers[one].name} to {where}" for one, where in sorted(_conflict(problem, order).items())
+    ]
+    also = [f"{problem.entry} keeps the input"] if problem.keep_input else []
+    also += [f"{', '.join(sorted(problem.stay))} must not cross"] if problem.stay else []
+    also += [f"{one.name} lacks operators" for one in problem.devices if one.lacks]
+    words = [f"pinned are {', '.join(pins)}"] if pins else []
     return NoFeasiblePlan(
-        f"the wishes contradict each other over {' > '.join(order)}: pinned are {pinned_names or 'none'}"
-        + (", the input is kept" if problem.keep_input else "")
-        + (f", {', '.join(sorted(problem.stay))} must stay" if problem.stay else ""),
-        "drop one of the pins, or allow a codec for the tensors between them",
+        f"the wishes contradict each other over {' > '.join(order)}: {'; '.join([*words, *also])}",
+        "drop one of them, or allow a codec for the tensors between",
     )
+
+
+def _conflict(problem: Problem, order: Sequence[DeviceId]) -> dict[int, DeviceId]:
+    """Return pins that cannot be kept together, none of which could be left out (of the first `MOST_PINS`)."""
+    pins = dict(problem.pins)
+    for one in sorted(pins)[:MOST_PINS]:
+        fewer = {layer: where for layer, where in pins.items() if layer != one}
+        if not _is_feasible(dataclasses.replace(problem, pins=fewer), order):
+            pins = fewer
+    return pins
+
+
+def _is_feasible(problem: Problem, order: Sequence[DeviceId]) -> bool:
+    table = _own_wishes(problem, order)
+    ties = _ties(problem, table)
+    return _settled(_following(table), _after(problem, ties)) is not None
 
 
 def _no_device(problem: Problem, order: Sequence[DeviceId], layer: int) -> NoFeasiblePlan:
