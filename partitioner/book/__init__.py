@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from partitioner.book.boundaries import best_cuts, boundaries
+from partitioner.book.boundaries import boundaries
 from partitioner.book.choice import best_cut, choose, choose_own, is_cut, reason
-from partitioner.book.draft import BookOptions, Candidate, Draft, Threshold
-from partitioner.book.pages import candidates, own_boundary
+from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
+from partitioner.book.full import full_book, is_linear
+from partitioner.book.outlook import outlook, regret
+from partitioner.book.pages import candidates
 from partitioner.book.setting import Setting, make_setting
 from partitioner.book.single import book_of_one
 from partitioner.book.thresholds import flip_slowdown, link_thresholds
+from partitioner.book.trimmed import trimmed_cuts
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
@@ -26,7 +29,7 @@ from partitioner.solve.plans import Plan
 from partitioner.solve.problem import LATENCY
 from partitioner.units import PageName, Seconds
 
-__all__ = ["BookOptions", "Candidate", "Draft", "Threshold", "make_book"]
+__all__ = ["BookOptions", "Candidate", "Draft", "Regret", "Span", "Threshold", "make_book"]
 
 Boundaries = tuple[frozenset[int], ...]
 
@@ -60,8 +63,8 @@ def make_book(
 def _for_two(setting: Setting) -> Draft:
     options = setting.options
     proven = solve(setting.wish)
-    own = own_boundary(setting)
-    cuts = boundaries(setting, [*([own] if own else []), *best_cuts(setting)])
+    known = outlook(setting)
+    cuts = boundaries(setting, trimmed_cuts(setting, known))
     fused = candidates(setting, cuts, fused=True)
     considered, chosen = _chosen(setting, cuts, fused)
     considered = [_with_proof(one, proven) for one in considered]
@@ -83,6 +86,8 @@ def _for_two(setting: Setting) -> Draft:
         objective=options.objective,
         limits=options.limits,
         plan=proven,
+        spans=full_book(setting.wish) if is_linear(setting.wish) else (),
+        regret=regret(setting, [one.page.prediction for one in considered if one.eligible], known),
     )
     return _with_thresholds(setting, _with_reason(draft), fused)
 

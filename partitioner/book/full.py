@@ -31,7 +31,7 @@ Loads = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """A plan's objective at `x` times the seconds per byte: `rest` + `slope` x; and its latency likewise."""
 
     rest: float
@@ -43,6 +43,18 @@ class _Line:
     def at(self, x: float) -> float:
         """Return the objective's value."""
         return self.rest + self.slope * x
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The best lines from one factor on the seconds per byte to another: where each begins; the end closes it."""
+
+    pieces: tuple[tuple[float, Line], ...]
+
+    def at(self, x: float) -> Line:
+        """Return the line that is best at `x`, which lies between the ends."""
+        later = (line for begin, line in reversed(self.pieces[:-1]) if begin <= x)
+        return next(later, self.pieces[0][1])
 
 
 def full_book(
@@ -62,7 +74,7 @@ def full_book(
     if not 0 < low < high < math.inf:
         raise InvalidProblem(f"no link's rate lies between {low} and {high} bytes/s")
     rate = uplink(problem)
-    pieces = _Envelope(problem).between(rate / high, rate / low)
+    pieces = envelope(problem, rate / high, rate / low).pieces
     ends = zip(pieces, pieces[1:], strict=False)
     return tuple(_span(problem, piece, rate, follower[0]) for piece, follower in ends)[::-1]
 
@@ -79,6 +91,15 @@ def full_books(
         InvalidProblem, NoFeasiblePlan: as `full_book`; or a load is no positive number.
     """
     return {one: full_book(with_loads(problem, one), low, high) for one in loads}
+
+
+def envelope(problem: Problem, first: float, last: float) -> Envelope:
+    """Return the best lines between two factors on the seconds per byte of `problem`'s links.
+
+    Raises:
+        InvalidProblem, NoFeasiblePlan: as `full_book`.
+    """
+    return Envelope(tuple(_Search(problem).between(first, last)))
 
 
 def is_linear(problem: Problem) -> bool:
@@ -109,21 +130,21 @@ def span_at(spans: Sequence[Span], rate: BytesPerSecond) -> Span:
     return next((one for one in spans if rate <= one.high), spans[-1])
 
 
-class _Envelope:
+class _Search:
     """The search; counts its solves, and reuses every plan that it has met."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._solves = 0
 
-    def between(self, first: float, last: float) -> list[tuple[float, _Line]]:
+    def between(self, first: float, last: float) -> list[tuple[float, Line]]:
         """Return (where it begins, line) of each piece from `first` to `last`, closed by the end's entry."""
         begin, end = self._solve(first), self._solve(last)
         pieces = [(first, begin), *self._inside((first, begin), (last, end)), (last, end)]
         return [a for a, b in zip(pieces, pieces[1:], strict=False) if b[0] > a[0]] + pieces[-1:]
 
-    def _inside(self, left: tuple[float, _Line], right: tuple[float, _Line]) -> list[tuple[float, _Line]]:
+    def _inside(self, left: tuple[float, Line], right: tuple[float, Line]) -> list[tuple[float, Line]]:
         """Return the pieces that begin between two known ones, in order."""
         (a, first), (b, last) = left, right
         if first.layout == last.layout or _equal(first.at(b), last.at(b)):
@@ -138,7 +159,7 @@ class _Envelope:
         begin, end = self._inside(left, (x, best)), self._inside((x, best), right)
         return [*begin, *end]
 
-    def _solve(self, x: float) -> _Line:
+    def _solve(self, x: float) -> Line:
         self._solves += 1
         if self._solves > MOST_SOLVES:
             raise InvalidProblem(f"a full book of more than {MOST_SOLVES // 2} pieces", "ask for fewer rates")
@@ -147,14 +168,14 @@ class _Envelope:
         return min(self._lines, key=lambda line: line.at(x))
 
 
-def _line(problem: Problem, x: float, plan: Plan) -> _Line:
+def _line(problem: Problem, x: float, plan: Plan) -> Line:
     """Return the line of a plan that was solved at `x` times the seconds per byte of `problem`."""
     busy = plan.costs.hop_busy
     wire = sum(busy.values()) / x
     watts = {device.name: device.radio_watts for device in problem.devices}
     joules = sum((watts[a] + watts[b]) * seconds for (a, b), seconds in busy.items()) / x
     slope = problem.objective.latency * wire + problem.objective.energy * joules
-    return _Line(plan.value - slope * x, slope, plan.costs.latency - wire * x, wire, explicit(plan))
+    return Line(plan.value - slope * x, slope, plan.costs.latency - wire * x, wire, explicit(plan))
 
 
 def explicit(plan: Plan) -> Layout:
@@ -168,15 +189,17 @@ def explicit(plan: Plan) -> Layout:
 
 
 def describe(problem: Problem, layout: Layout) -> str:
-    """Say in a few words what a plan is: who runs it all, or behind which layers it is divided."""
+    """Say in a few words what a plan is: who runs it all, or behind which layers it is divided; and the codecs."""
     holding = [(device, part) for device, part in zip(layout.order, layout.stages, strict=False) if part]
+    used = sorted(set(layout.codecs.values()))
+    by = f" ({', '.join(used)})" if used else ""
     if len(holding) <= 1:
-        return f"{holding[0][0] if holding else layout.order[0]} alone"
+        return f"{holding[0][0] if holding else layout.order[0]} alone{by}"
     names = [problem.graph.layers[max(part)].name for _, part in holding[:-1]]
-    return f"{', '.join(device for device, _ in holding)}: divided behind {', '.join(names)}"
+    return f"{', '.join(device for device, _ in holding)}: divided behind {', '.join(names)}{by}"
 
 
-def _span(problem: Problem, piece: tuple[float, _Line], rate: float, end: float) -> Span:
+def _span(problem: Problem, piece: tuple[float, Line], rate: float, end: float) -> Span:
     begin, line = piece
     return Span(
         low=BytesPerSecond(rate / end),

@@ -42,7 +42,10 @@ class Scenario:
 def plausible(
     board_loads: Sequence[float] = BOARD_LOADS, cloud_loads: Sequence[float] = CLOUD_LOADS
 ) -> tuple[Scenario, ...]:
-    """Return rates around the measured one by loads of either side; most weight near what was measured."""
+    """Return rates around the measured one by loads of either side; most weight near what was measured.
+
+    Those with the same loads follow each other, the slowest link first.
+    """
     half = STEPS // 2
     rates = [1.0 if step == 0 else REACH ** (step / half) for step in range(-half, half + 1)]
     found = [
