@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -40,7 +40,15 @@ $(TORCH_STAMP): $(STAMP)
 demo: $(DEMO_STAMP) ## Set everything up and show the product doing its job on this machine
 	@$(BIN)/python -m examples.demo $(DEMO_ARGS)
 
-test: $(DEMO_STAMP) $(MINILM_STAMP) lint types contracts protos-check unit ## Set everything up and pass every check and test
+test: $(DEMO_STAMP) $(MINILM_STAMP) chromium lint types contracts protos-check unit ## Set everything up and pass every check and test
+
+chromium: ## A browser to check the report's page in: Debian's, where it can be installed
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "[setup] installing Debian's chromium, to check the report's page in"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+	    chromium chromium-driver; } >/dev/null 2>&1 || echo "[setup] that failed: the page's tests are skipped"; \
+	else echo "[setup] no chromium and chromedriver here: the page's tests are skipped"; fi
 
 lint: $(STAMP) ## Style
 	@echo "[lint]"
