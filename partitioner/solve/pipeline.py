@@ -50,6 +50,14 @@ class _Ground:
         return min(MOST_DOWN_SETS, int(math.sqrt(MOST_PAIRS / passages)))
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """The best plan found, and whether all plans were searched (or bounded, where labels were thinned)."""
+
+    answer: Answer | None
+    complete: bool
+
+
 def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
     """Return the best plan of `problem`, with a lower bound.
 
@@ -61,44 +69,42 @@ def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
     Raises:
         NoFeasiblePlan: no plan keeps every wish and limit; says which one, and by how much.
     """
-    ground, groups = _ground(problem), together(problem)
-    downs = lattice(problem.graph, groups, ground.most)
-    answer = (
-        _contracted(problem, groups, ground, relaxed) if downs is None else _searched(problem, downs, ground)
-    )
-    complete = ground.whole and downs is not None
-    if answer is None and not complete and spread(problem, kinds(problem)) < math.inf:
+    found = _found(problem, relaxed)
+    if found.answer is not None:
+        return found.answer if found.complete else _bounded(problem, found.answer, relaxed)
+    if not found.complete and spread(problem, _usable(problem)) < math.inf:
         raise NoFeasiblePlan(
-            "no feasible plan was found, though not every plan was looked at: the graph has too many down-sets",
+            "no feasible plan was found, though not every plan was looked at: there are too many",
             "give more memory or looser limits, an order of devices, or pin some layers",
         )
-    if answer is None:
-        raise blamed(problem, _found)
-    return answer if complete else _bounded(problem, answer, relaxed)
+    raise blamed(problem, lambda other: _found(other, None).answer)
 
 
-def _found(problem: Problem) -> Answer | None:
-    """Return a plan, the best where the down-sets fit, without a word about bounds; None where there is none."""
+def _found(problem: Problem, relaxed: Answer | None) -> _Outcome:
     ground, groups = _ground(problem), together(problem)
     downs = lattice(problem.graph, groups, ground.most)
-    return _contracted(problem, groups, ground) if downs is None else _searched(problem, downs, ground)
-
-
-def _contracted(
-    problem: Problem, groups: Groups, ground: _Ground, relaxed: Answer | None = None
-) -> Answer | None:
+    if downs is not None:
+        return _searched(problem, downs, ground)
     known = relaxed.layout if relaxed else None
-    return bounded.contracted(problem, groups, lambda coarse: _attempt(problem, coarse, ground), known)
+    answer = bounded.contracted(problem, groups, lambda coarse: _attempt(problem, coarse, ground), known)
+    return _Outcome(answer, False)
 
 
 def _attempt(problem: Problem, groups: Groups, ground: _Ground) -> tuple[bool, Answer | None]:
     downs = lattice(problem.graph, groups, min(MOST_COARSE, ground.most))
-    return (False, None) if downs is None else (True, _searched(problem, downs, ground))
+    return (False, None) if downs is None else (True, _searched(problem, downs, ground).answer)
+
+
+def _usable(problem: Problem) -> Kinds:
+    """Return the kinds of devices that a plan may use."""
+    if problem.order is None:
+        return kinds(problem)
+    return tuple((device,) for device in problem.devices if device.name in problem.order)
 
 
 def _bounded(problem: Problem, answer: Answer, relaxed: Answer | None) -> Answer:
     """Return `answer`, the best of some plans, with the best lower bound that is at hand for all plans."""
-    lower = max(spread(problem, kinds(problem)), relaxed.lower_bound if relaxed else 0.0)
+    lower = max(spread(problem, _usable(problem)), relaxed.lower_bound if relaxed else 0.0)
     return replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD)
 
 
@@ -116,18 +122,20 @@ def _ground(problem: Problem) -> _Ground:
     return _Ground(among[:count], path, False)
 
 
-def _searched(problem: Problem, downs: Lattice, ground: _Ground) -> Answer | None:
+def _searched(problem: Problem, downs: Lattice, ground: _Ground) -> _Outcome:
     """Return the best plan whose boundaries are among `downs`, with a bound for all such plans."""
     space = space_of(problem, downs, ground.among, ground.path)
     search = Search(space)
     found = search.run()
     tight = search.tight and all(one.crossings.tight for one in space.passages.values())
+    bound = found.value if found else math.inf
+    if not tight:
+        bound = _optimistic(problem, downs, ground)
     if found is None:
-        return None
-    bound = found.value if tight else _optimistic(problem, downs, ground)
+        return _Outcome(None, ground.whole and bound == math.inf)
     layout = layout_of(space, ground.among, found)
     value = objective_value(problem, evaluate(problem, layout))
-    return Answer(layout, value, min(value, bound), METHOD)
+    return _Outcome(Answer(layout, value, min(value, bound), METHOD), ground.whole)
 
 
 def _optimistic(problem: Problem, downs: Lattice, ground: _Ground) -> float:

@@ -61,7 +61,7 @@ def _rows(
 ) -> tuple[csr_array, Floats]:
     """Return the inequalities A x <= b over (fractions by kind and layer, bottleneck)."""
     sizes = np.array([float(len(kind)) for kind in among])
-    busy = hstack([block_diag(seconds), coo_array(-sizes[:, None])])
+    busy = hstack([block_diag([row[None, :] for row in seconds]), coo_array(-sizes[:, None])])
     rows, most = [busy], [-entry]
     if metrics.cap < math.inf:
         rows.append(coo_array(([1.0], ([0], [seconds.size])), shape=(1, seconds.size + 1)))
