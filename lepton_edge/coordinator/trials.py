@@ -20,18 +20,22 @@ from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
 from partitioner.codecs import CODECS
 from partitioner.compiled import CompiledModel
 from partitioner.errors import ModelTooLarge
-from partitioner.graph import CostTensor, chain, needed_boundaries
+from partitioner.graph import CostTensor, chain, frontiers, needed_boundaries
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
 from partitioner.plan import Block, TensorSpec
 from partitioner.profile import golden
 from partitioner.units import Bytes, CodecName, Seconds, Sha256, TensorName
 
-FENCES = (0.12, 0.3, 0.55, 0.8)
-"""Where in the chain of layers the timed segments meet; denser where tensors are large, near the input."""
+PIECES = 12
+"""Into so many equal parts is the chain of layers cut for timing; they cost as much as the whole model once."""
+
+PLAUSIBLE = 3
+"""At so many frontiers, where least would cross, are head and tail timed: where plans differ."""
 
 TRIALS_PER_CODEC = 6  # times are per byte; a few sizes tell them
 REPEATS = 20
-BUDGET = Seconds(10.0)
+BUDGET = Seconds(20.0)
+"""Seconds of measuring at most, downloads apart: three quarters for the rounds, the rest for the kernels' shares."""
 
 
 def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
@@ -111,23 +115,34 @@ def _whole(cutter: Cutter, end: int) -> tuple[list[CutBlock], CutBlock]:
 
 def _segments(cutter: Cutter, end: int) -> dict[tuple[int, int], CutBlock]:
     """Return the segments to time, by indices of the chain."""
-    line = chain(cutter.compiled.graph)
-    pairs = segment_bounds(_start(cutter.compiled), end)
+    graph = cutter.compiled.graph
+    line = chain(graph)
+    crossing = [sum(tensor.size for tensor in live) for live in frontiers(graph, line)]
+    pairs = segment_bounds(_start(cutter.compiled), end, crossing)
     return {
         (first, last): cutter.block(number, line[first], line[last])
         for number, (first, last) in enumerate(pairs)
     }
 
 
-def segment_bounds(start: int, end: int) -> list[tuple[int, int]]:
-    """Return (first, last) of the segments to time between `start` and `end`: five neighbours, two halves."""
-    inner = sorted({start + round(part * (end - start)) for part in FENCES} - {start, end})
-    fences = [start, *inner, end]
+def segment_bounds(start: int, end: int, crossing: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (first, last) of the segments to time between `start` and `end`.
+
+    Those are equal parts of the chain, which say what each layer takes and what a cut costs, and the heads and
+    tails at plausible cuts. `crossing` is the bytes that are live behind each boundary of the chain.
+    """
+    fences = sorted({start + round(part * (end - start) / PIECES) for part in range(PIECES + 1)})
     pairs = list(zip(fences, fences[1:], strict=False))
-    if len(inner) >= 2:
-        middle = inner[len(inner) // 2]
-        pairs += [(start, middle), (middle, end)]
-    return pairs if inner else []
+    for fence in plausible_cuts(start, end, crossing):
+        pairs += [(start, fence), (fence, end)]
+    return [pair for pair in dict.fromkeys(pairs) if pair != (start, end)]
+
+
+def plausible_cuts(start: int, end: int, crossing: Sequence[int]) -> list[int]:
+    """Return, for each of `PLAUSIBLE` equal stretches, the boundary behind which least is live (the first)."""
+    edges = [start + 1 + round(part * (end - start - 1) / PLAUSIBLE) for part in range(PLAUSIBLE + 1)]
+    stretches = [range(low, high) for low, high in zip(edges, edges[1:], strict=False) if low < high]
+    return [min(stretch, key=lambda index: crossing[index]) for stretch in stretches]
 
 
 def _codec_trials(compiled: CompiledModel) -> tuple[CodecTrial, ...]:

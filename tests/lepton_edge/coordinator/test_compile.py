@@ -256,7 +256,7 @@ def test_an_infeasible_wish_is_a_typed_error(bench: Bench) -> None:
 @pytest.mark.parametrize("ends", [(0, 7), (1, 57), (0, 2), (3, 4)])
 def test_segments_lie_inside_and_join(ends: tuple[int, int]) -> None:
     start, end = ends
-    pairs = segment_bounds(start, end)
+    pairs = segment_bounds(start, end, [60 - index % 7 for index in range(60)])
     assert all(start <= first < last <= end for first, last in pairs)
     assert all(pair != (start, end) for pair in pairs)
     assert len(set(pairs)) == len(pairs)

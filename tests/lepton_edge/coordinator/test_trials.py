@@ -6,7 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from lepton_edge.coordinator.trials import TRIALS_PER_CODEC, _codec_trials, reach, segment_bounds
+from lepton_edge.coordinator.trials import (
+    PIECES,
+    TRIALS_PER_CODEC,
+    _codec_trials,
+    plausible_cuts,
+    reach,
+    segment_bounds,
+)
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.errors import ModelTooLarge
 from partitioner.graph import CostGraph, CostTensor, Layer
@@ -51,13 +58,32 @@ def test_preparation_alone_is_nothing_to_measure() -> None:
         reach(net, MIB // 2)
 
 
-def test_segments_are_neighbours_from_end_to_end_and_two_halves() -> None:
-    pairs = segment_bounds(1, 51)
-    *line, first, second = pairs
+CROSSING = [9, 8, 7, 6, 9, 9, 2, 9, 5, 9, 1, 9, 0]  # behind 0, 1, ... 12 layers
+
+
+def test_segments_are_equal_parts_from_end_to_end_and_heads_and_tails() -> None:
+    pairs = segment_bounds(1, 51, [100 - index for index in range(60)])
+    line, rest = pairs[:PIECES], pairs[PIECES:]
     assert (line[0][0], line[-1][1]) == (1, 51)
     assert all(one[1] == other[0] for one, other in pairwise(line))
-    assert (first[0], first[1], second[1]) == (1, second[0], 51)
-    assert segment_bounds(0, 1) == [], "one layer is no segment of itself"
+    assert {last - first for first, last in line} == {4, 5}
+    assert [head[1] for head in rest[::2]] == [tail[0] for tail in rest[1::2]]
+    assert {(head[0], tail[1]) for head, tail in zip(rest[::2], rest[1::2], strict=True)} == {(1, 51)}
+
+
+def test_heads_and_tails_meet_where_least_crosses_in_each_stretch() -> None:
+    assert plausible_cuts(0, 12, CROSSING) == [3, 6, 10]
+    assert (0, 6) in segment_bounds(0, 12, CROSSING)
+    assert (6, 12) in segment_bounds(0, 12, CROSSING)
+
+
+@pytest.mark.parametrize("layers", range(1, 8))
+def test_a_short_chain_has_short_lists(layers: int) -> None:
+    pairs = segment_bounds(2, 2 + layers, CROSSING)
+    assert len(pairs) == len(set(pairs))
+    assert all(2 <= first < last <= 2 + layers for first, last in pairs)
+    assert (2, 2 + layers) not in pairs, "that is the whole model"
+    assert bool(pairs) == (layers > 1), "one layer is no segment of itself"
 
 
 def test_codecs_are_tried_on_a_few_sizes_the_ends_among_them() -> None:
