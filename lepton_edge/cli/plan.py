@@ -187,14 +187,16 @@ def _read_file(path: Path) -> dict[str, Any]:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"cannot read the plan in {path}: {error}", "check the file") from error
-    plan = (
-        told.get("plan", told) if isinstance(told, dict) else {}
-    )  # of a deployment, of a what-if, or itself
-    if not isinstance(plan, dict) or plan.get("schema") != PLAN_SCHEMA:
+    plan = told if _is_plan(told) else told.get("plan") if isinstance(told, dict) else None
+    if not isinstance(plan, dict) or not _is_plan(plan):  # a deployment and a what-if hold one
         raise InvalidInput(
             f"{path} holds no plan", "save one: lepton-edge plan explain NAME --format json > plan.json"
         )
     return plan
+
+
+def _is_plan(told: Any) -> bool:
+    return isinstance(told, dict) and told.get("schema") == PLAN_SCHEMA
 
 
 def _render(told: dict[str, Any], console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.cli.plan import read_plan
 from lepton_edge.core.calls import DeviceSpeed, ExplainPlan, LinkChange, PinPlan, RemoveModel, WhatIf, Wishes
 from tests.lepton_edge.cli.conftest import CommandLine
 
@@ -78,6 +79,8 @@ def test_a_plan_is_found_within_a_deployment_that_was_saved(line: CommandLine, t
     (tmp_path / "done.json").write_text(
         json.dumps({"schema": "lepton-edge/deployment/1", "plan": document()})
     )
+    (tmp_path / "plan.json").write_text(json.dumps({**document(), "plan": {"method": "min-cut"}}))
+    assert read_plan(str(tmp_path / "plan.json"), None)["page"] == "local"
     assert line.run("plan", "explain", str(tmp_path / "done.json")).code == 0
 
 

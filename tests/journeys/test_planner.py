@@ -1,0 +1,116 @@
+"""A person and the planner: wishes, the own split, what if, two plans compared, and what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import lepton_edge
+from tests.journeys.conftest import House, small_model
+
+pytestmark = pytest.mark.journey
+
+NO_PLAN = 10  # exit statuses, docs/cli.md
+NOT_FOUND = 7
+
+
+@pytest.fixture(scope="module")
+def two(lasting: House) -> House:
+    """A board, a cloud and a model that is deployed on both, as a person would do it."""
+    lasting.start_coordinator()
+    lasting.start_agent("board", "board", "--simulate-slow", "4", "--watts", "5", "--radio-watts", "1")
+    lasting.start_agent("cloud", "cloud", "--watts", "60")
+    onnx.save(small_model(), str(lasting.directory / "small.onnx"))
+    lasting.command("model", "push", "small", str(lasting.directory / "small.onnx"))
+    lasting.json("deploy", "small")
+    return lasting
+
+
+def epoch(house: House) -> int:
+    found: int = house.json("model", "show", "small")["epoch"]
+    return found
+
+
+def test_throughput_energy_and_limits_are_planned_for_and_kept_for_the_next_plan(two: House) -> None:
+    told = two.json("deploy", "small", "--objective", "throughput", "--max-loss", "0")
+    assert told["plan"]["objective"]
+    assert told["epoch"] == epoch(two)
+    dry = two.json("plan", "unpin", "small", "--dry-run")
+    assert dry["epoch"] == 0
+    assert dry["plan"]["objective"] == told["plan"]["objective"], "wishes stay with the epoch"
+    energy = two.json("deploy", "small", "--objective", "energy", "--dry-run")
+    assert energy["plan"]["objective"] != told["plan"]["objective"]
+
+
+def test_the_own_split_is_costed_runs_right_and_is_given_up_again(two: House) -> None:
+    x = np.random.default_rng(2).standard_normal((1, 3, 32, 32)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(str(two.directory / "small.onnx")).run(None, {"x": x})[0]
+    before = epoch(two)
+    dry = two.json("plan", "pin", "small", "--behind", "first/Relu", "--dry-run")
+    assert dry["plan"]["page"] == "own"
+    assert epoch(two) == before
+    told = two.json("plan", "pin", "small", "--behind", "first/Relu")
+    assert (told["page"], told["epoch"]) == ("own", before + 1)
+    with lepton_edge.Client(two.coordinator) as client:
+        result = client.infer("small", {"x": x})
+    np.testing.assert_allclose(result["y"], expected, rtol=1e-2, atol=1e-2)
+    assert [hop.device for hop in result.hops][-2:] == ["board", "cloud"]
+    freed = two.json("plan", "unpin", "small")
+    assert freed["page"] != "own"
+    diff = two.json("plan", "diff", f"small@{told['epoch']}", "small")
+    assert diff["page"]["before"]["page"] == "own"
+    assert "own" in two.command("plan", "diff", f"small@{told['epoch']}", "small")
+    wrong = two.command("plan", "pin", "small", "--behind", "first/Rellu", status=NO_PLAN)
+    assert "near: first/Conv" in wrong
+
+
+def test_what_if_supposes_and_changes_nothing(two: House) -> None:
+    before = two.json("plan", "explain", "small")
+    told = two.json("plan", "what-if", "small", "--link", "0.05,200", "--device", "board*8")
+    assert told["plan"]["link"]["measured"] is False
+    assert told["plan"]["page"] == "local", "so slow a link is no help"
+    assert told["difference"]["schema"] == "lepton-edge/plan-diff/1"
+    boards = [one for one in told["plan"]["devices"] if one["role"] == "board"]
+    measured = [one for one in before["devices"] if one["role"] == "board"]
+    assert boards[0]["whole"] == pytest.approx(measured[0]["whole"] / 8)
+    assert two.json("plan", "explain", "small")["epoch"] == before["epoch"]
+    assert "nothing was changed" in two.command("plan", "what-if", "small", "--link", "5.85,25")
+    assert "gateway" in two.command("plan", "what-if", "small", "--device", "gateway*2", status=NOT_FOUND)
+
+
+def test_the_page_opens_offline_and_a_saved_plan_compares(two: House, tmp_path: Path) -> None:
+    page, saved = tmp_path / "small.html", tmp_path / "small.json"
+    assert "wrote" in two.command("plan", "explain", "small", "--html", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert text.lower().startswith("<!doctype html>")
+    assert "second/Conv" in text
+    saved.write_text(json.dumps(two.json("plan", "explain", "small")))
+    assert two.json("plan", "diff", str(saved), "small")["same"]
+
+
+def test_wishes_that_cannot_be_met_say_which_and_by_how_much(two: House) -> None:
+    active = epoch(two)
+    blamed = two.command("deploy", "small", "--max-latency", "0.001", status=NO_PLAN)
+    assert "latency" in blamed
+    memory = two.command("deploy", "small", "--memory", "board=1kB", "--memory", "cloud=1kB", status=NO_PLAN)
+    assert "memory is to blame" in memory
+    assert "needs" in memory
+    assert two.command("deploy", "small", "--device", "board=gone", status=NOT_FOUND)
+    assert epoch(two) == active, "what was active stays so"
+
+
+def test_a_profile_is_remembered_measured_again_on_demand_and_shows_its_age(two: House) -> None:
+    assert ", measured " in two.command("profile", "show", "small", "--no-measure")
+    (board, _) = two.json("profile", "show", "small", "--no-measure")["devices"]
+    assert board["age"] > 0
+    again = two.json("profile", "show", "small", "--refresh")["devices"][0]
+    assert again["age"] < board["age"] + 5
+    assert again["profile"]["whole"] != board["profile"]["whole"]
+    removal = two.command("model", "remove", "small", "--dry-run")
+    assert "would remove small and end epoch" in removal
+    assert epoch(two) > 0
