@@ -1,112 +1,210 @@
-"""How long planning takes, and how it grows: `python -m bench.planner`, one JSON line a graph.
+"""How long planning takes, how it grows, and where its bounds bite: `python -m bench.planner`, a JSON line a row.
 
-Law: synthetic graphs in the shape of well-known ones (a chain with inverted-residual skips as in
-MobileNetV2, dense blocks as in DenseNet-121, a long decoder); times are medians of single-threaded runs on
-this machine. It measures the arithmetic of planning, not the truth of a plan.
+Law: questions are of `questions.py`; times are medians of single-threaded runs on this machine, memory is the peak
+of what Python and numpy allocate in one further run. It measures the arithmetic of planning, not a plan's truth.
+`python -m bench.planner PART...` runs only the parts named (speed, real, published, operators, devices, down-sets,
+front).
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
+from bench import published
+from bench.questions import (
+    DENSENET121,
+    branches,
+    compiled,
+    dense,
+    dense_operators,
+    on_devices,
+    question,
+    residual,
+)
 from bench.rows import Row
-from partitioner.costs import LinkProfile
-from partitioner.graph import CostGraph, CostTensor, Layer, down_sets
-from partitioner.predict import StageCosts
-from partitioner.solve import CodecOption, Problem, best_interior, solve
-from partitioner.units import Bytes, CodecName, NodeName, Seconds, TensorName, megabits
+from partitioner.graph import CostGraph, down_sets
+from partitioner.solve.pareto import front
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Plan
+from partitioner.solve.problem import THROUGHPUT, Problem
 
+INSTANCES = Path(__file__).resolve().parent.parent / "tests" / "partitioner" / "solve" / "published"
 MOST_DOWN_SETS = 20_000
-RUNS = 7
+LONG = 2.0  # seconds; what takes longer is not repeated
+RUNS = 5
+MIB = 1024 * 1024
 
-Feeds = dict[int, list[int]]  # layer -> the layers that consume what it makes
-
-
-def main() -> None:
-    for name, feeds in graphs():
-        problem = as_problem(feeds)
-        solution = solve(problem)
-        sets = down_sets(problem.graph, MOST_DOWN_SETS)
-        count = len(sets) if sets is not None else f"more than {MOST_DOWN_SETS}"
-        what = f"{name}: {len(problem.graph.layers)} layers, {count} down-sets"
-        free = milliseconds(lambda problem=problem: solve(problem))
-        Row("planner", f"solve, {what}", free, "ms", f"{solution.method}, gap {solution.gap:.3g}").print()
-        inner = milliseconds(lambda problem=problem: best_interior(problem))
-        Row("planner", f"best interior cut, {what}", inner, "ms", f"solve {free:.3g} ms").print()
+MOBILENETV2_GOAL = 10.0  # milliseconds, two stages; three stages may take three times as long
+DENSENET121_GOAL = 50.0
+DECODER_GOAL = 500.0
 
 
-def graphs() -> Iterator[tuple[str, Feeds]]:
-    """Yield graphs by name."""
-    yield "mobilenetv2-like, contracted", residual(57, every=3)
-    yield "mobilenetv2-like, operators", residual(156, every=9)
-    yield "densenet121-like", dense((6, 12, 24, 16))
-    yield "decoder-like", residual(2400, every=8)
+@dataclass(frozen=True)
+class Took:
+    """A plan, and what finding it took."""
+
+    plan: Plan
+    milliseconds: float
+    mebibytes: float
+
+    def said(self) -> str:
+        """Return how the plan was proven, and the memory."""
+        return f"{self.plan.method}, gap {self.plan.gap:.2g}, peak {self.mebibytes:.1f} MiB"
 
 
-def residual(count: int, every: int) -> Feeds:
-    """Return a chain with a skip connection over each second group of `every` layers."""
-    feeds = {index: [index + 1] for index in range(count - 1)}
-    feeds[count - 1] = []
-    for start in range(0, count - every, 2 * every):
-        feeds[start].append(start + every)
-    return feeds
+def main(parts: list[str]) -> int:
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        print(
+            f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}", file=sys.stderr
+        )
+        return 2
+    for name, rows in PARTS.items():
+        if not parts or name in parts:
+            for row in rows():
+                row.print()
+    return 0
 
 
-def dense(blocks: tuple[int, ...]) -> Feeds:
-    """Return blocks in which every layer feeds all later ones of its block."""
-    feeds: Feeds = {}
-    for size in blocks:
-        first = len(feeds)
-        for index in range(first, first + size):
-            feeds[index] = list(range(index + 1, first + size + 1))
-    feeds[len(feeds)] = []
-    return feeds
-
-
-def as_problem(feeds: Feeds) -> Problem:
-    """Return a planning problem over `feeds` with falling activations and three codecs a tensor."""
-    count = len(feeds)
-    layers = tuple(Layer(i, NodeName(f"layer{i}"), (), Bytes(50_000), ()) for i in range(count))
-    given = CostTensor(TensorName("input"), "float32", (1,), Bytes(602_112), -1, (0,))
-    made = tuple(
-        CostTensor(TensorName(f"t{i}"), "float32", (1,), activation(i, count), i, tuple(after), not after)
-        for i, after in feeds.items()
+def speed() -> Iterator[Row]:
+    """Yield the goals: two stages and three, with and without a plan's rivals."""
+    questions = (
+        ("mobilenetv2-like, contracted", residual(57, every=3), MOBILENETV2_GOAL),
+        ("mobilenetv2-like, operators", residual(156, every=9), MOBILENETV2_GOAL),
+        ("densenet121-like, contracted", dense(DENSENET121), DENSENET121_GOAL),
+        ("densenet121-like, operators", dense_operators(), DENSENET121_GOAL),
+        ("decoder-like", residual(2400, every=8), DECODER_GOAL),
     )
-    rate = megabits(5.85)
-    return Problem(
-        CostGraph(layers, (given, *made)),
-        StageCosts((Seconds(0.240 / count),) * count, 2e-9, 2e-9, Seconds(2e-3), Seconds(1e-3)),
-        StageCosts((Seconds(0.012 / count),) * count, 2e-10, 2e-10, Seconds(2e-4), Seconds(1e-3)),
-        LinkProfile(rate, rate, Seconds(0.025), Seconds(0.025)),
-        options={one.name: codecs(one.size) for one in made},
-    )
+    for name, feeds, goal in questions:
+        yield from _stages(name, question(feeds).graph, goal)
 
 
-def activation(index: int, count: int) -> Bytes:
-    """Return the bytes behind layer `index`: large first, small last, as in a classifier."""
-    return Bytes(round(1_600_000 * 0.002 ** (index / count)))
+def real() -> Iterator[Row]:
+    """Yield compiled models; goals for those that have one."""
+    goals = {"mobilenetv2": MOBILENETV2_GOAL, "densenet121": DENSENET121_GOAL}
+    for name, graph in compiled():
+        yield from _stages(f"{name} as compiled", graph, goals.get(name))
 
 
-def codecs(size: int) -> tuple[CodecOption, ...]:
-    """Return raw, half precision, and packed eight bits."""
-    return (
-        CodecOption(CodecName("raw"), Bytes(size)),
-        CodecOption(CodecName("f16"), Bytes(size // 2), Seconds(size * 1e-9), Seconds(size * 1e-9)),
-        CodecOption(CodecName("u8+zstd"), Bytes(size // 5), Seconds(size * 3e-9), Seconds(size * 2e-9)),
-    )
+def instances() -> Iterator[Row]:
+    """Yield the published instances."""
+    for path in sorted(INSTANCES.glob("*.json")):
+        found = published.solved(path)
+        yield Row(
+            **{key: found[key] for key in ("bench", "what", "value", "unit", "compared_with", "goal", "met")}
+        )
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Return the median milliseconds of `work`."""
-    times = []
-    for _ in range(RUNS):
-        begin = time.perf_counter()
+def operators() -> Iterator[Row]:
+    """Yield how time and memory grow with operators: latency (a cut) and throughput (down-sets)."""
+    for count in (50, 100, 200, 400, 800, 1600, 3200):
+        problem = question(residual(count, every=8))
+        yield _grown(f"latency, {count} operators in a chain with skips, 2 stages", problem)
+    for count in (50, 100, 200, 400, 800):
+        problem = replace(question(residual(count, every=8)), objective=THROUGHPUT)
+        yield _grown(f"throughput, {count} operators in a chain with skips, 2 stages", problem)
+
+
+def devices() -> Iterator[Row]:
+    """Yield how time and memory grow with devices, in a given order and in any."""
+    feeds = residual(156, every=9)
+    for count in (2, 3, 4, 5, 6):
+        yield _grown(f"latency, 156 operators, {count} devices in a given order", question(feeds, count))
+    for count in (2, 3, 4, 5):
+        problem = question(feeds, count, ordered=False)
+        yield _grown(f"latency, 156 operators, {count} devices in any order", problem)
+    for count in (2, 3, 4, 5):
+        problem = replace(question(residual(57, every=3), count, ordered=False), objective=THROUGHPUT)
+        yield _grown(f"throughput, 57 operators, {count} devices in any order", problem)
+
+
+def widths() -> Iterator[Row]:
+    """Yield how time and memory grow with down-sets, and what happens past the bound."""
+    for lengths in ((3,), (3, 3), (3, 3, 3), (4, 5, 6), (6, 8, 9), (5, 6, 7, 8), (9, 9, 9, 9), (3,) * 10):
+        problem = question(branches(3, lengths), 3)
+        what = f"{sets_of(problem.graph)}, {len(problem.graph.layers)} operators, 3 stages"
+        yield _grown(f"throughput, {what}", replace(problem, objective=THROUGHPUT))
+        yield _grown(f"latency, {what}", problem)
+
+
+def fronts() -> Iterator[Row]:
+    """Yield the time of Pareto fronts."""
+    for name, feeds in (
+        ("mobilenetv2-like, contracted", residual(57, 3)),
+        ("densenet121-like", dense(DENSENET121)),
+    ):
+        for count in (2, 3):
+            problem = question(feeds, count)
+            began = time.perf_counter()
+            found = front(problem, ("latency", "bottleneck"))
+            took = round(time.perf_counter() - began, 3)
+            state = "complete" if found.complete else "a part"
+            yield Row("planner", f"front of latency and throughput, {name}, {count} stages", took, "s",
+                      f"{len(found.plans)} plans, {state}")  # fmt: skip
+
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "speed": speed,
+    "real": real,
+    "published": instances,
+    "operators": operators,
+    "devices": devices,
+    "down-sets": widths,
+    "front": fronts,
+}
+
+
+def _stages(name: str, graph: CostGraph, goal: float | None) -> Iterator[Row]:
+    sets = sets_of(graph)
+    for stages in (2, 3):
+        limit = None if goal is None else goal * (1 if stages == 2 else 3)
+        problem = on_devices(graph, stages)
+        what = f"{name}: {len(graph.layers)} layers, {sets}, {stages} stages"
+        plain = took(partial(solve, problem, alternatives=False))
+        full = took(partial(solve, problem))
+        yield _row(f"solve, {what}", plain, plain.said(), limit)
+        rivals = f"{len(full.plan.alternatives)} rivals, {len(full.plan.flips)} flips"
+        yield _row(f"solve with rivals, {what}", full, rivals, limit)
+
+
+def _grown(what: str, problem: Problem) -> Row:
+    found = took(partial(solve, problem, alternatives=False))
+    return _row(f"growth: {what}", found, found.said(), None)
+
+
+def _row(what: str, found: Took, said: str, goal: float | None) -> Row:
+    met = None if goal is None else found.milliseconds <= goal
+    return Row("planner", what, found.milliseconds, "ms", said, goal, met)
+
+
+def sets_of(graph: CostGraph) -> str:
+    """Return how many down-sets a graph has, in words."""
+    found = down_sets(graph, MOST_DOWN_SETS)
+    return f"{len(found)} down-sets" if found is not None else f"more than {MOST_DOWN_SETS} down-sets"
+
+
+def took(work: Callable[[], Plan]) -> Took:
+    """Return what `work` finds, the median of its times, and its peak of memory."""
+    times: list[float] = []
+    while len(times) < RUNS and (not times or times[-1] < LONG):
+        began = time.perf_counter()
+        plan = work()
+        times.append(time.perf_counter() - began)
+    peak = 0
+    if times[-1] < LONG:  # tracing multiplies the time
+        tracemalloc.start()
         work()
-        times.append(time.perf_counter() - begin)
-    return round(1e3 * statistics.median(times), 2)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return Took(plan, round(1e3 * statistics.median(times), 2), peak / MIB)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
