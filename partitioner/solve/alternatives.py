@@ -26,7 +26,7 @@ Named = tuple[str, Layout]
 
 def alternatives_of(problem: Problem, plan: Plan) -> tuple[Alternative, ...]:
     """Return the plan's rivals, the best first; the plan itself is not among them."""
-    named = [*_alone(problem), *_divided(problem, plan), *_without(problem, plan), *_fastest(problem)]
+    named = [*_alone(problem), *_fastest(problem), *_divided(problem, plan), *_without(problem, plan)]
     found: list[Alternative] = []
     for label, layout in named:
         rival = _costed(problem, plan, label, layout)

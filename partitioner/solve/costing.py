@@ -21,6 +21,7 @@ from partitioner.solve.prices import Boundary, Crossing, boundary_of, cheapest, 
 from partitioner.solve.problem import CodecOption, HopKey, Joules, Layout, Problem, codec_options
 from partitioner.units import Bytes, CodecName, DeviceId, Seconds
 
+LEAST_MEGABYTES = 100_000  # bytes: below, memory is told in bytes
 TOLERANCE = 1e-9  # relative: a limit is not broken by the rounding of a sum
 
 
@@ -82,7 +83,7 @@ def violations(problem: Problem, costs: Costs) -> dict[str, Excess]:
     """Return the limits that these costs break: "memory of DEVICE", "latency", "bottleneck", "energy", ..."""
     limits = problem.limits
     found = {
-        f"memory of {name}": _excess(needs / 1e6, problem.device(name).memory / 1e6, f"{name} needs", "MB", 1)
+        f"memory of {name}": _too_small(name, needs, problem.device(name).memory)
         for name, needs in costs.memory.items()
         if 0 < problem.device(name).memory < needs
     }
@@ -229,7 +230,12 @@ def _closed(problem: Problem, layout: Layout, ledger: _Ledger) -> Costs:
     )
 
 
-def _excess(needs: float, has: float, words: str, unit: str, digits: int | None = None) -> Excess:
-    both = (f"{needs:.{digits}f}", f"{has:.{digits}f}") if digits else (f"{needs:.4g}", f"{has:.4g}")
-    verb = "and has" if digits else "and may be"
-    return Excess(needs, has, f"{words} {both[0]} {unit} {verb} {both[1]}".replace("  ", " "))
+def _too_small(name: DeviceId, needs: Bytes, has: Bytes) -> Excess:
+    if has < LEAST_MEGABYTES:
+        return Excess(needs, has, f"{name} needs {needs} bytes and has {has}")
+    digits = 1 if round(needs / 1e6, 1) > round(has / 1e6, 1) else 6
+    return Excess(needs, has, f"{name} needs {needs / 1e6:.{digits}f} MB and has {has / 1e6:.{digits}f}")
+
+
+def _excess(needs: float, has: float, words: str, unit: str) -> Excess:
+    return Excess(needs, has, f"{words} {needs:.4g} {unit} and may be {has:.4g}".replace("  ", " "))

@@ -1,0 +1,88 @@
+"""The plan's rivals."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from partitioner.solve.costing import evaluate, objective_value
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Alternative, Plan
+from partitioner.solve.problem import CodecOption, Limits, Objective, Problem
+from partitioner.units import Bytes, CodecName, DeviceId, Seconds, TensorName
+from tests.partitioner.solve.small import BOARD, CLOUD, GATE, chain, device, problem
+
+RAW, JPEG = CodecName("raw"), CodecName("jpeg")
+
+
+def two(rate_of_board: float = 1.0, **changes: object) -> Problem:
+    board = device(BOARD, *[rate_of_board] * 3)
+    plain = problem(chain(5000, 4000, 50, 10), board, device(CLOUD, 0.1, 0.1, 0.1))
+    options = {TensorName("x"): (CodecOption(RAW, Bytes(5000)), CodecOption(JPEG, Bytes(4000)))}
+    return dataclasses.replace(plain, options=options, **changes)  # type: ignore[arg-type]
+
+
+def rivals(plan: Plan) -> dict[str, Alternative]:
+    return {one.label: one for one in plan.alternatives}
+
+
+def test_each_device_alone_with_either_input() -> None:
+    plan = solve(two())
+    found = rivals(plan)
+    assert list(found) == ["board alone", "all on cloud", "all on cloud, raw input"]
+    assert found["board alone"].margin == pytest.approx(3 - plan.value)
+    assert found["all on cloud"].value == pytest.approx(4 + 0.3 + 0.01)
+    assert found["all on cloud, raw input"].value == pytest.approx(5 + 0.3 + 0.01)
+    assert [one.value for one in plan.alternatives] == sorted(one.value for one in plan.alternatives)
+    assert plan.margin == pytest.approx(3 - plan.value)
+
+
+def test_the_plan_itself_is_no_rival_and_the_best_cut_is_when_it_divides_nothing() -> None:
+    asked = two(0.001)
+    plan = solve(asked)
+    assert len(plan.layout.order) == 1
+    found = rivals(plan)
+    assert "board alone" not in found
+    cut = found["best cut between board and cloud"]
+    assert [sorted(layers) for layers in cut.layout.stages] == [[0, 1], [2]]
+    assert cut.value == pytest.approx(0.002 + 0.05 + 0.1 + 0.01)
+    assert cut.value == pytest.approx(objective_value(asked, evaluate(asked, cut.layout)))
+
+
+def test_what_a_wish_or_a_limit_forbids_says_so_and_is_no_margin() -> None:
+    small = dataclasses.replace(two().devices[0], memory=Bytes(25))
+    plan = solve(two(devices=(small, two().devices[1]), keep_input=True))
+    found = rivals(plan)
+    assert "board needs" in found["board alone"].why_not
+    assert found["all on cloud"].why_not == "tensor x must not leave device board"
+    assert plan.margin == float("inf")
+    assert not plan.flips
+
+
+def test_with_three_devices_the_best_without_each() -> None:
+    three = problem(
+        chain(9000, 100, 80, 10), device(BOARD, 0, 9, 9), device(GATE, 9, 0, 9), device(CLOUD, 9, 9, 0)
+    )
+    for asked in (three, dataclasses.replace(three, order=None)):
+        found = rivals(solve(asked))
+        assert (
+            found["best without gate"].layout.stages[-1] == {1, 2}
+            or found["best without gate"].layout.stages[0]
+        )
+        assert found["best without gate"].costs.busy.get(GATE, 0.0) == 0.0
+        assert found["best without cloud"].value >= solve(asked).value
+
+
+def test_for_another_objective_the_fastest_plan_is_a_rival() -> None:
+    plan = solve(two(objective=Objective(latency=0.0, egress=1.0)))
+    assert plan.layout.order == (BOARD,)
+    assert "least latency" in rivals(plan)
+
+
+def test_devices_that_cannot_be_reached_are_no_rivals() -> None:
+    lonely = two(
+        order=None, devices=(*two().devices, device(GATE, 0, 0, 0)), limits=Limits(latency=Seconds(100))
+    )
+    assert not any("gate" in one.label for one in solve(lonely).alternatives)
+    assert DeviceId("gate") not in solve(lonely).layout.order

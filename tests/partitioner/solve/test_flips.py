@@ -1,0 +1,91 @@
+"""At each flip the plan and its rival cost the same: checked by costing both again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from partitioner.errors import NoFeasiblePlan
+from partitioner.predict import StageCosts
+from partitioner.solve.costing import evaluate, objective_value
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Flip, Plan
+from partitioner.solve.problem import Device, Layout, Problem
+from partitioner.units import BytesPerSecond, Seconds
+from tests.partitioner.solve.instances import random_problem
+from tests.partitioner.solve.small import BOARD, CLOUD, chain, device, problem
+
+
+def scaled(asked: Problem, flip: Flip) -> Problem:
+    words = flip.what.split()
+    if words[0] == "speed":
+        devices = tuple(_faster(one, flip.factor) if one.name == words[-1] else one for one in asked.devices)
+        return dataclasses.replace(asked, devices=devices)
+    pair = {words[2], words[4]}
+    hops = {
+        ends: dataclasses.replace(hop, rate=BytesPerSecond(hop.rate * flip.factor))
+        if set(ends) == pair
+        else hop
+        for ends, hop in asked.hops.items()
+    }
+    return dataclasses.replace(asked, hops=hops)
+
+
+def _faster(one: Device, factor: float) -> Device:
+    changed = {
+        field.name: getattr(one.costs, field.name) / factor
+        for field in dataclasses.fields(StageCosts)
+        if field.name not in ("layers", "error", "noise")
+    }
+    layers = tuple(Seconds(seconds / factor) for seconds in one.costs.layers)
+    codecs = {
+        key: type(two)(Seconds(two.encode / factor), Seconds(two.decode / factor))
+        for key, two in one.codecs.items()
+    }
+    return dataclasses.replace(one, costs=StageCosts(layers, **changed), codecs=codecs)
+
+
+def fixed(plan: Plan, label: str) -> list[Layout]:
+    """The plan's and the rival's layouts with the codecs that they have now."""
+    rival = next(one for one in plan.alternatives if one.label == label)
+    return [
+        dataclasses.replace(
+            layout,
+            codecs={
+                (index, one.tensor): one.codec for index, many in enumerate(costs.codecs) for one in many
+            },
+        )
+        for layout, costs in ((plan.layout, plan.costs), (rival.layout, rival.costs))
+    ]
+
+
+def test_a_flip_by_hand() -> None:
+    plan = solve(problem(chain(100, 10), device(BOARD, 1.0), device(CLOUD, 0.2)))
+    assert plan.value == pytest.approx(0.31)
+    flips = {(one.what, one.factor < 1): one for one in plan.flips}
+    assert flips["speed of board", False].factor == pytest.approx(1 / 0.31)
+    assert flips["speed of cloud", True].factor == pytest.approx(0.2 / 0.89)
+    assert flips["rate of board -> cloud", True].factor == pytest.approx(0.11 / 0.8)
+    assert {one.label for one in plan.flips} == {"board alone"}
+    assert len(plan.flips) == 3
+
+
+@pytest.mark.parametrize("family", ["order", "any order", "recurring", "bottleneck"])
+def test_at_a_flip_both_cost_the_same(family: str) -> None:
+    checked = 0
+    for seed in range(60):
+        asked = random_problem(seed, family)
+        try:
+            plan = solve(asked)
+        except NoFeasiblePlan:
+            continue  # nothing to flip
+        sides = [(flip.what, flip.factor < 1) for flip in plan.flips]
+        assert len(sides) == len(set(sides)), seed  # the nearest on either side, no other
+        for flip in plan.flips:
+            checked += 1
+            one, other = (
+                objective_value(asked, evaluate(scaled(asked, flip), it)) for it in fixed(plan, flip.label)
+            )
+            assert one == pytest.approx(other, rel=1e-6, abs=1e-12), (seed, flip)
+    assert checked > 20
