@@ -54,12 +54,7 @@ def choose_own(candidates: Sequence[Candidate]) -> Candidate:
     Raises:
         NoFeasiblePlan: it may not run; says why.
     """
-    own = next((one for one in candidates if one.page.name == OWN), None)
-    if own is None:
-        raise NoFeasiblePlan(
-            "your own split cannot run: no codec is allowed for a tensor that crosses there",
-            "split elsewhere",
-        )
+    own = next(one for one in candidates if one.page.name == OWN)
     if not (own.in_book and own.eligible):
         raise NoFeasiblePlan(f"{own.label} cannot run: {own.why_not}", "split elsewhere, or relax the wish")
     return own

@@ -117,9 +117,10 @@ def _forced(
 
 def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candidate]:
     own = cuts[index] == own_boundary(setting)
-    if not all(may_cross(setting.problem, tensor) for tensor in live_tensors(setting.graph, cuts[index])):
+    may = all(may_cross(setting.problem, tensor) for tensor in live_tensors(setting.graph, cuts[index]))
+    if not may and not own:
         return []
-    crossing = chosen_codecs(setting.problem, cuts[index])
+    crossing = chosen_codecs(setting.problem if may else setting.free, cuts[index])
     name = OWN if own else PageName(f"cut-{index}")
     page, loss = _page(setting, cuts, index, name, crossing, fused)
     label = f"{'your own ' if own else ''}split behind {_last_layer(setting, cuts[index])}"

@@ -8,6 +8,7 @@ from partitioner.book.choice import best_cut, choose, is_cut, reason
 from partitioner.book.draft import Candidate
 from partitioner.errors import NoFeasiblePlan
 from partitioner.plan import Page, Prediction
+from partitioner.solve.problem import EGRESS, ENERGY, THROUGHPUT, Objective
 
 LABELS = {"local": "board alone", "cloud-raw": "cloud with uint8", "cut-4": "split behind conv7"}
 
@@ -96,3 +97,41 @@ def test_where_there_is_no_cut_it_says_so() -> None:
 def test_a_cut_that_may_not_be_chosen_is_no_reason() -> None:
     lossy = candidate("cut-9", 1, 1, 1, 1, eligible=False)
     assert "cut-9" not in reason([RAW, lossy, SPLIT], RAW, keep_input=False)
+
+
+def counted(name: str, bottleneck: float, energy: float, size: int) -> Candidate:
+    """A page of 100 ms with these busiest milliseconds, joules, bytes."""
+    prediction = Prediction(0.1, 0.1, 0, 0, 0, size, 0, 0, bottleneck / 1e3, energy)
+    return Candidate(Page(name, (), prediction), LABELS.get(name, name))
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected", "told"),
+    [
+        (
+            THROUGHPUT,
+            "cut-4",
+            "answers 50.0 requests a second: against cloud with uint8 at 10.0 requests a second",
+        ),
+        (ENERGY, "local", "board alone takes 0.5 J (next: cloud with uint8, 1 J)"),
+        (EGRESS, "local", "board alone sends 0.0 kB (next: cloud with uint8, 9.0 kB)"),
+        (Objective(latency=1.0, egress=1e-4), "local", "board alone costs 0.1 (weighted; 100.0 ms)"),
+    ],
+)
+def test_another_objective_has_another_choice_and_other_words(
+    objective: Objective, expected: str, told: str
+) -> None:
+    pages = [
+        counted("local", 240, 0.5, 0),
+        counted("cloud-raw", 100, 1.0, 9000),
+        counted("cut-4", 20, 3.0, 2000),
+    ]
+    chosen = choose(pages, objective)
+    assert chosen.page.name == expected
+    assert told in reason(pages, chosen, keep_input=False, objective=objective)
+
+
+def test_of_equals_the_faster_is_chosen() -> None:
+    slow = candidate("cloud-raw", 5, 20, 100, 3)
+    assert choose([slow, LOCAL], EGRESS) is slow
+    assert choose([LOCAL, slow], EGRESS) is slow
