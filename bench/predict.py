@@ -132,8 +132,10 @@ def measure(name: str, device: str, folder: Path, segments: int, runs: int) -> R
 
 
 def _slow_down(process: int, times: str) -> None:
-    cpu = str((os.cpu_count() or 1) - 1)
-    subprocess.Popen([sys.executable, str(SLOW), str(process), cpu, times], stdin=subprocess.DEVNULL)
+    """Give the last processor to `process` and to what burns `times` - 1 of it beside; that ends with it."""
+    cpu = (os.cpu_count() or 1) - 1
+    os.sched_setaffinity(process, {cpu})
+    subprocess.Popen([sys.executable, str(SLOW), str(process), str(cpu), times], stdin=subprocess.DEVNULL)
 
 
 def _pushed(name: str, folder: Path) -> Path:

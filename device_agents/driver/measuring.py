@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from device_agents.driver.peers import Peers
-from device_agents.driver.probing import echo, probe_link
+from device_agents.driver.probing import MessageCosts, message_costs, probe_link
 from device_agents.engine import Engine
 from device_agents.machine.events import Measured
 from device_agents.profiling import run_profile
@@ -57,13 +57,21 @@ class Measuring:
 
         found = await run_profile(self.engine, self.store, self.fetch, command, device=self.device, told=told)
         await self.engine.tidy()
-        found = dataclasses.replace(found, overhead=Seconds(found.overhead + await self._framing()))
+        costs = await self._messages()
+        found = dataclasses.replace(
+            found,
+            overhead=Seconds(found.overhead + costs.echo),
+            send_message=costs.end,
+            send_byte=costs.byte,
+            receive_message=costs.end,
+            receive_byte=costs.byte,
+        )
         return Measured(Profiled(command.command, command.model, command.version, found))
 
-    async def _framing(self) -> Seconds:
-        """Return what frames of a request cost on this device: an empty one sent and received, twice."""
+    async def _messages(self) -> MessageCosts:
+        """Return what frames cost on this device, beside what a request computes."""
         link = await self.dial_self()
         try:
-            return await echo(link)
+            return await message_costs(link)
         finally:
             await link.close()

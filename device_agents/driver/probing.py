@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from dataclasses import dataclass
 
 from lepton_edge.core.messages import ProbeCommand
 from lepton_edge.link.link import Link
@@ -19,6 +20,8 @@ ROUND_TRIPS = 15
 ROUNDS = 7
 FASTEST = 10e9  # bytes per second; above it a difference is noise of the clock
 ECHOES = 12
+ENDS = 4  # of messages in a round trip: sent, received, sent, received
+LARGE = 600_000  # bytes, as a picture of floats
 REST = 0.03  # seconds; as between requests: a processor that was busy just now is quicker
 PAUSE = 0.01  # seconds between probes, so that none waits behind another
 
@@ -34,13 +37,34 @@ async def probe_link(link: Link, command: ProbeCommand) -> LinkProfile:
     return LinkProfile(_rate(large - small, up), _rate(large - small, down), half, half)
 
 
-async def echo(link: Link) -> Seconds:
-    """Return the seconds of an empty frame's round trip, both ends' work in it: it is this device's own work."""
-    trips = []
-    for _ in range(ECHOES):
+@dataclass(frozen=True)
+class MessageCosts:
+    """This device's own seconds for an empty frame there and back, for one end of a message, for one of its bytes.
+
+    An end is sending or receiving: framing, copies, the stream, the event loop, and the kernel's loopback.
+    """
+
+    echo: Seconds
+    end: Seconds
+    byte: float
+
+
+async def message_costs(link: Link) -> MessageCosts:
+    """Measure on a link to this very process, where nothing is waited for: all of a round trip is own work.
+
+    Both ends of both messages are in it, and which of them is how much cannot be seen: each gets the same.
+    Empty and large frames take turns, with rests as between requests.
+    """
+    small, large = [], []
+    for turn in range(ECHOES):
         await asyncio.sleep(REST)
-        trips.append((await link.probe(0, 0)).round_trip)
-    return Seconds(statistics.median(trips))
+        small.append((await link.probe(0, 0)).round_trip)
+        if turn % 2:
+            await asyncio.sleep(REST)
+            large.append((await link.probe(LARGE, 0)).round_trip)
+    echo = statistics.median(small)
+    byte = max(0.0, statistics.median(large) - echo) / LARGE
+    return MessageCosts(Seconds(echo), Seconds(echo / ENDS), byte / 2)
 
 
 async def _round_trip(link: Link) -> float:

@@ -1,4 +1,4 @@
-"""What a profile says of a request beside the model: the hop into the engine's thread, and the frames."""
+"""What a profile says of a request beside the model: the hop into the engine's thread, frames, bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from partitioner.costs import DeviceProfile, Measurement
 
 
 class OwnLink:
-    """A link to this device that takes 8 ms for an empty frame and back."""
+    """A link to this device that takes 8 ms for an empty frame and back, and 1 ns for a byte."""
 
     closed = False
 
     async def probe(self, size_up=0, size_down=0):
-        return ProbeSample(size_up, size_down, 0.008, 0.0)
+        return ProbeSample(size_up, size_down, 0.008 + 1e-9 * size_up, 0.0)
 
     async def close(self):
         self.closed = True
@@ -42,7 +42,7 @@ async def test_the_overhead_of_a_request_is_its_thread_hop_and_its_frames(monkey
         return DeviceProfile("board", Measurement(0.1, 0.0, 3), (), overhead=0.0001)
 
     monkeypatch.setattr(measuring, "run_profile", run_profile)
-    monkeypatch.setattr(probing, "PAUSE", 0.0)
+    monkeypatch.setattr(probing, "REST", 0.0)
     own = OwnLink()
 
     async def dial_self():
@@ -50,5 +50,8 @@ async def test_the_overhead_of_a_request_is_its_thread_hop_and_its_frames(monkey
 
     rooms: Any = (TidyEngine(), None, None, None)
     measured = await Measuring("board", *rooms, lambda told: None, dial_self).measure(Command())
-    assert measured.answer.profile.overhead == pytest.approx(0.0081)
+    found = measured.answer.profile
+    assert found.overhead == pytest.approx(0.0081)
+    assert found.send_message == found.receive_message == pytest.approx(0.002)
+    assert found.send_byte == found.receive_byte == pytest.approx(5e-10)
     assert own.closed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from device_agents.driver import probing
-from device_agents.driver.probing import echo, probe_link
+from device_agents.driver.probing import message_costs, probe_link
 from lepton_edge.core.links import ProbeSample
 from lepton_edge.core.messages import Peer, ProbeCommand
 from partitioner.costs import transfer_time
@@ -33,6 +33,7 @@ class KnownLink:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(probing, "PAUSE", 0.0)
+    monkeypatch.setattr(probing, "REST", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +67,16 @@ async def test_the_budget_ends_the_rounds_after_the_first() -> None:
 
 
 async def test_an_echo_is_a_round_trip_whatever_a_single_one_does() -> None:
-    assert await echo(KnownLink(1e6, 1e6, 0.003, jitter=[0.0, 0.2, 0.0])) == pytest.approx(0.006)
+    found = await message_costs(KnownLink(1e9, 1e9, 0.003, jitter=[0.0, 0.2, 0.0]))
+    assert found.echo == pytest.approx(0.006)
+    assert found.end == pytest.approx(0.006 / 4), "a round trip sends twice and receives twice"
+
+
+async def test_bytes_cost_what_a_large_frame_takes_longer_half_at_each_end() -> None:
+    found = await message_costs(KnownLink(1e9, 5e9, 0.003))
+    assert 2 * found.byte * 1e6 == pytest.approx(transfer_time(1_000_000, 1e9))
+
+
+async def test_bytes_that_cost_less_than_can_be_timed_cost_nothing() -> None:
+    found = await message_costs(KnownLink(1e9, 1e9, 0.003, jitter=[0.01] * 11 + [0.0] * 7))
+    assert found.byte >= 0.0
