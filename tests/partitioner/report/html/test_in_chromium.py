@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,9 @@ import pytest
 
 from partitioner.book import BookOptions
 from partitioner.report.html import page
+from tests.partitioner.report.html.chromium import chromium, missing
 
-_spec = importlib.util.spec_from_file_location("chromium_driver", Path(__file__).with_name("chromium.py"))
-assert _spec is not None
-assert _spec.loader is not None
-driver = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = driver
-_spec.loader.exec_module(driver)
-
-pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=driver.missing())
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 Document = dict[str, Any]
 SECTIONS = (
@@ -60,7 +52,7 @@ return found;
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with driver.chromium(tmp_path_factory.mktemp("chromium")) as tab:
+    with chromium(tmp_path_factory.mktemp("chromium")) as tab:
         yield tab
 
 
@@ -131,6 +123,9 @@ def test_hovering_tells_more(opened: Callable[[Document], Any], split: Document)
         "const bar = document.querySelector('.plan .bar'); bar.scrollIntoView({block: 'center'});"
         "const box = bar.getBoundingClientRect(); return [box.left + 20, box.top + 9]"
     )
+    tab.ask(
+        "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )  # scrolled
     assert tab.ask("return document.getElementById('tip').hidden") is True
     tab.hover(x, y)
     assert tab.ask("return document.getElementById('tip').hidden") is False
