@@ -29,7 +29,7 @@ from partitioner.solve.problem import (
 from partitioner.units import Bytes, BytesPerSecond, CodecName, DeviceId, NodeName, Seconds, TensorName
 
 FAMILIES = ("order", "recurring", "any order", "bottleneck", "limits", "memory", "everything")
-WEIGHTS = (7, 3, 3, 3, 3, 3, 2)
+WEIGHTS = (6, 3, 4, 3, 3, 3, 3)
 RAW, F16, U8 = CodecName("raw"), CodecName("f16"), CodecName("u8+zstd")
 
 
@@ -111,7 +111,7 @@ def _devices(dice: random.Random, graph: CostGraph, count: int) -> tuple[Device,
     devices: list[Device] = []
     for index in range(count):
         name = DeviceId("board" if index == 0 else f"device{index}")
-        if index > 1 and dice.random() < 0.3:  # one of a kind with the device before it
+        if index > 1 and dice.random() < 0.45:  # one of a kind with the device before it
             devices.append(dataclasses.replace(devices[-1], name=name))
             continue
         mixed = [dice.choice([0, 0.002, dice.random() * 0.02]) for _ in graph.layers]
@@ -149,7 +149,28 @@ def _hops(dice: random.Random, devices: tuple[Device, ...]) -> dict[HopKey, Hop]
         if len(devices) > 2 and dice.random() < 0.08:
             continue
         hops[a.name, b.name], hops[b.name, a.name] = uniform or (_hop(dice, slowest), _hop(dice, slowest))
+    for one, other in itertools.pairwise(devices):
+        if one.costs is other.costs and dice.random() < 0.6:
+            _alike(dice, hops, devices, (one.name, other.name))
     return hops
+
+
+def _alike(
+    dice: random.Random, hops: dict[HopKey, Hop], devices: tuple[Device, ...], pair: tuple[DeviceId, DeviceId]
+) -> None:
+    """Give two devices of a kind equal links, or all but one equal."""
+    one, other = pair
+    between = _hop(dice, 4.5)
+    hops[one, other] = hops[other, one] = between
+    for third in sorted({device.name for device in devices} - {one, other}):
+        for a, b in (((one, third), (other, third)), ((third, one), (third, other))):
+            hops.pop(b, None)
+            if a in hops:
+                hops[b] = hops[a]
+    if dice.random() < 0.5:
+        changed = dice.choice(sorted(key for key in hops if set(key) & set(pair)))
+        rate = BytesPerSecond(hops[changed].rate * dice.choice([0.2, 5.0]))
+        hops[changed] = dataclasses.replace(hops[changed], rate=rate)
 
 
 def _hop(dice: random.Random, slowest: float) -> Hop:
