@@ -14,7 +14,8 @@ from lepton_edge.coordinator.commands import Command, Drifted, KeepProfile
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ProfileRecord
 from lepton_edge.coordinator.state import MAX_WATCHES, Device, State, Watch, WatchKey
 from lepton_edge.core.messages import StageReport
-from partitioner.plan import Page
+from partitioner.costs import DeviceProfile
+from partitioner.plan import Page, Prediction
 from partitioner.units import PageName, Seconds
 
 AT_LEAST = 20  # requests between two judgements
@@ -97,10 +98,25 @@ def _judge(state: State, key: WatchKey, watch: Watch, page: Page, cause: str) ->
 
 
 def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | None) -> float:
-    """Return the predicted seconds of decoding, computing and encoding: the overhead of a request is not in them."""
+    """Return the predicted seconds of decoding, computing and encoding.
+
+    A prediction also holds what a request and its messages cost beside these, which a stage does not report.
+    """
     is_board = state.devices[key[0]].hello.role == "board"
     seconds = page.prediction.board if is_board else page.prediction.cloud
-    return seconds - (record.profile.overhead if record else 0.0)
+    if record is None:
+        return seconds
+    return seconds - record.profile.overhead - _messages(page.prediction, record.profile, is_board)
+
+
+def _messages(prediction: Prediction, profile: DeviceProfile, is_board: bool) -> float:
+    """Return the seconds that a device itself takes to send and receive what a page moves."""
+    if not prediction.uplink:
+        return 0.0
+    up, down = prediction.bytes_up, prediction.bytes_down
+    sent, received = (up, down) if is_board else (down, up)
+    fixed = profile.send_message + profile.receive_message
+    return fixed + sent * profile.send_byte + received * profile.receive_byte
 
 
 def _is_off(report: StageReport, expected: float, record: ProfileRecord, page: Page) -> bool:

@@ -52,6 +52,8 @@ def _device(device: Device, now: Seconds) -> Json:
         "software": hello.software,
         "simulated_slowdown": hello.simulated_slowdown,
         "addresses": list(hello.data_addresses),
+        "watts": hello.watts or None,
+        "radio_watts": hello.radio_watts or None,
         "hardware": _hardware(hello.hardware),
         "telemetry": _telemetry(device.telemetry),
         "epochs": [
@@ -241,8 +243,11 @@ def _planned(state: State, name: ModelName, epoch: Epoch | None) -> EpochRecord:
 
 def _with_measured(explained: Json, measured: Mapping[PageName, Seconds]) -> Json:
     rows = explained.get("candidates", [])
+    if not rows:
+        return explained
     seen = [{**row, "measured": measured.get(row["page"], row.get("measured"))} for row in rows]
-    return {**explained, "candidates": seen} if rows else explained
+    active = measured.get(explained.get("page", ""), explained.get("measured"))
+    return {**explained, "candidates": seen, "measured": active}
 
 
 def _stale(state: State, record: EpochRecord) -> list[Json]:

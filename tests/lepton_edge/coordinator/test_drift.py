@@ -128,6 +128,31 @@ def test_the_cloud_is_held_against_its_own_seconds(planned: Any) -> None:
     assert "predicted 4.0 ms" in drifted(planned, "cloud")
 
 
+def test_what_a_request_and_its_messages_cost_beside_the_work_is_not_expected_of_a_stage(
+    planned: Any,
+) -> None:
+    kept = planned.state.profiles["net", "v1", "board"]
+    profile = dataclasses.replace(
+        kept.profile, overhead=0.001, send_message=0.001, send_byte=1e-6, receive_message=0.001
+    )
+    planned.state.profiles["net", "v1", "board"] = dataclasses.replace(kept, profile=profile)
+    record = planned.state.epochs["net", 1]
+    pages = [
+        dataclasses.replace(
+            page, prediction=dataclasses.replace(page.prediction, board=0.014, uplink=0.002, bytes_up=1000)
+        )
+        for page in record.book.pages
+    ]
+    book = dataclasses.replace(record.book, pages=tuple(pages))
+    planned.state.epochs["net", 1] = dataclasses.replace(record, book=book)
+    for count in (20, 40):
+        tell(planned, report(count, 0.0101))
+    assert drifted(planned) == ""
+    for count in (60, 80):
+        tell(planned, report(count, 0.0135))
+    assert "predicted 10.0 ms" in drifted(planned)
+
+
 def test_a_drifted_device_is_measured_by_the_next_deployment_and_then_counts_again(planned: Any) -> None:
     planned.deploy()
     planned.run()

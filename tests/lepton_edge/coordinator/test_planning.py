@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _tolerance, make_plan
-from lepton_edge.coordinator.records import PlanOrder
+from lepton_edge.coordinator.records import Estimate, PlanOrder
+from lepton_edge.core.calls import LinkChange
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
 from partitioner.onnx_io import compile_model, load_compiled
@@ -96,6 +97,22 @@ def test_a_half_measured_device_is_completed_and_named(desk: Desk) -> None:
     assert board["whole"] == pytest.approx(0.2)
     half = dataclasses.replace(desk.order(), cloud=desk.profile("cloud", 0.005, layers=2))
     assert desk.plan(half)[1]["estimated"] == ["cloud"]
+
+
+def test_a_plan_of_what_is_not_so_is_explained_and_cuts_nothing(desk: Desk) -> None:
+    slow = LinkChange(2e3, 2e3, 0.5)
+    book, told = desk.plan(desk.order(explain_only=True, link_change=slow, stale=("cloud",)))
+    assert book is None
+    assert (told["page"], told["link"]["measured"], told["estimated"]) == ("local", False, ["cloud"])
+
+
+def test_an_estimated_device_is_named(desk: Desk) -> None:
+    estimate = Estimate("new", desk.profile("board", 0.2), 0.01, 0.02)
+    order = dataclasses.replace(desk.order(), board=None, board_estimate=estimate)
+    _, told = desk.plan(order)
+    assert told["estimated"] == ["new"]
+    (board,) = [one for one in told["devices"] if one["role"] == "board"]
+    assert (board["device"], board["whole"]) == ("new", pytest.approx(0.4))
 
 
 def test_what_the_golden_check_needs_is_kept(desk: Desk) -> None:

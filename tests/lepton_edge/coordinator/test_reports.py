@@ -218,13 +218,14 @@ def test_what_requests_took_is_put_beside_what_was_predicted(pair: Any) -> None:
     pair.run()
     record = pair.state.epochs["net", 1]
     rows = [{"page": "cut-1", "measured": None}, {"page": "local", "measured": None}]
-    document = json.dumps({"candidates": rows})
+    document = json.dumps({"candidates": rows, "page": "cut-1"})
     pair.state.epochs["net", 1] = dataclasses.replace(record, document=document)
     seen = m.StageReport("net", 1, "cut-1", 0, 1, 3, 0.01, 0.001, 0.025)
     telemetry = m.Telemetry(0.5, Bytes(1), Bytes(2), 40.0, 0, 3, 0, Seconds(1.0), (seen,))
     pair.hear(pair.state.devices["board"].stream, telemetry)
-    told = reports.plan(pair.state, "net")["candidates"]
-    assert [row["measured"] for row in told] == [0.025, None]
+    told = reports.plan(pair.state, "net")
+    assert [row["measured"] for row in told["candidates"]] == [0.025, None]
+    assert told["measured"] == 0.025, "of the page that requests take"
 
 
 def test_what_a_removal_would_end(deployed: Any) -> None:

@@ -23,10 +23,14 @@ from lepton_edge.coordinator.records import (
     EpochRecord,
     Hold,
     ProfileRecord,
+    changed_since,
+    fingerprint,
 )
 from lepton_edge.coordinator.store import MIGRATIONS, Store
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, StorageFull
+from lepton_edge.core.messages import Deploy, Wishes
 from partitioner.plan import WeightRef
+from partitioner.units import Seconds
 
 
 def _epoch(make: Any, number: int, state: str = ACTIVE, model: str = "net") -> EpochRecord:
@@ -36,7 +40,7 @@ def _epoch(make: Any, number: int, state: str = ACTIVE, model: str = "net") -> E
 
 def test_everything_comes_back(tmp_path: Path, make: Any) -> None:
     store = Store(tmp_path)
-    record = ProfileRecord(make.profile("board"), "x86|4")
+    record = ProfileRecord(make.profile("board"), "x86|4", Seconds(1.7e9), "30 ms, predicted 20 ms")
     store.keep_device(make.hello("board"))
     store.keep_model(make.model())
     store.keep_weights("net", "v1", (WeightRef("w", 64, 4096, "a" * 64),))
@@ -55,6 +59,41 @@ def test_everything_comes_back(tmp_path: Path, make: Any) -> None:
     assert place is not None
     assert (place.model, place.version, place.offset, place.length) == ("net", "v1", 64, 4096)
     assert again.find_weight("b" * 64) is None
+
+
+def test_wishes_come_back_with_their_epoch(tmp_path: Path, make: Any) -> None:
+    wishes = Wishes(throughput=1.0, stay=("a", "b"), max_loss=0.0, board_memory=1 << 28)
+    request = Deploy("net", True, False, "board", "cloud", "", wishes)
+    store = Store(tmp_path)
+    store.keep_epoch(dataclasses.replace(_epoch(make, 1), request=request))
+    store.close()
+    (found,) = Store(tmp_path).load().epochs
+    assert found.request == request
+
+
+def test_what_an_older_release_kept_is_read(tmp_path: Path, make: Any) -> None:
+    store = Store(tmp_path)
+    store.keep_profile("net", "v1", ProfileRecord(make.profile("board"), "x86|4"))
+    store.keep_epoch(_epoch(make, 1))
+    store.close()
+    rows = sqlite3.connect(tmp_path / "coordinator.db")
+    for table, dropped in (("profiles", ("measured_at", "drift")), ("epochs", ("request",))):
+        (text,) = rows.execute(f"SELECT record FROM {table}").fetchone()
+        old = {name: value for name, value in json.loads(text).items() if name not in dropped}
+        rows.execute(f"UPDATE {table} SET record = ?", (json.dumps(old),))
+    rows.commit()
+    rows.close()
+    found = Store(tmp_path).load()
+    assert (found.profiles[0][2].measured_at, found.profiles[0][2].drift) == (0.0, "")
+    assert found.epochs[0].request is None
+    assert changed_since("x86|4", fingerprint(make.hello("board"))) == "measured by another release"
+
+
+def test_a_retired_epoch_keeps_its_explanation_over_a_restart(tmp_path: Path, make: Any) -> None:
+    store = Store(tmp_path)
+    store.keep_epoch(_epoch(make, 1, DRAINING))
+    (found,) = store.load().epochs
+    assert (found.state, found.book, found.document) == (RETIRED, None, '{"why":1}')
 
 
 def test_the_term_counts_starts(tmp_path: Path) -> None:
