@@ -1,37 +1,46 @@
-"""Where to cut: one question, one answer, whatever the solver behind it.
+"""The planner: which device runs which layers of a model, provably best within a stated space of plans.
 
-Law: pure. `solve` chooses the solver by the problem; callers never name one. More stages, other objectives
-and other solvers come behind this same door. `two_stage_oracle.py` is the oracle of every solver here, and of no
-caller.
+Law: pure. One question (`Problem`), one answer (`solve`), whatever the method behind it; callers never name one.
+`problem.py` defines the space and every cost, `exhaustive.py` and `milp.py` catch the solvers lying.
 """
 
 from __future__ import annotations
 
-from partitioner.solve.interior import best_interior, is_interior
-from partitioner.solve.limits import best_within_limits, excess, weights_of
-from partitioner.solve.two_stage import CodecOption, Parts, Problem, Solution, evaluate
-from partitioner.solve.two_stage_cut import minimum_cut
+from partitioner.solve.costing import evaluate
+from partitioner.solve.pareto import pareto
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Alternative, Costs, Flip, Plan
+from partitioner.solve.problem import (
+    EGRESS,
+    ENERGY,
+    LATENCY,
+    THROUGHPUT,
+    CodecOption,
+    Device,
+    Hop,
+    Layout,
+    Limits,
+    Objective,
+    Problem,
+)
 
 __all__ = [
+    "EGRESS",
+    "ENERGY",
+    "LATENCY",
+    "THROUGHPUT",
+    "Alternative",
     "CodecOption",
-    "Parts",
+    "Costs",
+    "Device",
+    "Flip",
+    "Hop",
+    "Layout",
+    "Limits",
+    "Objective",
+    "Plan",
     "Problem",
-    "Solution",
-    "best_interior",
     "evaluate",
-    "excess",
-    "is_interior",
+    "pareto",
     "solve",
-    "weights_of",
 ]
-
-
-def solve(problem: Problem) -> Solution:
-    """Return the cut of least latency, with what is proven about it.
-
-    Raises:
-        InvalidProblem: the problem contradicts itself (a cycle, an unknown pin, a cost that is no number).
-        NoFeasiblePlan: the pins or the memory limits leave no plan; says which, and by how much.
-    """
-    best = minimum_cut(problem)
-    return best_within_limits(problem, best) if excess(problem, best.down_set) else best

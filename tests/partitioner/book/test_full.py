@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -16,27 +15,21 @@ from partitioner.book.setting import make_setting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
-from partitioner.graph import CostGraph, CostTensor, Layer
-from partitioner.predict import StageCosts
 from partitioner.solve.costing import evaluate, objective_value
 from partitioner.solve.planner import solve
 from partitioner.solve.problem import (
     EGRESS,
-    LATENCY,
     THROUGHPUT,
-    CodecOption,
-    CodecSeconds,
-    Device,
     Hop,
     Limits,
     Objective,
     Problem,
     Watts,
 )
-from partitioner.units import Bytes, BytesPerSecond, CodecName, DeviceId, NodeName, Seconds, TensorName
+from partitioner.units import Bytes, BytesPerSecond, DeviceId, Seconds
+from tests.partitioner.book.problems import BOARD, CLOUD, random_problem
 
 RATES = 50
-BOARD, CLOUD = DeviceId("board"), DeviceId("cloud")
 
 
 @pytest.fixture
@@ -156,45 +149,3 @@ def test_what_is_no_straight_line_is_refused(problem: Problem) -> None:
             full_books(problem, [(load, 1.0)])
     with pytest.raises(InvalidProblem, match="1 loads for 2 devices"):
         full_books(problem, [(1.0,)])
-
-
-def random_problem(seed: int) -> Problem:
-    """A DAG of 2 to 10 layers with skips, several consumers and codecs; board four times as slow as the cloud."""
-    dice = random.Random(seed)
-    count = dice.randint(2, 10)
-    layers = tuple(Layer(i, NodeName(f"l{i}"), (NodeName(f"n{i}"),), Bytes(10), ()) for i in range(count))
-    tensors = [_tensor(dice, "x", -1, (0, *_later(dice, 0, count)))]
-    for index in range(count):
-        consumers = _later(dice, index, count)
-        one = _tensor(dice, f"t{index}", index, consumers)
-        tensors.append(dataclasses.replace(one, is_output=not consumers))
-    packed = {
-        t.name: (CodecOption(CodecName("raw"), t.size), _half(t.size)) for t in tensors if dice.random() < 0.5
-    }
-    seconds = CodecSeconds(Seconds(5e-4), Seconds(5e-4))
-    codecs = {(name, CodecName("f16")): seconds for name in packed}
-    stages = [tuple(Seconds(dice.random() * slow) for _ in range(count)) for slow in (0.04, 0.01)]
-    devices = tuple(
-        Device(name, StageCosts(stage, 1e-9, 2e-9, Seconds(2e-4), Seconds(1e-3)), codecs)
-        for name, stage in zip((BOARD, CLOUD), stages, strict=True)
-    )
-    hop = Hop(BytesPerSecond(1e6), Seconds(dice.choice([0.0, 0.005])))
-    hops = {(BOARD, CLOUD): hop, (CLOUD, BOARD): hop}
-    graph = CostGraph(layers, tuple(tensors))
-    return Problem(graph, devices, hops, order=(BOARD, CLOUD), options=packed, objective=LATENCY)
-
-
-def _half(size: Bytes) -> CodecOption:
-    return CodecOption(CodecName("f16"), Bytes(size // 2))
-
-
-def _tensor(dice: random.Random, name: str, producer: int, consumers: tuple[int, ...]) -> CostTensor:
-    size = Bytes(int(10 ** dice.uniform(2, 6)))
-    return CostTensor(
-        TensorName(name), "float32", (size // 4,), size, producer, tuple(sorted(set(consumers)))
-    )
-
-
-def _later(dice: random.Random, index: int, count: int) -> tuple[int, ...]:
-    later = range(index + 1, count)
-    return tuple(sorted(dice.sample(later, min(len(later), dice.choice([0, 1, 1, 2])))))

@@ -72,7 +72,7 @@ def test_every_point_of_a_front_of_all_metrics_is_beaten_by_none() -> None:
 
 def test_a_slow_board_trades_latency_for_throughput() -> None:
     """One after the other 10 + 4 on the board alone is least; two at a time, each device has 10 at most."""
-    plans = pareto.pareto(two_layers(), ("latency", "bottleneck"))
+    plans = pareto(two_layers(), ("latency", "bottleneck"))
     assert [(plan.costs.latency, plan.costs.bottleneck) for plan in plans] == [
         pytest.approx((14.0, 14.0)),
         pytest.approx((16.0, 10.0)),
@@ -81,7 +81,7 @@ def test_a_slow_board_trades_latency_for_throughput() -> None:
 
 def test_limits_of_the_problem_bind_the_front() -> None:
     tight = dataclasses.replace(two_layers(), limits=Limits(latency=Seconds(15.0)))
-    assert [plan.costs.latency for plan in pareto.pareto(tight, ("latency", "bottleneck"))] == [
+    assert [plan.costs.latency for plan in pareto(tight, ("latency", "bottleneck"))] == [
         pytest.approx(14.0)
     ]
 
