@@ -70,7 +70,9 @@ def _fits(row: Document, new: Document) -> bool:
 
 def _latency(row: Document, old: Document, inputs: Sequence[Document]) -> float:
     one = row["predicted"]
-    speeds: dict[str, float] = {each["key"]: each["after"] / each["before"] for each in inputs if each["kind"] == "speed"}
+    speeds: dict[str, float] = {
+        each["key"]: each["after"] / each["before"] for each in inputs if each["kind"] == "speed"
+    }
     computing = sum(float(one[role]) * speeds.get(role, 1.0) for role in ("board", "cloud"))
     return computing + _transfer(one, old.get("link"), inputs)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from partitioner.book import BookOptions, Candidate, Draft, Threshold
-from partitioner.book.choice import is_cut
+from partitioner.book.choice import is_cut, value
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.graph import CostGraph, frontiers
@@ -122,6 +122,7 @@ def _candidate(
         "eligible": candidate.eligible,
         "why_not": candidate.why_not,
         "predicted": _predicted(page),
+        "value": value(draft.objective, page.prediction),
         "measured": measured.get(page.name),
         "frontier": _frontier(compiled, candidate, known),
     }
@@ -153,6 +154,8 @@ def _predicted(page: Page) -> Document:
         "downlink": one.downlink,
         "bytes_up": one.bytes_up,
         "bytes_down": one.bytes_down,
+        "throughput": 1 / one.bottleneck if one.bottleneck > 0 else None,
+        "energy": one.energy,
     }
 
 
@@ -173,8 +176,9 @@ def _wishes(draft: Draft, options: BookOptions) -> Document:
 
 
 def _bound(draft: Draft) -> Document:
-    latency = draft.page(draft.active).prediction.latency
-    gap = (latency - draft.lower_bound) / latency if latency > 0 else 0.0
+    """Return the proof: the bound, of the objective (of latency: in seconds), and how far the page is above it."""
+    found = value(draft.objective, draft.page(draft.active).prediction)
+    gap = (found - draft.lower_bound) / found if found > 0 else 0.0
     return {
         "lower_bound": draft.lower_bound,
         "method": draft.method,

@@ -13,11 +13,9 @@ from partitioner.book import Draft
 from partitioner.graph import CostGraph
 from partitioner.nouns_json import finite
 from partitioner.solve.plans import Alternative, Costs, Plan
-from partitioner.solve.problem import EGRESS, ENERGY, LATENCY, THROUGHPUT, Layout, Limits, Objective
+from partitioner.solve.problem import Layout, Limits, Objective
 
 Document = dict[str, Any]
-
-OBJECTIVES = ((LATENCY, "latency"), (THROUGHPUT, "throughput"), (ENERGY, "energy"), (EGRESS, "egress"))
 
 
 def proof(graph: CostGraph, draft: Draft) -> Document:
@@ -38,8 +36,10 @@ def proof(graph: CostGraph, draft: Draft) -> Document:
 
 def objective_name(objective: Objective) -> str:
     """Return "latency", "throughput", "energy", "egress", or the weights of a sum."""
-    known = next((name for one, name in OBJECTIVES if one == objective), "")
-    return known or " + ".join(f"{weight:g} x {name}" for name, weight in asdict(objective).items() if weight)
+    wanted = {name: weight for name, weight in asdict(objective).items() if weight}
+    if len(wanted) == 1:
+        return next(name for name in wanted).replace("bottleneck", "throughput")
+    return " + ".join(f"{weight:g} x {name}" for name, weight in wanted.items())
 
 
 def _limits(limits: Limits) -> Document:

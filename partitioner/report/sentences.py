@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from partitioner.report.amounts import bound_words, objective_of
 from partitioner.report.quantities import digits, joules, megabits, milliseconds, percent, size
 
 Document = dict[str, Any]
@@ -31,7 +32,7 @@ def bound_lines(document: Document) -> list[str]:
     method = METHODS.get(bound["method"], bound["method"])
     shared = ", as the blocks are shared with other pages" if bound["gap"] >= TIGHT else ""
     lines = [
-        f"No plan can be faster than {milliseconds(bound['lower_bound'])} in this cost model ({method}); "
+        f"{bound_words(objective_of(document), bound['lower_bound'])} in this cost model ({method}); "
         f"the chosen page is {bound['gap']:.1%} above it{shared}"
     ]
     if plan := document.get("plan"):
@@ -76,7 +77,22 @@ def change_lines(document: Document) -> list[str]:
             f"Board alone is best while the board's slowdown is below {changes['slowdown_flip']:.2f}x"
             f" (now {_slowdown(document):g}x)"
         )
-    return lines + [_flip(one) for one in document.get("flips") or [] if one["factor"]]
+    flips = [one for one in document.get("flips") or [] if one["factor"]]
+    return lines + [_flip(one) for one in flips if not _said(one, document)]
+
+
+def _said(flip: Document, document: Document) -> bool:
+    """Return whether a threshold of the book says the same already."""
+    changes = document["changes"]
+    if flip["what"].startswith("rate of"):
+        return bool(changes.get("slower_link") if flip["factor"] < 1 else changes.get("faster_link"))
+    board = next((one["device"] for one in document["devices"] if one["role"] == "board"), "")
+    slowdown = changes.get("slowdown_flip")
+    return (
+        bool(slowdown)
+        and flip["what"] == f"speed of {board}"
+        and ((slowdown < _slowdown(document)) is (flip["factor"] > 1))
+    )
 
 
 def _flip(flip: Document) -> str:
@@ -104,7 +120,7 @@ def link_line(document: Document) -> list[str]:
 
 def limit_lines(document: Document) -> list[str]:
     """Return what was wanted: the objective where it is not latency, and each limit and wish."""
-    objective = (document.get("objective") or {}).get("name", "latency")
+    objective = objective_of(document)
     lines = [] if objective == "latency" else [f"Objective: {objective}"]
     limits, wishes = document.get("limits") or {}, document.get("wishes") or {}
     said = [

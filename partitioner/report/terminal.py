@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from partitioner.report.amounts import figure, objective_of, value_of
 from partitioner.report.quantities import megabits, milliseconds, sentence, size
 from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
 
@@ -73,11 +74,23 @@ def _candidates(document: Document) -> Table:
     table.add_column("")
     table.add_column("plan")
     table.add_column("page")
-    headings = ["predicted", *(["measured"] if known else []), "board", "up", "cloud", "down", "sent"]
+    objective = objective_of(document)
+    judged = [] if objective == "latency" else [objective]
+    headings = [
+        "predicted",
+        *(["measured"] if known else []),
+        "board",
+        "up",
+        "cloud",
+        "down",
+        "sent",
+        *judged,
+    ]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in document["candidates"]:
-        table.add_row(*map(Text, _row(row, known)), style=_style(row))
+        worth = [figure(objective, value_of(row)) for _ in judged]
+        table.add_row(*map(Text, [*_row(row, known), *worth]), style=_style(row))
     return table
 
 

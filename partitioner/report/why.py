@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from partitioner.report.amounts import amount, better, figure, value_of
+from partitioner.report.quantities import milliseconds as ms
+
 Document = dict[str, Any]
 
 WORTH_SAYING = 5e-5  # seconds; a smaller difference is none
+SAME = 1e-4  # relative; a smaller difference of the objective is none
 COMPUTE, TRANSFER = ("board", "cloud"), ("uplink", "downlink")
 
 
@@ -42,45 +46,53 @@ def advice(rows: Sequence[Document], objective: str = "latency") -> Document:
 def _of_split(chosen: Document, wholes: Sequence[Document], objective: str) -> Document:
     if not wholes:
         return _advice("split", f"split: {chosen['label']} is the only kind of plan that may run")
-    rival = min(wholes, key=_latency)
-    gain = _latency(rival) - _latency(chosen)
-    if gain < -WORTH_SAYING:
-        return _advice("split", f"{_asked(objective)}; {rival['label']} would be {ms(-gain)} faster")
-    if gain <= _noise(chosen, rival):
+    rival = min(wholes, key=value_of)
+    if _worse(chosen, rival):
+        return _advice("split", _asked_for(chosen, rival, objective))
+    if objective == "latency" and value_of(rival) - value_of(chosen) <= _noise(chosen, rival):
         sentence = (
-            f"a split gains {ms(gain)} over {rival['label']}, less than the prediction's own error"
-            f" ({ms(_noise(chosen, rival))}): either will do"
+            f"a split gains {ms(value_of(rival) - value_of(chosen))} over {rival['label']}, less than the "
+            f"prediction's own error ({ms(_noise(chosen, rival))}): either will do"
         )
         return _advice("tie", sentence)
-    return _advice("split", f"split: {ms(gain)} faster than {rival['label']}, the best without a split")
+    gain = better(objective, value_of(chosen), value_of(rival))
+    return _advice("split", f"split: {gain} than {rival['label']}, the best without a split")
 
 
 def _of_whole(chosen: Document, cuts: Sequence[Document], objective: str) -> Document:
     if not cuts:
         return _advice("whole", "do not split: no cut inside the model may run")
-    cut = min(cuts, key=_latency)
-    loss = _latency(cut) - _latency(chosen)
-    if loss < -WORTH_SAYING:
-        return _advice("whole", f"{_asked(objective)}; {cut['label']} would be {ms(-loss)} faster")
-    margin = f"{ms(loss)} faster than the best cut ({_short(cut)})"
-    if loss <= _noise(chosen, cut):
-        sentence = (
-            f"do not split: {chosen['label']} is {margin}, though that is within the prediction's error"
-        )
-        return _advice("tie", sentence)
-    return _advice("whole", f"do not split: {chosen['label']} is {margin}")
+    cut = min(cuts, key=value_of)
+    if _worse(chosen, cut):
+        return _advice("whole", _asked_for(chosen, cut, objective))
+    gain = better(objective, value_of(chosen), value_of(cut))
+    said = f"do not split: {chosen['label']} {_verb(objective)} {gain} than the best cut ({_short(cut)})"
+    if objective == "latency" and value_of(cut) - value_of(chosen) <= _noise(chosen, cut):
+        return _advice("tie", f"{said}, though that is within the prediction's error")
+    return _advice("whole", said)
+
+
+def _verb(objective: str) -> str:
+    return {"latency": "is", "throughput": "gives", "energy": "takes", "egress": "sends"}.get(
+        objective, "costs"
+    )
+
+
+def _worse(chosen: Document, rival: Document) -> bool:
+    return value_of(chosen) > value_of(rival) * (1 + SAME) + SAME * SAME
+
+
+def _asked_for(chosen: Document, rival: Document, objective: str) -> str:
+    gain = better(objective, value_of(rival), value_of(chosen))
+    return f"this plan was asked for; {rival['label']} would {_would(objective)} {gain}"
+
+
+def _would(objective: str) -> str:
+    return {"latency": "be", "throughput": "give", "energy": "take", "egress": "send"}.get(objective, "cost")
 
 
 def _advice(verdict: str, sentence: str) -> Document:
     return {"verdict": verdict, "sentence": sentence}
-
-
-def _asked(objective: str) -> str:
-    return "this plan was asked for" if objective == "latency" else f"chosen for {objective}, not for latency"
-
-
-def _latency(row: Document) -> float:
-    return float(row["predicted"]["latency"])
 
 
 def _noise(one: Document, other: Document) -> float:
@@ -92,19 +104,30 @@ def _of_candidate(row: Document, chosen: Document, objective: str) -> Document:
     new, old = row["predicted"], chosen["predicted"]
     compute = sum(new[part] - old[part] for part in COMPUTE)
     transfer = sum(new[part] - old[part] for part in TRANSFER)
-    found = {"page": row["page"], "label": row["label"], "compute": compute, "transfer": transfer}
-    margin = new["latency"] - old["latency"]
-    sentence = _sentence(row["label"], compute, transfer, margin)
-    return found | {"margin": margin, "sentence": _with_cause(sentence, row, margin, objective)}
+    values = value_of(row), value_of(chosen)
+    told = _told(row, compute, transfer, (objective, *values))
+    return {"page": row["page"], "label": row["label"], **told}
 
 
 def _of_alternative(one: Document, plan: Document, objective: str) -> Document:
     compute, transfer = one["compute"] - plan["compute"], one["transfer"] - plan["transfer"]
-    margin = one["latency"] - plan["latency"]
-    found = {"page": "", "label": one["label"], "compute": compute, "transfer": transfer, "margin": margin}
     row = {"label": one["label"], "eligible": not one["why_not"], "why_not": one["why_not"]}
-    sentence = _sentence(one["label"], compute, transfer, margin)
-    return found | {"sentence": _with_cause(sentence, row, margin, objective)}
+    told = _told(row, compute, transfer, (objective, one["value"], plan["value"]))
+    return {"page": "", "label": one["label"], **told}
+
+
+def _told(row: Document, compute: float, transfer: float, judged: tuple[str, float, float]) -> Document:
+    """Return the sentence and its numbers; `judged` is the objective, its value of this plan and of the chosen."""
+    objective, theirs, ours = judged
+    margin = compute + transfer
+    sentence = _sentence(row["label"], compute, transfer, margin)
+    if objective != "latency":
+        sentence += f"; it {amount(objective, theirs)} against {figure(objective, ours)}"
+    if not row["eligible"]:
+        sentence = f"{row['label']} may not be chosen: {row['why_not']}" + _would_be(margin)
+    elif theirs < ours * (1 - SAME):
+        sentence += ", but another plan was asked for"
+    return {"compute": compute, "transfer": transfer, "margin": margin, "sentence": sentence}
 
 
 def _sentence(label: str, compute: float, transfer: float, margin: float) -> str:
@@ -123,22 +146,9 @@ def _compared(margin: float) -> str:
     return f"{ms(abs(margin))} {'slower' if margin > 0 else 'faster'}"
 
 
-def _with_cause(sentence: str, row: Document, margin: float, objective: str) -> str:
-    if not row["eligible"]:
-        return f"{row['label']} may not be chosen: {row['why_not']}" + _would_be(margin)
-    if margin < -WORTH_SAYING:
-        return f"{sentence}, but {_asked(objective).replace('this plan', 'another plan')}"
-    return sentence
-
-
 def _would_be(margin: float) -> str:
     return f" (it would be {ms(-margin)} faster)" if margin < -WORTH_SAYING else ""
 
 
 def _short(row: Document) -> str:
     return str(row["label"]).removeprefix("split ")
-
-
-def ms(seconds: float) -> str:
-    """Return "61.0 ms"."""
-    return f"{seconds * 1e3:.1f} ms"

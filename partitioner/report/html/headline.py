@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from partitioner.report.amounts import objective_of
 from partitioner.report.html.markup import Markup, tag
-from partitioner.report.quantities import megabits, milliseconds, per_second, percent, sentence, size
+from partitioner.report.quantities import joules, megabits, milliseconds, per_second, percent, sentence, size
 
 Document = dict[str, Any]
 
@@ -40,7 +41,7 @@ def headline(document: Document) -> Markup:
 
 def _marks(document: Document) -> list[Markup]:
     marks = ["the input stays on the board"] if document.get("keep_input_on_board") else []
-    objective = (document.get("objective") or {}).get("name", "latency")
+    objective = objective_of(document)
     marks += [f"objective: {objective}"] if objective != "latency" else []
     marks += [f"{name} is an estimate" for name in document.get("estimated") or []]
     return [tag("span", mark, class_="tagged warn") for mark in marks]
@@ -52,8 +53,10 @@ def _facts(document: Document) -> list[tuple[str, str]]:
     if document.get("measured") is not None:
         facts.append((milliseconds(document["measured"]), "measured in service"))
     facts.append((size(predicted["bytes_up"]), "sent for each request"))
-    if plan := document.get("plan"):
-        facts.append((per_second(plan["throughput"]), "answers, pipelined (best plan)"))
+    if predicted.get("throughput"):
+        facts.append((per_second(predicted["throughput"]), "answers, pipelined"))
+    if predicted.get("energy"):
+        facts.append((joules(predicted["energy"]), "a request, from declared watts"))
     bound = document["bound"]
     facts.append((percent(bound["gap"]), "above the proven lower bound"))
     if link := document.get("link"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from partitioner.report.html.markup import Markup, tag
-from partitioner.report.quantities import milliseconds, sentence, size
+from partitioner.report.quantities import joules, milliseconds, per_second, sentence, size
 
 Document = dict[str, Any]
 
@@ -82,7 +82,9 @@ def _details(row: Document) -> str:
     one = row["predicted"]
     parts = [f"{words} {milliseconds(one[part])}" for part, _, words in PARTS if one[part] > 0]
     sent = f"sent {size(one['bytes_up'])}, back {size(one['bytes_down'])}"
-    return "\n".join([f"{row['label']} ({row['page']})", *parts, sent])
+    more = [f"pipelined {per_second(one['throughput'])}"] if one.get("throughput") else []
+    more += [f"{joules(one['energy'])} (as declared)"] if one.get("energy") else []
+    return "\n".join([f"{row['label']} ({row['page']})", *parts, sent, *more])
 
 
 def _legend(measured: bool) -> Markup:

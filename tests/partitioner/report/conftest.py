@@ -59,7 +59,7 @@ def full_draft(
             "gateway alone", rival.layout, rival.costs, 0.2405, 0.1793, "gateway needs 412 MB, has 256 MB"
         ),
     )
-    flips = (Flip("speed of board", 2.31, "board alone"), Flip("rate of board -> cloud", 0.42, "board alone"))
+    flips = (Flip("speed of board", 2.31, "board alone"), Flip("speed of cloud", 0.42, "board alone"))
     return dataclasses.replace(
         draft,
         plan=dataclasses.replace(plan, alternatives=alternatives, flips=flips),
