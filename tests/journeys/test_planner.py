@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,37 @@ def test_a_profile_is_remembered_measured_again_on_demand_and_shows_its_age(two:
     removal = two.command("model", "remove", "small", "--dry-run")
     assert "would remove small and end epoch" in removal
     assert epoch(two) > 0
+
+
+def test_what_requests_take_is_shown_beside_what_was_predicted(two: House) -> None:
+    told = two.json("deploy", "small")
+    x = np.zeros((1, 3, 32, 32), np.float32)
+    with lepton_edge.Client(two.coordinator) as client:
+        for _ in range(5):
+            client.infer("small", {"x": x})
+        end = time.monotonic() + 10
+        seen = None
+        while seen is None and time.monotonic() < end:
+            time.sleep(0.2)
+            seen = client.explain("small")["measured"]
+    assert seen is not None, "no telemetry told it"
+    assert 0 < seen < 20 * told["plan"]["predicted"]["latency"] + 1
+    assert "measured" in two.command("plan", "explain", "small")
+
+
+def test_a_restart_forgets_no_profile_and_no_wish(two: House) -> None:
+    told = two.json("deploy", "small", "--first-layers", "1")
+    address = two.coordinator
+    two.kill("coordinator")
+    assert two.start_coordinator(int(address.rpartition(":")[2])) == address
+    end = time.monotonic() + 20
+    while not all(one["connected"] for one in two.json("device", "list")["devices"]):
+        assert time.monotonic() < end, "the agents did not come back"
+        time.sleep(0.2)
+    again = two.json("plan", "unpin", "small")
+    assert again["epoch"] == told["epoch"] + 1
+    measured = [
+        [(one["device"], one["whole"]) for one in plan["devices"]] for plan in (told["plan"], again["plan"])
+    ]
+    assert measured[0] == measured[1], "nothing was measured again"
+    assert two.json("plan", "diff", f"small@{told['epoch']}", "small")["versions"]["before"]
