@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from partitioner.report.amounts import objective_of
 from partitioner.report.quantities import digits, megabits, milliseconds, size
 
 Document = dict[str, Any]
@@ -19,7 +20,6 @@ LINK_RATES = (("up", "rate of the link up"), ("down", "rate of the link down"))
 LINK_DELAYS = (("delay_up", "delay of the link up"), ("delay_down", "delay of the link down"))
 PLAIN = (
     ("version", "version of the model"),
-    ("objective", "objective"),
     ("limits", "limits"),
     ("wishes", "wishes"),
 )
@@ -91,6 +91,9 @@ def _memory(old: Document, new: Document) -> Iterator[Document]:
 
 
 def _plain(old: Document, new: Document) -> Iterator[Document]:
+    objectives = objective_of(old), objective_of(new)
+    if objectives[0] != objectives[1]:
+        yield _input("objective", "objective", ("objective", *objectives), " -> ".join(objectives))
     kept = old["keep_input_on_board"], new["keep_input_on_board"]
     if kept[0] != kept[1]:
         words = "now stays on the board" if kept[1] else "may leave the board now"

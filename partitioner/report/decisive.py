@@ -2,13 +2,16 @@
 
 Law: arithmetic on the old document's candidates, which are straight lines in a device's seconds and in the seconds
 per byte of the link. It is exact for those candidates; a plan that only the new document knows can win for a
-reason that no single input tells, and then the cause says so.
+reason that no single input tells, and then the cause says so. Of energy and of weighted sums a document does not
+tell enough: there the latency is judged, and the cause says that too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from partitioner.report.amounts import objective_of
 
 Document = dict[str, Any]
 
@@ -33,7 +36,7 @@ def _cause(old: Document, new: Document, marked: Sequence[Document], best: tuple
         return "the same page is taken"
     if decisive:
         several = " or ".join(decisive)
-        return f"{several} alone would have changed the choice"
+        return f"{several} alone would have changed the choice{_caveat(old, new)}"
     if best[0] != best[1]:
         return "the changed inputs together changed the choice; none of them would have alone"
     if marked:
@@ -41,10 +44,15 @@ def _cause(old: Document, new: Document, marked: Sequence[Document], best: tuple
     return "no input changed: the plan was asked for, or the planner has changed"
 
 
+def _caveat(old: Document, new: Document) -> str:
+    judged = {objective_of(old), objective_of(new)} <= {"latency", "throughput", "egress"}
+    return "" if judged else ", judged by latency"
+
+
 def _best(old: Document, new: Document, inputs: Sequence[Document]) -> str:
     """Return the label of the best candidate of `old` once `inputs` are as they are in `new`."""
     rows = [row for row in old["candidates"] if _eligible(row, new, inputs)]
-    best = min(rows, key=lambda row: _latency(row, old, inputs), default={"label": ""})
+    best = min(rows, key=lambda row: _value(row, old, new, inputs), default={"label": ""})
     return str(best["label"])
 
 
@@ -68,25 +76,42 @@ def _fits(row: Document, new: Document) -> bool:
     return bool(now["eligible"])
 
 
-def _latency(row: Document, old: Document, inputs: Sequence[Document]) -> float:
-    one = row["predicted"]
+def _value(row: Document, old: Document, new: Document, inputs: Sequence[Document]) -> float:
+    """Return what the objective minimises, of a page of the old document once `inputs` are as in the new one."""
+    asked = any(one["kind"] == "objective" for one in inputs)
+    objective = objective_of(new if asked else old)
+    parts = _parts(row["predicted"], old.get("link"), inputs)
+    if objective == "throughput":
+        return max(parts.values())
+    if objective == "egress":
+        return float(row["predicted"]["bytes_up"] + row["predicted"]["bytes_down"])
+    delays = sum(_delays(row["predicted"], old.get("link"), inputs))
+    return sum(parts.values()) + delays
+
+
+def _parts(one: Document, link: Document | None, inputs: Sequence[Document]) -> dict[str, float]:
+    """Return the busy seconds of both devices and of both directions of the link."""
     speeds: dict[str, float] = {
         each["key"]: each["after"] / each["before"] for each in inputs if each["kind"] == "speed"
     }
-    computing = sum(float(one[role]) * speeds.get(role, 1.0) for role in ("board", "cloud"))
-    return computing + _transfer(one, old.get("link"), inputs)
+    busy = {role: float(one[role]) * speeds.get(role, 1.0) for role in ("board", "cloud")}
+    if link is None:
+        return busy
+    now = _link_now(link, inputs)
+    wire = {
+        way: one[count] * now["overhead"] / now[way]
+        for way, count in (("up", "bytes_up"), ("down", "bytes_down"))
+    }
+    return busy | wire
 
 
-def _transfer(one: Document, link: Document | None, inputs: Sequence[Document]) -> float:
-    """Return the seconds on the link, its rates and delays as `inputs` say."""
-    if link is None or any(each["key"] == "" for each in inputs if each["kind"] == "link"):
-        return float(one["uplink"] + one["downlink"])
-    now = link | {each["key"]: each["after"] for each in inputs if each["kind"] == "link"}
-    seconds = float(one["uplink"] + one["downlink"])
-    for used, count, rate, delay in (
-        (one["uplink"], one["bytes_up"], "up", "delay_up"),
-        (one["downlink"], one["bytes_down"], "down", "delay_down"),
-    ):
-        if used > 0:
-            seconds += count * link["overhead"] * (1 / now[rate] - 1 / link[rate]) + now[delay] - link[delay]
-    return seconds
+def _delays(one: Document, link: Document | None, inputs: Sequence[Document]) -> list[float]:
+    if link is None:
+        return []
+    now = _link_now(link, inputs)
+    ways = (("uplink", "delay_up"), ("downlink", "delay_down"))
+    return [float(now[delay]) for way, delay in ways if one[way] > 0]
+
+
+def _link_now(link: Document, inputs: Sequence[Document]) -> Document:
+    return link | {one["key"]: one["after"] for one in inputs if one["kind"] == "link" and one["key"]}

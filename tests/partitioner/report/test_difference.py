@@ -15,6 +15,7 @@ from rich.console import Console
 from partitioner.book import BookOptions
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.report.difference import SCHEMA, difference, render_difference
+from partitioner.solve.problem import EGRESS, THROUGHPUT
 from partitioner.units import Bytes, BytesPerSecond, Seconds, megabits
 
 Document = dict[str, Any]
@@ -112,6 +113,33 @@ def test_only_together(document: Document) -> None:
     found = difference(document, after)
     assert decisive(found) == []
     assert found["cause"].startswith("the changed inputs together")
+
+
+def test_another_objective_is_to_blame(explained: Explain, document: Document) -> None:
+    after = explained(BookOptions(objective=EGRESS))
+    found = difference(document, after)
+    assert after["page"] == "local"
+    assert [one["words"] for one in found["inputs"]] == ["latency -> egress"]
+    assert decisive(found) == ["objective"]
+    assert found["inputs"][0]["would_take"] == "board alone"
+
+
+def test_throughput_is_judged_by_the_busiest_part(explained: Explain, lte: LinkProfile) -> None:
+    before = explained(BookOptions(objective=THROUGHPUT))
+    slow = dataclasses.replace(lte, up=megabits(0.05))
+    found = difference(before, explained(BookOptions(objective=THROUGHPUT), link=slow))
+    assert decisive(found) == ["rate of the link up"]
+
+
+def test_energy_is_judged_by_latency_and_that_is_said(document: Document) -> None:
+    after = copy.deepcopy(document) | {"page": "local", "label": "board alone"}
+    after["link"]["up"] /= 30
+    after["objective"] = document["objective"] | {"name": "energy"}
+    before = copy.deepcopy(document)
+    before["objective"] = after["objective"]
+    assert difference(before, after)["cause"].endswith(
+        "alone would have changed the choice, judged by latency"
+    )
 
 
 def test_noise_is_no_change(document: Document) -> None:
