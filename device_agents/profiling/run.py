@@ -51,6 +51,7 @@ class _Trial:
     """Everything that is there to be timed."""
 
     wholes: list[Item]
+    peak: Bytes = Bytes(0)
     segments: list[tuple[ProfileSegment, Item]] = field(default_factory=list)
     pseudo: list[tuple[Block, Item]] = field(default_factory=list)
     codecs: list[tuple[CodecTrial, Item, Item, Bytes]] = field(default_factory=list)
@@ -134,6 +135,7 @@ class _Measuring:
             threads=self._engine.runtime.threads,
             engine=self._engine.name,
             simulated_slowdown=self._engine.slowdown,
+            activation_peak=trial.peak,
         )
 
     async def _trial(self) -> _Trial:
@@ -141,7 +143,8 @@ class _Measuring:
         whole = await self._open(self._command.whole)
         if not self._given(whole.block):
             raise InvalidInput("the golden sample lacks an input of the model", "push the model again")
-        trial = _Trial([self._block_item(whole, repeats) for _ in range(WHOLE_TURNS)])
+        peak = await self._peak(whole)
+        trial = _Trial([self._block_item(whole, repeats) for _ in range(WHOLE_TURNS)], peak)
         for block in self._command.pseudo:
             if self._given(block):
                 trial.pseudo.append((block, self._block_item(await self._open(block), repeats)))
@@ -153,6 +156,16 @@ class _Measuring:
             if codec.tensor.name in self._golden:
                 trial.codecs.append(await self._codec_items(codec, min(repeats, CODEC_RUNS)))
         return trial
+
+    async def _peak(self, whole: OpenBlock) -> Bytes:
+        """Return by how much memory grows in the whole model's first run: the arena keeps what it took.
+
+        Where an earlier model has already grown the arena, that is less, or nothing.
+        """
+        await self._engine.tidy()
+        before = self._engine.private()
+        await self._engine.call(lambda _: self._block_item(whole, 1).step())
+        return Bytes(max(0, self._engine.private() - before))
 
     async def _segment_item(self, one: ProfileSegment, repeats: int) -> Item | None:
         if not self._given(one.block):

@@ -98,3 +98,21 @@ async def test_no_time_left_still_gives_one_measurement_of_everything(tmp_path):
     assert found.whole.runs == 3
     assert all(one.time.runs == 1 for one in found.segments)
     assert found.layers
+
+
+async def test_memory_of_the_first_whole_run_is_told(tmp_path, monkeypatch):
+    model = small_model(tmp_path)
+    command, origin = command_for(model, {"x": model.input()})
+    told = iter([10_000_000, 13_000_000, 13_000_000, 12_000_000])
+    monkeypatch.setattr(Engine, "private", lambda self: next(told))
+    assert (await profile(tmp_path, command, origin)).activation_peak == 3_000_000
+    command, origin = command_for(model, {"x": model.input()})
+    assert (await profile(tmp_path, command, origin)).activation_peak == 0, "it never shrinks below none"
+
+
+async def test_no_mapped_file_is_private_memory():
+    engine = Engine(EngineConfig(threads=1))
+    try:
+        assert 0 < engine.private() <= engine.resident()
+    finally:
+        engine.close()
