@@ -48,6 +48,9 @@ def random_problem(seed: int, family: str = "") -> Problem:
     problem = dataclasses.replace(problem, objective=_objective(dice, family))
     if family in ("memory", "everything"):
         problem = _with_memory(dice, problem)
+        recurs = problem.order is not None and problem.order.count(problem.entry) > 1
+        if recurs and count > 2 and problem.weight_bytes and problem.devices[0].activations:
+            problem = _with_tied_ends(dice, problem)
     if family in ("limits", "everything") or (family == "bottleneck" and dice.random() < 0.2):
         problem = dataclasses.replace(problem, limits=_limits(dice))
     return problem
@@ -67,7 +70,7 @@ def random_graph(dice: random.Random, count: int) -> CostGraph:
 
 
 def _layer(dice: random.Random, index: int, tied: list[TensorName], sizes: dict[TensorName, int]) -> Layer:
-    names = tuple(dict.fromkeys([tied[index], dice.choice(tied)] if dice.random() < 0.4 else [tied[index]]))
+    names = tuple(dict.fromkeys([tied[index], dice.choice(tied)] if dice.random() < 0.5 else [tied[index]]))
     return Layer(
         index,
         NodeName(f"layer{index}"),
@@ -189,7 +192,7 @@ def _with_order(dice: random.Random, problem: Problem, family: str) -> Problem:
     if family == "any order" or (family != "order" and family != "recurring" and dice.random() < 0.5):
         return problem
     order = tuple(names)
-    if family == "recurring" or dice.random() < 0.15:
+    if family == "recurring" or (family != "order" and dice.random() < 0.5):
         order = dice.choice(
             [(*names[:2], names[0]), (*names[:3], names[0]), (*names[:2], names[0], names[1])]
         )
@@ -286,7 +289,21 @@ def _with_memory(dice: random.Random, problem: Problem) -> Problem:
 
 
 def _memory(dice: random.Random) -> Bytes:
-    return Bytes(dice.choice([0, 1, 60, 99, 130, 177, 250]))  # 0 is no limit, 1 is nearly nothing
+    return Bytes(dice.choice([0, 1, 60, 90, 99, 130, 177, 250]))  # 0 is no limit, 1 is nearly nothing
+
+
+def _with_tied_ends(dice: random.Random, problem: Problem) -> Problem:
+    """The entry comes again and holds the first and the last layers, which share weights, and just that."""
+    layers = problem.graph.layers
+    first, last = dice.randint(1, len(layers) - 2), dice.randint(1, len(layers) - 1)
+    ends = [*range(first), *range(max(first, last), len(layers))]
+    names = {name for end in ends for name in layers[end].weight_names}
+    weights = sum(problem.weight_bytes[name] for name in names)
+    alive = max((problem.devices[0].activations[end] for end in ends), default=0)
+    memory = Bytes(math.ceil((weights + alive) * (1 + problem.headroom)))
+    entry = dataclasses.replace(problem.devices[0], memory=memory, lacks=frozenset())
+    pins = {0: problem.entry, len(layers) - 1: problem.entry}
+    return dataclasses.replace(problem, devices=(entry, *problem.devices[1:]), pins=pins)
 
 
 def _limits(dice: random.Random) -> Limits:
