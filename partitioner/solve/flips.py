@@ -17,6 +17,8 @@ from partitioner.solve.prices import second_price
 from partitioner.solve.problem import HopKey, Problem
 from partitioner.units import DeviceId
 
+TIE = 1e-9
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -85,20 +87,22 @@ def _line(problem: Problem, costs: Costs, slope: float, still: float, scaling: f
 
 def _nearest(what: str, lines: Sequence[_Line], rivals: Sequence[Alternative]) -> Iterator[Flip]:
     """Yield the nearest flip on either side; `lines` are the plan's and then the rivals'."""
-    crossings = [
-        (1 / u, rival.label)
-        for line, rival in zip(lines[1:], rivals, strict=True)
-        for u in _crossings(lines[0], line)
-    ]
-    slower = max((one for one in crossings if one[0] < 1), default=None)
-    faster = min((one for one in crossings if one[0] >= 1), default=None)
-    for one in (slower, faster):
-        if one is not None:
-            yield Flip(what, *one)
+    slower: list[tuple[float, str]] = []
+    faster: list[tuple[float, str]] = []
+    for line, rival in zip(lines[1:], rivals, strict=True):
+        for u, slope in _crossings(lines[0], line):
+            if slope < 0 and u > 1 - TIE:  # the rival wins beyond it; a rival that ties wins at once
+                slower.append((max(u, 1.0), rival.label))
+            elif slope > 0 and u < 1 + TIE:
+                faster.append((min(u, 1.0), rival.label))
+    if slower:
+        yield Flip(what, 1 / min(slower)[0], min(slower)[1])
+    if faster:
+        yield Flip(what, 1 / max(faster)[0], max(faster)[1])
 
 
-def _crossings(plan: _Line, rival: _Line) -> Iterator[float]:
-    """Yield every u > 0 at which the plan stops being the better of the two."""
+def _crossings(plan: _Line, rival: _Line) -> Iterator[tuple[float, float]]:
+    """Yield every u > 0 at which one of the two becomes the better, with the slope of (rival - plan) there."""
     bends = sorted({bend for bend in (plan.bend, rival.bend) if 0 < bend < math.inf})
     edges = [0.0, *bends, (bends[-1] if bends else 1.0) * 2]
     for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
@@ -109,4 +113,4 @@ def _crossings(plan: _Line, rival: _Line) -> Iterator[float]:
         u = low - at_low / slope
         last = index == len(edges) - 2
         if u > 0 and low <= u and (last or u < high):
-            yield u
+            yield u, slope

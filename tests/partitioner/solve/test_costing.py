@@ -138,12 +138,21 @@ def test_a_codec_that_costs_more_than_it_saves_is_not_chosen() -> None:
 
 
 def test_for_throughput_a_codec_is_judged_by_its_busiest_party() -> None:
-    fast = dataclasses.replace(
-        coded(),
-        objective=Objective(latency=0.0, bottleneck=1.0),
-        hops=links(BOARD, CLOUD, rate=1500.0),
-    )
-    assert evaluate(fast, layout_of((BOARD, CLOUD), (0, 1))).bytes_forward == (200,)
+    """Raw takes the link 0.25 s; packed takes 0.05 s of it, and 0.1 and 0.2 s of the devices: less at the worst."""
+    seconds = {(TensorName("t0"), U8): CodecSeconds(Seconds(0.1), Seconds(0.2))}
+    devices = tuple(dataclasses.replace(one, codecs=seconds) for one in coded().devices)
+    asked = dataclasses.replace(coded(), devices=devices, hops=links(BOARD, CLOUD, rate=4000.0))
+    cut = layout_of((BOARD, CLOUD), (0, 1))
+    assert evaluate(asked, cut).bytes_forward == (1000,)
+    pipelined = dataclasses.replace(asked, objective=Objective(latency=0.0, bottleneck=1.0))
+    assert evaluate(pipelined, cut).bytes_forward == (200,)
+
+
+def test_the_way_home_is_work_for_both_devices() -> None:
+    board = device(BOARD, 0, receive_message=0.1, receive_byte=0.001, send_message=0.5)
+    cloud = device(CLOUD, 0, send_message=0.2, send_byte=0.002, receive_message=0.7)
+    costs = evaluate(problem(chain(0, 10), board, cloud), layout_of((BOARD, CLOUD), (1,)))
+    assert costs.stages == pytest.approx((0.5 + 0.1 + 0.01, 0.7 + 0.2 + 0.02))
 
 
 def test_the_objective_weighs_the_totals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 
 import pytest
 
@@ -10,23 +11,21 @@ from partitioner.errors import NoFeasiblePlan
 from partitioner.predict import StageCosts
 from partitioner.solve.costing import evaluate, objective_value
 from partitioner.solve.planner import solve
-from partitioner.solve.plans import Flip, Plan
+from partitioner.solve.plans import Plan
 from partitioner.solve.problem import Device, Layout, Problem
 from partitioner.units import BytesPerSecond, Seconds
 from tests.partitioner.solve.instances import random_problem
 from tests.partitioner.solve.small import BOARD, CLOUD, chain, device, problem
 
 
-def scaled(asked: Problem, flip: Flip) -> Problem:
-    words = flip.what.split()
+def scaled(asked: Problem, what: str, factor: float) -> Problem:
+    words = what.split()
     if words[0] == "speed":
-        devices = tuple(_faster(one, flip.factor) if one.name == words[-1] else one for one in asked.devices)
+        devices = tuple(_faster(one, factor) if one.name == words[-1] else one for one in asked.devices)
         return dataclasses.replace(asked, devices=devices)
     pair = {words[2], words[4]}
     hops = {
-        ends: dataclasses.replace(hop, rate=BytesPerSecond(hop.rate * flip.factor))
-        if set(ends) == pair
-        else hop
+        ends: dataclasses.replace(hop, rate=BytesPerSecond(hop.rate * factor)) if set(ends) == pair else hop
         for ends, hop in asked.hops.items()
     }
     return dataclasses.replace(asked, hops=hops)
@@ -46,9 +45,13 @@ def _faster(one: Device, factor: float) -> Device:
     return dataclasses.replace(one, costs=StageCosts(layers, **changed), codecs=codecs)
 
 
-def fixed(plan: Plan, label: str) -> list[Layout]:
-    """The plan's and the rival's layouts with the codecs that they have now."""
-    rival = next(one for one in plan.alternatives if one.label == label)
+def value(asked: Problem, layout: Layout) -> float:
+    return objective_value(asked, evaluate(asked, layout))
+
+
+def fixed(plan: Plan, labels: Set[str]) -> list[Layout]:
+    """The layouts of the plan and of these rivals, with the codecs that they have now."""
+    rivals = [(one.layout, one.costs) for one in plan.alternatives if one.label in labels]
     return [
         dataclasses.replace(
             layout,
@@ -56,7 +59,7 @@ def fixed(plan: Plan, label: str) -> list[Layout]:
                 (index, one.tensor): one.codec for index, many in enumerate(costs.codecs) for one in many
             },
         )
-        for layout, costs in ((plan.layout, plan.costs), (rival.layout, rival.costs))
+        for layout, costs in ((plan.layout, plan.costs), *rivals)
     ]
 
 
@@ -80,12 +83,14 @@ def test_at_a_flip_both_cost_the_same(family: str) -> None:
             plan = solve(asked)
         except NoFeasiblePlan:
             continue  # nothing to flip
-        sides = [(flip.what, flip.factor < 1) for flip in plan.flips]
+        feasible = {one.label for one in plan.alternatives if not one.why_not}
+        sides = [(flip.what, flip.factor < 1) for flip in plan.flips if flip.factor != 1]
         assert len(sides) == len(set(sides)), seed  # the nearest on either side, no other
         for flip in plan.flips:
             checked += 1
-            one, other = (
-                objective_value(asked, evaluate(scaled(asked, flip), it)) for it in fixed(plan, flip.label)
-            )
+            there, before = scaled(asked, flip.what, flip.factor), scaled(asked, flip.what, flip.factor**0.5)
+            one, other = (value(there, layout) for layout in fixed(plan, {flip.label}))
             assert one == pytest.approx(other, rel=1e-6, abs=1e-12), (seed, flip)
+            first, *rivals = (value(before, layout) for layout in fixed(plan, feasible))
+            assert first <= min(rivals) * (1 + 1e-9) + 1e-12, (seed, flip)  # no nearer flip was missed
     assert checked > 20

@@ -107,3 +107,9 @@ def test_a_missing_link_says_which_way() -> None:
     del hops[CLOUD, BOARD]
     with pytest.raises(InvalidProblem, match="no link leads from cloud to board"):
         solve(two(hops=hops))
+
+
+def test_absurd_costs_are_refused_before_anything_is_solved() -> None:
+    devices = (device(BOARD, 1, 1, 1, float("nan")), two().devices[1])
+    with pytest.raises(InvalidProblem, match="a cost of board is NaN"):
+        solve(two(devices=devices))

@@ -12,8 +12,9 @@ from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.solve import tiers
 from partitioner.solve.costing import evaluate, objective_value
 from partitioner.solve.layouts import layout_of
-from partitioner.solve.problem import Answer, Problem
+from partitioner.solve.problem import Answer, CodecSeconds, Problem
 from partitioner.solve.tiers import minimum_cut
+from partitioner.units import CodecName, Seconds, TensorName
 from tests.partitioner.solve.instances import random_problem
 from tests.partitioner.solve.small import (
     BOARD,
@@ -148,10 +149,22 @@ def test_zero_costs_and_no_layers() -> None:
 
 
 def test_costs_of_very_different_size_keep_their_precision() -> None:
-    wide = problem(chain(1, 1, 1, 1), device(BOARD, 1e4, 1e4, 1e4), device(CLOUD, 2e-7, 3e-7, 5e-7))
+    wide = problem(chain(1, 1, 1, 1), device(BOARD, 3e-7, 1e5, 1e5), device(CLOUD, 1e5, 2e-7, 5e-7))
     wide = dataclasses.replace(wide, hops=links(BOARD, CLOUD, rate=1e9))
     found = minimum_cut(wide, (BOARD, CLOUD))
     assert found.value == pytest.approx(1e-6 + 2e-9)
+    assert found.gap < 1e-6
+
+
+def test_a_layer_is_in_one_stage_only() -> None:
+    """Where nothing held a layer's vertices in line, layer 0 would be before the gate for t0, behind it for x."""
+    asked = problem(chain(1, 1, 0), device(BOARD, 0, 20), device(GATE, 20, 20), device(CLOUD, 0, 0))
+    raw, slow = CodecName("raw"), CodecSeconds(Seconds(10), Seconds(10))
+    board, gate, cloud = asked.devices
+    board = dataclasses.replace(board, codecs={(TensorName("x"), raw): slow})
+    cloud = dataclasses.replace(cloud, codecs={(TensorName("t0"), raw): slow})
+    found = minimum_cut(dataclasses.replace(asked, devices=(board, gate, cloud)), (BOARD, GATE, CLOUD))
+    assert found.value == pytest.approx(10.002)
     assert found.gap < 1e-6
 
 
