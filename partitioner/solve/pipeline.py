@@ -16,6 +16,7 @@ from partitioner.solve import bounded
 from partitioner.solve.blame import blamed
 from partitioner.solve.costing import evaluate, objective_value
 from partitioner.solve.crossings import picked
+from partitioner.solve.dual import bargained
 from partitioner.solve.kinds import Station, kinds, names_of, stations
 from partitioner.solve.lattice import Groups, Lattice, lattice, together
 from partitioner.solve.problem import Answer, Device, Layout, Problem
@@ -105,7 +106,7 @@ def _usable(problem: Problem) -> Kinds:
 def _bounded(problem: Problem, answer: Answer, relaxed: Answer | None) -> Answer:
     """Return `answer`, the best of some plans, with the best lower bound that is at hand for all plans."""
     lower = max(spread(problem, _usable(problem)), relaxed.lower_bound if relaxed else 0.0)
-    return replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD)
+    return bargained(problem, replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD))
 
 
 def _ground(problem: Problem) -> _Ground:

@@ -1,0 +1,214 @@
+"""A bound on the bottleneck where the down-sets are too many: seconds are priced, and the prices are bargained.
+
+Law: pure; knows minimum cuts (`orders.best_cut`), no lattice. Give every device and every directed hop a price per
+busy second, all prices together being the weight of the bottleneck. No plan's priced seconds exceed the price of its
+bottleneck, so the plan of least priced cost, one minimum cut, costs no more than the best plan does: a lower bound
+(Lagrange's relaxation of "each resource is at most the bottleneck"; Held and Karp, 1971). A limit on a sum is priced
+likewise: what a plan exceeds it by costs, what it stays below is given back. Prices then rise where the cut was
+busy and fall where it was not, by Polyak's steps, and the largest bound is kept. Each cut is a plan itself: the best
+that keeps memory and limits is kept too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partitioner.errors import NoFeasiblePlan
+from partitioner.solve.costing import evaluate, objective_value, violations
+from partitioner.solve.orders import MOST_DEVICES, best_cut, orders
+from partitioner.solve.plans import Costs
+from partitioner.solve.problem import (
+    NO_LIMITS,
+    Answer,
+    Device,
+    Hop,
+    HopKey,
+    Layout,
+    Objective,
+    Problem,
+    Watts,
+)
+from partitioner.units import BytesPerSecond, DeviceId
+
+ROUNDS = 60
+LEAST_ROUNDS = 6
+WORK = 100_000  # layers x stages x orders, over all rounds: a few seconds
+ENOUGH = 1e-6  # relative gap at which the bargain ends
+SUMS = ("latency", "energy", "egress")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Goods:
+    """What has a price: the devices, the directed hops, then the sums that a limit is set on."""
+
+    devices: tuple[DeviceId, ...]
+    hops: tuple[HopKey, ...]
+    sums: tuple[str, ...]
+
+    @property
+    def resources(self) -> int:
+        """Return how many of them are devices and hops."""
+        return len(self.devices) + len(self.hops)
+
+
+def bargained(problem: Problem, known: Answer) -> Answer:
+    """Return `known`, a plan of `problem`, with a bound and a plan at least as good, by the method of `known`.
+
+    Args:
+        problem: the question; it was checked, and wants a low bottleneck or limits it.
+        known: a plan that keeps all limits, and a bound that was proven elsewhere.
+    """
+    limited = problem.limits != NO_LIMITS
+    if (problem.order is None and len(problem.devices) > MOST_DEVICES) or known.value <= 0:
+        return known
+    if problem.objective.additive and not limited:
+        return known
+    goods = _goods(problem)
+    prices = _start(problem, goods, known)
+    best = known
+    for _ in range(_rounds(problem)):
+        cut = _cut(problem, goods, prices)
+        if cut is None or best.gap <= ENOUGH:
+            break
+        bound, layout, slopes = cut
+        best = replace(_better(problem, best, layout), lower_bound=max(best.lower_bound, bound))
+        best = replace(best, lower_bound=min(best.lower_bound, best.value))
+        step = (best.value - bound) / max(float(slopes @ slopes), 1e-300)
+        prices = _lawful(problem, goods, prices + step * slopes)
+    return best
+
+
+def _rounds(problem: Problem) -> int:
+    stages = len(problem.order or problem.devices)
+    work = max(len(problem.graph.layers), 1) * stages * len(orders(problem))
+    return min(max(WORK // work, LEAST_ROUNDS), ROUNDS)
+
+
+def _goods(problem: Problem) -> _Goods:
+    names = tuple(
+        device.name for device in problem.devices if problem.order is None or device.name in problem.order
+    )
+    hops = (
+        tuple(sorted(problem.hops))
+        if problem.order is None
+        else tuple(sorted(set(_used_hops(problem.order))))
+    )
+    limited = tuple(name for name in SUMS if np.isfinite(getattr(problem.limits, name)))
+    return _Goods(names, tuple(hop for hop in hops if hop in problem.hops), limited)
+
+
+def _used_hops(order: tuple[DeviceId, ...]) -> Iterator[HopKey]:
+    for near, far in zip(order, order[1:], strict=False):
+        if near != far:
+            yield near, far
+            yield far, near
+
+
+def _start(problem: Problem, goods: _Goods, known: Answer) -> Floats:
+    """Return first prices: by how busy the known plan keeps each resource; sums are free at first."""
+    busy = _busy(goods, evaluate(problem, known.layout))[: goods.resources]
+    weight = problem.objective.bottleneck
+    shares = busy / busy.sum() if busy.sum() > 0 else np.full(len(busy), 1 / max(len(busy), 1))
+    return _lawful(problem, goods, np.append(weight * shares, np.zeros(len(goods.sums))))
+
+
+def _lawful(problem: Problem, goods: _Goods, prices: Floats) -> Floats:
+    """Return the nearest prices that are: none below 0; those of resources sum to the bottleneck's weight.
+
+    Where the bottleneck is limited, they may sum to more: what is above the weight is the price of the limit.
+    """
+    weight, count = problem.objective.bottleneck, goods.resources
+    found = np.maximum(prices, 0.0)
+    if not np.isfinite(problem.limits.bottleneck) or found[:count].sum() < weight:
+        found[:count] = _on_simplex(prices[:count], weight)
+    return found
+
+
+def _on_simplex(point: Floats, total: float) -> Floats:
+    """Return the nearest point whose entries are not negative and sum to `total` (Held, Wolfe, Crowder, 1974)."""
+    falling = np.sort(point)[::-1]
+    excess = (np.cumsum(falling) - total) / np.arange(1, len(point) + 1)
+    above = np.flatnonzero(falling > excess)
+    shift = excess[above[-1]] if len(above) else excess[-1]
+    found: Floats = np.maximum(point - shift, 0.0)
+    return found
+
+
+def _cut(problem: Problem, goods: _Goods, prices: Floats) -> tuple[float, Layout, Floats] | None:
+    """Return a bound, the plan that is cheapest at these prices, and how the bound grows with each of them."""
+    count = goods.resources
+    priced = _priced(problem, goods, prices)
+    try:
+        answer = best_cut(priced)
+    except NoFeasiblePlan:
+        return None
+    costs = evaluate(priced, answer.layout)
+    limits = np.array([float(getattr(problem.limits, name)) for name in goods.sums])
+    room = problem.limits.bottleneck if np.isfinite(problem.limits.bottleneck) else 0.0
+    above = float(prices[:count].sum()) - problem.objective.bottleneck
+    given = float(prices[count:] @ limits) + above * room
+    layout = _with_codecs(answer.layout, costs)
+    true = evaluate(problem, layout)
+    slopes = _busy(goods, true) - np.append(np.full(count, room), limits)
+    return answer.lower_bound - given, layout, slopes
+
+
+def _priced(problem: Problem, goods: _Goods, prices: Floats) -> Problem:
+    """Return the additive problem at these prices: watts price devices' seconds, slower hops price hops' seconds."""
+    wanted, names = problem.objective, len(goods.devices)
+    sums = dict(zip(goods.sums, prices[goods.resources :].tolist(), strict=True))
+    second = wanted.latency + sums.get("latency", 0.0)
+    joule = wanted.energy + sums.get("energy", 0.0)
+    device_price = dict(zip(goods.devices, prices[:names].tolist(), strict=True))
+    hop_price = dict(zip(goods.hops, prices[names : goods.resources].tolist(), strict=True))
+    radio = {device.name: device.radio_watts for device in problem.devices}
+    slower = {
+        (near, far): (second + joule * (radio[near] + radio[far]) + price) / (second + 1.0)
+        for (near, far), price in hop_price.items()
+    }
+    hops = {key: _slowed(problem.hops[key], factor) for key, factor in slower.items()}
+    devices = tuple(
+        _at_watts(device, joule * device.watts + device_price.get(device.name, 0.0))
+        for device in problem.devices
+    )
+    objective = Objective(second, 0.0, 1.0, wanted.egress + sums.get("egress", 0.0))
+    return replace(problem, devices=devices, hops=hops, objective=objective, limits=NO_LIMITS)
+
+
+def _slowed(hop: Hop, factor: float) -> Hop:
+    return replace(hop, rate=BytesPerSecond(hop.rate / factor if factor > 0 else math.inf))
+
+
+def _at_watts(device: Device, watts: float) -> Device:
+    return replace(device, watts=Watts(watts), radio_watts=Watts(0.5))  # two radios: one joule a hop's second
+
+
+def _with_codecs(layout: Layout, costs: Costs) -> Layout:
+    """Return the layout with the codecs that were cheapest at the prices, so that other prices do not change them."""
+    codecs = {
+        (boundary, choice.tensor): choice.codec
+        for boundary, choices in enumerate(costs.codecs)
+        for choice in choices
+    }
+    return Layout(layout.order, layout.stages, codecs)
+
+
+def _busy(goods: _Goods, costs: Costs) -> Floats:
+    resources = [costs.busy.get(name, 0.0) for name in goods.devices]
+    resources += [costs.hop_busy.get(hop, 0.0) for hop in goods.hops]
+    return np.array([*resources, *(float(getattr(costs, name)) for name in goods.sums)])
+
+
+def _better(problem: Problem, best: Answer, layout: Layout) -> Answer:
+    costs = evaluate(problem, layout)
+    value = objective_value(problem, costs)
+    if value >= best.value or violations(problem, costs):
+        return best
+    return replace(best, layout=layout, value=value)
