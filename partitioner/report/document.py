@@ -56,7 +56,7 @@ def explain(
     proven = proof(compiled.graph, draft)
     return {
         **_decision(compiled, draft, rows),
-        "advice": advice(rows, proven["objective"]["name"]),
+        "advice": advice(rows, proven),
         "why_not": why_not(rows, proven),
         "wishes": _wishes(draft, options),
         "bound": _bound(draft),
@@ -118,6 +118,7 @@ def _candidate(
         "split": _divides(compiled.graph, candidate),
         "keeps_input": _keeps_input(compiled.graph, candidate),
         "best_cut": page.name == draft.best_cut,
+        "stages": [{"device": one.device, "first": one.first, "last": one.last} for one in page.stages],
         "in_book": candidate.in_book,
         "eligible": candidate.eligible,
         "why_not": candidate.why_not,

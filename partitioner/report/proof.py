@@ -91,9 +91,16 @@ def _alternative(graph: CostGraph, one: Alternative) -> Document:
         "value": one.value,
         "margin": one.margin,
         "why_not": one.why_not,
+        "split": _divides(graph, one.layout),
         "stages": _stages(graph, one.layout),
         **_costs(one.costs),
     }
+
+
+def _divides(graph: CostGraph, layout: Layout) -> bool:
+    """Return whether two stages run parts of the model itself, preparation of its input apart."""
+    model = frozenset(layer.index for layer in graph.layers if not layer.pseudo and not layer.from_input)
+    return sum(bool(layers & model) for layers in layout.stages) > 1
 
 
 def _on_front(graph: CostGraph, plan: Plan, chosen: Plan | None) -> Document:

@@ -27,20 +27,27 @@ def why_not(rows: Sequence[Document], proven: Document) -> list[Document]:
     chosen = next(row for row in rows if row["chosen"])
     objective = proven["objective"]["name"]
     found = [_of_candidate(row, chosen, objective) for row in rows if row is not chosen]
-    known = {row["label"] for row in rows}
-    others = [one for one in proven["alternatives"] if one["label"] not in known]
+    others = [one for one in proven["alternatives"] if not _is_candidate(one, rows)]
     return found + [_of_alternative(one, proven["plan"], objective) for one in others]
 
 
-def advice(rows: Sequence[Document], objective: str = "latency") -> Document:
+def _is_candidate(one: Document, rows: Sequence[Document]) -> bool:
+    """Return whether a rival of the plan is a candidate too: a whole model on the board, or on the cloud."""
+    used = [stage["device"] for stage in one["stages"] if stage["layers"]]
+    ends = {stage["device"] for row in rows for stage in row["stages"]}
+    return len(used) == 1 and used[0] in ends
+
+
+def advice(rows: Sequence[Document], proven: Document) -> Document:
     """Say plainly whether to split: {"verdict": "split" | "whole" | "tie" | "single", "sentence": ...}."""
-    chosen = next(row for row in rows if row["chosen"])
+    chosen, objective = next(row for row in rows if row["chosen"]), proven["objective"]["name"]
     others = [row for row in rows if row["eligible"] and row is not chosen]
     if len(rows) == 1:
         return _advice("single", f"nothing to split: {chosen['label']} is all there is")
     if chosen["split"]:
         return _of_split(chosen, [row for row in others if not row["split"]], objective)
-    return _of_whole(chosen, [row for row in others if row["split"]], objective)
+    free = [one["value"] for one in proven["alternatives"] if one["split"] and not one["why_not"]]
+    return _of_whole(chosen, [row for row in others if row["split"]], min(free, default=None), objective)
 
 
 def _of_split(chosen: Document, wholes: Sequence[Document], objective: str) -> Document:
@@ -59,15 +66,21 @@ def _of_split(chosen: Document, wholes: Sequence[Document], objective: str) -> D
     return _advice("split", f"split: {gain} than {rival['label']}, the best without a split")
 
 
-def _of_whole(chosen: Document, cuts: Sequence[Document], objective: str) -> Document:
+def _of_whole(chosen: Document, cuts: Sequence[Document], free: float | None, objective: str) -> Document:
+    """`free` is the value of the solver's best cut, which no boundary of the book burdens."""
     if not cuts:
         return _advice("whole", "do not split: no cut inside the model may run")
     cut = min(cuts, key=value_of)
     if _worse(chosen, cut):
         return _advice("whole", _asked_for(chosen, cut, objective))
     gain = better(objective, value_of(chosen), value_of(cut))
-    said = f"do not split: {chosen['label']} {_verb(objective)} {gain} than the best cut ({_short(cut)})"
-    if objective == "latency" and value_of(cut) - value_of(chosen) <= _noise(chosen, cut):
+    head = f"do not split: {chosen['label']} {_verb(objective)}"
+    said = f"{head} {gain} than the best cut ({_short(cut)})"
+    if free is not None and value_of(chosen) < free < value_of(cut):
+        of_all = better(objective, value_of(chosen), free)
+        said = f"{head} {of_all} than any cut ({gain} than the book's best, {_short(cut)})"
+    least = value_of(cut) if free is None else min(free, value_of(cut))
+    if objective == "latency" and least - value_of(chosen) <= _noise(chosen, cut):
         return _advice("tie", f"{said}, though that is within the prediction's error")
     return _advice("whole", said)
 

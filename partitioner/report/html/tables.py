@@ -120,7 +120,7 @@ def devices(document: Document) -> Markup:
     rows = [
         (
             tag("span", one["device"], _notes(one)),
-            one["role"],
+            _whole(one["role"]),
             f"{one['whole'] * 1e3:.1f} ± {one['whole_spread'] * 1e3:.1f} ms",
             one["threads"],
             one["runs"],
