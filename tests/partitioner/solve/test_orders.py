@@ -32,6 +32,7 @@ def test_a_given_order_is_the_only_one() -> None:
 def test_devices_of_one_kind_are_not_told_apart() -> None:
     alike = (device(BOARD, 3, 3), device(GATE, 1, 1), device(CLOUD, 1, 1))
     assert orders(three(devices=alike)) == [(BOARD, GATE, CLOUD)]
+    assert len(orders(three(devices=alike, pins={0: CLOUD}))) == 2
     slower = {(BOARD, GATE): Hop(BytesPerSecond(1.0))}
     assert len(orders(three(devices=alike, hops={**links(BOARD, GATE, CLOUD), **slower}))) == 2
 
