@@ -1,6 +1,6 @@
 """Predicted against measured times of random legal segments: do the costs that plans are made of come true?
 
-    python -m bench.predict [--model NAME]... [--device full|slow4]... [--keep FOLDER] [--offline FOLDER]
+    python -m bench.predict [--model NAME]... [--device full|slow4|threads2]... [--keep FOLDER] [--offline FOLDER]
 
 For each model and device: a profile exactly as an agent makes it for the coordinator, then at least 60 segments
 (half of them between down-sets of one chain, half between down-sets of random topological orders), medians of 20
@@ -42,9 +42,9 @@ from partitioner.costs import DeviceProfile
 from partitioner.graph import CostGraph, chain, layer_inputs
 from partitioner.nouns_json import from_json, to_json
 from partitioner.onnx_io import Cutter, load_compiled
-from partitioner.predict import engine_layers, segment_estimate, stage_costs
+from partitioner.predict import engine_layers, estimated, segment_estimate, stage_costs
 from partitioner.profile import golden
-from partitioner.units import ModelName
+from partitioner.units import ModelName, Seconds
 
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "mobilenetv2": mobilenet.build,
@@ -75,15 +75,21 @@ class Measured:
     ratios: tuple[float, ...]
     passes: tuple[tuple[float, ...], ...]
     seconds: float
+    probe: Seconds
 
 
 def main() -> int:
     options = _options()
     for name in options.model or MODELS:
         with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
+            known: dict[str, Measured] = {}
             for device in options.device or DEVICES:
-                for row in _bench(name, device, Path(folder), options):
+                known[device] = read(_raw(name, device, Path(folder), options))
+                for row in rows_of(f"{name}, {device}", known[device]):
                     row.print()
+                sibling = next(iter(known))
+                if sibling != device:
+                    sibling_row(f"{name}, {device}", known[sibling], known[device], sibling).print()
     return 0
 
 
@@ -92,7 +98,11 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", action="append", choices=list(MODELS), help="these only")
-    parser.add_argument("--device", action="append", help="full, or slowK: K times slower (root)")
+    parser.add_argument(
+        "--device",
+        action="append",
+        help="full, slowK: K times slower (root), or threadsN; the first is the others' sibling",
+    )
     parser.add_argument("--segments", type=int, default=SEGMENTS)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--keep", type=Path, help="save raw measurements here")
@@ -100,15 +110,15 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _bench(name: str, device: str, folder: Path, options: argparse.Namespace) -> Iterator[Row]:
+def _raw(name: str, device: str, folder: Path, options: argparse.Namespace) -> Raw:
     if options.offline is not None:
-        raw = json.loads((options.offline / f"{name}-{device}.json").read_text())
-    else:
-        raw = measure(name, device, folder, options.segments, options.runs)
-        if options.keep is not None:
-            options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / f"{name}-{device}.json").write_text(json.dumps(raw))
-    yield from rows_of(f"{name}, {device}", read(raw))
+        kept: Raw = json.loads((options.offline / f"{name}-{device}.json").read_text())
+        return kept
+    raw = measure(name, device, folder, options.segments, options.runs)
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        (options.keep / f"{name}-{device}.json").write_text(json.dumps(raw))
+    return raw
 
 
 # --- measuring -------------------------------------------------------------------------------------
@@ -117,7 +127,8 @@ def _bench(name: str, device: str, folder: Path, options: argparse.Namespace) ->
 def measure(name: str, device: str, folder: Path, segments: int, runs: int) -> Raw:
     """Measure in a process of its own, slowed if `device` says so; return all that is needed offline."""
     model = _pushed(name, folder)
-    job = _job(folder, model, segments, runs)
+    threads = int(device.removeprefix("threads")) if device.startswith("threads") else 1
+    job = dataclasses.replace(_job(folder, model, segments, runs), threads=threads)
     (folder / "job.json").write_text(json.dumps(to_json(job)))
     words = [sys.executable, "-m", "bench.segments", str(folder / "job.json"), str(folder / "out.json")]
     print(f"[predict] {name}, {device}", file=sys.stderr, flush=True)
@@ -212,6 +223,7 @@ def read(raw: Raw) -> Measured:
         tuple(_ratio(one) for one in together),
         passes,
         raw["seconds"],
+        raw["probe"],
     )
 
 
@@ -244,19 +256,37 @@ def predicted(
     return np.array([one.mean / whole for one in found]), np.array([one.spread / whole for one in found])
 
 
+def sum_of_parts(measured: Measured) -> np.ndarray[Any, Any]:
+    """Return what adding up the profile's neighbouring segments would predict, over the whole's time."""
+    graph, profile = measured.graph, measured.profile
+    layers = np.array(stage_costs(dataclasses.replace(profile, segments=()), graph).layers)
+    line, parts = chain(graph), {one.first: one for one in reversed(profile.segments)}
+    at = min(parts)
+    while at in parts:  # of those that begin at one place the first is the part, the others heads and tails
+        inside = sorted(line[parts[at].last] - line[parts[at].first])
+        layers[inside] *= parts[at].time.median / max(layers[inside].sum(), 1e-12)
+        at = parts[at].last
+    sums = [layers[sorted(outer - inner)].sum() for inner, outer in measured.segments]
+    return np.array(sums) / profile.whole.median
+
+
 def rows_of(name: str, measured: Measured) -> Iterator[Row]:
     """Yield the goals' rows, beside the shares alone."""
     actual = np.array(measured.ratios)
     means, sigmas = predicted(measured, measured.profile)
     errors = np.abs(means - actual) / actual
     shares, _ = predicted(measured, dataclasses.replace(measured.profile, segments=()))
-    beside = np.abs(shares - actual) / actual
+    others = {"shares alone": shares, "sum of separately timed parts": sum_of_parts(measured)}
+    beside = {what: np.abs(one - actual) / actual for what, one in others.items()}
     noise = repeat_noise(measured)
     count = f"{name}: {len(actual)} segments"
     goal = max(MEDIAN_GOAL, noise)
     median, tail = float(np.median(errors)), float(np.quantile(errors, 0.9))
     inside = float(np.mean(np.abs(means - actual) <= Z90 * sigmas))
-    alone = [f"shares alone {q}" for q in (_percent(np.median(beside)), _percent(np.quantile(beside, 0.9)))]
+    alone = [
+        ", ".join(f"{what} {_percent(np.quantile(one, part))}" for what, one in beside.items())
+        for part in (0.5, 0.9)
+    ]
     yield Row(
         "predict", f"{count}: median error", _percent(median), "%", alone[0], _percent(goal), median <= goal
     )
@@ -275,6 +305,15 @@ def rows_of(name: str, measured: Measured) -> Iterator[Row]:
         "predict", f"{name}: profiling", round(measured.seconds, 1), "s",
         f"the whole model takes {measured.profile.whole.median * 1e3:.1f} ms",
     )  # fmt: skip
+
+
+def sibling_row(name: str, sibling: Measured, measured: Measured, of: str) -> Row:
+    """Return by how much the whole model's time is off when it is estimated from a sibling's and two probes."""
+    guess = estimated(sibling.profile, sibling.probe, measured.probe, measured.profile.device)
+    error = guess.whole.median / measured.profile.whole.median - 1
+    factor = measured.profile.whole.median / sibling.profile.whole.median
+    what = f"{name}: the whole model's time, estimated from {of} by speed probes, is off by"
+    return Row("predict", what, _percent(error), "%", f"in truth {factor:.2f} times as long")
 
 
 def _percent(part: float) -> float:
