@@ -18,10 +18,20 @@ from partitioner.predict import estimated
 from partitioner.solve.problem import LATENCY, Joules, Limits, Objective, Watts
 from partitioner.units import BytesPerSecond, Seconds
 
+NEVER_NEGATIVE = (
+    *("latency", "throughput", "energy", "egress", "min_throughput", "first_layers"),
+    *("board_watts", "cloud_watts", "radio_watts"),
+)
+
 
 def book_options(order: PlanOrder) -> BookOptions:
-    """Return what is asked of the book: every wish of `order`."""
+    """Return what is asked of the book: every wish of `order`.
+
+    Raises:
+        InvalidProblem: a wish that cannot be meant, or energy without anybody's watts.
+    """
     wishes = order.wishes
+    _refuse_negative(wishes)
     return BookOptions(
         order.keep_input_on_board,
         order.board_memory,
@@ -36,6 +46,13 @@ def book_options(order: PlanOrder) -> BookOptions:
         cloud_watts=Watts(wishes.cloud_watts),
         radio_watts=Watts(wishes.radio_watts),
     )
+
+
+def _refuse_negative(wishes: Wishes) -> None:
+    """Refuse what would turn a cost into a gain; the command line does so too, other clients may not."""
+    for name in NEVER_NEGATIVE:
+        if getattr(wishes, name) < 0:
+            raise InvalidProblem(f"{name} cannot be {getattr(wishes, name):g}", "give 0 or more")
 
 
 def objective(wishes: Wishes) -> Objective:

@@ -50,6 +50,8 @@ def refusal(state: State, hello: Hello) -> LeptonError | None:
         return InvalidInput(
             f"{hello.device!r} is simulated {hello.simulated_slowdown} times slower", "give 1 or more"
         )
+    if min(hello.watts, hello.radio_watts, hello.probe) < 0:
+        return InvalidInput(f"{hello.device!r} tells negative watts or seconds of itself", "give 0 or more")
     known = state.devices.get(hello.device)
     if known is not None and known.stream is not None and known.hello.incarnation != hello.incarnation:
         return AlreadyExists(

@@ -66,6 +66,12 @@ def test_energy_needs_somebodys_watts(wishes: Wishes) -> None:
     options.objective(dataclasses.replace(wishes, board_watts=5.0))
 
 
+@pytest.mark.parametrize("wishes", [Wishes(latency=-1.0), Wishes(radio_watts=-1.0), Wishes(first_layers=-1)])
+def test_what_would_turn_a_cost_into_a_gain_is_refused(order: PlanOrder, wishes: Wishes) -> None:
+    with pytest.raises(InvalidProblem, match="cannot be -1"):
+        options.book_options(dataclasses.replace(order, wishes=wishes))
+
+
 def test_what_is_supposed_changes_the_profiles_and_marks_the_link_as_declared(order: PlanOrder) -> None:
     change = LinkChange(4e6, 2e6, 0.05)
     asked = dataclasses.replace(order, link_change=change, speeds=(DeviceSpeed("board", 2.0),))  # type: ignore[arg-type]

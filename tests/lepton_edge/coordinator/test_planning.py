@@ -16,9 +16,10 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _tolerance, make_plan
 from lepton_edge.coordinator.records import Estimate, PlanOrder
-from lepton_edge.core.calls import LinkChange
+from lepton_edge.core.calls import LinkChange, Wishes
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
+from partitioner.errors import LeptonError
 from partitioner.onnx_io import compile_model, load_compiled
 
 LINK = LinkProfile(1e7, 1e7, 0.001, 0.001)
@@ -113,6 +114,45 @@ def test_an_estimated_device_is_named(desk: Desk) -> None:
     assert told["estimated"] == ["new"]
     (board,) = [one for one in told["devices"] if one["role"] == "board"]
     assert (board["device"], board["whole"]) == ("new", pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "code", "says"),
+    [
+        ({"wishes": Wishes(stay=("nowhere",))}, "invalid_problem", "nowhere"),
+        ({"wishes": Wishes(own_cut="m9")}, "invalid_problem", "near: m"),
+        ({"wishes": Wishes(max_latency=1e-6)}, "no_feasible_plan", "latency"),
+        ({"wishes": Wishes(min_throughput=1e9)}, "no_feasible_plan", "throughput"),
+        (
+            {"wishes": Wishes(max_egress=0.0, keep_output=True), "board_memory": 5000},
+            "no_feasible_plan",
+            "memory",
+        ),
+        ({"board_memory": 5000, "cloud_memory": 5000}, "no_feasible_plan", "needs"),
+        ({"wishes": Wishes(energy=1.0)}, "invalid_problem", "watts"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_named(desk: Desk, wishes: Any, code: str, says: str) -> None:
+    with pytest.raises(LeptonError, match=says) as told:
+        desk.plan(desk.order(**wishes))
+    assert told.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("wishes", "page"),
+    [
+        ({"wishes": Wishes(egress=1.0)}, "local"),
+        ({"wishes": Wishes(max_egress=0.0)}, "local"),
+        ({"wishes": Wishes(first_layers=4)}, "local"),
+        ({"wishes": Wishes(first_layers=99)}, "local"),
+        ({"wishes": Wishes(own_cut="m1")}, "own"),
+        ({"wishes": Wishes(keep_output=True), "keep_input_on_board": True}, "local"),
+    ],
+)
+def test_wishes_move_the_choice(desk: Desk, wishes: Any, page: str) -> None:
+    assert desk.plan(desk.order())[0].active != "local", "what is best without a wish"
+    book, told = desk.plan(desk.order(**wishes))
+    assert (book.active, told["page"]) == (page, page)
 
 
 def test_what_the_golden_check_needs_is_kept(desk: Desk) -> None:
