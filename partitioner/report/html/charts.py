@@ -47,7 +47,7 @@ def landscape(document: Document) -> Markup | None:
     counted = [0]
     for row in rows:
         counted.append(counted[-1] + len(row.layers))
-    cuts = [_cut_line(frontier, counted, across) for frontier in graph["frontiers"]]
+    cuts = [_cut_line(one, index, counted, across) for index, one in enumerate(graph["frontiers"])]
     drawn = svg(
         "bytes at each cut", y_axis(min(live), max(live), up, short_size), _area(live, across, up), cuts,
         tag("text", "input", x=LEFT, y=HIGH - 18),
@@ -76,13 +76,20 @@ def _bands(rows: Sequence[Row], across: Scale, colours: dict[str, int]) -> list[
     ]  # fmt: skip
 
 
-def _cut_line(frontier: Document, counted: Sequence[int], across: Scale) -> list[Markup]:
+def _cut_line(frontier: Document, index: int, counted: Sequence[int], across: Scale) -> list[Markup]:
     x = across(counted.index(frontier["layers_before"]))
     side = "start" if x < WIDTH / 2 else "end"
     shift = 5 if x < WIDTH / 2 else -5
     return [
         tag("line", x1=x, x2=x, y1=TOP - 4, y2=HIGH - BOTTOM, class_="now"),
-        tag("text", f"cut: {size(frontier['size'])}", x=x - shift, y=TOP - 7, text_anchor=side, class_="ink"),
+        tag(
+            "text",
+            f"cut: {size(frontier['size'])}",
+            x=x - shift,
+            y=TOP - 7 + 13 * index,
+            text_anchor=side,
+            class_="ink",
+        ),
     ]
 
 

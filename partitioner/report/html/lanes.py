@@ -125,9 +125,9 @@ def lanes_of(edges: Sequence[Edge], count: int) -> Lanes:
     _open(made.get(INPUT, []), 0, busy, columns)
     dots: list[int] = []
     for row in range(count):
-        freed = {columns[index] for index in ending.get(row, [])}
-        busy -= freed
-        dots.append(min(freed) if freed else _free(busy))
+        freed = [columns[index] for index in ending.get(row, [])]
+        busy -= set(freed)
+        dots.append(freed[-1] if freed else _free(busy))  # of the latest source: a chain stays straight
         _open(made.get(row, []), dots[-1], busy, columns)
     return Lanes(tuple(dots), tuple(columns), 1 + max([*dots, *columns], default=0))
 

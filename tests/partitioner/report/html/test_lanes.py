@@ -40,6 +40,12 @@ def test_a_chain_has_one_lane_and_a_skip_two() -> None:
     assert lanes_of(edges_of(skip, rows_of(skip)), 3).width == 2
 
 
+def test_a_chain_stays_straight_beside_its_skips() -> None:
+    skips = graph([(-1, (0,), 1), (0, (1, 3), 1), (1, (2,), 1), (2, (3,), 1), (3, (4,), 1)], [0] * 5)
+    dots = lanes_of(edges_of(skips, rows_of(skips)), 5).dots
+    assert dots[1] == dots[2] == dots[3] == dots[4]
+
+
 def test_lanes_that_are_alive_together_never_share_a_column() -> None:
     chance = random.Random(3)
     for _ in range(50):
