@@ -1,0 +1,82 @@
+"""Past its bounds a solver says so: a plan that is a plan, a lower bound that is one, and never a false "impossible".
+
+The bounds are set so low that graphs of nine layers pass them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from partitioner.errors import NoFeasiblePlan
+from partitioner.solve import crossings, kinds, pipeline, search, tiers
+from partitioner.solve.exhaustive import best_of_all
+from partitioner.solve.planner import solve
+from partitioner.solve.plans import Plan
+from partitioner.solve.problem import Answer, Problem
+from tests.partitioner.solve.bill import bill
+from tests.partitioner.solve.instances import random_problem
+
+NOT_ALL = "not every plan was looked at"
+
+
+def optimum(problem: Problem) -> Answer | None:
+    try:
+        return best_of_all(problem)
+    except NoFeasiblePlan:
+        return None
+
+
+def judge(problem: Problem) -> float | None:
+    """Assert that what `solve` says is true, if not the whole truth; return its gap."""
+    best = optimum(problem)
+    plan = asked(problem)
+    if isinstance(plan, NoFeasiblePlan):
+        assert best is None or NOT_ALL in str(plan)
+        return None
+    assert best is not None
+    assert plan.value >= best.value * (1 - 1e-6) - 1e-12
+    assert plan.lower_bound <= best.value * (1 + 1e-6) + 1e-12
+    assert not bill(problem, plan.layout).faults
+    return plan.gap
+
+
+def asked(problem: Problem) -> Plan | NoFeasiblePlan:
+    try:
+        return solve(problem, alternatives=False)
+    except NoFeasiblePlan as error:
+        return error
+
+
+def some_are_open(gaps: list[float | None]) -> bool:
+    return any(gap is not None and gap > 1e-5 for gap in gaps)
+
+
+@pytest.mark.parametrize("family", ["bottleneck", "memory", "everything"])
+def test_too_many_down_sets(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MOST_DOWN_SETS", 5)
+    gaps = [judge(random_problem(seed, family)) for seed in range(20)]
+    assert some_are_open(gaps)
+    assert any(gap is not None and gap < 1e-5 for gap in gaps)
+
+
+def test_too_many_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MOST_LABELS", ((float("inf"), 1),))
+    assert some_are_open([judge(random_problem(seed, "everything")) for seed in range(40)])
+
+
+def test_too_many_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiers, "MOST_CUTS", 1)
+    assert some_are_open([judge(random_problem(seed, "recurring")) for seed in range(60)])
+
+
+@pytest.mark.parametrize("family", ["bottleneck", "everything"])
+def test_too_many_combinations_of_codecs(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossings, "MOST_COMBINATIONS", 2)
+    assert some_are_open([judge(random_problem(seed, family)) for seed in range(20)])
+
+
+def test_too_many_ways_through_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "MOST_STATIONS", 1)
+    problems = (random_problem(seed, "bottleneck") for seed in range(40))
+    some = [judge(one) for one in problems if one.order is None]
+    assert any(gap is not None for gap in some)
