@@ -217,7 +217,8 @@ def _crossing_prices(problem: Problem, boundary: Boundary) -> Floats:
     tensors = [problem.graph.tensors[index] for index in arrays.consumed.tolist()]
     sizes = [0 if crosses_door(problem.graph, tensor) else tensor.size for tensor in tensors]
     wired = [_wire_price(problem, boundary, index, byte) for index in arrays.consumed.tolist()]
-    return np.array(sizes, dtype=np.float64) * border + np.array(wired)
+    prices: Floats = np.array(sizes, dtype=np.float64) * border + np.array(wired)
+    return prices
 
 
 def _wire_price(problem: Problem, boundary: Boundary, index: int, byte: float) -> float:

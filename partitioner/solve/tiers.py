@@ -44,6 +44,7 @@ class _Search:
     """The best staging so far, the least bound of what was not searched, and the cuts spent."""
 
     stage_of: Ints
+    ceiling: float  # a value that is known to be had elsewhere
     value: float = math.inf
     bound: float = math.inf
     cuts: int = 0
@@ -67,20 +68,20 @@ def minimum_cut(
     """
     tables = tables_of(pricing or Pricing(problem), order)
     allowed = allowed_stages(problem, order)
-    search = _Search(allowed.earliest)
+    search = _Search(allowed.earliest, ceiling)
     root = _Case(allowed, 0.0, frozenset(), cheapest_staging(tables, allowed))
     search.cuts += 1
     waiting = [root]
     while waiting:
         case = waiting.pop()
-        waiting.extend(_next_cases(problem, order, tables, search, case, ceiling))
+        waiting.extend(_next_cases(problem, order, tables, search, case))
     bound = min(search.bound, search.value)
     method = METHOD if search.complete else BRANCHED
     return Answer(layout_of(order, search.stage_of.tolist()), search.value, bound, method)
 
 
 def _next_cases(
-    problem: Problem, order: Sequence[DeviceId], tables: Tables, search: _Search, case: _Case, ceiling: float
+    problem: Problem, order: Sequence[DeviceId], tables: Tables, search: _Search, case: _Case
 ) -> list[_Case]:
     """Note what `case` found; return the cases to divide it into, none when it is settled."""
     pays = [index for index, charge in enumerate(tables.charges) if charge.paid(case.cut.stage_of)]
@@ -89,9 +90,10 @@ def _next_cases(
         search.stage_of, search.value = case.cut.stage_of, value
     counted = case.cut.bound + case.paid
     unsettled = [index for index in pays if index not in case.settled]
-    if not unsettled or counted >= min(search.value, ceiling) or search.cuts >= MOST_CUTS:
+    hopeless = counted >= min(search.value, search.ceiling)
+    if not unsettled or hopeless or search.cuts >= MOST_CUTS:
         search.bound = min(search.bound, counted)
-        search.complete &= not unsettled or counted >= min(search.value, ceiling)
+        search.complete &= not unsettled or hopeless
         return []
     index = max(unsettled, key=lambda one: tables.charges[one].price)
     charge, settled = tables.charges[index], case.settled | {index}
