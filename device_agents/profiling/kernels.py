@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from partitioner.units import TensorName
 
 KERNEL = "_kernel_time"
 OPTIMISED = "optimised.onnx"
+TAILS = 20  # one in so many runs is left out at either end
 
 
 class KernelTimer:
@@ -40,11 +41,11 @@ class KernelTimer:
         self._session.run(self._outputs, feed)
 
     def finish(self) -> tuple[dict[str, float], list[GraphNode]]:
-        """Return seconds by kernel (median, the first run left out), and the optimised graph's nodes."""
+        """Return seconds by kernel (a run's, the first left out), and the optimised graph's nodes."""
         file = Path(self._session.end_profiling())
         events: list[dict[str, Any]] = json.loads(file.read_text())
         nodes = graph_nodes(self._optimised.read_bytes()) if self._optimised.exists() else []
-        return median_by_kernel(events), nodes
+        return seconds_by_kernel(events), nodes
 
 
 @contextlib.contextmanager
@@ -54,15 +55,26 @@ def kernel_timer(graph: bytes, runtime: Runtime, weights: Path | None) -> Iterat
         yield KernelTimer(graph, runtime, weights, Path(folder))
 
 
-def median_by_kernel(events: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the median seconds of each kernel from the profiler's events, its first (cold) run left out.
+def seconds_by_kernel(events: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the usual seconds of each kernel from the profiler's events, its first (cold) run left out.
 
     Kernels inside of a control-flow node's body are part of that node's time and are not counted again.
     """
     runs: dict[str, list[float]] = {}
     for name, seconds in _outermost(events):
         runs.setdefault(name, []).append(seconds)
-    return {name: float(np.median(times[1:] or times)) for name, times in runs.items()}
+    return {name: usual(times[1:] or times) for name, times in runs.items()}
+
+
+def usual(times: Sequence[float]) -> float:
+    """Return the mean of `times` without the shortest and the longest twentieth.
+
+    A median would be wrong on a device that is slow in bursts (a quota, a processor that is too hot): a short
+    kernel then mostly runs at full speed, a long one never does.
+    """
+    ordered = sorted(times)
+    cut = len(ordered) // TAILS
+    return float(np.mean(ordered[cut : len(ordered) - cut]))
 
 
 def _outermost(events: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:

@@ -32,7 +32,7 @@ from partitioner.plan import Block
 from partitioner.units import Bytes, DeviceId, NodeName, Seconds, Sha256, TensorName
 
 CODEC_RUNS = 5
-SHARE_RUNS = 8
+SHARE_RUNS = 24
 SHARE_BUDGET = 0.25
 """Fraction of the budget that is kept for the kernels' shares."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from device_agents.engine.runtime import start_runtime
 from device_agents.profiling.attribution import attribute
 from device_agents.profiling.graph_nodes import graph_nodes
-from device_agents.profiling.kernels import kernel_timer, median_by_kernel
+from device_agents.profiling.kernels import kernel_timer, seconds_by_kernel, usual
 from tests.device_agents.engine.models import small_model
 
 
@@ -13,9 +15,20 @@ def event(name, ts, dur, tid=1, cat="Node"):
     return {"cat": cat, "name": name, "ts": ts, "dur": dur, "tid": tid}
 
 
-def test_the_median_leaves_the_cold_run_out():
+def test_the_cold_run_is_left_out():
     events = [event("a_kernel_time", ts, dur) for ts, dur in ((0, 900), (1000, 10), (2000, 30), (3000, 20))]
-    assert median_by_kernel(events) == {"a": 20e-6}
+    assert seconds_by_kernel(events) == {"a": pytest.approx(20e-6)}
+
+
+def test_a_twentieth_at_either_end_does_not_count():
+    assert usual([1.0, *[5.0] * 18, 99.0]) == 5.0
+    assert usual([3.0]) == 3.0
+
+
+def test_a_device_that_is_slow_in_bursts_has_shares_of_what_kernels_take_in_all():
+    """A burst of 8 falls into every fourth run of the short kernel, and into each of the long one four times."""
+    short, long = [1.0, 1.0, 1.0, 9.0] * 6, [4.0 + 8.0] * 24
+    assert usual(long) / usual(short) == pytest.approx(4.0, rel=0.1)
 
 
 def test_kernels_in_a_body_are_their_control_flow_nodes_time():
@@ -26,7 +39,7 @@ def test_kernels_in_a_body_are_their_control_flow_nodes_time():
         event("SequentialExecutor::Execute", 0, 500, cat="Session"),
         event("loop_fence_before", 99, 1),
     ]
-    assert set(median_by_kernel(events)) == {"loop", "next"}
+    assert set(seconds_by_kernel(events)) == {"loop", "next"}
 
 
 def test_nearly_all_kernel_time_is_attributed(tmp_path):
