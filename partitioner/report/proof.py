@@ -114,9 +114,10 @@ def _on_front(graph: CostGraph, plan: Plan, chosen: Plan | None) -> Document:
 
 
 def label_of(stages: list[Document]) -> str:
-    """Return "board alone", or "board behind LAYER, cloud": the devices in order and where each hands over."""
+    """Return "board alone", "all on cloud", or "board to LAYER, rest cloud": where each device hands over."""
     used = [one for one in stages if one["layers"]]
-    if len(used) == 1 and used[0] is stages[0]:
-        return f"{used[0]['device']} alone"
+    if len(used) == 1:
+        name = used[0]["device"]
+        return f"{name} alone" if used[0] is stages[0] else f"all on {name}"
     parts = [f"{one['device']} to {one['last']}" if one["layers"] else one["device"] for one in stages[:-1]]
     return ", ".join([*parts, f"rest {stages[-1]['device']}"]) if parts else "nothing"

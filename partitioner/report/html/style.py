@@ -68,7 +68,8 @@ box-shadow:0 0 0 1px var(--card)}
 .legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;vertical-align:-1px}
 .legend i.line{height:3px;vertical-align:3px;width:16px}.legend .on{color:var(--ink);font-weight:620}
 svg{display:block;width:100%;height:auto;overflow:visible}
-svg text{fill:var(--soft);font-size:11px;font-family:inherit}svg text.ink{fill:var(--ink);font-weight:600;paint-order:stroke;
+svg text{fill:var(--soft);font-size:11px;font-family:inherit}
+svg text.ink{fill:var(--ink);font-weight:600;paint-order:stroke;
 stroke:var(--card);stroke-width:3px}
 @media(max-width:640px){svg text{font-size:14.5px}}
 .axis{stroke:var(--line);stroke-width:1}.flip{stroke:var(--soft);stroke-dasharray:3 3}

@@ -53,4 +53,4 @@ def test_a_relay_is_named_too() -> None:
         {"device": "cloud", "layers": 3, "last": "f"},
     ]
     assert label_of(stages) == "board, gateway to b, rest cloud"
-    assert label_of(stages[:2]) == "board, rest gateway"
+    assert label_of(stages[:2]) == "all on gateway"
