@@ -34,6 +34,8 @@ INFINITE = 2**30
 FINITE = 2**29
 FINE_GAP = 1e-7  # a wider gap after rounding asks for a finer scale
 MOST_SCALES = 4
+NEGLIGIBLE = 1e-15  # of a price: less than its rounding
+LEAST_PRICE = 1e-290  # below it, no scale is a finite number
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,11 @@ def _cut(tables: Tables, edges: _Edges, vertices: Ints, known: Cut) -> Cut:
     tails, heads, prices, constant = _simplified(edges)
     constant += tables.constant
     free = known.value - constant
-    if free <= 0 or not len(tails):
+    if free <= NEGLIGIBLE * known.value or free < LEAST_PRICE or not len(tails):
         return Cut(known.stage_of, known.value, max(known.bound, min(constant, known.value)))
     scale = FINITE / free
-    network = _network(tails, heads, prices * scale, edges.vertices)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and never cut
+        network = _network(tails, heads, prices * scale, edges.vertices)
     flow = maximum_flow(network, SOURCE, SINK)
     before = np.zeros(edges.vertices, dtype=np.bool_)
     before[_reached(network, flow.flow)] = True

@@ -156,6 +156,14 @@ def test_costs_of_very_different_size_keep_their_precision() -> None:
     assert found.gap < 1e-6
 
 
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1e-9, 1e200])
+def test_costs_of_any_size(unit: float) -> None:
+    asked = problem(chain(0, 0, 0), device(BOARD, 1 * unit, 9 * unit), device(CLOUD, 9 * unit, 2 * unit))
+    found = minimum_cut(asked, (BOARD, CLOUD))
+    assert found.value == pytest.approx(3 * unit, rel=1e-6, abs=1e-300)
+    assert found.lower_bound <= found.value
+
+
 def test_a_layer_is_in_one_stage_only() -> None:
     """Where nothing held a layer's vertices in line, layer 0 would be before the gate for t0, behind it for x."""
     asked = problem(chain(1, 1, 0), device(BOARD, 0, 20), device(GATE, 20, 20), device(CLOUD, 0, 0))
