@@ -127,8 +127,8 @@ def limit_lines(document: Document) -> list[str]:
         words for key, say in LIMITS.items() if limits.get(key) is not None for words in [say(limits[key])]
     ]
     lines += [f"Limits: {', '.join(said)}"] if said else []
-    kept = [words for key, words in WISHES.items() if wishes.get(key)]
-    kept += [f"{name} stays" for name in wishes.get("stay") or []]
+    kept = [say(wishes[key]) for key, say in WISHES.items() if wishes.get(key)]
+    kept += [f"{name} stays on the board" for name in wishes.get("stay") or []]
     return lines + ([f"Wishes: {', '.join(kept)}"] if kept else [])
 
 
@@ -139,9 +139,9 @@ LIMITS: Mapping[str, Say] = {
     "egress": lambda limit: f"at most {size(limit)} over the links",
     "loss": lambda limit: f"loss at most {percent(limit)}",
 }
-WISHES = {
-    "keep_input": "the input stays on the board",
-    "keep_output": "the output is made on the board",
-    "own_cut": "the split is the person's own",
-    "first_layers": "the first layers stay on the board",
+WISHES: Mapping[str, Callable[[Any], str]] = {
+    "keep_input": lambda _: "the input stays on the board",
+    "keep_output": lambda _: "the output is made on the board",
+    "own_cut": lambda name: f"a split of one's own behind {name}",
+    "first_layers": lambda count: f"the first {count} layers stay on the board",
 }

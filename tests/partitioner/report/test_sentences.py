@@ -1,0 +1,76 @@
+"""The sentences that the terminal and the page share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
+
+Document = dict[str, Any]
+DEVICES = [{"device": "pi", "role": "board", "simulated_slowdown": 4.0}]
+
+
+def changes(flips: list[Document], **known: Any) -> list[str]:
+    return change_lines({"changes": known, "flips": flips, "devices": DEVICES})
+
+
+def flip(what: str, factor: float | None) -> Document:
+    return {"what": what, "factor": factor, "label": "board alone"}
+
+
+def test_a_flip_that_a_threshold_tells_already_is_left_out() -> None:
+    slower = {"rate": 125_000.0, "page": "local"}
+    rate = [flip("rate of pi -> hub", 0.5), flip("rate of pi -> hub", 3.0)]
+    assert changes(rate, slower_link=slower) == [
+        "Below 1 Mbit/s up: local",
+        "At 3 times the rate of pi -> hub or more: board alone",
+    ]
+    speed = [
+        flip("speed of pi", 2.0),
+        flip("speed of pi", 0.5),
+        flip("speed of hub", 0.25),
+        flip("speed of x", None),
+    ]
+    assert changes(speed, slowdown_flip=2.0) == [
+        "Board alone is best while the board's slowdown is below 2.00x (now 4x)",
+        "At 0.5 times the speed of pi or less: board alone",
+        "At 0.25 times the speed of hub or less: board alone",
+    ]
+
+
+def test_wishes_and_limits_are_told_with_their_figures() -> None:
+    document = {
+        "objective": {"name": "throughput"},
+        "limits": {"latency": 0.1, "throughput": 5.0, "energy": 0.5, "egress": 20_000.0, "loss": 0.01},
+        "wishes": {"keep_input": True, "first_layers": 3, "own_cut": "layer5", "stay": ["t4"]},
+    }
+    assert limit_lines(document) == [
+        "Objective: throughput",
+        "Limits: latency at most 100.0 ms, at least 5 answers a second, energy at most 0.5 J (as declared), "
+        "at most 20.0 kB over the links, loss at most 1.0 %",
+        "Wishes: the input stays on the board, a split of one's own behind layer5, the first 3 layers stay on the "
+        "board, t4 stays on the board",
+    ]
+    assert limit_lines({}) == []
+
+
+def test_a_bound_without_a_gap_needs_no_excuse() -> None:
+    exact = {"bound": {"lower_bound": 0.05, "method": "down-sets", "gap": 0.0}}
+    (line,) = bound_lines(exact)
+    assert line == (
+        "No plan can be faster than 50.0 ms in this cost model (dynamic programme over down-sets, exact); "
+        "the chosen page is 0.0% above it"
+    )
+    wide = exact | {"plan": {"gap": 0.03, "margin": 0.01, "value": 0.05}}
+    assert bound_lines(wide)[1:] == [
+        "The solver's own plan is proven to within 3.0 % only",
+        "The next-best plan that it weighed is 20.0 % worse",
+    ]
+
+
+@pytest.mark.parametrize("document", [{}, {"regret": None, "link": None}])
+def test_what_is_unknown_is_not_said(document: Document) -> None:
+    assert regret_line(document) == []
+    assert link_line(document) == []
