@@ -65,7 +65,7 @@ def _costed(problem: Problem, plan: Plan, label: str, layout: Layout) -> Alterna
 
 
 def _alone(problem: Problem) -> Iterator[Named]:
-    """Yield everything on the entry, and on each device that it reaches: input raw, and by its best codecs."""
+    """Yield everything on the entry, and on each device that it reaches: input raw, by its best codecs, decoded."""
     everything = frozenset(range(len(problem.graph.layers)))
     yield f"{problem.entry} alone", Layout((problem.entry,), (everything,))
     for device in problem.devices[1:]:
@@ -77,6 +77,10 @@ def _alone(problem: Problem) -> Iterator[Named]:
         raw = _raw_input(problem, len(path) - 1)
         if raw:
             yield f"all on {device.name}, raw input", Layout(path, stages, raw)
+        door = frozenset(layer.index for layer in problem.graph.layers if layer.pseudo)
+        if door and door < everything:
+            label = f"model on {device.name}, input decoded on {problem.entry}"
+            yield label, Layout(path, (door, *stages[1:-1], everything - door))
 
 
 def _path(problem: Problem, name: DeviceId) -> tuple[DeviceId, ...] | None:

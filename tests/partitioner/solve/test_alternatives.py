@@ -80,6 +80,14 @@ def test_for_another_objective_the_fastest_plan_is_a_rival() -> None:
     assert "least latency" in rivals(plan)
 
 
+def test_the_decoded_input_is_a_rival_where_there_is_something_to_decode() -> None:
+    decoding = dataclasses.replace(two().graph.layers[0], pseudo="decode_picture")
+    graph = dataclasses.replace(two().graph, layers=(decoding, *two().graph.layers[1:]))
+    rival = rivals(solve(two(graph=graph)))["model on cloud, input decoded on board"]
+    assert [sorted(layers) for layers in rival.layout.stages] == [[0], [1, 2]]
+    assert rival.value == pytest.approx(1 + 4 + 0.2 + 0.01)
+
+
 def test_devices_that_cannot_be_reached_are_no_rivals() -> None:
     lonely = two(
         order=None, devices=(*two().devices, device(GATE, 0, 0, 0)), limits=Limits(latency=Seconds(100))
