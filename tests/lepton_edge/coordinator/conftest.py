@@ -159,7 +159,10 @@ class World:
             return
         order = job.order
         self.ordered.append(order)
-        names = [have and have.device for have in (order.board or order.board_estimate, order.cloud)]
+        names = [
+            have and have.device
+            for have in (order.board or order.board_estimate, order.cloud or order.cloud_estimate)
+        ]
         made = None if order.explain_only else book(*names)
         self.do(e.PlanMade(job.cause, job.job, made, "{}"))
 

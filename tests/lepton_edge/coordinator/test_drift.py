@@ -106,10 +106,11 @@ def test_a_noisy_device_is_allowed_three_sigma(planned: Any) -> None:
 
 
 def test_an_agent_that_began_anew_is_judged_anew(planned: Any) -> None:
-    tell(planned, report(20, 0.02))
-    tell(planned, report(3, 0.02))
+    tell(planned, report(40, 0.02))
     tell(planned, report(20, 0.02))
     assert drifted(planned) == "", "the row began anew with it"
+    tell(planned, report(40, 0.02))
+    assert drifted(planned)
 
 
 def test_a_stage_that_is_in_no_active_page_is_passed_over(planned: Any) -> None:

@@ -88,15 +88,15 @@ def test_estimates_measure_nothing_and_name_the_sibling(world: Any, make: Any) -
     world.push()
     world.deploy()
     world.run()
-    world.attach(probed(make, "new", probe=0.05))
+    world.attach(probed(make, "new", "cloud", probe=0.05))
     before = trials(world)
-    world.deploy(board="new", wishes=ESTIMATES)
+    world.deploy(cloud="new", wishes=ESTIMATES)
     world.run()
     assert trials(world) == before
     order = world.ordered[-1]
-    assert (order.board, order.board_estimate.device) == (None, "new")
-    assert order.board_estimate.sibling.device == "board", "the same role comes first"
-    assert (order.board_estimate.probe_sibling, order.board_estimate.probe_device) == (0.02, 0.05)
+    assert (order.cloud, order.cloud_estimate.device) == (None, "new")
+    assert order.cloud_estimate.sibling.device == "cloud", "the same role comes first"
+    assert (order.cloud_estimate.probe_sibling, order.cloud_estimate.probe_device) == (0.02, 0.05)
 
 
 def test_a_stale_profile_is_used_and_named_where_nothing_is_measured(pair: Any) -> None:
@@ -168,6 +168,13 @@ def test_what_if_supposes_and_changes_nothing(pair: Any) -> None:
     assert (order.wishes.energy, order.wishes.first_layers, order.wishes.own_cut) == (1.0, 2, "")
     assert pair.state.active_epoch("net") == epoch
     assert not any(isinstance(one, c.Say | c.MakeTrial) for one in pair.log[spoken:]), "nobody is measured"
+
+
+def test_what_if_measures_nothing_even_where_nothing_was_measured(pair: Any) -> None:
+    call = pair.what_if(link=m.LinkChange(1e6, 1e6))
+    pair.run()
+    assert pair.answer_of(call).error.code == "profile_error"
+    assert trials(pair) == 0
 
 
 @pytest.mark.parametrize(
