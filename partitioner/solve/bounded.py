@@ -16,7 +16,7 @@ METHOD = "contraction"
 GROWTH = 1.5  # from one try to the next coarser one
 LEAST_GROWTH = 0.05
 MOST_TRIES = 40
-ROUNDS = 4  # of refinement around the boundaries found
+ROUNDS = 3  # of refinement around the boundaries found
 WORTH = 1e-6  # relative gain for which another round is made
 
 Attempt = Callable[[Groups], "tuple[bool, Answer | None]"]

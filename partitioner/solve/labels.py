@@ -6,6 +6,8 @@ metrics x and -x make labels comparable only where x is equal.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,14 +18,16 @@ ROUNDING = 1e-12  # relative; nothing is kept for a difference that is none
 
 
 def undominated(labels: Floats) -> Rows:
-    """Return the rows that no other row beats or equals in every metric (one of equals stays), least sum first."""
-    if not len(labels):
-        return np.empty(0, dtype=np.intp)
-    if labels.shape[1] == 1:
-        return np.array([int(np.argmin(labels[:, 0]))], dtype=np.intp)
+    """Return the rows that no other row beats or equals in every metric (one of equals stays), least first."""
+    if len(labels) < 2:
+        return np.arange(len(labels), dtype=np.intp)
+    labels = labels[:, labels.max(axis=0) > labels.min(axis=0)]
+    if labels.shape[1] < 2:
+        least = int(np.argmin(labels[:, 0])) if labels.shape[1] else 0
+        return np.array([least], dtype=np.intp)
     if labels.shape[1] == 2:
         return _staircase(labels)
-    return _sweep(labels)
+    return _stairs(labels) if labels.shape[1] == 3 else _sweep(labels)
 
 
 def _staircase(labels: Floats) -> Rows:
@@ -33,6 +37,27 @@ def _staircase(labels: Floats) -> Rows:
     keep = np.ones(len(order), dtype=np.bool_)
     keep[1:] = second[1:] < best[:-1] - ROUNDING * np.abs(best[:-1])
     return np.asarray(order[keep], dtype=np.intp)
+
+
+def _stairs(labels: Floats) -> Rows:
+    """Go through three metrics by the first, and keep the staircase of the other two: O(n log n)."""
+    order = np.lexsort((labels[:, 2], labels[:, 1], labels[:, 0]))
+    second = (labels[order, 1]).tolist()
+    third = (labels[order, 2] * (1 + ROUNDING)).tolist()
+    rises: list[float] = []  # the second metric of the stairs, growing; the third falls along
+    falls: list[float] = []
+    kept: list[int] = []
+    for row, (across, height) in enumerate(zip(second, third, strict=True)):
+        place = bisect_right(rises, across)
+        if place and falls[place - 1] <= height:
+            continue
+        end = place
+        while end < len(falls) and falls[end] >= height:
+            end += 1
+        start = place - 1 if place and rises[place - 1] == across else place
+        rises[start:end], falls[start:end] = [across], [height]
+        kept.append(row)
+    return np.asarray(order[kept], dtype=np.intp)
 
 
 def _sweep(labels: Floats) -> Rows:

@@ -20,7 +20,7 @@ from partitioner.solve.dual import bargained
 from partitioner.solve.kinds import Station, kinds, names_of, stations
 from partitioner.solve.lattice import Groups, Lattice, lattice, together
 from partitioner.solve.problem import Answer, Device, Layout, Problem
-from partitioner.solve.search import Found, Search, Space
+from partitioner.solve.search import FEW_LABELS, Found, Search, Space
 from partitioner.solve.space import space_of
 from partitioner.solve.spreading import spread
 from partitioner.units import CodecName, TensorName
@@ -28,7 +28,7 @@ from partitioner.units import CodecName, TensorName
 METHOD = "down-sets"
 MOST_DOWN_SETS = 8192  # their pairs are a table of 64 MB
 MOST_PAIRS = 2.5e8  # of down-sets, over all passages between stations: some 20 seconds
-MOST_COARSE = 512  # down-sets of a contracted graph
+MOST_COARSE = 320  # down-sets of a contracted graph
 
 Kinds = Sequence[Sequence[Device]]
 
@@ -93,7 +93,7 @@ def _found(problem: Problem, relaxed: Answer | None) -> _Outcome:
 
 def _attempt(problem: Problem, groups: Groups, ground: _Ground) -> tuple[bool, Answer | None]:
     downs = lattice(problem.graph, groups, min(MOST_COARSE, ground.most))
-    return (False, None) if downs is None else (True, _searched(problem, downs, ground).answer)
+    return (False, None) if downs is None else (True, _searched(problem, downs, ground, bound=False).answer)
 
 
 def _usable(problem: Problem) -> Kinds:
@@ -123,27 +123,36 @@ def _ground(problem: Problem) -> _Ground:
     return _Ground(among[:count], path, False)
 
 
-def _searched(problem: Problem, downs: Lattice, ground: _Ground) -> _Outcome:
-    """Return the best plan whose boundaries are among `downs`, with a bound for all such plans."""
+def _searched(problem: Problem, downs: Lattice, ground: _Ground, bound: bool = True) -> _Outcome:
+    """Return the best plan whose boundaries are among `downs`; with a `bound` for all such plans, if wanted."""
     space = space_of(problem, downs, ground.among, ground.path)
-    search = Search(space)
-    found = search.run()
-    tight = search.tight and all(one.crossings.tight for one in space.passages.values())
-    bound = found.value if found else math.inf
+    quick = Search(space, FEW_LABELS)
+    found = quick.run()
+    tight = quick.tight
+    if not tight and bound:
+        found, tight = _improved(space, found)
+    tight = tight and all(one.crossings.tight for one in space.passages.values())
+    least = found.value if found else math.inf
     if not tight:
-        bound = _optimistic(problem, downs, ground)
+        least = _optimistic(problem, downs, ground, least) if bound else 0.0
     if found is None:
-        return _Outcome(None, ground.whole and bound == math.inf)
+        return _Outcome(None, ground.whole and least == math.inf)
     layout = layout_of(space, ground.among, found)
     value = objective_value(problem, evaluate(problem, layout))
-    return _Outcome(Answer(layout, value, min(value, bound), METHOD), ground.whole)
+    return _Outcome(Answer(layout, value, min(value, least), METHOD), ground.whole)
 
 
-def _optimistic(problem: Problem, downs: Lattice, ground: _Ground) -> float:
+def _improved(space: Space, known: Found | None) -> tuple[Found | None, bool]:
+    """Search again with longer fronts for what beats `known`; return the better, and whether that is proven."""
+    search = Search(space, ceiling=known.value if known else math.inf)
+    return search.run() or known, search.tight
+
+
+def _optimistic(problem: Problem, downs: Lattice, ground: _Ground, ceiling: float) -> float:
     """Return a bound where labels or combinations were thinned: each dropped one is bounded by a kept one."""
     space = space_of(problem, downs, ground.among, ground.path, optimistic=True)
-    found = Search(space, optimistic=True).run()
-    return found.value if found else math.inf
+    found = Search(space, optimistic=True, ceiling=ceiling).run()
+    return found.value if found else ceiling
 
 
 def layout_of(space: Space, among: Kinds, found: Found) -> Layout:

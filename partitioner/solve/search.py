@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,14 @@ from partitioner.solve.segments import Segments, Weights
 
 Rows = npt.NDArray[np.intp]
 
-# How many labels stay at a station, a down-set and a combination, by how many were looked at so far: a front is
-# as long as it must be while that is cheap, and shorter the more work was done, so that the work has an end.
-MOST_LABELS = ((30_000_000, 2048), (80_000_000, 32), (float("inf"), 3))
+# How many labels stay at a station, a down-set and a combination, by the work done so far (rows looked at): a front
+# is as long as it must be while that is cheap, and shorter the more work was done, so that the work has an end.
+MOST_LABELS = ((10_000_000, 2048), (25_000_000, 64), (40_000_000, 16), (math.inf, 3))
+FEW_LABELS = ((math.inf, 3),)
+MORE_BEFORE = 4  # times as many stay behind a segment, before a combination is chosen
+ROWS_PER_KEPT = 100  # keeping a label costs as much as looking at so many
+
+Patience = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -112,10 +117,12 @@ class Search:
         optimistic: where labels are thinned, those that stay bound those dropped.
         ceiling: no plan of this value or more is wanted.
         tight: whether nothing but dominated labels was dropped.
-        seen: how many labels were looked at.
+        seen: work done, in rows looked at.
+        patience: how many labels stay, by the work done; `MOST_LABELS` unless told.
     """
 
     space: Space
+    patience: Patience = field(default_factory=lambda: MOST_LABELS)
     optimistic: bool = False
     ceiling: float = math.inf
     tight: bool = True
@@ -158,12 +165,15 @@ class Search:
         joined = joined.take(np.asarray(order, dtype=np.intp))
         if len(tables) <= 1 and not _repeats(joined.at):
             return joined
-        kept = [rows[self._best(joined.labels[rows])] for rows in _runs(joined.at)]
-        return joined.take(np.concatenate(kept)) if kept else joined
+        kept = [self._thin(joined.labels, rows) for rows in _runs(joined.at)]
+        joined = joined.take(np.concatenate([rows for rows, _ in kept])) if kept else joined
+        return replace(joined, labels=np.concatenate([labels for _, labels in kept])) if kept else joined
 
     def _best(self, labels: Floats) -> Rows:
         equal = labels[:, list(self.space.columns.equal)]
-        return undominated(np.hstack([labels, -equal]) if equal.shape[1] else labels)
+        kept = undominated(np.hstack([labels, -equal]) if equal.shape[1] else labels)
+        self.seen += ROWS_PER_KEPT * len(kept) if labels.shape[1] > 2 else 0
+        return kept
 
     def _finish(self, index: int, table: Table) -> tuple[float, int] | None:
         """Return the least value of a plan that ends at this station, and its label's row."""
@@ -241,8 +251,8 @@ class Search:
         passage = self.space.passages[pair]
         first, last = passage.crossings.start[down : down + 2].tolist()
         if last - first > 1 and len(rows) > 1:
-            kept = self._best(labels)
-            rows, labels = rows[kept], labels[kept]
+            kept, labels = self._thin(labels, np.arange(len(rows), dtype=np.intp), MORE_BEFORE)
+            rows = rows[kept]
         for promised in self._promises(pair, labels, down):
             size, used = self._home(promised, down)
             for combination in range(first, last):
@@ -265,10 +275,10 @@ class Search:
             labels[:, at.promise] = 0.0  # kept: nothing more to remember
         return keep
 
-    def _thin(self, labels: Floats, rows: Rows) -> tuple[Rows, Floats]:
-        """Return the undominated of `rows`, no more than a bound, and their labels."""
+    def _thin(self, labels: Floats, rows: Rows, more: int = 1) -> tuple[Rows, Floats]:
+        """Return the undominated of `rows`, no more than `more` times the present bound, and their labels."""
         rows = rows[self._best(labels[rows])] if len(rows) > 1 else rows
-        most = next(count for work, count in MOST_LABELS if self.seen < work)
+        most = more * next(count for work, count in self.patience if self.seen < work)
         if len(rows) <= most:
             return rows, labels[rows]
         self.tight = False
