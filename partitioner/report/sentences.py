@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from partitioner.report.amounts import bound_words, objective_of
+from partitioner.report.amounts import bound_words, objective_of, value_of
 from partitioner.report.quantities import digits, joules, megabits, milliseconds, percent, size
 
 Document = dict[str, Any]
@@ -30,14 +30,24 @@ def bound_lines(document: Document) -> list[str]:
     """Return what is proven of any plan, of the book's page, and of the solver's own plan."""
     bound = document["bound"]
     method = METHODS.get(bound["method"], bound["method"])
-    shared = ", as the blocks are shared with other pages" if bound["gap"] >= TIGHT else ""
     lines = [
         f"{bound_words(objective_of(document), bound['lower_bound'])} in this cost model ({method}); "
-        f"the chosen page is {bound['gap']:.1%} above it{shared}"
+        f"the chosen page is {bound['gap']:.1%} above it{_cause(document)}"
     ]
     if plan := document.get("plan"):
         lines += _plan_lines(plan)
     return lines
+
+
+def _cause(document: Document) -> str:
+    """Return why the chosen page is above the bound, where it is."""
+    if document["bound"]["gap"] < TIGHT:
+        return ""
+    rows = [row for row in document["candidates"] if row["eligible"]]
+    chosen = next(row for row in document["candidates"] if row["chosen"])
+    if rows and value_of(chosen) > min(map(value_of, rows)) * (1 + TIGHT):
+        return ", as it was asked for"
+    return ", as the blocks are shared with other pages"
 
 
 def _plan_lines(plan: Document) -> list[str]:

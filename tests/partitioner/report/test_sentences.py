@@ -70,6 +70,19 @@ def test_a_bound_without_a_gap_needs_no_excuse() -> None:
     ]
 
 
+def row(latency: float, *, chosen: bool = False) -> Document:
+    return {"eligible": True, "chosen": chosen, "predicted": {"latency": latency}}
+
+
+@pytest.mark.parametrize(
+    ("other", "why"), [(0.06, "the blocks are shared with other pages"), (0.05, "it was asked for")]
+)
+def test_a_gap_has_a_cause(other: float, why: str) -> None:
+    bound = {"lower_bound": 0.05, "method": "min-cut", "gap": 0.1}
+    (line,) = bound_lines({"bound": bound, "candidates": [row(0.055, chosen=True), row(other)]})
+    assert line.endswith(f"the chosen page is 10.0% above it, as {why}")
+
+
 @pytest.mark.parametrize("document", [{}, {"regret": None, "link": None}])
 def test_what_is_unknown_is_not_said(document: Document) -> None:
     assert regret_line(document) == []
