@@ -39,9 +39,28 @@ ROUNDS = 60
 LEAST_ROUNDS = 6
 WORK = 100_000  # layers x stages x orders, over all rounds: a few seconds
 ENOUGH = 1e-6  # relative gap at which the bargain ends
+CAUTION = 0.9  # times the length of a step, after each that gained nothing
+SHORTEST = 1e-300  # a square: prices that change nothing
 SUMS = ("latency", "energy", "egress")
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A bound on every plan, and the best plan that was met until then."""
+
+    bound: float
+    best: Answer
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A bound, the plan that is cheapest at some prices, and how the bound grows with each of them."""
+
+    bound: float
+    layout: Layout
+    slopes: Floats
 
 
 @dataclass(frozen=True)
@@ -65,24 +84,34 @@ def bargained(problem: Problem, known: Answer) -> Answer:
         problem: the question; it was checked, and wants a low bottleneck or limits it.
         known: a plan that keeps all limits, and a bound that was proven elsewhere.
     """
-    limited = problem.limits != NO_LIMITS
-    if (problem.order is None and len(problem.devices) > MOST_DEVICES) or known.value <= 0:
-        return known
-    if problem.objective.additive and not limited:
-        return known
-    goods = _goods(problem)
-    prices = _start(problem, goods, known)
     best = known
+    for offer in offers(problem, known):
+        bound = max(best.lower_bound, offer.bound)
+        best = replace(offer.best, lower_bound=min(bound, offer.best.value))
+        if best.gap <= ENOUGH:
+            break
+    return best
+
+
+def offers(problem: Problem, known: Answer) -> Iterator[Offer]:
+    """Yield bounds, each proven, and the best plan so far; nothing where this is no use."""
+    coupled = problem.objective.bottleneck > 0 or problem.limits != NO_LIMITS
+    many = problem.order is None and len(problem.devices) > MOST_DEVICES
+    if many or not coupled or known.value <= 0:
+        return
+    goods = _goods(problem)
+    prices, best = _start(problem, goods, known), known
+    most, boldness = 0.0, 1.0
     for _ in range(_rounds(problem)):
         cut = _cut(problem, goods, prices)
-        if cut is None or best.gap <= ENOUGH:
-            break
-        bound, layout, slopes = cut
-        best = replace(_better(problem, best, layout), lower_bound=max(best.lower_bound, bound))
-        best = replace(best, lower_bound=min(best.lower_bound, best.value))
-        step = (best.value - bound) / max(float(slopes @ slopes), 1e-300)
-        prices = _lawful(problem, goods, prices + step * slopes)
-    return best
+        if cut is None:
+            return
+        best = _better(problem, best, cut.layout)
+        yield Offer(cut.bound, best)
+        boldness = boldness if cut.bound > most else boldness * CAUTION
+        most = max(most, cut.bound)
+        step = boldness * (best.value - cut.bound) / max(float(cut.slopes @ cut.slopes), SHORTEST)
+        prices = _lawful(problem, goods, prices + step * cut.slopes)
 
 
 def _rounds(problem: Problem) -> int:
@@ -141,7 +170,7 @@ def _on_simplex(point: Floats, total: float) -> Floats:
     return found
 
 
-def _cut(problem: Problem, goods: _Goods, prices: Floats) -> tuple[float, Layout, Floats] | None:
+def _cut(problem: Problem, goods: _Goods, prices: Floats) -> _Cut | None:
     """Return a bound, the plan that is cheapest at these prices, and how the bound grows with each of them."""
     count = goods.resources
     priced = _priced(problem, goods, prices)
@@ -157,7 +186,7 @@ def _cut(problem: Problem, goods: _Goods, prices: Floats) -> tuple[float, Layout
     layout = _with_codecs(answer.layout, costs)
     true = evaluate(problem, layout)
     slopes = _busy(goods, true) - np.append(np.full(count, room), limits)
-    return answer.lower_bound - given, layout, slopes
+    return _Cut(answer.lower_bound - given, layout, slopes)
 
 
 def _priced(problem: Problem, goods: _Goods, prices: Floats) -> Problem:

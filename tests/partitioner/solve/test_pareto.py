@@ -12,11 +12,10 @@ import pytest
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.graph import CostGraph, CostTensor, Layer
 from partitioner.predict import StageCosts
-from partitioner.solve import pareto
 from partitioner.solve.costing import evaluate, violations
 from partitioner.solve.exhaustive import orders
-from partitioner.solve.pareto import Metric, front, known_metrics
-from partitioner.solve.plans import Costs
+from partitioner.solve.pareto import Metric, front, known_metrics, pareto, undominated
+from partitioner.solve.plans import Costs, Plan
 from partitioner.solve.problem import (
     CodecOption,
     Device,
@@ -79,11 +78,25 @@ def test_a_slow_board_trades_latency_for_throughput() -> None:
     ]
 
 
+def test_what_another_plan_beats_or_equals_is_left_out() -> None:
+    plan = pareto(two_layers(), ("latency",))[0]
+
+    def at(latency: float, bottleneck: float) -> Plan:
+        costs = dataclasses.replace(plan.costs, latency=Seconds(latency), bottleneck=Seconds(bottleneck))
+        return dataclasses.replace(plan, costs=costs)
+
+    points = [at(2.0, 5.0), at(1.0, 9.0), at(1.0 + 1e-9, 7.0), at(3.0, 5.0), at(2.0, 5.0), at(4.0, 1.0)]
+    kept = undominated(points, ("latency", "bottleneck"))
+    assert [(one.costs.latency, one.costs.bottleneck) for one in kept] == [
+        (1.0 + 1e-9, 7.0),
+        (2.0, 5.0),
+        (4.0, 1.0),
+    ]
+
+
 def test_limits_of_the_problem_bind_the_front() -> None:
     tight = dataclasses.replace(two_layers(), limits=Limits(latency=Seconds(15.0)))
-    assert [plan.costs.latency for plan in pareto(tight, ("latency", "bottleneck"))] == [
-        pytest.approx(14.0)
-    ]
+    assert [plan.costs.latency for plan in pareto(tight, ("latency", "bottleneck"))] == [pytest.approx(14.0)]
 
 
 def test_energy_counts_only_where_watts_are_declared() -> None:
