@@ -8,13 +8,13 @@ files are cut by whoever has the model.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from partitioner.book.boundaries import boundaries
 from partitioner.book.choice import best_cut, choose, choose_own, is_cut, reason
 from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
 from partitioner.book.full import full_book, is_linear
-from partitioner.book.outlook import outlook, regret
+from partitioner.book.outlook import outlook, regret, solves_for
 from partitioner.book.pages import candidates
 from partitioner.book.setting import Setting, make_setting
 from partitioner.book.single import book_of_one
@@ -24,6 +24,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
 from partitioner.plan import LOCAL_PAGE, Page
+from partitioner.solve.pareto import front
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import LATENCY
@@ -33,6 +34,9 @@ __all__ = ["BookOptions", "Candidate", "Draft", "Regret", "Span", "Threshold", "
 
 Boundaries = tuple[frozenset[int], ...]
 
+Stop = Callable[[], bool]
+
+MOST_POINTS = 24
 NOTHING = PageName("")
 NO_OPTIONS = BookOptions()
 
@@ -43,8 +47,13 @@ def make_book(
     cloud: DeviceProfile | None,
     link: LinkProfile | None,
     options: BookOptions = NO_OPTIONS,
+    *,
+    stop: Stop | None = None,
 ) -> Draft:
     """Draft the book of one model for the devices that there are.
+
+    `stop` is asked before each further point of the Pareto front, and ends it when it says True: the caller has a
+    clock. Without it, no front is looked for.
 
     Raises:
         InvalidProblem: no device at all, or two without a link between them.
@@ -54,7 +63,9 @@ def make_book(
     if board is not None and cloud is not None:
         if link is None:
             raise InvalidProblem(f"no link from {board.device} to {cloud.device} is known", "probe it first")
-        return _for_two(make_setting(compiled, board, cloud, link, options))
+        setting = make_setting(compiled, board, cloud, link, options)
+        draft = _for_two(setting)
+        return dataclasses.replace(draft, front=_front(setting, stop)) if stop else draft
     if only := board or cloud:
         return book_of_one(compiled, only, options, is_board=board is not None)
     raise InvalidProblem("a book needs at least one device", "start an agent")
@@ -86,10 +97,22 @@ def _for_two(setting: Setting) -> Draft:
         objective=options.objective,
         limits=options.limits,
         plan=proven,
-        spans=full_book(setting.wish) if is_linear(setting.wish) else (),
+        spans=_spans(setting),
         regret=regret(setting, [one.page.prediction for one in considered if one.eligible], known),
     )
     return _with_thresholds(setting, _with_reason(draft), fused)
+
+
+def _spans(setting: Setting) -> tuple[Span, ...]:
+    """Return the full book, where the wish is a straight line along the rate."""
+    if not is_linear(setting.wish):
+        return ()
+    return full_book(setting.wish, most=solves_for(setting.graph))
+
+
+def _front(setting: Setting, stop: Stop) -> tuple[Plan, ...]:
+    """Return the Pareto front within the wishes, or as much of it as there is time for."""
+    return front(setting.wish, most=MOST_POINTS, stop=stop).plans
 
 
 def _chosen(

@@ -78,7 +78,8 @@ class Threshold:
 class Span:
     """A page of the full book: the best plan of all between two rates of the uplink (the downlink scaled alike).
 
-    Its latency at uplink rate r is `fixed + wire / r` (seconds; bytes).
+    Its latency at uplink rate r is `fixed + wire / r` (seconds; bytes). No plan is better by more than `gap`,
+    relatively; it is 0 where that was proven up to rounding, and more where a large model's book was cut short.
     """
 
     low: BytesPerSecond
@@ -87,6 +88,7 @@ class Span:
     label: str
     fixed: Seconds
     wire: float
+    gap: float = 0.0
 
 
 @dataclass(frozen=True)

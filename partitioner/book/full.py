@@ -11,6 +11,7 @@ between the ends is missed, memory limits and pins included.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from partitioner.solve.problem import Layout, Problem
 from partitioner.units import BytesPerSecond, Seconds, megabits
 
 LOWEST, HIGHEST = megabits(0.1), megabits(1000.0)
+NEAR = 5e-6  # relative: what lies between two pieces and cannot be better by more is not looked for
 SAME = 1e-6  # relative: two values that a solver's rounding cannot tell apart
 MOST_SOLVES = 400
 
@@ -46,23 +48,38 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Envelope:
-    """The best lines from one factor on the seconds per byte to another: where each begins; the end closes it."""
+class Piece:
+    """The best line from `begin` on; no plan is better by more than `gap`, relatively, while it lasts."""
 
-    pieces: tuple[tuple[float, Line], ...]
+    begin: float
+    line: Line
+    gap: float = 0.0
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The best lines from one factor on the seconds per byte to another (`end`), in order."""
+
+    pieces: tuple[Piece, ...]
+    end: float
 
     def at(self, x: float) -> Line:
         """Return the line that is best at `x`, which lies between the ends."""
-        later = (line for begin, line in reversed(self.pieces[:-1]) if begin <= x)
-        return next(later, self.pieces[0][1])
+        later = (piece.line for piece in reversed(self.pieces) if piece.begin <= x)
+        return next(later, self.pieces[0].line)
 
 
 def full_book(
-    problem: Problem, low: BytesPerSecond = LOWEST, high: BytesPerSecond = HIGHEST
+    problem: Problem,
+    low: BytesPerSecond = LOWEST,
+    high: BytesPerSecond = HIGHEST,
+    *,
+    most: int = MOST_SOLVES,
 ) -> tuple[Span, ...]:
     """Return the best plans between two rates of the uplink, each where it is best, the slowest link first.
 
-    The uplink is the hop from the entry to the second device; every other hop is scaled with it.
+    The uplink is the hop from the entry to the second device; every other hop is scaled with it. At most about
+    `most` questions are asked; where they did not suffice, `Span.gap` says how far from the best a piece may be.
 
     Raises:
         InvalidProblem: the objective or a limit is no straight line along the rate (`is_linear`), the rates
@@ -74,9 +91,10 @@ def full_book(
     if not 0 < low < high < math.inf:
         raise InvalidProblem(f"no link's rate lies between {low} and {high} bytes/s")
     rate = uplink(problem)
-    pieces = envelope(problem, rate / high, rate / low).pieces
-    ends = zip(pieces, pieces[1:], strict=False)
-    return tuple(_span(problem, piece, rate, follower[0]) for piece, follower in ends)[::-1]
+    found = envelope(problem, rate / high, rate / low, most)
+    ends = [*(piece.begin for piece in found.pieces[1:]), found.end]
+    spans = [_span(problem, piece, rate, end) for piece, end in zip(found.pieces, ends, strict=True)]
+    return tuple(reversed(spans))
 
 
 def full_books(
@@ -93,13 +111,13 @@ def full_books(
     return {one: full_book(with_loads(problem, one), low, high) for one in loads}
 
 
-def envelope(problem: Problem, first: float, last: float) -> Envelope:
+def envelope(problem: Problem, first: float, last: float, most: int = MOST_SOLVES) -> Envelope:
     """Return the best lines between two factors on the seconds per byte of `problem`'s links.
 
     Raises:
         InvalidProblem, NoFeasiblePlan: as `full_book`.
     """
-    return Envelope(tuple(_Search(problem).between(first, last)))
+    return Envelope(tuple(_Search(problem, most).between(first, last)), last)
 
 
 def is_linear(problem: Problem) -> bool:
@@ -130,42 +148,82 @@ def span_at(spans: Sequence[Span], rate: BytesPerSecond) -> Span:
     return next((one for one in spans if rate <= one.high), spans[-1])
 
 
-class _Search:
-    """The search; counts its solves, and reuses every plan that it has met."""
+@dataclass(frozen=True)
+class _Between:
+    """Two lines, each best at its end; if nothing else is better between, the second takes over at `meet`.
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    There nothing can be better by more than `gap`, relatively: the envelope is concave, so never below its chord.
+    """
+
+    a: float
+    b: float
+    first: Line
+    last: Line
+    meet: float
+    gap: float
+
+
+class _Search:
+    """The search; counts its solves, and divides where most may be missing."""
+
+    def __init__(self, problem: Problem, most: int) -> None:
+        self._problem, self._most = problem, most
         self._lines: list[Line] = []
         self._solves = 0
 
-    def between(self, first: float, last: float) -> list[tuple[float, Line]]:
-        """Return (where it begins, line) of each piece from `first` to `last`, closed by the end's entry."""
-        begin, end = self._solve(first), self._solve(last)
-        pieces = [(first, begin), *self._inside((first, begin), (last, end)), (last, end)]
-        return [a for a, b in zip(pieces, pieces[1:], strict=False) if b[0] > a[0]] + pieces[-1:]
-
-    def _inside(self, left: tuple[float, Line], right: tuple[float, Line]) -> list[tuple[float, Line]]:
-        """Return the pieces that begin between two known ones, in order."""
-        (a, first), (b, last) = left, right
-        if first.layout == last.layout or _equal(first.at(b), last.at(b)):
-            return []
-        if _equal(first.at(a), last.at(a)):
-            return [(a, last)]
-        x = (last.rest - first.rest) / (first.slope - last.slope)
-        x = min(max(x, a), b)
-        best = self._solve(x)
-        if best.at(x) >= first.at(x) or _equal(best.at(x), first.at(x)):
-            return [(x, last)]
-        begin, end = self._inside(left, (x, best)), self._inside((x, best), right)
-        return [*begin, *end]
+    def between(self, first: float, last: float) -> list[Piece]:
+        """Return the pieces from `first` to `last`, in order."""
+        whole = _between(first, last, self._solve(first), self._solve(last))
+        waiting, settled, count = [(-whole.gap, 0, whole)], [], 0
+        while waiting:
+            one = heapq.heappop(waiting)[2]
+            if one.gap <= NEAR or self._solves >= self._most:
+                settled.append(one)
+                continue
+            best = self._solve(one.meet)
+            if best.at(one.meet) >= one.first.at(one.meet) * (1 - SAME):
+                settled.append(dataclasses.replace(one, gap=0.0))
+                continue
+            for part in (
+                _between(one.a, one.meet, one.first, best),
+                _between(one.meet, one.b, best, one.last),
+            ):
+                count += 1
+                heapq.heappush(waiting, (-part.gap, count, part))
+        return _pieces(sorted(settled, key=lambda one: one.a))
 
     def _solve(self, x: float) -> Line:
+        """Return the line that is best at `x`; a line met before may be, where a solver rounds."""
         self._solves += 1
-        if self._solves > MOST_SOLVES:
-            raise InvalidProblem(f"a full book of more than {MOST_SOLVES // 2} pieces", "ask for fewer rates")
         found = _line(self._problem, x, solve(with_rate(self._problem, 1 / x), alternatives=False))
         self._lines.append(found)
         return min(self._lines, key=lambda line: line.at(x))
+
+
+def _between(a: float, b: float, first: Line, last: Line) -> _Between:
+    if first.layout == last.layout or first.at(b) <= last.at(b) * (1 + SAME):
+        return _Between(a, b, first, first, b, 0.0)
+    if last.at(a) <= first.at(a) * (1 + SAME):
+        return _Between(a, b, first, last, a, 0.0)
+    meet = min(max((last.rest - first.rest) / (first.slope - last.slope), a), b)
+    chord = first.at(a) + (last.at(b) - first.at(a)) * (meet - a) / (b - a)
+    return _Between(a, b, first, last, meet, max(first.at(meet) / chord - 1.0, 0.0) if chord > 0 else 0.0)
+
+
+def _pieces(found: list[_Between]) -> list[Piece]:
+    """Return the pieces of neighbouring intervals: a line that goes on is one piece, an empty one is none."""
+    pieces = [Piece(found[0].a, found[0].first)]
+    for one in found:
+        before = pieces[-1]
+        pieces[-1] = dataclasses.replace(before, gap=max(before.gap, one.gap))
+        if one.last.layout == before.line.layout:
+            continue
+        following = Piece(one.meet, one.last, one.gap)
+        if one.meet <= before.begin:
+            pieces[-1] = following
+        elif one.meet < found[-1].b:
+            pieces.append(following)
+    return pieces
 
 
 def _line(problem: Problem, x: float, plan: Plan) -> Line:
@@ -199,17 +257,14 @@ def describe(problem: Problem, layout: Layout) -> str:
     return f"{', '.join(device for device, _ in holding)}: divided behind {', '.join(names)}{by}"
 
 
-def _span(problem: Problem, piece: tuple[float, Line], rate: float, end: float) -> Span:
-    begin, line = piece
+def _span(problem: Problem, piece: Piece, rate: float, end: float) -> Span:
+    line = piece.line
     return Span(
         low=BytesPerSecond(rate / end),
-        high=BytesPerSecond(rate / begin),
+        high=BytesPerSecond(rate / piece.begin),
         layout=line.layout,
         label=describe(problem, line.layout),
         fixed=Seconds(line.fixed),
         wire=line.wire * rate,
+        gap=piece.gap,
     )
-
-
-def _equal(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=SAME, abs_tol=0.0)

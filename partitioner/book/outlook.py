@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partitioner.book.draft import Regret
-from partitioner.book.full import envelope, is_linear
+from partitioner.book.full import MOST_SOLVES, envelope, is_linear
 from partitioner.book.scenarios import Scenario, plausible, with_loads, with_rate
 from partitioner.book.setting import Setting
 from partitioner.errors import NoFeasiblePlan
+from partitioner.graph import CostGraph
 from partitioner.plan import Prediction
 from partitioner.solve.planner import solve
 from partitioner.solve.problem import Problem
@@ -25,6 +26,7 @@ from partitioner.units import megabits
 
 FEW_LAYERS = 300  # a larger graph is asked about fewer loads
 FEW_LOADS = ((1.0, 2.0), (1.0, 4.0))
+FEW_SOLVES = 16  # for each full book of a large graph; its gaps say what that leaves open
 UNLOADED = ((1.0,), (1.0,))
 
 Values = NDArray[np.float64]
@@ -56,6 +58,11 @@ def outlook(setting: Setting) -> Outlook:
         weights[board] = weights.get(board, 0.0) + scenario.weight
     wanted = sorted(weights.items(), key=lambda row: (-row[1], len(row[0])))
     return Outlook(tuple(row[0] for row in found), tuple(row[1] for row in found), tuple(wanted))
+
+
+def solves_for(graph: CostGraph) -> int:
+    """Return how many questions a book may ask for each full book: a large graph takes long to answer one."""
+    return MOST_SOLVES if len(graph.layers) <= FEW_LAYERS else FEW_SOLVES
 
 
 def regret(setting: Setting, pages: Sequence[Prediction], known: Outlook) -> Regret | None:
@@ -139,7 +146,8 @@ def _by_lines(setting: Setting) -> Iterator[Found]:
     for loads, group in itertools.groupby(scenarios, key=lambda one: (one.board, one.cloud)):
         alike = list(group)
         problem = with_loads(setting.wish, loads)
-        lines = envelope(problem, 1 / max(one.rate for one in alike), 1 / min(one.rate for one in alike))
+        rates = [one.rate for one in alike]
+        lines = envelope(problem, 1 / max(rates), 1 / min(rates), solves_for(setting.graph))
         for one in alike:
             line = lines.at(1 / one.rate)
             yield one, line.at(1 / one.rate), line.layout.stages[0]

@@ -65,7 +65,7 @@ def _least_regret(
 ) -> list[DownSet]:
     if not optional or not known.scenarios:
         return []
-    judge = _Judge(setting, known, base, optional)
+    judge = Judge(setting, known, base, optional)
     best: Cuts = ()
     least = judge.mean_regret(best)
     for chosen in _nested(base, optional, most):
@@ -96,7 +96,7 @@ class _Way:
     over: Cuts
 
 
-class _Judge:
+class Judge:
     """What a set of cuts costs; every page and every segment is costed once."""
 
     def __init__(

@@ -149,3 +149,18 @@ def test_what_is_no_straight_line_is_refused(problem: Problem) -> None:
             full_books(problem, [(load, 1.0)])
     with pytest.raises(InvalidProblem, match="1 loads for 2 devices"):
         full_books(problem, [(1.0,)])
+
+
+@pytest.mark.parametrize("most", [2, 3, 5, 100])
+def test_a_book_cut_short_says_how_far_from_the_best_it_may_be(most: int) -> None:
+    wide = 0
+    for seed in range(30):
+        problem = random_problem(seed)
+        spans = full_book(problem, most=most)
+        for rate in rates(count=9):
+            there = with_rate(problem, rate / problem.hops[BOARD, CLOUD].rate)
+            span = span_at(spans, rate)
+            fresh = solve(there, alternatives=False)
+            assert evaluate(there, span.layout).latency <= fresh.value * (1 + span.gap + 1e-5)
+        wide += max(span.gap for span in spans) > 1e-4
+    assert (wide > 0) == (most < 100), "and where it was cut short it says so"

@@ -13,7 +13,7 @@ from partitioner.book.interior import is_interior
 from partitioner.book.outlook import Outlook, mean_excess, outlook, page_values
 from partitioner.book.pages import candidates
 from partitioner.book.setting import Setting
-from partitioner.book.trimmed import WORTH_A_CUT, trimmed_cuts
+from partitioner.book.trimmed import WORTH_A_CUT, Judge, trimmed_cuts
 
 DownSet = frozenset[int]
 Make = Callable[..., Setting]
@@ -34,12 +34,12 @@ def base_of(setting: Setting) -> list[DownSet]:
     return [*fixed_boundaries(setting), best_cuts(setting)[0]]
 
 
+@pytest.mark.parametrize("rate", [0.25, 1.0, 8.0])
 @pytest.mark.parametrize("budget", [0.01, 0.03, 0.3])
-@pytest.mark.parametrize("keep", [False, True])
 def test_no_other_nested_set_within_the_budget_has_less_regret(
-    setting_of: Make, keep: bool, budget: float
+    setting_of: Make, budget: float, rate: float
 ) -> None:
-    setting = setting_of(keep_input=keep, further_cuts=2, cut_budget=budget)
+    setting = setting_of(rate, keep_input=True, further_cuts=2, cut_budget=budget)
     known, base = outlook(setting), base_of(setting)
     chosen = trimmed_cuts(setting, known)
     assert chosen[0] == base[-1]
@@ -53,6 +53,20 @@ def test_no_other_nested_set_within_the_budget_has_less_regret(
             nested = all(a < b or b < a for a, b in itertools.combinations(some, 2))
             if nested and within_budget(setting, base, [*base, *some]):
                 assert found <= mean_regret(setting, known, [*base, *some]) + WORTH_A_CUT
+
+
+@pytest.mark.parametrize("rate", [0.25, 1.0, 8.0])
+def test_a_set_of_cuts_is_judged_as_the_book_over_it(setting_of: Make, rate: float) -> None:
+    setting = setting_of(rate, keep_input=True)
+    known, base = outlook(setting), base_of(setting)
+    some = [one for one, _ in known.wanted if is_new(base, one) and is_interior(setting.graph, one)][:4]
+    judge = Judge(setting, known, base, some)
+    assert len(some) >= 2
+    for count in range(len(some) + 1):
+        for chosen in itertools.combinations(some, count):
+            if all(a < b or b < a for a, b in itertools.combinations(chosen, 2)):
+                told = judge.mean_regret(chosen)
+                assert told == pytest.approx(mean_regret(setting, known, [*base, *chosen]), abs=1e-12)
 
 
 def test_a_larger_budget_never_regrets_more(setting_of: Make) -> None:
