@@ -77,7 +77,7 @@ class _View:
 
 
 def fit(table: Table) -> Fit:
-    """Fit the table, of one segment at least. Time and memory: square in layers, cubic in segments."""
+    """Fit the table, of one segment at least. Time and memory: linear in layers, cubic in segments."""
     sigmas = TERM_SIGMAS.copy()
     while True:
         found = _Kriging(table, np.where(sigmas > 0, TERM_MEANS, 0.0), sigmas)
@@ -98,7 +98,6 @@ class _Kriging:
         self._rows = np.vstack([cuts, whole])
         self._times = np.append(table.times, 1.0)
         self._rest = self._times - self._rows @ self._prior
-        self._common = _common(table.shares)
         self._known = self._parts(self._rows)
         self._views = list(self._all_views())
         scores = np.array([one.score for one in self._views])
@@ -126,7 +125,7 @@ class _Kriging:
         """Return the prior covariances of everything with `rows`, of layers (at trust 1) and of terms."""
         count = len(self._table.shares)
         layers, terms = np.zeros((2, len(self._prior), len(rows)))
-        layers[:count] = self._common @ rows[:, :count].T
+        layers[:count] = _common(self._table.shares, rows[:, :count].T)
         terms[count:] = (self._sigmas**2)[:, None] * rows[:, count:].T
         return layers, terms
 
@@ -167,11 +166,21 @@ class _Kriging:
         return variance
 
 
-def _common(shares: Floats) -> Floats:
-    """Return the covariance of the layers' errors at trust 1: a common part that fades, and an own part."""
+def _common(shares: Floats, columns: Floats) -> Floats:
+    """Return the covariance of the layers' errors at trust 1, times `columns`.
+
+    It is share x share x (exp(-distance / REACH) + 1 on the diagonal): a part that fades along the layers, and an
+    own part. The first is Markov, so that two scans do what a square matrix would.
+    """
     middle = np.cumsum(shares) - shares / 2
-    apart = np.abs(np.subtract.outer(middle, middle))
-    common: Floats = np.outer(shares, shares) * (np.exp(-apart / REACH) + np.eye(len(shares)))
+    fading = np.exp(-np.diff(middle) / REACH)
+    scaled = shares[:, None] * columns
+    ahead, back = scaled.copy(), scaled.copy()
+    for index, part in enumerate(fading):
+        ahead[index + 1] += part * ahead[index]
+    for index, part in reversed(list(enumerate(fading))):
+        back[index] += part * back[index + 1]
+    common: Floats = shares[:, None] * (ahead + back)
     return common
 
 

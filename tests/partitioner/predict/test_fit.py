@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from partitioner.predict.fit import Fit, Floats, Table, fit
+from partitioner.predict.fit import REACH, Fit, Floats, Table, _common, fit
 
 LAYERS = 24
 CUT, ENTERING, LEAVING = 0.01, 0.4, 0.6
@@ -79,3 +79,12 @@ def test_layers_without_any_share_get_none() -> None:
     shares[3] = 0.0
     found = fit(Table(shares / shares.sum(), table.layers, table.bytes, table.times))
     assert found.layers[3] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_scans_do_what_the_square_matrix_would() -> None:
+    shares = np.random.default_rng(1).dirichlet(np.full(7, 2.0))
+    middle = np.cumsum(shares) - shares / 2
+    square = np.exp(-np.abs(np.subtract.outer(middle, middle)) / REACH) + np.eye(7)
+    square *= np.outer(shares, shares)
+    columns = np.random.default_rng(2).random((7, 3))
+    assert _common(shares, columns) == pytest.approx(square @ columns)
