@@ -75,7 +75,8 @@ def test_every_rate_under_memory_limits_and_pins(problem: Problem) -> None:
 def test_every_rate_of_other_sums(problem: Problem, objective: Objective) -> None:
     near, far = problem.devices
     paid = dataclasses.replace(near, watts=Watts(4.0), radio_watts=Watts(2.0))
-    asked = dataclasses.replace(problem, devices=(paid, far), objective=objective)
+    served = dataclasses.replace(far, watts=Watts(30.0), radio_watts=Watts(0.7))
+    asked = dataclasses.replace(problem, devices=(paid, served), objective=objective)
     check(asked, 20)
 
 
@@ -154,7 +155,7 @@ def test_what_is_no_straight_line_is_refused(problem: Problem) -> None:
 @pytest.mark.parametrize("most", [2, 3, 5, 100])
 def test_a_book_cut_short_says_how_far_from_the_best_it_may_be(most: int) -> None:
     wide = 0
-    for seed in range(30):
+    for seed in range(12):
         problem = random_problem(seed)
         spans = full_book(problem, most=most)
         for rate in rates(count=9):
