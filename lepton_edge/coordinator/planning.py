@@ -6,6 +6,7 @@ Law: runs in the worker process; only the order of the steps. The arithmetic is 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from partitioner.plan import Frontier, PlanBook, TensorSpec
 from partitioner.report import explain
 from partitioner.units import Bytes, DeviceId, PageName, TensorName
 
+FRONT_SECONDS = 3.0  # a plan is not kept waiting for a longer Pareto front
 TOLERANCE = 1e-3
 QUANTIZED_TOLERANCE = 5e-2
 """Of quantized models: fusing Quantize and Dequantize flips roundings, a step is seen at the output."""
@@ -38,8 +40,12 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict
     directory = Path(job.directory)
     compiled = load_compiled(directory)
     order, partial = _completed(as_supposed(job.order), compiled)
-    draft = _pinned(make_book(compiled, order.board, order.cloud, order.link, book_options(order)), order)
-    document = explain(compiled, draft, order.board, order.cloud, order.link)
+    options, enough = book_options(order), time.monotonic() + FRONT_SECONDS
+    drafted = make_book(
+        compiled, order.board, order.cloud, order.link, options, stop=lambda: time.monotonic() > enough
+    )
+    draft = _pinned(drafted, order)
+    document = explain(compiled, draft, order.board, order.cloud, order.link, options=options)
     document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
     if order.explain_only:
         return None, document
