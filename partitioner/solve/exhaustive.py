@@ -83,9 +83,10 @@ def assignments(graph: CostGraph, may_run: Sequence[npt.NDArray[np.bool_]]) -> S
     rows: Stages = np.zeros((1, 0), dtype=np.int8)
     for layer in range(len(graph.layers)):
         feeders = [one.producer for one in graph.tensors if one.producer >= 0 and layer in one.consumers]
-        if any(feeder >= layer for feeder in feeders):
+        if any(feeder > layer for feeder in feeders):
             raise InvalidProblem(f"layer {layer} consumes what is made later", "number layers topologically")
-        earliest = rows[:, feeders].max(axis=1, initial=0)
+        earlier = [feeder for feeder in feeders if feeder < layer]
+        earliest = rows[:, earlier].max(axis=1, initial=0)
         rows = np.concatenate(
             [_extended(rows[earliest <= s], s) for s, may in enumerate(may_run) if may[layer]]
             or [_extended(rows[:0], 0)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,7 @@ from partitioner.solve.problem import (
     Problem,
 )
 from partitioner.units import Bytes, BytesPerSecond, CodecName, DeviceId, Seconds, TensorName
+from tests.partitioner.solve.instances import random_problem
 from tests.partitioner.solve.test_published_failures import chain, device, links
 
 BOARD, CLOUD = DeviceId("board"), DeviceId("cloud")
@@ -299,3 +303,80 @@ def test_a_device_that_nobody_can_reach_is_not_used() -> None:
 def test_a_link_as_fast_as_memory() -> None:
     endless = {key: Hop(BytesPerSecond(math.inf)) for key in good().hops}
     assert solve(dataclasses.replace(good(), hops=endless)).value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("objective", [Objective(), THROUGHPUT])
+@pytest.mark.parametrize(
+    ("producer", "consumers", "is_output"),
+    [
+        (-1, (), True),  # given, and handed back as it is
+        (-1, (2,), True),
+        (0, (), False),  # nobody wants it
+        (1, (1,), False),  # inside one layer
+        (0, (1, 2), True),  # an output that is used on the way
+        (0, (2, 1, 1), False),  # not sorted, and one of them twice
+    ],
+)
+def test_odd_tensors(
+    objective: Objective, producer: int, consumers: tuple[int, ...], is_output: bool
+) -> None:
+    odd = CostTensor(TensorName("odd"), "uint8", (1,), Bytes(70), producer, consumers, is_output)
+    problem = dataclasses.replace(with_tensor(good(), odd), objective=objective)
+    assert solve(problem).value == pytest.approx(best_of_all(problem).value)
+
+
+@pytest.mark.parametrize("seconds", [1e-15, 1e12])
+def test_times_of_any_size(seconds: float) -> None:
+    problem = with_costs(good(), layers=(Seconds(seconds), Seconds(1.0), Seconds(seconds / 1e3)))
+    assert solve(problem).value == pytest.approx(best_of_all(problem).value)
+
+
+# --- Every number of a problem -----------------------------------------------------------------------------------
+
+UNUSED = {"error", "noise", "error_floor"}  # a predictor's, not a cost
+STRUCTURE = {"index", "producer", "consumers", "shape"}
+
+
+def every_number(noun: Any, path: str = "") -> Iterator[tuple[str, Callable[[float], Any]]]:
+    """Yield each number in `noun`: where it is, and how to make the same noun with another number there."""
+    if dataclasses.is_dataclass(noun):
+        parts = [(field.name, getattr(noun, field.name)) for field in dataclasses.fields(noun)]
+    elif isinstance(noun, dict):
+        parts = list(noun.items())
+    elif isinstance(noun, tuple):
+        parts = list(enumerate(noun))
+    else:
+        if isinstance(noun, (int, float)) and not isinstance(noun, bool):
+            yield path, lambda number: number
+        return
+    for key, part in parts:
+        if key not in UNUSED | STRUCTURE and not (isinstance(part, CodecOption) and not part.allowed):
+            for inner, build in every_number(part, f"{path}.{key}"):
+                yield inner, partial(_with_part, noun, key, build)
+
+
+def _with_part(noun: Any, key: Any, build: Callable[[float], Any], number: float) -> Any:
+    part = build(number)
+    if dataclasses.is_dataclass(noun):
+        return dataclasses.replace(noun, **{key: part})  # type: ignore[type-var]
+    return {**noun, key: part} if isinstance(noun, dict) else (*noun[:key], part, *noun[key + 1 :])
+
+
+@pytest.mark.parametrize("number", [math.nan, -1.0])
+@pytest.mark.parametrize("seed", [3, 5])
+def test_no_number_may_be_absurd(seed: int, number: float) -> None:
+    problem = random_problem(seed, "everything")
+    numbers = list(every_number(problem))
+    assert [path for path, build in numbers if not refused(build(number))] == []
+    assert len(numbers) > 60
+    assert any("hops" in path for path, _ in numbers)
+
+
+def refused(problem: Problem) -> bool:
+    try:
+        solve(problem)
+    except InvalidProblem:
+        return True
+    except NoFeasiblePlan:
+        return False
+    return False
