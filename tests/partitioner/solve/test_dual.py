@@ -13,7 +13,7 @@ from partitioner.solve.costing import evaluate, objective_value, violations
 from partitioner.solve.dual import bargained, offers
 from partitioner.solve.exhaustive import best_of_all
 from partitioner.solve.planner import solve
-from partitioner.solve.problem import LATENCY, THROUGHPUT, Answer, Limits, Problem
+from partitioner.solve.problem import LATENCY, THROUGHPUT, Answer, Limits, Objective, Problem, Watts
 from partitioner.units import Seconds
 from tests.partitioner.solve.instances import random_problem
 
@@ -55,9 +55,25 @@ def test_limits_are_priced() -> None:
     limited = dataclasses.replace(plain, objective=LATENCY, limits=Limits(bottleneck=Seconds(middle)))
     best = solve(limited, alternatives=False)
     assert best.value > fastest.value * 1.001
-    found = bargained(limited, Answer(best.layout, best.value, 0.0, "contraction"))
+    known = Answer(best.layout, best.value, 0.0, "contraction")
+    assert all(offer.bound <= best.value * (1 + 1e-9) for offer in offers(limited, known))
+    found = bargained(limited, known)
     assert fastest.value < found.lower_bound <= best.value * (1 + 1e-9)
     assert not violations(limited, evaluate(limited, found.layout))
+
+
+def test_energy_counts_radios() -> None:
+    """Nearly a plain sum: the bound is nearly the optimum, radios included."""
+    plain = question(branches(1, (2, 3)), 2)
+    devices = tuple(
+        dataclasses.replace(one, watts=Watts(5.0 if one.name == "board" else 0.0), radio_watts=Watts(2.0))
+        for one in plain.devices
+    )
+    problem = dataclasses.replace(plain, devices=devices, objective=Objective(0.0, 1e-3, 1.0))
+    best = solve(problem, alternatives=False)
+    assert len(best.layout.order) == 2
+    found = bargained(problem, Answer(best.layout, best.value, 0.0, "contraction"))
+    assert found.gap < 0.01
 
 
 def test_a_plain_sum_needs_no_bargain() -> None:
