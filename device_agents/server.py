@@ -28,7 +28,6 @@ from device_agents.driver.peers import Peers
 from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.engine import Engine, EngineConfig
-from device_agents.engine.speed import speed_probe
 from device_agents.machine import State
 from device_agents.machine.events import Closing, PeerDown, PeerUp, Restored
 from device_agents.service import DataService
@@ -50,7 +49,6 @@ from lepton_edge.link.link import Link, dial
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc
 from lepton_edge.wire.memory import tune_malloc
-from partitioner.errors import LeptonError
 from partitioner.units import Bytes, DeviceId, Seconds
 
 log = structlog.get_logger("agent")
@@ -108,7 +106,6 @@ class Agent:
         self.hardware = dataclasses.replace(
             _within(hardware.probe(), config.memory_limit), threads=self.engine.runtime.threads
         )
-        self.speed = Seconds(0.0)
         self.incarnation = secrets.token_hex(8)
         self.addresses: tuple[str, ...] = ()
         self.door = ""
@@ -164,7 +161,6 @@ class Agent:
     async def _serve_until_asked(self) -> None:
         asked = asyncio.Event()
         _on_signals(asked.set)
-        self.speed = await self._probed()
         tasks = [asyncio.create_task(one) for one in (asked.wait(), self.control.run(), self.health.watch())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -176,14 +172,6 @@ class Agent:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _probed(self) -> Seconds:
-        """Return how fast this device computes, as the coordinator is told; 0 where it could not be found out."""
-        try:
-            return await speed_probe(self.engine)
-        except LeptonError as error:
-            log.warning("the speed of this device is not known", error=str(error))
-            return Seconds(0.0)
 
     async def _end(self, server: Stoppable) -> None:
         """Let requests in progress end, then let go of everything."""
@@ -234,7 +222,6 @@ class Agent:
             tuple(held.status() for held in self.state.epochs.values()),
             self.config.watts,
             self.config.radio_watts,
-            self.speed,
         )
 
     def _progress(self, command: str, stage: str, done: int, total: int) -> None:

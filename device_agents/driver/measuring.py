@@ -14,10 +14,19 @@ from dataclasses import dataclass, field
 from device_agents.driver.peers import Peers
 from device_agents.driver.probing import MessageCosts, message_costs, probe_link
 from device_agents.engine import Engine
+from device_agents.engine.speed import speed_probe
 from device_agents.machine.events import Measured
 from device_agents.profiling import run_profile
 from device_agents.store import ArtifactStore, Fetch
-from lepton_edge.core.messages import ProbeCommand, Probed, ProfileCommand, Profiled, Progress
+from lepton_edge.core.messages import (
+    GaugeCommand,
+    Gauged,
+    ProbeCommand,
+    Probed,
+    ProfileCommand,
+    Profiled,
+    Progress,
+)
 from lepton_edge.link.link import Link
 from partitioner.units import DeviceId, Seconds
 
@@ -35,11 +44,13 @@ class Measuring:
     dial_self: Callable[[], Awaitable[Link]]
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def measure(self, command: ProfileCommand | ProbeCommand) -> Measured:
+    async def measure(self, command: ProfileCommand | ProbeCommand | GaugeCommand) -> Measured:
         """Do it and return the answer; raises what went wrong."""
         async with self._turn:
             if isinstance(command, ProbeCommand):
                 return await self._probe(command)
+            if isinstance(command, GaugeCommand):
+                return Measured(Gauged(command.command, await speed_probe(self.engine)))
             return await self._profile(command)
 
     async def _probe(self, command: ProbeCommand) -> Measured:
@@ -56,6 +67,7 @@ class Measuring:
             self.progress(Progress(command.command, stage, done, total))
 
         found = await run_profile(self.engine, self.store, self.fetch, command, device=self.device, told=told)
+        probe = await speed_probe(self.engine)
         await self.engine.tidy()
         costs = await self._messages()
         found = dataclasses.replace(
@@ -66,7 +78,7 @@ class Measuring:
             receive_message=costs.end,
             receive_byte=costs.byte,
         )
-        return Measured(Profiled(command.command, command.model, command.version, found))
+        return Measured(Profiled(command.command, command.model, command.version, found, probe))
 
     async def _messages(self) -> MessageCosts:
         """Return what frames cost on this device, beside what a request computes."""

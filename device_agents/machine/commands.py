@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from device_agents.machine.events import EpochKey, LinkId, SavedEpoch, WorkKey
 from lepton_edge.core.frames import Frame, WireTensor
-from lepton_edge.core.messages import AgentSays, Peer, ProbeCommand, ProfileCommand
+from lepton_edge.core.messages import AgentSays, GaugeCommand, Peer, ProbeCommand, ProfileCommand
 from partitioner.plan import CodecChoice, PlanBook
 from partitioner.units import DeviceId, Seconds, TensorName
 
@@ -157,7 +157,7 @@ class Say:
 class Measure:
     """Profile a model or probe a link; `Measured` follows."""
 
-    command: ProfileCommand | ProbeCommand
+    command: ProfileCommand | ProbeCommand | GaugeCommand
 
 
 Command = (

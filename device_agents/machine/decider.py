@@ -29,7 +29,16 @@ from device_agents.machine.events import (
 from device_agents.machine.failures import as_wire
 from device_agents.machine.state import State
 from lepton_edge.core.errors import Overloaded
-from lepton_edge.core.messages import Activate, Drain, Outcome, Prepare, ProbeCommand, ProfileCommand, Retire
+from lepton_edge.core.messages import (
+    Activate,
+    Drain,
+    GaugeCommand,
+    Outcome,
+    Prepare,
+    ProbeCommand,
+    ProfileCommand,
+    Retire,
+)
 
 MEASUREMENTS_AT_ONCE = 8
 
@@ -99,7 +108,7 @@ def _coordinator_said(state: State, event: CoordinatorSaid, now: float) -> list[
             return _measure(state, said)
 
 
-def _measure(state: State, said: ProfileCommand | ProbeCommand) -> list[Command]:
+def _measure(state: State, said: ProfileCommand | ProbeCommand | GaugeCommand) -> list[Command]:
     if state.measuring >= MEASUREMENTS_AT_ONCE:
         full = as_wire(Overloaded(f"{state.device} is measuring already"), state.device)
         return [Say(Outcome(said.command, full))]

@@ -13,6 +13,8 @@ from lepton_edge.core.frames import Frame, WireError, WireTensor
 from lepton_edge.core.messages import (
     Activate,
     Drain,
+    GaugeCommand,
+    Gauged,
     Outcome,
     Peer,
     Prepare,
@@ -174,7 +176,7 @@ class PeerDown:
 class CoordinatorSaid:
     """A command of the coordinator."""
 
-    message: Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand
+    message: Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class Closing:
 class Measured:
     """A profile or probe ended."""
 
-    answer: Profiled | Probed | Outcome
+    answer: Profiled | Probed | Gauged | Outcome
 
 
 Event = (

@@ -17,6 +17,7 @@ from lepton_edge.coordinator.commands import (
     Deployed,
     Fail,
     Finish,
+    KeepDevice,
     KeepLink,
     KeepProfile,
     MakePlan,
@@ -41,8 +42,18 @@ from lepton_edge.coordinator.records import (
 from lepton_edge.coordinator.state import MAX_WAITING, Deployment, Device, Moment, Pending, State
 from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, UnknownModel, UnknownPage
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Outcome, Peer, ProbeCommand, Probed, ProfileCommand, Profiled, Progress
-from partitioner.errors import LeptonError
+from lepton_edge.core.messages import (
+    GaugeCommand,
+    Gauged,
+    Outcome,
+    Peer,
+    ProbeCommand,
+    Probed,
+    ProfileCommand,
+    Profiled,
+    Progress,
+)
+from partitioner.errors import LeptonError, ProfileError
 from partitioner.plan import PlanBook
 from partitioner.units import Bytes, DeviceId, Epoch, Seconds
 
@@ -133,13 +144,25 @@ def profiled(state: State, pending: Pending, message: Profiled, now: Seconds) ->
     record = ProfileRecord(message.profile, seen, Seconds(now + state.settings.wall))
     state.profiles[run.model, run.version, pending.device] = record
     run.todo.remove(pending.device)
-    return [KeepProfile(run.cause, run.model, run.version, record), *_measure_next(state, now)]
+    kept = KeepProfile(run.cause, run.model, run.version, record)
+    return [kept, *_note_speed(state, pending.device, message.probe), *_measure_next(state, now)]
+
+
+def _note_speed(state: State, name: DeviceId, probe: Seconds) -> list[Command]:
+    """Remember how fast a device is, to estimate others by it, or it by others."""
+    device = state.devices[name]
+    if probe <= 0 or probe == device.hello.probe:
+        return []
+    device.hello = dataclasses.replace(device.hello, probe=probe)
+    return [KeepDevice(_running(state).cause, device.hello)]
 
 
 def _after_profiles(state: State, now: Seconds) -> list[Command]:
     run = _running(state)
     if run.goal == "profile":
         return _end(state, Finish(run.cause, run.call, Measured(run.model)), now)
+    if unknown := orders.to_gauge(state, run):
+        return _gauge(state, unknown[0], now)
     if run.board is None or run.cloud is None or run.goal == "suppose":
         return _plan(state, now)
     run.phase = "probing"
@@ -150,6 +173,21 @@ def _after_profiles(state: State, now: Seconds) -> list[Command]:
         _tell(run, "probing", f"the link from {run.board} to {run.cloud}"),
         *_say(state, run, run.board, probe),
     ]
+
+
+def _gauge(state: State, device: DeviceId, now: Seconds) -> list[Command]:
+    """Have a device tell how fast it is: it, or what is known of another, is to be estimated by that."""
+    run = _running(state)
+    run.phase = "gauging"
+    command = _owe(state, run, "gauge", device, Seconds(now + PROBE_LIMIT))
+    return [_tell(run, "gauging", f"how fast {device} is"), *_say(state, run, device, GaugeCommand(command))]
+
+
+def gauged(state: State, pending: Pending, message: Gauged, now: Seconds) -> list[Command]:
+    """Note how fast a device is and go on."""
+    if message.probe <= 0:
+        return fail(state, ProfileError(f"{pending.device} cannot tell how fast it is"), now)
+    return [*_note_speed(state, pending.device, message.probe), *_after_profiles(state, now)]
 
 
 def probed(state: State, pending: Pending, message: Probed, now: Seconds) -> list[Command]:
@@ -346,7 +384,7 @@ def _owe(state: State, run: Deployment, kind: str, device: DeviceId, deadline: S
 
 
 def _say(
-    state: State, run: Deployment, device: DeviceId, message: ProfileCommand | ProbeCommand
+    state: State, run: Deployment, device: DeviceId, message: ProfileCommand | ProbeCommand | GaugeCommand
 ) -> list[Command]:
     stream = state.devices[device].stream
     return [Say(run.cause, stream, message)] if stream is not None else []

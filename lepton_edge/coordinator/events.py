@@ -13,6 +13,7 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
     EpochStatus,
+    Gauged,
     Hello,
     Outcome,
     PinPlan,
@@ -26,7 +27,7 @@ from lepton_edge.core.messages import (
 from partitioner.plan import PlanBook
 from partitioner.units import ModelName
 
-AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus
+AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus | Gauged
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,19 @@ from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
 from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
 from lepton_edge.core.errors import NotFound, Overloaded, UnknownModel
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Deploy, EpochStatus, Outcome, Probed, Profiled, Progress, Telemetry
+from lepton_edge.core.messages import (
+    Deploy,
+    EpochStatus,
+    Gauged,
+    Outcome,
+    Probed,
+    Profiled,
+    Progress,
+    Telemetry,
+)
 from partitioner.units import ModelName, Seconds
 
-OF_DEPLOYMENT = frozenset({"profile", "probe", "prepare", "activate"})
+OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate"})
 
 
 def step(state: State, event: Event, now: Seconds) -> list[Command]:
@@ -79,7 +88,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     said += epochs.restore(state, device, Moment(now, event.cause))
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
-    return [*said, KeepDevice(event.cause, event.hello)]
+    return [*said, KeepDevice(event.cause, device.hello)]
 
 
 def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
@@ -165,6 +174,8 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
         return deployments.profiled(state, pending, message, at.now)
     if isinstance(message, Probed):
         return deployments.probed(state, pending, message, at.now)
+    if isinstance(message, Gauged):
+        return deployments.gauged(state, pending, message, at.now)
     return _outcome(state, pending, message, at.now) if isinstance(message, Outcome) else []
 
 
@@ -174,8 +185,10 @@ def _fits(pending: Pending, message: AgentReport) -> bool:
         return pending.kind == "profile"
     if isinstance(message, Probed):
         return pending.kind == "probe"
+    if isinstance(message, Gauged):
+        return pending.kind == "gauge"
     if isinstance(message, Outcome):
-        return message.error is not None or pending.kind not in ("profile", "probe")
+        return message.error is not None or pending.kind not in ("profile", "probe", "gauge")
     return False
 
 

@@ -91,16 +91,34 @@ def _with_watts(wishes: Wishes, board: Device | None, cloud: Device | None) -> W
     )
 
 
+def to_gauge(state: State, run: Deployment) -> list[DeviceId]:
+    """Return whose speed must be known before a device is estimated: its own, and its sibling's if that is there."""
+    missing = [name for name in (run.board, run.cloud) if name and _record(state, run, name) is None]
+    if not missing:
+        return []
+    siblings = [device.name for device, _ in _siblings(state, run)]
+    return [
+        name
+        for name in [*missing, *siblings]
+        if siblings and state.devices[name].hello.probe <= 0 and state.devices[name].stream is not None
+    ]
+
+
+def _siblings(state: State, run: Deployment) -> list[tuple[Device, ProfileRecord]]:
+    """Return the devices on which the model was measured, and their profiles."""
+    return [
+        (state.devices[name], record)
+        for (model, version, name), record in state.profiles.items()
+        if (model, version) == (run.model, run.version) and name in state.devices
+    ]
+
+
 def _estimate(state: State, run: Deployment, name: DeviceId | None) -> Estimate | None:
     """Return what to estimate a device by that was never measured: a sibling, of the same role if there is one."""
     if not name:
         return None
     device = state.devices[name]
-    siblings = [
-        (state.devices[other], record)
-        for (model, version, other), record in state.profiles.items()
-        if (model, version) == (run.model, run.version) and other in state.devices
-    ]
+    siblings = _siblings(state, run)
     known = [one for one in siblings if one[0].hello.probe > 0 and device.hello.probe > 0]
     if not known:
         raise ProfileError(

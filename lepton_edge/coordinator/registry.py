@@ -6,12 +6,13 @@ heard for a lease, the name is free. The same process (incarnation) may replace 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
-from lepton_edge.coordinator.records import StreamId, wire_error
+from lepton_edge.coordinator.records import StreamId, fingerprint, wire_error
 from lepton_edge.coordinator.state import MAX_DEVICES, Device, State
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, Overloaded
 from lepton_edge.core.messages import (
@@ -82,9 +83,17 @@ def admit(state: State, event: Attached, now: Seconds) -> Device:
         for status in event.hello.epochs
         if status.state not in GONE
     }
-    device = Device(event.hello, event.stream, now, known.telemetry if known else None, held)
+    hello = _with_speed(event.hello, known)
+    device = Device(hello, event.stream, now, known.telemetry if known else None, held)
     state.devices[event.hello.device] = device
     return device
+
+
+def _with_speed(hello: Hello, known: Device | None) -> Hello:
+    """Return the greeting with the speed that the same device, unchanged, was found to have before."""
+    if known is None or hello.probe > 0 or fingerprint(known.hello) != fingerprint(hello):
+        return hello
+    return dataclasses.replace(hello, probe=known.hello.probe)
 
 
 def _make_room(state: State) -> None:

@@ -75,7 +75,7 @@ class Device:
 class Pending:
     """A command that an agent has not answered.
 
-    `kind` is "profile", "probe", "prepare", "activate" (of the running deployment), or "restore",
+    `kind` is "profile", "gauge", "probe", "prepare", "activate" (of the running deployment), or "restore",
     "reactivate", "refresh", "drain", "retire" (of epochs). After `deadline` the agent is taken to have failed
     it.
     """
@@ -105,8 +105,8 @@ class Deployment:
     """One call that measures, plans and activates, or only the first of these.
 
     `goal` is "activate", "plan" (dry run), "profile", or "suppose" (a plan of what is not so: `supposed`).
-    `phase` is "waiting", "trial", "profiling", "probing", "planning", "preparing", "activating". `todo` are devices
-    still to be measured, or to be activated.
+    `phase` is "waiting", "trial", "profiling", "gauging", "probing", "planning", "preparing", "activating".
+    `todo` are devices still to be measured, or to be activated.
     """
 
     cause: str

@@ -8,6 +8,7 @@ of it as it can hold; `extrapolation.py` makes a profile of that.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from partitioner.units import Bytes, CodecName, Seconds, Sha256, TensorName
 
 PIECES = 12
 """Into so many equal parts is the chain of layers cut for timing; they cost as much as the whole model once."""
+
+WINDOW = 0.4
+"""How far, in parts, a fence may move to where less crosses."""
 
 PLAUSIBLE = 3
 """At so many frontiers, where least would cross, are head and tail timed: where plans differ."""
@@ -128,14 +132,25 @@ def _segments(cutter: Cutter, end: int) -> dict[tuple[int, int], CutBlock]:
 def segment_bounds(start: int, end: int, crossing: Sequence[int]) -> list[tuple[int, int]]:
     """Return (first, last) of the segments to time between `start` and `end`.
 
-    Those are equal parts of the chain, which say what each layer takes and what a cut costs, and the heads and
-    tails at plausible cuts. `crossing` is the bytes that are live behind each boundary of the chain.
+    Those are about equal parts of the chain, which say what each layer takes and what a cut costs, and the heads
+    and tails at plausible cuts. `crossing` is the bytes that are live behind each boundary of the chain.
     """
-    fences = sorted({start + round(part * (end - start) / PIECES) for part in range(PIECES + 1)})
+    fences = [start, *_fences(start, end, crossing), end]
     pairs = list(zip(fences, fences[1:], strict=False))
     for fence in plausible_cuts(start, end, crossing):
         pairs += [(start, fence), (fence, end)]
     return [pair for pair in dict.fromkeys(pairs) if pair != (start, end)]
+
+
+def _fences(start: int, end: int, crossing: Sequence[int]) -> list[int]:
+    """Return where the parts meet: near equal distances, where least is live, since nobody would cut elsewhere."""
+    step = (end - start) / PIECES
+    found: set[int] = set()
+    for part in range(1, PIECES):
+        low, high = (start + (part + off) * step for off in (-WINDOW, WINDOW))
+        near = [index for index in range(math.ceil(low), math.floor(high) + 1) if start < index < end]
+        found |= {min(near, key=lambda index: crossing[index])} if near else set()
+    return sorted(found)
 
 
 def plausible_cuts(start: int, end: int, crossing: Sequence[int]) -> list[int]:

@@ -164,6 +164,15 @@ class Profiled:
     model: ModelName
     version: ModelVersion
     profile: DeviceProfile
+    probe: Seconds = Seconds(0.0)  # of the device's speed probe; 0 when it is not known
+
+
+@dataclass(frozen=True)
+class Gauged:
+    """The answer to `GaugeCommand`: the seconds of this device's speed probe."""
+
+    command: str
+    probe: Seconds
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ class Probed:
     link: LinkProfile
 
 
-AgentSays = Hello | Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus
+AgentSays = Hello | Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus | Gauged
 
 
 # --- coordinator to agent -------------------------------------------------------------------------------------------
@@ -295,7 +304,16 @@ class ProbeCommand:
     budget: Seconds
 
 
-CoordinatorSays = Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand
+@dataclass(frozen=True)
+class GaugeCommand:
+    """Time the speed probe, so that a model that was never measured here can be estimated; answer with Gauged."""
+
+    command: str
+
+
+CoordinatorSays = (
+    Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand
+)
 
 
 # --- artifacts ------------------------------------------------------------------------------------------------------

@@ -136,16 +136,26 @@ class Outcome(_message.Message):
     def __init__(self, command: _Optional[str] = ..., error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ..., opened: _Optional[_Iterable[float]] = ..., resident: _Optional[int] = ...) -> None: ...
 
 class Profiled(_message.Message):
-    __slots__ = ("command", "model", "version", "profile")
+    __slots__ = ("command", "model", "version", "profile", "probe")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     command: str
     model: str
     version: str
     profile: _plan_pb2.DeviceProfile
-    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., profile: _Optional[_Union[_plan_pb2.DeviceProfile, _Mapping]] = ...) -> None: ...
+    probe: float
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., profile: _Optional[_Union[_plan_pb2.DeviceProfile, _Mapping]] = ..., probe: _Optional[float] = ...) -> None: ...
+
+class Gauged(_message.Message):
+    __slots__ = ("command", "probe")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    probe: float
+    def __init__(self, command: _Optional[str] = ..., probe: _Optional[float] = ...) -> None: ...
 
 class Probed(_message.Message):
     __slots__ = ("command", "peer", "link")
@@ -279,6 +289,12 @@ class ProbeCommand(_message.Message):
     budget: float
     def __init__(self, command: _Optional[str] = ..., peer: _Optional[_Union[_admin_pb2.Peer, _Mapping]] = ..., sizes: _Optional[_Iterable[int]] = ..., budget: _Optional[float] = ...) -> None: ...
 
+class GaugeCommand(_message.Message):
+    __slots__ = ("command",)
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    def __init__(self, command: _Optional[str] = ...) -> None: ...
+
 class FetchRequest(_message.Message):
     __slots__ = ("sha256", "offset")
     SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -298,7 +314,7 @@ class FetchChunk(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class AgentSays(_message.Message):
-    __slots__ = ("hello", "telemetry", "outcome", "progress", "profiled", "probed", "epoch_status")
+    __slots__ = ("hello", "telemetry", "outcome", "progress", "profiled", "probed", "epoch_status", "gauged")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
@@ -306,6 +322,7 @@ class AgentSays(_message.Message):
     PROFILED_FIELD_NUMBER: _ClassVar[int]
     PROBED_FIELD_NUMBER: _ClassVar[int]
     EPOCH_STATUS_FIELD_NUMBER: _ClassVar[int]
+    GAUGED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     telemetry: Telemetry
     outcome: Outcome
@@ -313,10 +330,11 @@ class AgentSays(_message.Message):
     profiled: Profiled
     probed: Probed
     epoch_status: EpochStatus
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., progress: _Optional[_Union[_admin_pb2.Progress, _Mapping]] = ..., profiled: _Optional[_Union[Profiled, _Mapping]] = ..., probed: _Optional[_Union[Probed, _Mapping]] = ..., epoch_status: _Optional[_Union[EpochStatus, _Mapping]] = ...) -> None: ...
+    gauged: Gauged
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., progress: _Optional[_Union[_admin_pb2.Progress, _Mapping]] = ..., profiled: _Optional[_Union[Profiled, _Mapping]] = ..., probed: _Optional[_Union[Probed, _Mapping]] = ..., epoch_status: _Optional[_Union[EpochStatus, _Mapping]] = ..., gauged: _Optional[_Union[Gauged, _Mapping]] = ...) -> None: ...
 
 class CoordinatorSays(_message.Message):
-    __slots__ = ("welcome", "rejected", "prepare", "activate", "drain", "retire", "profile_command", "probe_command")
+    __slots__ = ("welcome", "rejected", "prepare", "activate", "drain", "retire", "profile_command", "probe_command", "gauge_command")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     PREPARE_FIELD_NUMBER: _ClassVar[int]
@@ -325,6 +343,7 @@ class CoordinatorSays(_message.Message):
     RETIRE_FIELD_NUMBER: _ClassVar[int]
     PROFILE_COMMAND_FIELD_NUMBER: _ClassVar[int]
     PROBE_COMMAND_FIELD_NUMBER: _ClassVar[int]
+    GAUGE_COMMAND_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     rejected: Rejected
     prepare: Prepare
@@ -333,7 +352,8 @@ class CoordinatorSays(_message.Message):
     retire: Retire
     profile_command: ProfileCommand
     probe_command: ProbeCommand
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., prepare: _Optional[_Union[Prepare, _Mapping]] = ..., activate: _Optional[_Union[Activate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., profile_command: _Optional[_Union[ProfileCommand, _Mapping]] = ..., probe_command: _Optional[_Union[ProbeCommand, _Mapping]] = ...) -> None: ...
+    gauge_command: GaugeCommand
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., prepare: _Optional[_Union[Prepare, _Mapping]] = ..., activate: _Optional[_Union[Activate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., profile_command: _Optional[_Union[ProfileCommand, _Mapping]] = ..., probe_command: _Optional[_Union[ProbeCommand, _Mapping]] = ..., gauge_command: _Optional[_Union[GaugeCommand, _Mapping]] = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ()

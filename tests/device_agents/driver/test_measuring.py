@@ -9,6 +9,7 @@ import pytest
 from device_agents.driver import measuring, probing
 from device_agents.driver.measuring import Measuring
 from lepton_edge.core.links import ProbeSample
+from lepton_edge.core.messages import GaugeCommand, Gauged
 from partitioner.costs import DeviceProfile, Measurement
 
 
@@ -41,7 +42,11 @@ async def test_the_overhead_of_a_request_is_its_thread_hop_and_its_frames(monkey
     async def run_profile(*given: Any, **named: Any) -> DeviceProfile:
         return DeviceProfile("board", Measurement(0.1, 0.0, 3), (), overhead=0.0001)
 
+    async def speed_probe(engine: Any) -> float:
+        return 0.03
+
     monkeypatch.setattr(measuring, "run_profile", run_profile)
+    monkeypatch.setattr(measuring, "speed_probe", speed_probe)
     monkeypatch.setattr(probing, "REST", 0.0)
     own = OwnLink()
 
@@ -55,3 +60,6 @@ async def test_the_overhead_of_a_request_is_its_thread_hop_and_its_frames(monkey
     assert found.send_message == found.receive_message == pytest.approx(0.002)
     assert found.send_byte == found.receive_byte == pytest.approx(5e-10)
     assert own.closed
+    assert measured.answer.probe == 0.03, "how fast the device is goes with it"
+    gauged = await Measuring("board", *rooms, lambda told: None, dial_self).measure(GaugeCommand("g"))
+    assert gauged.answer == Gauged("g", 0.03)

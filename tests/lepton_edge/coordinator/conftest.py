@@ -67,6 +67,8 @@ def answer(message: m.CoordinatorSays, device: str) -> e.AgentReport | None:
     """Return what a well-behaved agent called `device` says to a command."""
     if isinstance(message, m.ProfileCommand):
         return m.Profiled(message.command, message.model, message.version, profile(device))
+    if isinstance(message, m.GaugeCommand):
+        return m.Gauged(message.command, 0.03)
     if isinstance(message, m.ProbeCommand):
         return m.Probed(message.command, message.peer.device, LINK)
     if isinstance(message, m.Prepare | m.Activate | m.Drain | m.Retire):

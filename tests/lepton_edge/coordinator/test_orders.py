@@ -10,6 +10,7 @@ import pytest
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator.epochs import MAX_DOCUMENTS
 from lepton_edge.core import messages as m
+from partitioner.costs import DeviceProfile, Measurement
 
 MIB = 1 << 20
 ESTIMATES = m.Wishes(measure=False)
@@ -97,6 +98,53 @@ def test_estimates_measure_nothing_and_name_the_sibling(world: Any, make: Any) -
     assert (order.cloud, order.cloud_estimate.device) == (None, "new")
     assert order.cloud_estimate.sibling.device == "cloud", "the same role comes first"
     assert (order.cloud_estimate.probe_sibling, order.cloud_estimate.probe_device) == (0.02, 0.05)
+
+
+def test_who_has_not_told_how_fast_it_is_is_asked_and_remembered(pair: Any, make: Any) -> None:
+    pair.deploy()
+    pair.run()
+    pair.attach(make.hello("new", "cloud"))
+    pair.deploy(cloud="new", wishes=ESTIMATES)
+    pair.run()
+    asked = [
+        one.message for one in pair.log if isinstance(one, c.Say) and isinstance(one.message, m.GaugeCommand)
+    ]
+    assert len(asked) == 3, "the new one, and who was measured"
+    assert pair.ordered[-1].cloud_estimate.probe_device == 0.03
+    kept = [
+        one.hello.probe for one in pair.kept if isinstance(one, c.KeepDevice) and one.hello.device == "new"
+    ]
+    assert kept == [0.0, 0.03]
+    pair.attach(make.hello("new", "cloud"))
+    assert pair.state.devices["new"].hello.probe == 0.03, "the same device, come back"
+    other = make.hello("new", "cloud", simulated_slowdown=2.0)
+    pair.attach(other)
+    assert pair.state.devices["new"].hello.probe == 0.0, "no longer the same"
+
+
+def test_a_device_that_cannot_tell_its_speed_fails_the_deployment(pair: Any, make: Any) -> None:
+    pair.deploy()
+    pair.run()
+    stream = pair.attach(make.hello("new", "cloud"))
+    call = pair.deploy(cloud="new", wishes=ESTIMATES)
+    _, command = pair.next_said(m.GaugeCommand)
+    pair.hear(stream, m.Gauged(command.command, 0.0))
+    assert pair.answer_of(call).error.code == "profile_error"
+
+
+def test_a_profile_brings_the_speed_along(pair: Any) -> None:
+    call = pair.deploy()
+    pair.work_done()
+    stream, command = pair.next_said(m.ProfileCommand)
+    measured = m.Profiled(command.command, "net", "v1", _profile(pair, stream), 0.02)
+    pair.hear(stream, measured)
+    assert pair.state.devices[pair.device(stream)].hello.probe == 0.02
+    pair.run()
+    assert pair.answer_of(call).ending.epoch == 1
+
+
+def _profile(world: Any, stream: str) -> DeviceProfile:
+    return DeviceProfile(world.device(stream), Measurement(0.01, 0.001, 5), ())
 
 
 def test_a_stale_profile_is_used_and_named_where_nothing_is_measured(pair: Any) -> None:
