@@ -84,8 +84,8 @@ all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model 
 aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a block, answers right
 	@$(BIN)/python -m bench.aarch64
 
-bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner, published instances
-	@for one in footprint transport planner; do $(BIN)/python -m bench.$$one || exit 1; done
+bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner, book, published instances
+	@for one in footprint transport planner book; do $(BIN)/python -m bench.$$one || exit 1; done
 	@$(BIN)/python -m bench.published tests/partitioner/solve/published/*.json
 
 proof: $(STAMP) ## Slow: 10,000 random problems, every solver against the oracle
