@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench.rows import Row
 from partitioner.errors import LeptonError, NoFeasiblePlan
@@ -63,7 +64,10 @@ class Trial:
 
 def judged(problem: Problem, solver: Solver = solve) -> list[str]:
     """Return everything that is wrong with what `solver` says about `problem`; empty when it is right."""
-    best = optimum(problem)
+    return _against(problem, optimum(problem), solver)
+
+
+def _against(problem: Problem, best: Answer | None, solver: Solver) -> list[str]:
     try:
         plan = solver(problem)
     except NoFeasiblePlan as error:
@@ -87,7 +91,10 @@ def optimum(problem: Problem) -> Answer | None:
 
 def judged_again(problem: Problem, solver: Callable[[Problem], Answer]) -> list[str]:
     """Return how the oracle and a second solver, not the door, disagree."""
-    best = optimum(problem)
+    return _against_again(problem, optimum(problem), solver)
+
+
+def _against_again(problem: Problem, best: Answer | None, solver: Callable[[Problem], Answer]) -> list[str]:
     try:
         found = solver(problem)
     except NoFeasiblePlan:
@@ -106,27 +113,26 @@ def judged_again(problem: Problem, solver: Callable[[Problem], Answer]) -> list[
 def try_seed(seed: int, trial: Trial, milp_too: bool) -> None:
     """Put the problem of `seed` to everybody and add the outcome to `trial`."""
     problem, family = random_problem(seed), drawn_family(seed)
-    wrong = judged(problem) + judged_again(problem, down_sets)
+    best = optimum(problem)
+    wrong = _against(problem, best, partial(_counted, trial.methods))
+    wrong += _against_again(problem, best, down_sets)
     if milp_too:
         trial.by_milp += 1
-        wrong += judged_again(problem, best_by_milp)
+        wrong += _against_again(problem, best, best_by_milp)
     if wrong:
         trial.mismatches[seed] = wrong
     trial.tried[family] += 1
-    best = optimum(problem)
     if best is not None:
         trial.feasible[family] += 1
         trial.stages[sum(map(bool, best.layout.stages))] += 1
-        _count_method(problem, trial)
     if best is not None and family in ("order", "any order"):
         trial.gains.append(max(0.0, 1 - ping_pong(problem) / best.value) if best.value > 0 else 0.0)
 
 
-def _count_method(problem: Problem, trial: Trial) -> None:
-    try:
-        trial.methods[solve(problem).method] += 1
-    except (LeptonError, *CRASHES):
-        trial.methods["none"] += 1
+def _counted(methods: Counter[str], problem: Problem) -> Plan:
+    plan = solve(problem)
+    methods[plan.method] += 1
+    return plan
 
 
 def _values(best: Answer, plan: Plan) -> list[str]:
