@@ -149,3 +149,20 @@ def test_a_restart_forgets_no_profile_and_no_wish(two: House) -> None:
     ]
     assert measured[0] == measured[1], "nothing was measured again"
     assert two.json("plan", "diff", f"small@{told['epoch']}", "small")["versions"]["before"]
+
+
+def test_a_device_that_was_never_measured_is_estimated_on_demand_and_marked(two: House) -> None:
+    two.start_agent("spare", "board", "--simulate-slow", "2")
+    words = ("deploy", "small", "--dry-run", "--device", "board=spare")
+    told = two.json(*words, "--no-measure")
+    assert told["plan"]["estimated"] == ["spare"]
+    (spare,) = [one for one in told["plan"]["devices"] if one["role"] == "board"]
+    assert spare["estimated_from"] == "board"
+    assert "ESTIMATED" in two.command(*words, "--no-measure")
+    assert [one["device"] for one in two.json("profile", "show", "small", "--no-measure")["devices"]] == [
+        "board",
+        "cloud",
+    ], "an estimate is no profile"
+    two.end("spare")
+    gone = two.command(*words, status=NOT_FOUND)
+    assert "no board called 'spare' is connected" in gone
