@@ -56,7 +56,8 @@ class Took:
 
     def said(self) -> str:
         """Return how the plan was proven, and the memory."""
-        return f"{self.plan.method}, gap {self.plan.gap:.2g}, peak {self.mebibytes:.1f} MiB"
+        peak = f", peak {self.mebibytes:.1f} MiB" if self.mebibytes else ""  # long runs are not traced
+        return f"{self.plan.method}, gap {self.plan.gap:.2g}{peak}"
 
 
 def main(parts: list[str]) -> int:

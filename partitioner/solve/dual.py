@@ -55,7 +55,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """A bound, the plan that is cheapest at some prices, and how the bound grows with each of them."""
 
     bound: float
@@ -64,7 +64,7 @@ class _Cut:
 
 
 @dataclass(frozen=True)
-class _Goods:
+class Goods:
     """What has a price: the devices, the directed hops, then the sums that a limit is set on."""
 
     devices: tuple[DeviceId, ...]
@@ -99,11 +99,11 @@ def offers(problem: Problem, known: Answer) -> Iterator[Offer]:
     many = problem.order is None and len(problem.devices) > MOST_DEVICES
     if many or not coupled or known.value <= 0:
         return
-    goods = _goods(problem)
+    goods = goods_of(problem)
     prices, best = _start(problem, goods, known), known
     most, boldness = 0.0, 1.0
     for _ in range(_rounds(problem)):
-        cut = _cut(problem, goods, prices)
+        cut = bound_at(problem, goods, prices)
         if cut is None:
             return
         best = _better(problem, best, cut.layout)
@@ -111,7 +111,7 @@ def offers(problem: Problem, known: Answer) -> Iterator[Offer]:
         boldness = boldness if cut.bound > most else boldness * CAUTION
         most = max(most, cut.bound)
         step = boldness * (best.value - cut.bound) / max(float(cut.slopes @ cut.slopes), SHORTEST)
-        prices = _lawful(problem, goods, prices + step * cut.slopes)
+        prices = lawful(problem, goods, prices + step * cut.slopes)
 
 
 def _rounds(problem: Problem) -> int:
@@ -120,7 +120,8 @@ def _rounds(problem: Problem) -> int:
     return min(max(WORK // work, LEAST_ROUNDS), ROUNDS)
 
 
-def _goods(problem: Problem) -> _Goods:
+def goods_of(problem: Problem) -> Goods:
+    """Return what has a price in `problem`."""
     names = tuple(
         device.name for device in problem.devices if problem.order is None or device.name in problem.order
     )
@@ -130,7 +131,7 @@ def _goods(problem: Problem) -> _Goods:
         else tuple(sorted(set(_used_hops(problem.order))))
     )
     limited = tuple(name for name in SUMS if np.isfinite(getattr(problem.limits, name)))
-    return _Goods(names, tuple(hop for hop in hops if hop in problem.hops), limited)
+    return Goods(names, tuple(hop for hop in hops if hop in problem.hops), limited)
 
 
 def _used_hops(order: tuple[DeviceId, ...]) -> Iterator[HopKey]:
@@ -140,15 +141,15 @@ def _used_hops(order: tuple[DeviceId, ...]) -> Iterator[HopKey]:
             yield far, near
 
 
-def _start(problem: Problem, goods: _Goods, known: Answer) -> Floats:
+def _start(problem: Problem, goods: Goods, known: Answer) -> Floats:
     """Return first prices: by how busy the known plan keeps each resource; sums are free at first."""
     busy = _busy(goods, evaluate(problem, known.layout))[: goods.resources]
     weight = problem.objective.bottleneck
     shares = busy / busy.sum() if busy.sum() > 0 else np.full(len(busy), 1 / max(len(busy), 1))
-    return _lawful(problem, goods, np.append(weight * shares, np.zeros(len(goods.sums))))
+    return lawful(problem, goods, np.append(weight * shares, np.zeros(len(goods.sums))))
 
 
-def _lawful(problem: Problem, goods: _Goods, prices: Floats) -> Floats:
+def lawful(problem: Problem, goods: Goods, prices: Floats) -> Floats:
     """Return the nearest prices that are: none below 0; those of resources sum to the bottleneck's weight.
 
     Where the bottleneck is limited, they may sum to more: what is above the weight is the price of the limit.
@@ -164,13 +165,15 @@ def _on_simplex(point: Floats, total: float) -> Floats:
     """Return the nearest point whose entries are not negative and sum to `total` (Held, Wolfe, Crowder, 1974)."""
     falling = np.sort(point)[::-1]
     excess = (np.cumsum(falling) - total) / np.arange(1, len(point) + 1)
-    above = np.flatnonzero(falling > excess)
-    shift = excess[above[-1]] if len(above) else excess[-1]
-    found: Floats = np.maximum(point - shift, 0.0)
+    above = np.flatnonzero(falling >= excess)
+    found: Floats = np.maximum(point - excess[above[-1]], 0.0)
+    if not found.any():
+        found[int(np.argmax(point))] = 1.0
+    found *= total / found.sum()  # exactly, or what is called a bound would be none
     return found
 
 
-def _cut(problem: Problem, goods: _Goods, prices: Floats) -> _Cut | None:
+def bound_at(problem: Problem, goods: Goods, prices: Floats) -> Cut | None:
     """Return a bound, the plan that is cheapest at these prices, and how the bound grows with each of them."""
     count = goods.resources
     priced = _priced(problem, goods, prices)
@@ -186,10 +189,10 @@ def _cut(problem: Problem, goods: _Goods, prices: Floats) -> _Cut | None:
     layout = _with_codecs(answer.layout, costs)
     true = evaluate(problem, layout)
     slopes = _busy(goods, true) - np.append(np.full(count, room), limits)
-    return _Cut(answer.lower_bound - given, layout, slopes)
+    return Cut(answer.lower_bound - given, layout, slopes)
 
 
-def _priced(problem: Problem, goods: _Goods, prices: Floats) -> Problem:
+def _priced(problem: Problem, goods: Goods, prices: Floats) -> Problem:
     """Return the additive problem at these prices: watts price devices' seconds, slower hops price hops' seconds."""
     wanted, names = problem.objective, len(goods.devices)
     sums = dict(zip(goods.sums, prices[goods.resources :].tolist(), strict=True))
@@ -229,7 +232,7 @@ def _with_codecs(layout: Layout, costs: Costs) -> Layout:
     return Layout(layout.order, layout.stages, codecs)
 
 
-def _busy(goods: _Goods, costs: Costs) -> Floats:
+def _busy(goods: Goods, costs: Costs) -> Floats:
     resources = [costs.busy.get(name, 0.0) for name in goods.devices]
     resources += [costs.hop_busy.get(hop, 0.0) for hop in goods.hops]
     return np.array([*resources, *(float(getattr(costs, name)) for name in goods.sums)])

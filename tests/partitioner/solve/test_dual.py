@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from bench.questions import branches, question
 from partitioner.errors import NoFeasiblePlan
 from partitioner.solve.costing import evaluate, objective_value, violations
-from partitioner.solve.dual import bargained, offers
+from partitioner.solve.dual import bargained, bound_at, goods_of, lawful, offers
 from partitioner.solve.exhaustive import best_of_all
 from partitioner.solve.planner import solve
 from partitioner.solve.problem import LATENCY, THROUGHPUT, Answer, Limits, Objective, Problem, Watts
@@ -33,6 +34,24 @@ def test_bounds_are_never_above_the_optimum(family: str) -> None:
         gaps.append(1 - max(bounds, default=0.0) / best.value)
     assert len(gaps) > 3
     assert min(gaps) < 0.2  # it is a bound, not just a zero
+
+
+@pytest.mark.parametrize("family", ["limits", "everything"])
+def test_no_prices_whatever_lead_above_the_optimum(family: str) -> None:
+    tight = 0.0
+    for seed in range(15):
+        problem = random_problem(seed, family)
+        best = optimum(problem)
+        if best is None:
+            continue
+        goods, dice = goods_of(problem), np.random.default_rng(seed)
+        for _ in range(6):
+            drawn = dice.exponential(10 ** dice.uniform(-3, 1), goods.resources + len(goods.sums))
+            cut = bound_at(problem, goods, lawful(problem, goods, drawn * best.value))
+            assert cut is not None
+            assert cut.bound <= best.value * (1 + 1e-9), seed
+            tight = max(tight, cut.bound / best.value)
+    assert tight > 0.9
 
 
 def test_a_better_plan_is_kept_when_it_keeps_the_limits() -> None:
