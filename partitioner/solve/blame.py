@@ -79,7 +79,7 @@ def _memory(problem: Problem, answer: Answer) -> str:
 
 def _least(problem: Problem, name: str) -> Problem:
     """Return the problem of the least `name` under all other constraints."""
-    limits = replace(problem.limits, **{name: math.inf})
+    limits = replace(problem.limits, **{name: math.inf})  # type: ignore[arg-type]
     if name == "loss":
         return replace(problem, limits=limits)
     weights = {"latency": 0.0, "bottleneck": 0.0, "energy": 0.0, "egress": 0.0, name: 1.0}

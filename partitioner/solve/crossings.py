@@ -108,7 +108,7 @@ def flow_of(problem: Problem, lattice: Lattice) -> Flow:
     return Flow(
         tensors=tuple(one for one, free in zip(travelling, may, strict=True) if free),
         live=live[:, may],
-        legal=~live[:, ~may].any(axis=1),
+        legal=np.asarray(~live[:, ~may].any(axis=1)),
         outputs=lattice.sets[:, [one.producer for one in made]],
         sizes=np.array([one.size for one in made], dtype=np.float64),
     )

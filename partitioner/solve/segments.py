@@ -17,6 +17,7 @@ from partitioner.predict import engine_layers
 from partitioner.solve.labels import Floats
 from partitioner.solve.lattice import Bools, Lattice
 from partitioner.solve.problem import Device, Problem
+from partitioner.units import TensorName
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,8 @@ class Weights:
 
     def of(self, layers: Bools) -> Floats:
         """Return the bytes of each row of `layers` (bool [rows, layers]), shared ones once."""
-        return (
-            layers @ self.own
-            + ((layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0) @ self.shared
-        )
+        used = (layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0
+        return np.asarray(layers @ self.own + used @ self.shared)
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,14 @@ class Segments:
 
     def allowed(self, end: int, starts: npt.NDArray[np.intp]) -> Bools:
         """Return which of the segments from `starts` to `end` the device may run, and hold."""
-        may = self.banned[starts] == self.banned[end]
-        return may if self.fits is None else may & self.fits[end, starts]
+        may: Bools = np.equal(self.banned[starts], self.banned[end])
+        return may if self.fits is None else np.asarray(may & self.fits[end, starts])
 
     def times(self, end: int, starts: npt.NDArray[np.intp]) -> Floats:
         """Return the seconds of the segments from `starts` to `end`."""
         held = self.engine[end] - self.engine[starts]
         divided = (held > 0) & (held < self.engine[-1])
-        return self.seconds[end] - self.seconds[starts] + self.fixed * divided
+        return np.asarray(self.seconds[end] - self.seconds[starts] + self.fixed * divided)
 
 
 def weights_of(problem: Problem) -> Weights:
@@ -92,12 +91,12 @@ def weights_of(problem: Problem) -> Weights:
 
 
 def _users(problem: Problem) -> list[tuple[tuple[int, ...], float]]:
-    users: dict[str, list[int]] = {}
+    users: dict[TensorName, list[int]] = {}
     for layer in problem.graph.layers:
         for name in set(layer.weight_names):
             users.setdefault(name, []).append(layer.index)
     known = problem.weight_bytes
-    return [(tuple(layers), float(known[name])) for name, layers in users.items() if name in known]  # type: ignore[index]
+    return [(tuple(layers), float(known[name])) for name, layers in users.items() if name in known]
 
 
 def segments_of(
