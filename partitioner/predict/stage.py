@@ -23,7 +23,7 @@ from partitioner.predict.fit import Table, fit
 from partitioner.units import Seconds
 
 UNFITTED_ERROR = 0.10  # relative; what node times alone err by, when no segment was measured (DESIGN D2)
-LEAST_ERROR = 0.025  # relative; two sessions of one graph differ by so much, in memory and caches
+LEAST_ERROR = 0.01  # relative; two sessions of one graph differ by so much, in memory and caches
 SIGMA_PER_HALF_IQR = 1.4826  # of a normal distribution
 LEAST_MATCHED_SHARE = 0.5  # below this the profile is of another graph
 MEDIAN_PER_MEAN = 1.2533  # how much wider a median scatters than a mean: sqrt(pi / 2)

@@ -76,9 +76,9 @@ FITTED = ((1, 3), (3, 5), (5, 7), (7, 9), (2, 6), (4, 8), (1, 5))
 
 def test_the_terms_are_recovered_from_segments() -> None:
     costs = stage_costs(profile(FITTED), graph())
-    assert costs.entering == pytest.approx(PER_BYTE_IN, rel=0.02)
-    assert costs.leaving == pytest.approx(PER_BYTE_OUT, rel=0.02)
-    assert costs.segment == pytest.approx(FIXED, rel=0.1)
+    assert costs.entering == pytest.approx(PER_BYTE_IN, rel=0.05)
+    assert costs.leaving == pytest.approx(PER_BYTE_OUT, rel=0.05)
+    assert costs.segment == pytest.approx(FIXED, abs=0.002 * 0.036)  # of the whole
     assert costs.layers[0] == 0.004
     assert costs.layers[3] == pytest.approx(0.003, rel=0.01)
     assert LEAST_ERROR <= costs.error < 1.5 * LEAST_ERROR
