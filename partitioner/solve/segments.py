@@ -19,6 +19,8 @@ from partitioner.solve.lattice import Bools, Lattice
 from partitioner.solve.problem import Device, Problem
 from partitioner.units import TensorName
 
+BLOCK = 256  # rows of a table of pairs that are held as bytes at a time
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -139,35 +141,38 @@ def activations(problem: Problem, device: Device) -> Floats:
 def _fits(problem: Problem, lattice: Lattice, device: Device, weights: Weights) -> Bools | None:
     if not too_small(problem, device, weights):
         return None
-    need = _pair_weights(lattice, weights)
-    alive = activations(problem, device)
-    if alive.any():
-        need += pair_activations(lattice, alive)
-    need *= (1 + problem.headroom) * (1 - 1e-12)
-    return np.asarray(need <= device.memory, dtype=np.bool_)
+    alive, room = activations(problem, device), device.memory / (1 + problem.headroom) / (1 - 1e-12)
+    fits = np.empty((len(lattice), len(lattice)), dtype=np.bool_)
+    for first in range(0, len(lattice), BLOCK):
+        rows = range(first, min(first + BLOCK, len(lattice)))
+        need = _pair_weights(lattice, weights, rows)
+        if alive.any():
+            need += pair_activations(lattice, alive, rows)
+        fits[rows.start : rows.stop] = need <= room
+    return fits
 
 
-def _pair_weights(lattice: Lattice, weights: Weights) -> Floats:
-    """Return the bytes of weights of J - I, [J, I] (of any worth only where I is a part of J)."""
+def _pair_weights(lattice: Lattice, weights: Weights, rows: range) -> Floats:
+    """Return the bytes of weights of J - I, [J of `rows`, I] (of any worth only where I is a part of J)."""
     held = lattice.sets @ weights.own
-    need: Floats = held[:, None] - held[None, :]
+    need: Floats = held[rows.start : rows.stop, None] - held[None, :]
     for size, users in zip(weights.shared, weights.users, strict=True):
         count = lattice.sets @ users.astype(np.intp)
-        need += size * (count[:, None] > count[None, :])
+        need += size * (count[rows.start : rows.stop, None] > count[None, :])
     return need
 
 
-def pair_activations(lattice: Lattice, alive: Floats) -> Floats:
-    """Return the largest activation in J - I, [J, I]: the first layer of J, largest first, that I lacks."""
+def pair_activations(lattice: Lattice, alive: Floats, rows: range) -> Floats:
+    """Return the largest activation in J - I, [J of `rows`, I]: the first of J, largest first, that I lacks."""
     order = np.argsort(-alive, kind="stable")
     order = order[alive[order] > 0]
-    most = np.zeros((len(lattice), len(lattice)))
-    for end, down in enumerate(lattice.sets):
-        inside = order[down[order]]
+    most = np.zeros((len(rows), len(lattice)))
+    for row, end in enumerate(rows):
+        inside = order[lattice.sets[end][order]]
         if len(inside):
             missing = ~lattice.sets[: end + 1, inside]
             first = missing.argmax(axis=1)
-            most[end, : end + 1] = np.where(missing.any(axis=1), alive[inside[first]], 0.0)
+            most[row, : end + 1] = np.where(missing.any(axis=1), alive[inside[first]], 0.0)
     return most
 
 

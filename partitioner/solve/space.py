@@ -129,7 +129,8 @@ def _alive(
     problem: Problem, lattice: Lattice, columns: Columns, stations: Sequence[Station]
 ) -> dict[int, Floats]:
     known = {
-        name: pair_activations(lattice, activations(problem, problem.device(name))) for name in columns.held
+        name: pair_activations(lattice, activations(problem, problem.device(name)), range(len(lattice)))
+        for name in columns.held
     }
     return {
         index: known[one.device.name] for index, one in enumerate(stations) if one.device.name in columns.held
