@@ -28,7 +28,9 @@ CoordinatorOption = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table for people, or JSON for programs.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would happen; what is active stays.")
+]
 NewModelArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The name to push the model under; the other commands use it.")
 ]
