@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from partitioner.errors import InvalidProblem
 from partitioner.solve.problem import Device, Problem
 from partitioner.units import DeviceId
 
@@ -138,8 +137,3 @@ def _same_links(problem: Problem, one: Device, other: Device) -> bool:
         and hops.get((name, one.name)) == hops.get((name, other.name))
         for name in third
     )
-
-
-def refuse_stations() -> InvalidProblem:
-    """Return the error of a problem with too many devices to tell apart."""
-    return InvalidProblem(f"more than {MOST_STATIONS} ways to go through the devices", "name an order")
