@@ -27,7 +27,7 @@ from partitioner.units import megabits
 FEW_LAYERS = 300  # a larger graph is asked about fewer loads
 FEW_LOADS = ((1.0, 2.0), (1.0, 4.0))
 FEW_SOLVES = 16  # for each full book of a large graph; its gaps say what that leaves open
-UNLOADED = ((1.0,), (1.0,))
+STEPS_FOR = ((60, 5), (FEW_LAYERS, 3), (math.inf, 1))  # layers, rates: where each answer is a search
 
 Values = NDArray[np.float64]
 Found = tuple[Scenario, float, frozenset[int]]
@@ -49,8 +49,8 @@ class Outlook:
 def outlook(setting: Setting) -> Outlook:
     """Return what may come: other rates, and loads of either side.
 
-    Along the rate it is exact (see `full.py`) where the wish is a straight line there. Else each rate is a solve,
-    and nothing is asked about loads; of a large graph only what was measured.
+    Along the rate it is exact (see `full.py`) where the wish is a straight line there. Else each of a few rates is
+    a solve, and nothing is asked about loads; of a large graph only what was measured.
     """
     found = list(_by_lines(setting) if is_linear(setting.wish) else _by_solves(setting))
     weights: dict[frozenset[int], float] = {}
@@ -154,9 +154,9 @@ def _by_lines(setting: Setting) -> Iterator[Found]:
 
 
 def _by_solves(setting: Setting) -> Iterator[Found]:
-    small = len(setting.graph.layers) <= FEW_LAYERS
-    for one in plausible(*UNLOADED):
-        if (small or one.is_measured) and (found := _solved(with_rate(setting.wish, one.rate), one)):
+    steps = next(steps for most, steps in STEPS_FOR if len(setting.graph.layers) <= most)
+    for one in plausible((1.0,), (1.0,), steps):
+        if found := _solved(with_rate(setting.wish, one.rate), one):
             yield found
 
 

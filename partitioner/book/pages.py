@@ -21,12 +21,10 @@ from partitioner.book.legal import forbidden, over
 from partitioner.book.own import own_cut
 from partitioner.book.setting import Setting
 from partitioner.codecs import JPEG, RAW
-from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import CostGraph, CostTensor, live_tensors, needed_boundaries
 from partitioner.plan import LOCAL_PAGE, CodecChoice, Page, Prediction, Stage
 from partitioner.predict import Estimate, StageCosts, segment_estimate
-from partitioner.solve.costing import evaluate, weights_of
-from partitioner.solve.planner import solve
+from partitioner.solve.costing import evaluate, objective_value, violations, weights_of
 from partitioner.solve.plans import Costs
 from partitioner.solve.prices import boundary_of, cheapest
 from partitioner.solve.problem import NO_LIMITS, CodecOption, Layout, Problem, codec_options, may_cross
@@ -41,6 +39,7 @@ CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED = (
     PageName("cloud-jpeg"),
     PageName("cloud-encoded"),
 )
+MOST_COMBINATIONS = 256
 STANDING = (CLOUD_RAW, CLOUD_JPEG, CLOUD_ENCODED)  # in the order of reports
 
 
@@ -130,33 +129,27 @@ def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candi
 def chosen_codecs(problem: Problem, down_set: DownSet) -> Crossing:
     """Return the codec of each tensor that crosses behind `down_set`: together the best for the objective.
 
-    Where codecs do not meet in a sum (a bottleneck, a limit) the planner chooses them with every layer pinned.
+    Where they do not meet in a sum (a bottleneck, a limit), every combination is tried; of more than
+    `MOST_COMBINATIONS` each tensor keeps what is best for it alone.
     """
     near, far = problem.devices
-    crossing = live_tensors(problem.graph, down_set)
-    known = _by_planner(problem, down_set) if _is_joint(problem) else {}
     boundary = boundary_of(problem, near.name, far.name)
-    found: Crossing = []
-    for tensor in crossing:
-        joint = _named(codec_options(problem, tensor), known.get(tensor.name, CodecName("")))
-        alone = cheapest(problem, boundary, tensor)
-        if option := joint or (alone[0] if alone else None):
-            found.append((tensor, option))
-    return found
+    tensors = live_tensors(problem.graph, down_set)
+    alone = [(tensor, best[0]) for tensor in tensors if (best := cheapest(problem, boundary, tensor))]
+    offered = [[one for one in codec_options(problem, tensor) if one.allowed] for tensor, _ in alone]
+    joint = problem.limits != NO_LIMITS or not problem.objective.additive
+    if not joint or len(alone) < len(tensors) or math.prod(map(len, offered)) > MOST_COMBINATIONS:
+        return alone
+    crossings = ([*zip(tensors, options, strict=True)] for options in itertools.product(*offered))
+    return min(crossings, key=lambda one: _rank(problem, down_set, one))
 
 
-def _is_joint(problem: Problem) -> bool:
-    return problem.limits != NO_LIMITS or not problem.objective.additive
-
-
-def _by_planner(problem: Problem, down_set: DownSet) -> dict[TensorName, CodecName]:
-    near, far = (device.name for device in problem.devices)
-    pins = {layer.index: near if layer.index in down_set else far for layer in problem.graph.layers}
-    try:
-        plan = solve(dataclasses.replace(problem, pins=pins), alternatives=False)
-    except NoFeasiblePlan:
-        return {}
-    return {choice.tensor: choice.codec for choices in plan.costs.codecs for choice in choices}
+def _rank(problem: Problem, down_set: DownSet, crossing: Crossing) -> tuple[int, float]:
+    """Return how many limits a choice of codecs breaks, and what it costs."""
+    free = dataclasses.replace(problem, pins={}, stay=frozenset(), keep_input=False)
+    chosen = [CodecChoice(tensor.name, option.codec) for tensor, option in crossing]
+    costs = evaluate(free, layout_of(problem, down_set, chosen))
+    return len(violations(problem, costs)), objective_value(problem, costs)
 
 
 def _judged(
@@ -195,16 +188,18 @@ def _page(
         Stage(setting.board.device, BlockIndex(0), BlockIndex(index), codecs),
         Stage(setting.cloud.device, BlockIndex(index), BlockIndex(count)),
     )
-    costs = evaluate(setting.free, _layout(setting, cuts[index], codecs))
+    costs = evaluate(setting.free, layout_of(setting.free, cuts[index], codecs))
     return Page(name, stages, _prediction(setting, cuts, index, costs, fused)), costs.loss
 
 
-def _layout(setting: Setting, down_set: DownSet, codecs: Iterable[CodecChoice]) -> Layout:
-    rest = frozenset(range(len(setting.graph.layers))) - down_set
+def layout_of(problem: Problem, down_set: DownSet, codecs: Iterable[CodecChoice]) -> Layout:
+    """Return the layout with `down_set` on the first device and the rest, if any, on the second."""
+    near, far = (device.name for device in problem.devices)
+    rest = frozenset(range(len(problem.graph.layers))) - down_set
     if not rest:
-        return Layout((setting.near.name,), (down_set,))
+        return Layout((near,), (down_set,))
     chosen = {(0, choice.tensor): choice.codec for choice in codecs}
-    return Layout((setting.near.name, setting.far.name), (down_set, rest), chosen)
+    return Layout((near, far), (down_set, rest), chosen)
 
 
 def _prediction(setting: Setting, cuts: Cuts, index: int, costs: Costs, fused: bool) -> Prediction:

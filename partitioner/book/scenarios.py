@@ -40,13 +40,15 @@ class Scenario:
 
 
 def plausible(
-    board_loads: Sequence[float] = BOARD_LOADS, cloud_loads: Sequence[float] = CLOUD_LOADS
+    board_loads: Sequence[float] = BOARD_LOADS,
+    cloud_loads: Sequence[float] = CLOUD_LOADS,
+    steps: int = STEPS,
 ) -> tuple[Scenario, ...]:
     """Return rates around the measured one by loads of either side; most weight near what was measured.
 
-    Those with the same loads follow each other, the slowest link first.
+    Those with the same loads follow each other, the slowest link first; `steps` rates (an odd number) each.
     """
-    half = STEPS // 2
+    half = steps // 2
     rates = [1.0 if step == 0 else REACH ** (step / half) for step in range(-half, half + 1)]
     found = [
         Scenario(rate, board, cloud, _nearness(rate) * LOADED ** (first + second))
