@@ -10,12 +10,16 @@ import pytest
 
 from partitioner.book import BookOptions, Candidate
 from partitioner.book.boundaries import best_cuts, boundaries
-from partitioner.book.pages import candidates, stage_time
+from partitioner.book.pages import candidates, chosen_codecs, layout_of, stage_time
 from partitioner.book.setting import Setting, make_setting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, transfer_time
+from partitioner.graph import live_tensors
 from partitioner.plan import CodecChoice
 from partitioner.predict import segment_estimate
+from partitioner.solve import THROUGHPUT, evaluate, solve
+from partitioner.solve.costing import objective_value, violations
+from partitioner.solve.problem import NO_LIMITS
 from partitioner.units import TensorName
 
 NOTHING: frozenset[int] = frozenset()
@@ -135,3 +139,52 @@ def test_a_codec_that_loses_too_much_may_be_pinned_and_is_not_chosen(setting: Se
         "jpeg on x@resized fails the accuracy rule: the output moves by up to 30.0%, top-1 stays in 50% of "
         "8 samples"
     )
+
+
+def test_a_fused_page_pays_no_inner_boundary_but_the_pseudo_nodes(setting: Setting) -> None:
+    cuts = boundaries(setting, best_cuts(setting))
+    everything = cuts[-1]
+    plain = {one.page.name: one.page.prediction for one in candidates(setting, cuts)}
+    fused = {one.page.name: one.page.prediction for one in candidates(setting, cuts, fused=True)}
+    costs = setting.near.costs
+    doors = segment_estimate(costs, setting.graph, NOTHING, frozenset({0}))
+    rest = segment_estimate(costs, setting.graph, frozenset({0}), everything)
+    assert fused["local"].board == pytest.approx(doors.mean + rest.mean + costs.overhead)
+    for name, one in plain.items():
+        assert fused[name].latency < one.latency, name
+        assert (fused[name].uplink, fused[name].bytes_up) == (one.uplink, one.bytes_up)
+
+
+def test_a_stage_that_does_not_fit_once_more_is_not_fused(setting: Setting) -> None:
+    small = again(setting, board_memory=16 << 20)  # 12 MiB of weights and a fifth: room for one, not for two
+    cuts = boundaries(small, best_cuts(small))
+    plain = {one.page.name: one.page.prediction for one in candidates(small, cuts)}
+    fused = {one.page.name: one.page.prediction for one in candidates(small, cuts, fused=True)}
+    assert fused["local"] == plain["local"]
+    assert fused["cloud-encoded"].cloud < plain["cloud-encoded"].cloud, "the cloud has room"
+
+
+def test_in_one_piece_a_page_costs_what_the_solver_says(setting: Setting) -> None:
+    cut = frozenset(range(8))
+    cuts = (NOTHING, cut, frozenset(range(len(setting.graph.layers))))
+    told = pages(setting, cuts)["cut-1"].page
+    layout = layout_of(setting.problem, cut, told.stages[0].codecs)
+    costs = evaluate(setting.problem, layout)
+    assert told.prediction.latency == pytest.approx(costs.latency)
+    assert told.prediction.bottleneck == pytest.approx(costs.bottleneck)
+    assert told.prediction.energy == pytest.approx(costs.energy)
+
+
+def test_codecs_under_a_bottleneck_or_a_limit_are_chosen_together(setting: Setting) -> None:
+    skip = frozenset(range(10))  # two tensors cross: t6 skips a layer
+    loss = dataclasses.replace(NO_LIMITS, loss=0.004)
+    for wishes in ({"objective": THROUGHPUT}, {"limits": loss}):
+        problem = again(setting, **wishes).problem
+        chosen = {tensor.name: option.codec for tensor, option in chosen_codecs(problem, skip)}
+        assert len(chosen) == len(live_tensors(setting.graph, skip))
+        pins = {layer.index: ("board" if layer.index in skip else "cloud") for layer in setting.graph.layers}
+        plan = solve(dataclasses.replace(problem, pins=pins), alternatives=False)
+        codecs = [CodecChoice(name, codec) for name, codec in chosen.items()]
+        found = evaluate(problem, layout_of(problem, skip, codecs))
+        assert objective_value(problem, found) == pytest.approx(plan.value)
+        assert not violations(problem, found)
