@@ -5,8 +5,11 @@ Law: as the room's; there is nothing to choose here.
 
 from __future__ import annotations
 
+import dataclasses
+
 from partitioner.book.boundaries import doors
 from partitioner.book.draft import BookOptions, Candidate, Draft
+from partitioner.book.legal import over
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.errors import NoFeasiblePlan
@@ -33,10 +36,20 @@ def book_of_one(
             "the input is to stay on the board, and there is none", "start an agent as board"
         )
     where = "board" if is_board else "cloud"
+    if options.own_cut:
+        raise NoFeasiblePlan(
+            f"there is nobody to split the model with: {device.device} is alone", "start an agent"
+        )
     _check_memory(compiled, options, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
     prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board)
+    watts = options.board_watts if is_board else options.cloud_watts
+    prediction = dataclasses.replace(prediction, energy=watts * prediction.latency)
+    if why := over(options.limits, prediction, 0.0):
+        raise NoFeasiblePlan(
+            f"{where} alone is all there is: {why}", "relax the limit, or start another agent"
+        )
     why = f"{where} alone takes {prediction.latency * 1e3:.1f} ms: no other device shares the work"
     stages = (Stage(device.device, BlockIndex(0), BlockIndex(len(cuts) - 1)),)
     page = Page(LOCAL_PAGE, stages, prediction, bound, reason=why)
@@ -53,6 +66,8 @@ def book_of_one(
         board=device.device if is_board else NOBODY,
         cloud=NOBODY if is_board else device.device,
         keep_input=options.keep_input,
+        objective=options.objective,
+        limits=options.limits,
     )
 
 

@@ -238,6 +238,19 @@ class TestWhatThereIs:
         with pytest.raises(NoFeasiblePlan, match="board"):
             make_book(compiled, None, cloud, None, KEEP)
 
+    def test_wishes_that_one_device_cannot_fulfil(
+        self, compiled: CompiledModel, board: DeviceProfile
+    ) -> None:
+        with pytest.raises(NoFeasiblePlan, match="it takes .* ms, and 1.0 are allowed"):
+            make_book(compiled, board, None, None, BookOptions(limits=Limits(latency=Seconds(1e-3))))
+        with pytest.raises(NoFeasiblePlan, match="nobody to split the model with"):
+            make_book(compiled, board, None, None, BookOptions(own_cut="layer4"))
+        alone = (
+            make_book(compiled, board, None, None, BookOptions(board_watts=Watts(3.0))).pages[0].prediction
+        )
+        assert alone.energy == pytest.approx(3.0 * alone.latency)
+        assert alone.bottleneck == alone.latency
+
     def test_nobody_at_all(self, compiled: CompiledModel) -> None:
         with pytest.raises(InvalidProblem, match="at least one device"):
             make_book(compiled, None, None, None)
