@@ -25,15 +25,10 @@ Floats: TypeAlias = NDArray[np.float64]
 TERMS = 3  # cut, entering, leaving
 TERM_MEANS = np.array(
     [0.01, 0.5, 0.5]
-)  # before any segment is timed; these and the next: seen on four models
+)  # before any segment is timed: seen on four models, as all that follow
 TERM_SIGMAS = np.array([0.01, 0.4, 0.4])
 REACH = 0.05  # how far, in shares of the whole, layers have their error in common
-SHARE_SIGMAS = (
-    0.05,
-    0.1,
-    0.2,
-    0.4,
-)  # relative error of a layer's share, the common part and the own part each
+SHARE_SIGMAS = (0.03, 0.06, 0.12)  # relative error of a layer's share: the common part, and the own part
 TIME_SIGMAS = (0.01, 0.02, 0.04, 0.08)  # relative error of a timed segment: a session of its own, its caches
 USUAL = np.log([0.05, 0.04])  # of the two, before any segment is timed
 USUAL_SIGMAS = np.array([0.8, 0.6])
