@@ -81,8 +81,8 @@ def _refused(setting: Setting, cuts: Cuts, known: set[PageName]) -> list[Candida
 
 
 def _local(setting: Setting, cuts: Cuts, fused: bool) -> Candidate:
-    page, loss = _page(setting, cuts, len(cuts) - 1, LOCAL_PAGE, [], fused)
-    return _judged(setting, cuts, page, "board alone", [], loss)
+    page, loss = _page(setting, cuts, len(cuts) - 1, LOCAL_PAGE, [], fused=fused)
+    return _judged(setting, cuts, page, "board alone", [], loss=loss)
 
 
 def _standing(setting: Setting, cuts: Cuts, fused: bool) -> list[Candidate]:
@@ -110,8 +110,8 @@ def _forced(
         if option is None:
             return []  # JPEG of a picture without samples: its loss is unknown
         crossing.append((tensor, option))
-    page, loss = _page(setting, cuts, index, name, crossing, fused)
-    return [_judged(setting, cuts, page, label, crossing, loss)]
+    page, loss = _page(setting, cuts, index, name, crossing, fused=fused)
+    return [_judged(setting, cuts, page, label, crossing, loss=loss)]
 
 
 def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candidate]:
@@ -121,9 +121,9 @@ def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candi
         return []
     crossing = chosen_codecs(setting.problem if may else setting.free, cuts[index])
     name = OWN if own else PageName(f"cut-{index}")
-    page, loss = _page(setting, cuts, index, name, crossing, fused)
+    page, loss = _page(setting, cuts, index, name, crossing, fused=fused)
     label = f"{'your own ' if own else ''}split behind {_last_layer(setting, cuts[index])}"
-    return [_judged(setting, cuts, page, label, crossing, loss)]
+    return [_judged(setting, cuts, page, label, crossing, loss=loss)]
 
 
 def chosen_codecs(problem: Problem, down_set: DownSet) -> Crossing:
@@ -153,7 +153,7 @@ def _rank(problem: Problem, down_set: DownSet, crossing: Crossing) -> tuple[int,
 
 
 def _judged(
-    setting: Setting, cuts: Cuts, page: Page, label: str, crossing: Crossing, loss: float
+    setting: Setting, cuts: Cuts, page: Page, label: str, crossing: Crossing, *, loss: float
 ) -> Candidate:
     """Say whether the page can run, and whether it may be chosen."""
     down_set = cuts[page.stages[0].last]
@@ -179,7 +179,7 @@ def _loss(setting: Setting, tensor: TensorName, codec: CodecName) -> str:
 
 
 def _page(
-    setting: Setting, cuts: Cuts, index: int, name: PageName, crossing: Crossing, fused: bool
+    setting: Setting, cuts: Cuts, index: int, name: PageName, crossing: Crossing, *, fused: bool
 ) -> tuple[Page, float]:
     """Return the page, and the loss of its codecs."""
     count = len(cuts) - 1

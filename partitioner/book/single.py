@@ -31,25 +31,13 @@ def book_of_one(
         ProfileError: the profile is absurd or of another model.
         NoFeasiblePlan: it does not fit, or the input is to stay on a board and there is none.
     """
-    if options.keep_input and not is_board:
-        raise NoFeasiblePlan(
-            "the input is to stay on the board, and there is none", "start an agent as board"
-        )
+    _check_wishes(device, options, is_board=is_board)
     where = "board" if is_board else "cloud"
-    if options.own_cut:
-        raise NoFeasiblePlan(
-            f"there is nobody to split the model with: {device.device} is alone", "start an agent"
-        )
     _check_memory(compiled, options, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
     prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board)
-    watts = options.board_watts if is_board else options.cloud_watts
-    prediction = dataclasses.replace(prediction, energy=watts * prediction.latency)
-    if why := over(options.limits, prediction, 0.0):
-        raise NoFeasiblePlan(
-            f"{where} alone is all there is: {why}", "relax the limit, or start another agent"
-        )
+    prediction = _within_limits(prediction, options, where)
     why = f"{where} alone takes {prediction.latency * 1e3:.1f} ms: no other device shares the work"
     stages = (Stage(device.device, BlockIndex(0), BlockIndex(len(cuts) - 1)),)
     page = Page(LOCAL_PAGE, stages, prediction, bound, reason=why)
@@ -83,6 +71,26 @@ def _predict(
         seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), spread, bottleneck=seconds
     )
     return prediction, Seconds(costs.overhead + sum(costs.layers))
+
+
+def _within_limits(prediction: Prediction, options: BookOptions, where: str) -> Prediction:
+    """Return the prediction with its energy; refuse one that breaks a limit."""
+    watts = options.board_watts if where == "board" else options.cloud_watts
+    told = dataclasses.replace(prediction, energy=watts * prediction.latency)
+    if why := over(options.limits, told, 0.0):
+        raise NoFeasiblePlan(f"{where} alone is all there is: {why}", "relax the limit, or start an agent")
+    return told
+
+
+def _check_wishes(device: DeviceProfile, options: BookOptions, *, is_board: bool) -> None:
+    if options.keep_input and not is_board:
+        raise NoFeasiblePlan(
+            "the input is to stay on the board, and there is none", "start an agent as board"
+        )
+    if options.own_cut:
+        raise NoFeasiblePlan(
+            f"there is nobody to split the model with: {device.device} is alone", "start an agent"
+        )
 
 
 def _check_memory(compiled: CompiledModel, options: BookOptions, where: str) -> None:
