@@ -86,3 +86,9 @@ def test_a_few_items_tell_no_mood():
     items = items_of([[1.0, 2.0, 1.0]] * 4)
     take_moods_out(items)
     assert items[0].steady == []
+
+
+async def test_rounds_end_with_the_moods_taken_out(engine):
+    items = [Item(lambda: None, 3) for _ in range(5)]
+    await run_rounds(engine, items, time.perf_counter() + 5, lambda *_: None)
+    assert [len(item.steady) for item in items] == [3] * 5

@@ -9,6 +9,8 @@ import pytest
 
 from device_agents.engine import Engine, EngineConfig
 from device_agents.profiling import run_profile
+from device_agents.profiling.measure import Item
+from device_agents.profiling.run import _Trial
 from device_agents.store import ArtifactStore
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
@@ -116,3 +118,9 @@ async def test_no_mapped_file_is_private_memory():
         assert 0 < engine.private() <= engine.resident()
     finally:
         engine.close()
+
+
+def test_the_whole_models_turns_are_spread_over_the_round():
+    items = [Item(lambda: None, 1) for _ in range(9)]
+    trial = _Trial(items[:3], segments=[(None, one) for one in items[3:]])
+    assert [position for position, one in enumerate(trial.items()) if one in items[:3]] == [0, 3, 6]
