@@ -36,6 +36,7 @@ Boundaries = tuple[frozenset[int], ...]
 
 Stop = Callable[[], bool]
 
+MIN_CUT = "min-cut"  # what any other method proves took a search
 MOST_POINTS = 24
 NOTHING = PageName("")
 NO_OPTIONS = BookOptions()
@@ -74,7 +75,8 @@ def make_book(
 def _for_two(setting: Setting) -> Draft:
     options = setting.options
     proven = solve(setting.wish)
-    known = outlook(setting)
+    hard = proven.method != MIN_CUT
+    known = outlook(setting, hard=hard)
     cuts = boundaries(setting, trimmed_cuts(setting, known))
     fused = candidates(setting, cuts, fused=True)
     considered, chosen = _chosen(setting, cuts, fused)
@@ -97,17 +99,17 @@ def _for_two(setting: Setting) -> Draft:
         objective=options.objective,
         limits=options.limits,
         plan=proven,
-        spans=_spans(setting),
+        spans=_spans(setting, hard),
         regret=regret(setting, [one.page.prediction for one in considered if one.eligible], known),
     )
     return _with_thresholds(setting, _with_reason(draft), fused)
 
 
-def _spans(setting: Setting) -> tuple[Span, ...]:
+def _spans(setting: Setting, hard: bool) -> tuple[Span, ...]:
     """Return the full book, where the wish is a straight line along the rate."""
     if not is_linear(setting.wish):
         return ()
-    return full_book(setting.wish, most=solves_for(setting.graph))
+    return full_book(setting.wish, most=solves_for(setting.graph, hard=hard))
 
 
 def _front(setting: Setting, stop: Stop) -> tuple[Plan, ...]:

@@ -46,13 +46,14 @@ class Outlook:
     wanted: tuple[tuple[frozenset[int], float], ...]
 
 
-def outlook(setting: Setting) -> Outlook:
+def outlook(setting: Setting, *, hard: bool = False) -> Outlook:
     """Return what may come: other rates, and loads of either side.
 
     Along the rate it is exact (see `full.py`) where the wish is a straight line there. Else each of a few rates is
-    a solve, and nothing is asked about loads; of a large graph only what was measured.
+    a solve, and nothing is asked about loads; of a large graph only what was measured. With `hard` (each answer is
+    a search, as under a memory that binds) less is asked, as of a large graph.
     """
-    found = list(_by_lines(setting) if is_linear(setting.wish) else _by_solves(setting))
+    found = list(_by_lines(setting, hard) if is_linear(setting.wish) else _by_solves(setting))
     weights: dict[frozenset[int], float] = {}
     for scenario, _, board in found:
         weights[board] = weights.get(board, 0.0) + scenario.weight
@@ -60,9 +61,9 @@ def outlook(setting: Setting) -> Outlook:
     return Outlook(tuple(row[0] for row in found), tuple(row[1] for row in found), tuple(wanted))
 
 
-def solves_for(graph: CostGraph) -> int:
+def solves_for(graph: CostGraph, *, hard: bool = False) -> int:
     """Return how many questions a book may ask for each full book: a large graph takes long to answer one."""
-    return MOST_SOLVES if len(graph.layers) <= FEW_LAYERS else FEW_SOLVES
+    return MOST_SOLVES if len(graph.layers) <= FEW_LAYERS and not hard else FEW_SOLVES
 
 
 def regret(setting: Setting, pages: Sequence[Prediction], known: Outlook) -> Regret | None:
@@ -140,14 +141,14 @@ def _columns(setting: Setting, pages: Sequence[Prediction]) -> Values:
     return found
 
 
-def _by_lines(setting: Setting) -> Iterator[Found]:
-    small = len(setting.graph.layers) <= FEW_LAYERS
+def _by_lines(setting: Setting, hard: bool) -> Iterator[Found]:
+    small = len(setting.graph.layers) <= FEW_LAYERS and not hard
     scenarios = plausible() if small else plausible(*FEW_LOADS)
     for loads, group in itertools.groupby(scenarios, key=lambda one: (one.board, one.cloud)):
         alike = list(group)
         problem = with_loads(setting.wish, loads)
         rates = [one.rate for one in alike]
-        lines = envelope(problem, 1 / max(rates), 1 / min(rates), solves_for(setting.graph))
+        lines = envelope(problem, 1 / max(rates), 1 / min(rates), solves_for(setting.graph, hard=hard))
         for one in alike:
             line = lines.at(1 / one.rate)
             yield one, line.at(1 / one.rate), line.layout.stages[0]
