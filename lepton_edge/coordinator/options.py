@@ -16,7 +16,7 @@ from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
 from partitioner.predict import estimated
 from partitioner.solve.problem import LATENCY, Joules, Limits, Objective, Watts
-from partitioner.units import BytesPerSecond, Seconds
+from partitioner.units import BytesPerSecond, PageName, Seconds
 
 NEVER_NEGATIVE = (
     *("latency", "throughput", "energy", "egress", "min_throughput", "first_layers"),
@@ -45,6 +45,7 @@ def book_options(order: PlanOrder) -> BookOptions:
         board_watts=Watts(wishes.board_watts),
         cloud_watts=Watts(wishes.cloud_watts),
         radio_watts=Watts(wishes.radio_watts),
+        page=PageName(order.page),
     )
 
 

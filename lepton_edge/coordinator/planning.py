@@ -24,7 +24,7 @@ from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
 from partitioner.plan import Frontier, PlanBook, TensorSpec
 from partitioner.report import explain
-from partitioner.units import Bytes, DeviceId, PageName, TensorName
+from partitioner.units import Bytes, DeviceId, TensorName
 
 FRONT_SECONDS = 3.0  # a plan is not kept waiting for a longer Pareto front
 TOLERANCE = 1e-3
@@ -41,10 +41,9 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict
     compiled = load_compiled(directory)
     order, partial = _completed(as_supposed(job.order), compiled)
     options, enough = book_options(order), time.monotonic() + FRONT_SECONDS
-    drafted = make_book(
+    draft = make_book(
         compiled, order.board, order.cloud, order.link, options, stop=lambda: time.monotonic() > enough
     )
-    draft = _pinned(drafted, order)
     document = explain(compiled, draft, order.board, order.cloud, order.link, options=options)
     document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
     if order.explain_only:
@@ -99,18 +98,6 @@ def _completed(order: PlanOrder, compiled: CompiledModel) -> tuple[PlanOrder, li
     if is_partial(cloud, board, graph):
         return dataclasses.replace(order, cloud=completed(cloud, board, graph)), [str(cloud.device)]
     return order, []
-
-
-def _pinned(draft: Draft, order: PlanOrder) -> Draft:
-    """Return the draft with the page that was asked for; an unknown page is the decider's to refuse."""
-    wanted = PageName(order.page)
-    if not wanted or wanted == draft.active or wanted not in {page.name for page in draft.pages}:
-        return draft
-    reason = f"page {wanted} was asked for; the planner would take {draft.active}: {draft.reason}"
-    pages = tuple(
-        dataclasses.replace(page, reason=reason) if page.name == wanted else page for page in draft.pages
-    )
-    return dataclasses.replace(draft, active=wanted, reason=reason, pages=pages)
 
 
 def _golden_names(compiled: CompiledModel, borders: Sequence[Sequence[CostTensor]]) -> set[TensorName]:

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from partitioner.book.boundaries import boundaries
-from partitioner.book.choice import best_cut, choose, choose_own, is_cut, reason
+from partitioner.book.choice import best_cut, choose, choose_own, in_its_unit, is_cut, reason
 from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
 from partitioner.book.full import full_book, is_linear
 from partitioner.book.outlook import outlook, regret, solves_for
@@ -61,6 +61,7 @@ def make_book(
         ProfileError: a profile is absurd or of another model.
         NoFeasiblePlan: nothing fits, or the wish leaves nothing that may run; says why, in numbers.
     """
+    options = dataclasses.replace(options, objective=in_its_unit(options.objective))
     if board is not None and cloud is not None:
         if link is None:
             raise InvalidProblem(f"no link from {board.device} to {cloud.device} is known", "probe it first")
@@ -79,15 +80,16 @@ def _for_two(setting: Setting) -> Draft:
     known = outlook(setting, hard=hard)
     cuts = boundaries(setting, trimmed_cuts(setting, known))
     fused = candidates(setting, cuts, fused=True)
-    considered, chosen = _chosen(setting, cuts, fused)
-    considered = [_with_proof(one, proven) for one in considered]
+    best = _best(setting, fused)
+    chosen = next((one for one in fused if one.in_book and one.page.name == options.page), best)
+    considered = [_with_proof(one, proven) for one in _as_run(setting, cuts, chosen)]
     pages = tuple(one.page for one in considered if one.in_book)
     split = best_cut(considered, objective=options.objective)
     draft = Draft(
         cuts,
         pages,
         chosen.page.name,
-        reason(considered, chosen, options.keep_input, options.objective),
+        _why(setting, considered, chosen, best),
         fallback=LOCAL_PAGE if any(page.name == LOCAL_PAGE for page in pages) else NOTHING,
         best_cut=split.page.name if split else NOTHING,
         candidates=tuple(considered),
@@ -117,16 +119,23 @@ def _front(setting: Setting, stop: Stop) -> tuple[Plan, ...]:
     return front(setting.wish, most=MOST_POINTS, stop=stop).plans
 
 
-def _chosen(
-    setting: Setting, cuts: Boundaries, fused: Sequence[Candidate]
-) -> tuple[list[Candidate], Candidate]:
-    """Return every candidate as it would run in the book, and the one that requests take.
+def _best(setting: Setting, fused: Sequence[Candidate]) -> Candidate:
+    """Return the planner's own choice: only the page that requests take runs fused, so each is judged as that one."""
+    return choose_own(fused) if setting.options.own_cut else choose(fused, setting.options.objective)
 
-    Only the page that requests take runs fused, so each is judged as if it were that one.
-    """
-    chosen = choose_own(fused) if setting.options.own_cut else choose(fused, setting.options.objective)
-    known = candidates(setting, cuts)
-    return [chosen if one.page.name == chosen.page.name else one for one in known], chosen
+
+def _as_run(setting: Setting, cuts: Boundaries, chosen: Candidate) -> list[Candidate]:
+    """Return every candidate as it would run in the book, the chosen one fused."""
+    return [chosen if one.page.name == chosen.page.name else one for one in candidates(setting, cuts)]
+
+
+def _why(setting: Setting, considered: Sequence[Candidate], chosen: Candidate, best: Candidate) -> str:
+    options = setting.options
+    if chosen is best:
+        return reason(considered, chosen, options.keep_input, options.objective)
+    others = [best if one.page.name == best.page.name else one for one in considered]
+    own = reason(others, best, options.keep_input, options.objective)
+    return f"page {chosen.page.name} was asked for; the planner would take {best.page.name}: {own}"
 
 
 def _with_proof(candidate: Candidate, proven: Plan) -> Candidate:
@@ -154,7 +163,7 @@ def _with_thresholds(setting: Setting, draft: Draft, fused: Sequence[Candidate])
     if draft.objective != LATENCY:
         return draft  # thresholds are lines of latency
     eligible = [one.page for one in fused if one.eligible and one.in_book]
-    active = next(page for page in eligible if page.name == draft.active)
+    active = next(one.page for one in fused if one.page.name == draft.active)
     slower, faster = link_thresholds(eligible, active, setting.link)
     flip = flip_slowdown(eligible, setting.board.simulated_slowdown, setting.board.overhead)
     return dataclasses.replace(draft, flip_slowdown=flip, slower_link=slower, faster_link=faster)

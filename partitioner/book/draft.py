@@ -29,6 +29,7 @@ class BookOptions:
         first_layers: so many layers of the chain stay on the board.
         own_cut: the person's own split: the name of a layer, or of a tensor; everything that it needs, and it,
             runs on the board, the rest in the cloud. Empty for none.
+        page: take this page of the book instead of the best; no page of the book has another name.
         board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0: unknown.
     """
 
@@ -47,6 +48,7 @@ class BookOptions:
     board_watts: Watts = Watts(0.0)
     cloud_watts: Watts = Watts(0.0)
     radio_watts: Watts = Watts(0.0)
+    page: PageName = PageName("")
 
 
 @dataclass(frozen=True)

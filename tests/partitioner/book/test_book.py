@@ -382,3 +382,35 @@ def test_at_least_three_cuts_where_the_budget_permits(
 ) -> None:
     draft = make_book(compiled, board, cloud, lte, BookOptions(cut_budget=0.1))
     assert len([name for name in names(draft) if name.startswith("cut-")]) >= 3
+
+
+def test_a_page_that_is_asked_for_is_told_as_it_will_run(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    free = make_book(compiled, board, cloud, lte)
+    for page in free.pages:
+        asked = make_book(compiled, board, cloud, lte, BookOptions(page=page.name))
+        assert asked.active == page.name
+        assert latency(asked, page.name) <= page.prediction.latency  # as one piece, if it was not before
+        assert asked.page(page.name).reason == asked.reason
+        if page.name != free.active:
+            start = f"page {page.name} was asked for; the planner would take {free.active}: "
+            assert asked.reason.startswith(start)
+            assert latency(asked, page.name) >= latency(free, free.active)
+
+
+def test_a_page_that_may_not_be_chosen_may_be_asked_for(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    codecs = tuple(
+        dataclasses.replace(one, allowed=one.allowed and one.codec != "jpeg") for one in compiled.codecs
+    )
+    strict = dataclasses.replace(compiled, codecs=codecs)
+    assert make_book(strict, board, cloud, lte, BookOptions(page="cloud-jpeg")).active == "cloud-jpeg"
+
+
+def test_a_page_that_the_book_does_not_have_is_not_made_up(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    free = make_book(compiled, board, cloud, lte)
+    assert make_book(compiled, board, cloud, lte, BookOptions(page="cut-99")).active == free.active
