@@ -5,6 +5,7 @@ Law: compares predictions; computes none. Every number in a reason is taken from
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from partitioner.book.draft import Candidate
@@ -33,6 +34,13 @@ def value(objective: Objective, prediction: Prediction) -> float:
         + objective.energy * prediction.energy
         + objective.egress * (prediction.bytes_up + prediction.bytes_down)
     )
+
+
+def in_its_unit(objective: Objective) -> Objective:
+    """Return the objective; one that asks for a single thing with price 1, so that values are in its own unit."""
+    prices = dataclasses.asdict(objective)
+    priced = [name for name, price in prices.items() if price]
+    return Objective(**{**prices, priced[0]: 1.0}) if len(priced) == 1 else objective
 
 
 def choose(candidates: Sequence[Candidate], objective: Objective = LATENCY) -> Candidate:

@@ -32,8 +32,11 @@ def _marked(one: Document, best: str, first: str) -> Document:
 
 def _cause(old: Document, new: Document, marked: Sequence[Document], best: tuple[str, str]) -> str:
     decisive = [f"{one['what']} ({one['words']})" for one in marked if one["decisive"]]
+    asked, before = _own_split(new), _own_split(old)
     if old["label"] == new["label"] and old["page"] == new["page"]:
         return "the same page is taken"
+    if asked != before:
+        return f"the split behind {asked} was asked for" if asked else _given_up(before)
     if decisive:
         several = " or ".join(decisive)
         return f"{several} alone would have changed the choice{_caveat(old, new)}"
@@ -42,6 +45,15 @@ def _cause(old: Document, new: Document, marked: Sequence[Document], best: tuple
     if marked:
         return "with the changed inputs another cut is better than any that the old book held"
     return "no input changed: the plan was asked for, or the planner has changed"
+
+
+def _own_split(document: Document) -> str:
+    """Return the layer or tensor behind which the person split the model; empty when the planner chose."""
+    return str((document.get("wishes") or {}).get("own_cut") or "")
+
+
+def _given_up(before: str) -> str:
+    return f"the split behind {before} is no longer asked for, and the planner chose"
 
 
 def _caveat(old: Document, new: Document) -> str:

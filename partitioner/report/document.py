@@ -59,6 +59,7 @@ def explain(
         "advice": advice(rows, proven),
         "why_not": why_not(rows, proven),
         "wishes": _wishes(draft, options),
+        "watts": _watts(options),
         "bound": _bound(draft),
         "changes": _changes(draft),
         "link": _link(link),
@@ -174,6 +175,12 @@ def _wishes(draft: Draft, options: BookOptions) -> Document:
         "first_layers": options.first_layers,
         "own_cut": options.own_cut,
     }
+
+
+def _watts(options: BookOptions) -> Document:
+    """Return the declared power while busy; None where nobody declared any."""
+    declared = {"board": options.board_watts, "cloud": options.cloud_watts, "radio": options.radio_watts}
+    return {who: watts or None for who, watts in declared.items()}
 
 
 def _bound(draft: Draft) -> Document:

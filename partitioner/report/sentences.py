@@ -5,7 +5,7 @@ Law: reads the document's keys, whatever of them there is; returns sentences wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from partitioner.report.amounts import bound_words, objective_of, value_of
@@ -35,7 +35,7 @@ def bound_lines(document: Document) -> list[str]:
         f"the chosen page is {bound['gap']:.1%} above it{_cause(document)}"
     ]
     if plan := document.get("plan"):
-        lines += _plan_lines(plan)
+        lines += _plan_lines(plan, document.get("alternatives") or [])
     return lines
 
 
@@ -50,13 +50,19 @@ def _cause(document: Document) -> str:
     return ", as the blocks are shared with other pages"
 
 
-def _plan_lines(plan: Document) -> list[str]:
+def _plan_lines(plan: Document, rivals: Sequence[Document]) -> list[str]:
     lines = []
     if plan["gap"] >= TIGHT:
         lines.append(f"The solver's own plan is proven to within {percent(plan['gap'])} only")
     if plan.get("margin") is not None:
-        lines.append(f"The next-best plan that it weighed is {_margin(plan)} worse")
+        lines.append(f"The next-best plan that it weighed{_rival(rivals)} is {_margin(plan)} worse")
     return lines
+
+
+def _rival(rivals: Sequence[Document]) -> str:
+    """Return " (LABEL)" of the least of the rivals that may run."""
+    free = [one for one in rivals if not one["why_not"]]
+    return f" ({min(free, key=lambda one: float(one['margin']))['label']})" if free else ""
 
 
 def _margin(plan: Document) -> str:
@@ -139,7 +145,21 @@ def limit_lines(document: Document) -> list[str]:
     lines += [f"Limits: {', '.join(said)}"] if said else []
     kept = [say(wishes[key]) for key, say in WISHES.items() if wishes.get(key)]
     kept += [f"{name} stays on the board" for name in wishes.get("stay") or []]
-    return lines + ([f"Wishes: {', '.join(kept)}"] if kept else [])
+    lines += [f"Wishes: {', '.join(kept)}"] if kept else []
+    return lines + _energy_lines(document)
+
+
+def _energy_lines(document: Document) -> list[str]:
+    """Say whose watts an energy comes from, where energy is wished for, and who counts as nothing."""
+    watts = document.get("watts") or {}
+    wanted = "energy" in objective_of(document) or (document.get("limits") or {}).get("energy") is not None
+    if not wanted or not watts:
+        return []
+    declared = ", ".join(f"{who} {digits(one)} W" for who, one in watts.items() if one)
+    there = {one["role"] for one in document["devices"]}
+    missing = [who for who, one in watts.items() if not one and (who in there or who == "radio")]
+    nothing = f"; nobody declared any of the {' and '.join(missing)}: counted as none" if missing else ""
+    return [f"Energy is worked out from declared watts, not measured ({declared or 'none'}){nothing}"]
 
 
 LIMITS: Mapping[str, Say] = {

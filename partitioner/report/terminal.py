@@ -7,6 +7,7 @@ out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from partitioner.report.amounts import figure, objective_of, value_of
-from partitioner.report.quantities import megabits, milliseconds, sentence, size
+from partitioner.report.quantities import joules, megabits, milliseconds, per_second, sentence, size
 from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
 
 __all__ = ["megabits", "render", "size"]
 
 Document = dict[str, Any]
+
+MOST_OF_FRONT = 6
 
 
 def render(document: Document, console: Console) -> None:
@@ -31,7 +34,7 @@ def render(document: Document, console: Console) -> None:
     console.print(_candidates(document))
     for note in _notes(document):
         console.print(Text(f"  {note}", style="dim"))
-    for table in (_frontier(document), _devices(document)):
+    for table in (_frontier(document), _front(document), _devices(document)):
         if table is not None:
             console.print()
             console.print(table)
@@ -134,6 +137,34 @@ def _frontier(document: Document) -> Table | None:
             Text(one["tensor"]), Text(kind), size(one["size"]), Text(one["codec"]), size(one["wire_bytes"])
         )
     return table
+
+
+def _front(document: Document) -> Table | None:
+    """Draw the plans of which none is better than another in everything, some of them where they are many."""
+    rows = document.get("pareto") or []
+    if len(rows) < 2:
+        return None
+    shown = spread(rows, MOST_OF_FRONT)
+    more = f", {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    table = _table(f"Pareto front{more} (free of the book's cuts; energy as declared)")
+    for heading, justify in (("", "left"), ("plan", "left"), ("latency", "right"), ("throughput", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for heading in ("energy", "sent"):
+        table.add_column(heading, justify="right")
+    for row in shown:
+        figures = [milliseconds(row["latency"]), per_second(row["throughput"]), joules(row["energy"])]
+        table.add_row(
+            *map(Text, ["->" if row["chosen"] else "", row["label"], *figures, size(row["egress"])])
+        )
+    return table
+
+
+def spread(rows: Sequence[Document], most: int) -> list[Document]:
+    """Return at most `most` of `rows`, evenly spread; both ends and what is chosen are among them."""
+    if len(rows) <= most:
+        return list(rows)
+    wanted = {round(step * (len(rows) - 1) / (most - 1)) for step in range(most)}
+    return [row for index, row in enumerate(rows) if index in wanted or row["chosen"]]
 
 
 def _devices(document: Document) -> Table | None:

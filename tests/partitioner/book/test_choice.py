@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from partitioner.book.choice import best_cut, choose, is_cut, reason
+from partitioner.book.choice import best_cut, choose, in_its_unit, is_cut, reason
 from partitioner.book.draft import Candidate
 from partitioner.errors import NoFeasiblePlan
 from partitioner.plan import Page, Prediction
@@ -135,3 +137,16 @@ def test_of_equals_the_faster_is_chosen() -> None:
     slow = candidate("cloud-raw", 5, 20, 100, 3)
     assert choose([slow, LOCAL], EGRESS) is slow
     assert choose([LOCAL, slow], EGRESS) is slow
+
+
+@pytest.mark.parametrize("field", ["latency", "bottleneck", "energy", "egress"])
+def test_the_price_of_a_single_thing_is_one_of_its_unit(field: str) -> None:
+    """2 x latency is not told as twice the milliseconds, and bytes priced by the megabyte not as no bytes."""
+    none = Objective(latency=0.0)
+    priced = dataclasses.replace(none, **{field: 1e-6})
+    assert in_its_unit(priced) == dataclasses.replace(none, **{field: 1.0})
+
+
+def test_the_prices_of_a_sum_stay() -> None:
+    both = Objective(latency=2.0, energy=0.5)
+    assert in_its_unit(both) == both

@@ -183,3 +183,13 @@ def test_documents_of_an_older_coordinator_are_compared(document: Document, kept
     assert found["same"] is False
     assert found["moved"] == []
     assert text(found)
+
+
+def test_a_split_that_was_asked_for_is_the_cause_and_so_is_giving_it_up(
+    explained: Explain, document: Document, lte: LinkProfile
+) -> None:
+    own = explained(BookOptions(own_cut="layer5"), link=dataclasses.replace(lte, up=megabits(5.2)))
+    assert own["page"] == "own"
+    assert difference(document, own)["cause"] == "the split behind layer5 was asked for"
+    back = difference(own, document)["cause"]
+    assert back == "the split behind layer5 is no longer asked for, and the planner chose"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.report import SCHEMA, explain
 from partitioner.report.terminal import render
+from partitioner.solve.problem import Objective
 from partitioner.units import Seconds
 
 
@@ -86,3 +88,12 @@ def test_a_single_device_is_explained_too(compiled: CompiledModel, cloud: Device
     assert [device["role"] for device in document["devices"]] == ["cloud"]
     assert document["devices"][0]["weights"] == 12 << 20
     assert "no other device shares the work" in " ".join(text(document).split())
+
+
+def test_a_single_priced_thing_is_told_in_its_own_unit(explained: Callable[..., dict[str, Any]]) -> None:
+    """The command line prices egress by the megabyte; a table that said "0 B" of every page was the result."""
+    document = explained(BookOptions(objective=Objective(latency=0.0, egress=1e-6)))
+    rows = {row["page"]: row for row in document["candidates"]}
+    sent = rows["cloud-jpeg"]["predicted"]
+    assert rows["cloud-jpeg"]["value"] == sent["bytes_up"] + sent["bytes_down"] > 0
+    assert document["objective"]["egress"] == 1.0

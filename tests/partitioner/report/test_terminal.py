@@ -71,7 +71,31 @@ def test_what_a_solver_adds_takes_a_few_lines(full_document: dict[str, Any]) -> 
     assert "proven to within 2.0 % only" in page
     assert "At 0.42 times the speed of cloud or less: board alone" in page
     assert "times the speed of board" not in page  # the slowdown says it already
-    assert len(text(full_document).splitlines()) <= 40
+    assert "The next-best plan that it weighed (board alone) is" in page
+    assert "Pareto front (free of the book's cuts; energy as declared)" in page
+    assert len(text(full_document).splitlines()) <= 46
+
+
+def test_of_a_long_front_some_plans_are_shown_and_the_chosen_one(full_document: dict[str, Any]) -> None:
+    row = full_document["pareto"][0] | {"chosen": False}
+    rows = [row | {"label": f"plan {number}"} for number in range(30)]
+    rows[15] |= {"chosen": True}
+    full_document["pareto"] = rows
+    page = " ".join(text(full_document).split())
+    assert "Pareto front, 7 of 30" in page
+    assert all(f"plan {number} " in page for number in (0, 15, 29))
+    assert "plan 1 " not in page
+
+
+def test_energy_is_labelled_as_declared_and_who_declared_nothing_is_named(document: dict[str, Any]) -> None:
+    assert "declared watts" not in text(document)  # nobody asked for energy
+    document["objective"] = document["objective"] | {"name": "energy"}
+    document["watts"] = {"board": 4.0, "cloud": None, "radio": None}
+    page = " ".join(text(document).split())
+    assert (
+        "Energy is worked out from declared watts, not measured (board 4 W); "
+        "nobody declared any of the cloud and radio: counted as none" in page
+    )
 
 
 def test_a_document_of_an_older_coordinator_renders(document: dict[str, Any]) -> None:
