@@ -39,6 +39,8 @@ class Layer:
     `weights` is the bytes of its initializers (a tied one is listed by name in `weight_names`, counted once
     per device). `pseudo` names the pseudo-node kind ("decode_picture") or is empty. `from_input` marks a
     layer that does nothing but prepare an input (pre-processing): what it makes gives the input away.
+    `operators` are the distinct kinds of its nodes ("Conv", "DOMAIN/OPERATOR" outside of ONNX's own), sorted;
+    empty in a model that was compiled before they were noted.
     """
 
     index: int
@@ -48,6 +50,7 @@ class Layer:
     weight_names: tuple[TensorName, ...]
     pseudo: str = ""
     from_input: bool = False
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

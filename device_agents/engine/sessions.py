@@ -106,7 +106,8 @@ def _open_error(error: BaseException) -> LeptonError:
     unknown_operator = "is not a registered function/op" in text or "No Op registered" in text
     if isinstance(error, native.NotImplemented) or unknown_operator:
         return UnsupportedOperator(
-            f"this engine cannot run the block: {text}", "update onnxruntime on this device"
+            f"this engine cannot run the block: {text}",
+            "update onnxruntime on this device, or plan around it: deploy NAME --lacks ROLE=OPERATOR",
         )
     if isinstance(error, (native.InvalidGraph, native.InvalidProtobuf, native.NoModel)):
         return InvalidModel(f"the block is broken: {text}", "push the model again")

@@ -39,6 +39,7 @@ def deploy(
     max_loss: w.MaxLoss = None,
     watts: w.Watts = None,
     memory: w.Memory = None,
+    lacks: w.Lacks = None,
     keep_input_on_board: w.KeepInput = False,
     keep_output: w.KeepOutput = False,
     stay: w.Stay = None,

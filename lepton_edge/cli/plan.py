@@ -116,6 +116,7 @@ def what_if(
     max_loss: w.MaxLoss = None,
     watts: w.Watts = None,
     memory: w.Memory = None,
+    lacks: w.Lacks = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:

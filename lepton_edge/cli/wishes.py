@@ -86,6 +86,14 @@ Memory = Annotated[
         "--memory", shown="board=SIZE|cloud=SIZE", text="Memory for this model, such as 256MB. Repeatable."
     ),
 ]
+Lacks = Annotated[
+    list[str] | None,
+    _option(
+        "--lacks",
+        shown="board=OPERATOR|cloud=OPERATOR",
+        text="An operator, such as Resize, that the device cannot run. Repeatable.",
+    ),
+]
 NoMeasure = Annotated[
     bool,
     typer.Option("--no-measure", help="Take estimates where nothing was measured; they are marked as such."),
@@ -100,6 +108,7 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
     """
     watts = _by_role("--watts", given.get("watts"), ("board", "cloud", "radio"))
     memory = _by_role("--memory", given.get("memory"), ("board", "cloud"))
+    lacks = _lists_by_role("--lacks", given.get("lacks"), ("board", "cloud"))
     egress = given.get("max_egress") or ""
     prices = read_objective(given.get("objective") or "")
     return Wishes(
@@ -121,6 +130,8 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
         board_watts=_float("--watts", watts.get("board", "0")),
         cloud_watts=_float("--watts", watts.get("cloud", "0")),
         radio_watts=_float("--watts", watts.get("radio", "0")),
+        board_lacks=lacks["board"],
+        cloud_lacks=lacks["cloud"],
     )
 
 
@@ -186,13 +197,21 @@ def read_speed(given: str) -> tuple[str, float]:
 
 
 def _by_role(option: str, given: list[str] | None, roles: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    """Return the last value of each role that has one."""
+    return {role: said[-1] for role, said in _lists_by_role(option, given, roles).items() if said}
+
+
+def _lists_by_role(
+    option: str, given: list[str] | None, roles: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Return the values of each role of "ROLE=VALUE" words."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(roles, ())
     for one in given or ():
         role, _, value = one.partition("=")
         if role not in roles or not value:
             wanted = " or ".join(f"{option} {role}=..." for role in roles)
             raise UsageError(f"{option} {one}: whose is it?", f"write {wanted}")
-        found[role] = value
+        found[role] += (value,)
     return found
 
 

@@ -219,7 +219,7 @@ class AsyncClient:
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
-        refuse_odd_texts(name, page, *devices, wishes.own_cut, *wishes.stay)
+        refuse_odd_texts(name, page, *devices, *wishes.texts)
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
         call = messages.Deploy(
             _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh
@@ -270,7 +270,7 @@ class AsyncClient:
             wishes: put over those of the active plan.
             progress: called for each step, on the event loop.
         """
-        refuse_odd_texts(*(speeds or {}), *wishes.stay)
+        refuse_odd_texts(*(speeds or {}), *wishes.texts)
         changes = tuple(messages.DeviceSpeed(DeviceId(who), times) for who, times in (speeds or {}).items())
         call = messages.WhatIf(_model(name), link, changes, wishes)
         return await self._ask(admin.only(call), "what-if", progress)

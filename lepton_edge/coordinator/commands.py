@@ -112,7 +112,7 @@ class Tell:
 
 @dataclass(frozen=True)
 class MakeTrial:
-    """Let the worker cut a model for measuring it where there are `memory` bytes (0: any number).
+    """Let the worker cut a model for measuring it where there are `memory` bytes (0: any number), and not `lacks`.
 
     Ends in `TrialMade` or `WorkFailed`.
     """
@@ -122,6 +122,7 @@ class MakeTrial:
     model: ModelName
     version: ModelVersion
     memory: Bytes = Bytes(0)
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

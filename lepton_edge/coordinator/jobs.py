@@ -50,12 +50,13 @@ class Compiled:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Cut a compiled model for measuring on a device with `memory` bytes for it (0: any number)."""
+    """Cut a compiled model for measuring on a device with `memory` bytes for it (0: any), and without `lacks`."""
 
     directory: str
     model: ModelName
     version: ModelVersion
     memory: Bytes = Bytes(0)
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Jobs:
     async def work(self, job: c.MakeTrial | c.MakePlan, tell: Tell) -> e.Event:
         """Do what the decider asked of the worker; return the event that tells it."""
         if isinstance(job, c.MakeTrial):
-            trial = TrialJob(self._folder(job.model, job.version), job.model, job.version, job.memory)
+            folder = self._folder(job.model, job.version)
+            trial = TrialJob(folder, job.model, job.version, job.memory, job.lacks)
             command = from_json(ProfileCommand, await self._run("trial", trial, tell))
             return e.TrialMade(job.cause, job.job, command)
         plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)

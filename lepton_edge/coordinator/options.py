@@ -45,6 +45,8 @@ def book_options(order: PlanOrder) -> BookOptions:
         board_watts=Watts(wishes.board_watts),
         cloud_watts=Watts(wishes.cloud_watts),
         radio_watts=Watts(wishes.radio_watts),
+        board_lacks=wishes.board_lacks,
+        cloud_lacks=wishes.cloud_lacks,
         page=PageName(order.page),
     )
 

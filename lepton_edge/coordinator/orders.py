@@ -91,6 +91,13 @@ def _with_watts(wishes: Wishes, board: Device | None, cloud: Device | None) -> W
     )
 
 
+def lacks(run: Deployment, name: DeviceId) -> tuple[str, ...]:
+    """Return the operators that a device of a deployment was said to lack."""
+    wishes = run.request.wishes
+    by_device = {run.board: wishes.board_lacks, run.cloud: wishes.cloud_lacks}
+    return by_device.get(name, ())
+
+
 def to_gauge(state: State, run: Deployment) -> list[DeviceId]:
     """Return whose speed must be known before a device is estimated: its own, and its sibling's if that is there."""
     missing = [name for name in (run.board, run.cloud) if name and _record(state, run, name) is None]

@@ -10,7 +10,7 @@ from lepton_edge.coordinator.state import Device
 from lepton_edge.core.errors import NotFound, RequestError
 from lepton_edge.core.messages import Deploy
 from partitioner.errors import ModelTooLarge
-from partitioner.plan import Page, PlanBook
+from partitioner.plan import LOCAL_PAGE, Page, PlanBook
 from partitioner.units import Bytes, DeviceId
 
 HEADROOM = 1.2
@@ -93,7 +93,8 @@ def holds(
 
 
 def _of_board(book: PlanBook, board: Device, room: Bytes) -> tuple[int, ...]:
-    if fits(block_weights(book, tuple(range(len(book.blocks)))), room):
+    whole = any(page.name == LOCAL_PAGE for page in book.pages)  # else nothing would ever run the rest there
+    if whole and fits(block_weights(book, tuple(range(len(book.blocks)))), room):
         return tuple(range(len(book.blocks)))
     return _reach(book, board.name)
 

@@ -18,9 +18,10 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import TrialJob
 from lepton_edge.coordinator.placement import fits
 from lepton_edge.core.messages import CodecTrial, ProfileCommand, ProfileSegment
+from partitioner.book.lacking import lacking
 from partitioner.codecs import CODECS
 from partitioner.compiled import CompiledModel
-from partitioner.errors import ModelTooLarge
+from partitioner.errors import ModelTooLarge, UnsupportedOperator
 from partitioner.graph import CostTensor, chain, frontiers, needed_boundaries
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
 from partitioner.plan import Block, TensorSpec
@@ -45,12 +46,13 @@ BUDGET = Seconds(20.0)
 def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
     """Cut a compiled model for measuring and keep the files; the command has no command id yet.
 
-    Raises ModelTooLarge when not even the first layers fit into the device's memory.
+    Raises ModelTooLarge when not even the first layers fit into the device's memory, UnsupportedOperator when
+    it lacks one of theirs.
     """
     directory = Path(job.directory)
     compiled = load_compiled(directory)
     cutter = Cutter(directory, compiled)
-    end = reach(compiled, job.memory)
+    end = reach(compiled, job.memory, job.lacks)
     pseudo, whole = _whole(cutter, end)
     segments = _segments(cutter, end)
     for cut in [whole, *segments.values()]:
@@ -83,11 +85,22 @@ def keep_golden(
     return artifacts.put(buffer.getvalue())
 
 
-def reach(compiled: CompiledModel, memory: Bytes) -> int:
+def reach(compiled: CompiledModel, memory: Bytes, lacks: Iterable[str] = ()) -> int:
     """Return how many layers of the chain fit into `memory` with their headroom; all for unknown memory.
 
-    Raises ModelTooLarge when that is none that computes.
+    Those from the first one on with an operator of `lacks` do not count. Raises ModelTooLarge or
+    UnsupportedOperator when that leaves none that computes, InvalidProblem when the model has no such operator.
     """
+    unable = min(lacking(compiled.graph, lacks), default=len(compiled.graph.layers))
+    if unable <= _start(compiled):
+        raise UnsupportedOperator(
+            f"the device lacks an operator of {compiled.graph.layers[unable].name}, where {compiled.name!r} begins",
+            "deploy without it",
+        )
+    return min(unable, _fitting(compiled, memory))
+
+
+def _fitting(compiled: CompiledModel, memory: Bytes) -> int:
     lengths = {ref.name: ref.length for ref in compiled.weights}
     held: set[TensorName] = set()
     count = 0

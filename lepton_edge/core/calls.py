@@ -30,6 +30,7 @@ class Wishes:
         board_memory, cloud_memory: bytes for this model; 0 for what the device told.
         board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0 for what the
             device told.
+        board_lacks, cloud_lacks: operators that the device cannot run.
     """
 
     latency: float = 0.0
@@ -51,11 +52,18 @@ class Wishes:
     board_watts: float = 0.0
     cloud_watts: float = 0.0
     radio_watts: float = 0.0
+    board_lacks: tuple[str, ...] = ()
+    cloud_lacks: tuple[str, ...] = ()
 
     @property
     def weighted(self) -> bool:
         """Whether any price was given."""
         return any((self.latency, self.throughput, self.energy, self.egress))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that a person wrote as a name."""
+        return (self.own_cut, *self.stay, *self.board_lacks, *self.cloud_lacks)
 
     def over(self, base: Wishes) -> Wishes:
         """Return `base` with what is wished here in its place; prices replace prices as a whole."""

@@ -30,6 +30,7 @@ class BookOptions:
         own_cut: the person's own split: the name of a layer, or of a tensor; everything that it needs, and it,
             runs on the board, the rest in the cloud. Empty for none.
         page: take this page of the book instead of the best; no page of the book has another name.
+        board_lacks, cloud_lacks: operators that the device cannot run.
         board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0: unknown.
     """
 
@@ -48,6 +49,8 @@ class BookOptions:
     board_watts: Watts = Watts(0.0)
     cloud_watts: Watts = Watts(0.0)
     radio_watts: Watts = Watts(0.0)
+    board_lacks: tuple[str, ...] = ()
+    cloud_lacks: tuple[str, ...] = ()
     page: PageName = PageName("")
 
 

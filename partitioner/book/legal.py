@@ -18,7 +18,8 @@ def forbidden(problem: Problem, down_set: frozenset[int]) -> str:
 
     Whether a codec passes the accuracy rule is not asked here.
     """
-    return too_large(problem, down_set) or _leaves(problem, down_set) or _unpinned(problem, down_set)
+    checks = (too_large, _unable, _leaves, _unpinned)
+    return next((why for check in checks if (why := check(problem, down_set))), "")
 
 
 def is_legal(problem: Problem, down_set: frozenset[int]) -> bool:
@@ -34,6 +35,15 @@ def too_large(problem: Problem, down_set: frozenset[int]) -> str:
         needs = memory_of(problem, device.name, part)
         if part and 0 < device.memory < needs:
             return f"the {where} needs {needs / MEGA:.1f} MB and has {device.memory / MEGA:.1f}"
+    return ""
+
+
+def _unable(problem: Problem, down_set: frozenset[int]) -> str:
+    """Return which device lacks an operator of its part."""
+    rest = frozenset(range(len(problem.graph.layers))) - down_set
+    for where, device, part in zip(("board", "cloud"), problem.devices, (down_set, rest), strict=True):
+        if wrong := device.lacks & part:
+            return f"the {where} lacks an operator of {problem.graph.layers[min(wrong)].name}"
     return ""
 
 

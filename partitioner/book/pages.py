@@ -7,7 +7,6 @@ runs its stages in one piece each, and pays at its own cut alone.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -19,7 +18,7 @@ from partitioner.book.draft import Candidate
 from partitioner.book.interior import is_interior
 from partitioner.book.legal import forbidden, over
 from partitioner.book.own import own_cut
-from partitioner.book.setting import Setting
+from partitioner.book.setting import Setting, placeable
 from partitioner.codecs import JPEG, RAW
 from partitioner.graph import CostGraph, CostTensor, live_tensors, needed_boundaries
 from partitioner.plan import LOCAL_PAGE, CodecChoice, Page, Prediction, Stage
@@ -146,7 +145,7 @@ def chosen_codecs(problem: Problem, down_set: DownSet) -> Crossing:
 
 def _rank(problem: Problem, down_set: DownSet, crossing: Crossing) -> tuple[int, float]:
     """Return how many limits a choice of codecs breaks, and what it costs."""
-    free = dataclasses.replace(problem, pins={}, stay=frozenset(), keep_input=False)
+    free = placeable(problem)
     chosen = [CodecChoice(tensor.name, option.codec) for tensor, option in crossing]
     costs = evaluate(free, layout_of(problem, down_set, chosen))
     return len(violations(problem, costs)), objective_value(problem, costs)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from partitioner.book.crossing import codec_options, codec_seconds
 from partitioner.book.draft import BookOptions
+from partitioner.book.lacking import lacking
 from partitioner.book.own import near_names
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile, LinkProfile
@@ -65,9 +66,7 @@ class Setting:
             name: tuple(dataclasses.replace(option, allowed=True) for option in options)
             for name, options in self.problem.options.items()
         }
-        return dataclasses.replace(
-            self.problem, options=allowed, pins={}, stay=frozenset(), keep_input=False, limits=NO_LIMITS
-        )
+        return dataclasses.replace(placeable(self.problem), options=allowed, limits=NO_LIMITS)
 
 
 def make_setting(
@@ -81,14 +80,17 @@ def make_setting(
 
     Raises:
         ProfileError: a profile is absurd or of another model.
-        InvalidProblem: a tensor that is to stay is none of the model's.
+        InvalidProblem: a tensor that is to stay, or an operator that is lacked, is none of the model's.
     """
     _check_stay(compiled.graph, options)
     near = device_of(compiled, board, options.board_memory, options.board_watts, options.radio_watts)
     far = device_of(compiled, cloud, options.cloud_memory, options.cloud_watts)
     problem = Problem(
         compiled.graph,
-        (near, far),
+        (
+            dataclasses.replace(near, lacks=lacking(compiled.graph, options.board_lacks)),
+            dataclasses.replace(far, lacks=lacking(compiled.graph, options.cloud_lacks)),
+        ),
         hops_of(near.name, far.name, link),
         order=(near.name, far.name),
         options=codec_options(compiled),
@@ -100,6 +102,12 @@ def make_setting(
         limits=options.limits,
     )
     return Setting(compiled, board, cloud, link, options, problem)
+
+
+def placeable(problem: Problem) -> Problem:
+    """Return the problem without what forbids a layer or a tensor a place, so that any division can be costed."""
+    able = tuple(dataclasses.replace(device, lacks=frozenset()) for device in problem.devices)
+    return dataclasses.replace(problem, devices=able, pins={}, stay=frozenset(), keep_input=False)
 
 
 def device_of(

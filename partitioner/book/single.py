@@ -9,6 +9,7 @@ import dataclasses
 
 from partitioner.book.boundaries import doors
 from partitioner.book.draft import BookOptions, Candidate, Draft
+from partitioner.book.lacking import lacking
 from partitioner.book.legal import over
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
@@ -33,7 +34,8 @@ def book_of_one(
     """
     _check_wishes(device, options, is_board=is_board)
     where = "board" if is_board else "cloud"
-    _check_memory(compiled, options, where)
+    _check_operators(compiled.graph, options, where)
+    _check_memory(compiled, device, options, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
     prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board)
@@ -93,9 +95,19 @@ def _check_wishes(device: DeviceProfile, options: BookOptions, *, is_board: bool
         )
 
 
-def _check_memory(compiled: CompiledModel, options: BookOptions, where: str) -> None:
+def _check_operators(graph: CostGraph, options: BookOptions, where: str) -> None:
+    lacks = lacking(graph, options.board_lacks if where == "board" else options.cloud_lacks)
+    if lacks:
+        raise NoFeasiblePlan(
+            f"the {where} lacks an operator of {graph.layers[min(lacks)].name}, and is alone",
+            "start an agent on another device, to share the model with",
+        )
+
+
+def _check_memory(compiled: CompiledModel, device: DeviceProfile, options: BookOptions, where: str) -> None:
     limit = options.board_memory if where == "board" else options.cloud_memory
-    needs = sum(ref.length for ref in compiled.weights) * (1 + options.headroom)
+    held = sum(ref.length for ref in compiled.weights) + device.activation_peak
+    needs = held * (1 + options.headroom)
     if limit and needs > limit:
         raise NoFeasiblePlan(
             f"the {where} alone would need {needs / 1e6:.1f} MB and has {limit / 1e6:.1f}",

@@ -145,6 +145,7 @@ def _layers(
             weight_names=tuple(TensorName(name) for name in weights),
             pseudo=own[0].pseudo,
             from_input=all(one.name in made.preparing for one in own),
+            operators=tuple(sorted({all_of.all[index].operator for index in members})),
         )
 
 

@@ -113,8 +113,8 @@ def _without_input(value: Any) -> Any:
 
 def _said(before: Any, after: Any) -> str:
     if isinstance(before, dict) and isinstance(after, dict):
-        keys = [key for key in after if before.get(key) != after[key]]
-        return ", ".join(f"{key} {_value(before.get(key))} -> {_value(after[key])}" for key in keys)
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        return ", ".join(f"{key} {_value(before.get(key))} -> {_value(after.get(key))}" for key in keys)
     return f"{before} -> {after}"
 
 

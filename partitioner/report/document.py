@@ -168,12 +168,14 @@ def _frontier(compiled: CompiledModel, candidate: Candidate, known: WireBytes) -
 
 
 def _wishes(draft: Draft, options: BookOptions) -> Document:
+    lacks = {"board_lacks": list(options.board_lacks), "cloud_lacks": list(options.cloud_lacks)}
     return {
         "keep_input": draft.keep_input,
         "keep_output": options.keep_output,
         "stay": list(options.stay),
         "first_layers": options.first_layers,
         "own_cut": options.own_cut,
+        **{key: names for key, names in lacks.items() if names},
     }
 
 

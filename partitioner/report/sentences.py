@@ -174,4 +174,6 @@ WISHES: Mapping[str, Callable[[Any], str]] = {
     "keep_output": lambda _: "the output is made on the board",
     "own_cut": lambda name: f"a split of one's own behind {name}",
     "first_layers": lambda count: f"the first {count} layers stay on the board",
+    "board_lacks": lambda names: f"the board lacks {' and '.join(names)}",
+    "cloud_lacks": lambda names: f"the cloud lacks {' and '.join(names)}",
 }

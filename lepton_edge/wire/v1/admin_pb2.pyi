@@ -106,7 +106,7 @@ class ShowProfile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., measure: bool = ..., refresh: bool = ...) -> None: ...
 
 class Wishes(_message.Message):
-    __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts")
+    __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts", "board_lacks", "cloud_lacks")
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     THROUGHPUT_FIELD_NUMBER: _ClassVar[int]
     ENERGY_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,8 @@ class Wishes(_message.Message):
     BOARD_WATTS_FIELD_NUMBER: _ClassVar[int]
     CLOUD_WATTS_FIELD_NUMBER: _ClassVar[int]
     RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
+    BOARD_LACKS_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_LACKS_FIELD_NUMBER: _ClassVar[int]
     latency: float
     throughput: float
     energy: float
@@ -145,7 +147,9 @@ class Wishes(_message.Message):
     board_watts: float
     cloud_watts: float
     radio_watts: float
-    def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ...) -> None: ...
+    board_lacks: _containers.RepeatedScalarFieldContainer[str]
+    cloud_lacks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Deploy(_message.Message):
     __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh")

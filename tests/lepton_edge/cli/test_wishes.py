@@ -90,7 +90,8 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
     limits = "--max-egress 20kB --max-loss 1.5 --no-measure --refresh --memory board=256MB"
     stays = "--keep-output-on-board --stay a --stay b --first-layers 3"
     watts = "--watts board=5 --watts cloud=60 --watts radio=1.5"
-    words = f"{money} {limits} {stays} {watts}".split()
+    lacks = "--lacks board=Resize --lacks board=Odd --lacks cloud=TopK"
+    words = f"{money} {limits} {stays} {watts} {lacks}".split()
     said = line.run("deploy", "net", *words)
     assert said.code == 0, said.err
     (call,) = line.calls
@@ -112,12 +113,15 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
         board_watts=5.0,
         cloud_watts=60.0,
         radio_watts=1.5,
+        board_lacks=("Resize", "Odd"),
+        cloud_lacks=("TopK",),
     )
 
 
 @pytest.mark.parametrize(
     "words",
     [
+        ("--lacks", "Resize"),
         ("--watts", "5"),
         ("--watts", "gateway=5"),
         ("--watts", "board=hot"),

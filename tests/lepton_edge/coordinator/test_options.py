@@ -29,7 +29,7 @@ def test_every_wish_has_its_option(order: PlanOrder) -> None:
     wishes = Wishes(
         latency=1.0, throughput=2.0, energy=3.0, egress=4.0, min_throughput=5.0, max_latency=6.0, max_energy=7.0,
         max_egress=8.0, max_loss=0.0, keep_output=True, stay=("a",), first_layers=9, own_cut="pool",
-        board_watts=10.0, cloud_watts=11.0, radio_watts=12.0,
+        board_watts=10.0, cloud_watts=11.0, radio_watts=12.0, board_lacks=("A",), cloud_lacks=("B",),
     )  # type: ignore[arg-type]  # fmt: skip
     full = dataclasses.replace(
         order, wishes=wishes, keep_input_on_board=True, board_memory=13, cloud_memory=14
@@ -47,6 +47,8 @@ def test_every_wish_has_its_option(order: PlanOrder) -> None:
         board_watts=10.0,  # type: ignore[arg-type]
         cloud_watts=11.0,  # type: ignore[arg-type]
         radio_watts=12.0,  # type: ignore[arg-type]
+        board_lacks=("A",),
+        cloud_lacks=("B",),
     )
 
 

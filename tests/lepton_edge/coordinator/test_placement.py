@@ -77,3 +77,10 @@ def test_a_tied_weight_counts_once(make: Any) -> None:
     tied = dataclasses.replace(book, blocks=(book.blocks[0], dataclasses.replace(book.blocks[0], index=1)))
     assert placement.block_weights(book, (0, 1)) == 8192
     assert placement.block_weights(tied, (0, 1)) == 4096
+
+
+def test_a_board_that_no_page_lets_run_everything_holds_its_part_only(make: Any) -> None:
+    """It may lack an operator of the rest, which it could not even open."""
+    book = make.book()
+    far = dataclasses.replace(book, pages=book.pages[1:])
+    assert placement.holds(far, _device(make, "board"), None) == (Hold("board", (0,)),)

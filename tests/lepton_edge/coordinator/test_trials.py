@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from lepton_edge.coordinator.trials import (
     segment_bounds,
 )
 from partitioner.compiled import CodecSample, CompiledModel
-from partitioner.errors import ModelTooLarge
+from partitioner.errors import ModelTooLarge, UnsupportedOperator
 from partitioner.graph import CostGraph, CostTensor, Layer
 from partitioner.plan import WeightRef
 
@@ -59,6 +60,19 @@ def test_preparation_alone_is_nothing_to_measure() -> None:
 
 
 CROSSING = [9, 8, 7, 6, 9, 9, 2, 9, 5, 9, 1, 9, 0]  # behind 0, 1, ... 12 layers
+
+
+def test_a_device_is_measured_up_to_the_first_operator_that_it_lacks() -> None:
+    net = compiled([[], ["a"], ["b"], ["c"]], pseudo=1)
+    kinds = ("decode_picture", "Conv", "Odd", "Conv")
+    layers = tuple(
+        dataclasses.replace(one, operators=(kind,)) for one, kind in zip(net.graph.layers, kinds, strict=True)
+    )
+    net = dataclasses.replace(net, graph=CostGraph(layers, net.graph.tensors))
+    assert reach(net, 0, ()) == 4
+    assert reach(net, 0, ("Odd",)) == 2
+    with pytest.raises(UnsupportedOperator, match="lacks an operator of l1, where 'net' begins"):
+        reach(net, 0, ("Conv",))
 
 
 def test_segments_are_equal_parts_from_end_to_end_and_heads_and_tails() -> None:
