@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from partitioner.book.boundaries import boundaries
 from partitioner.book.choice import best_cut, choose, choose_own, in_its_unit, is_cut, reason
 from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
-from partitioner.book.full import full_book, is_linear
+from partitioner.book.full import full_book, full_books, is_linear
 from partitioner.book.outlook import outlook, regret, solves_for
 from partitioner.book.pages import candidates
 from partitioner.book.setting import Setting, make_setting
@@ -30,7 +30,17 @@ from partitioner.solve.plans import Plan
 from partitioner.solve.problem import LATENCY
 from partitioner.units import PageName, Seconds
 
-__all__ = ["BookOptions", "Candidate", "Draft", "Regret", "Span", "Threshold", "make_book"]
+__all__ = [
+    "BookOptions",
+    "Candidate",
+    "Draft",
+    "Regret",
+    "Span",
+    "Threshold",
+    "full_book",
+    "full_books",
+    "make_book",
+]
 
 Boundaries = tuple[frozenset[int], ...]
 

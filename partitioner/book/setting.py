@@ -152,4 +152,7 @@ def _check_stay(graph: CostGraph, options: BookOptions) -> None:
     known = {tensor.name for tensor in graph.tensors}
     for name in options.stay:
         if name not in known:
-            raise InvalidProblem(f"no tensor of the model is called {name}{near_names(name, sorted(known))}")
+            raise InvalidProblem(
+                f"no tensor of the model is called {name}{near_names(name, sorted(known))}",
+                "`plan explain NAME --format json` lists them",
+            )

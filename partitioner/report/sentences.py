@@ -32,11 +32,22 @@ def bound_lines(document: Document) -> list[str]:
     method = METHODS.get(bound["method"], bound["method"])
     lines = [
         f"{bound_words(objective_of(document), bound['lower_bound'])} in this cost model ({method}); "
-        f"the chosen page is {bound['gap']:.1%} above it{_cause(document)}"
+        f"the chosen page is {off_bound(document)} it{_cause(document)}"
     ]
     if plan := document.get("plan"):
         lines += _plan_lines(plan, document.get("alternatives") or [])
     return lines
+
+
+def off_bound(document: Document) -> str:
+    """Return how far the chosen page is from the bound: "10.0% above", of a rate "10.0% below".
+
+    A gap is relative to the page's value, of which a rate is the inverse; "above" is relative to the bound.
+    """
+    gap = document["bound"]["gap"]
+    if objective_of(document) == "throughput":
+        return f"{gap:.1%} below"
+    return f"{gap / (1 - gap):.1%} above" if gap < 1 else "above"
 
 
 def _cause(document: Document) -> str:
@@ -158,7 +169,9 @@ def _energy_lines(document: Document) -> list[str]:
     declared = ", ".join(f"{who} {digits(one)} W" for who, one in watts.items() if one)
     there = {one["role"] for one in document["devices"]}
     missing = [who for who, one in watts.items() if not one and (who in there or who == "radio")]
-    nothing = f"; nobody declared any of the {' and '.join(missing)}: counted as none" if missing else ""
+    nothing = (
+        f"; nobody declared those of the {' and the '.join(missing)}: counted as none" if missing else ""
+    )
     return [f"Energy is worked out from declared watts, not measured ({declared or 'none'}){nothing}"]
 
 

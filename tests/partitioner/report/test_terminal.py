@@ -94,7 +94,7 @@ def test_energy_is_labelled_as_declared_and_who_declared_nothing_is_named(docume
     page = " ".join(text(document).split())
     assert (
         "Energy is worked out from declared watts, not measured (board 4 W); "
-        "nobody declared any of the cloud and radio: counted as none" in page
+        "nobody declared those of the cloud and the radio: counted as none" in page
     )
 
 
