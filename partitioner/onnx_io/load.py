@@ -112,7 +112,7 @@ def _check(source: Path, called: str) -> None:
         _check_size(source.stat().st_size, called)
         onnx.checker.check_model(str(source))
     except OSError as error:
-        raise InvalidModel(f"{called} cannot be read: {error.strerror}", "check the path") from error
+        raise InvalidModel(f"{called} cannot be read: {error.strerror or error}", "check the path") from error
     except onnx.checker.ValidationError as error:
         raise _invalid(error, called) from error
 

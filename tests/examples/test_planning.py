@@ -52,5 +52,7 @@ def test_each_plan_comes_with_its_bound_its_rivals_and_what_would_change_it(
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"gone\.onnx cannot be read: No such file.* / what to do: check the path"):
+    with pytest.raises(
+        SystemExit, match=r"gone\.onnx cannot be read: No such file.* / what to do: check the path"
+    ):
         planning.main(str(tmp_path / "gone.onnx"))

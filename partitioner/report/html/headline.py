@@ -9,7 +9,8 @@ from typing import Any
 
 from partitioner.report.amounts import objective_of
 from partitioner.report.html.markup import Markup, tag
-from partitioner.report.quantities import joules, megabits, milliseconds, per_second, percent, sentence, size
+from partitioner.report.quantities import joules, megabits, milliseconds, per_second, sentence, size
+from partitioner.report.sentences import off_bound
 
 Document = dict[str, Any]
 
@@ -57,8 +58,8 @@ def _facts(document: Document) -> list[tuple[str, str]]:
         facts.append((per_second(predicted["throughput"]), "answers, pipelined"))
     if predicted.get("energy"):
         facts.append((joules(predicted["energy"]), "a request, from declared watts"))
-    bound = document["bound"]
-    facts.append((percent(bound["gap"]), "above the proven lower bound"))
+    far, _, side = off_bound(document).partition(" ")
+    facts.append((far, f"{side} what is proven to be the best possible"))
     if link := document.get("link"):
         facts.append((megabits(link["up"]), "up" + ("" if link["measured"] else ", declared")))
     return facts

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
+from partitioner.report.sentences import (
+    bound_lines,
+    change_lines,
+    limit_lines,
+    link_line,
+    off_bound,
+    regret_line,
+)
 
 Document = dict[str, Any]
 DEVICES = [{"device": "pi", "role": "board", "simulated_slowdown": 4.0}]
@@ -78,9 +85,16 @@ def row(latency: float, *, chosen: bool = False) -> Document:
     ("other", "why"), [(0.06, "the blocks are shared with other pages"), (0.05, "it was asked for")]
 )
 def test_a_gap_has_a_cause(other: float, why: str) -> None:
-    bound = {"lower_bound": 0.05, "method": "min-cut", "gap": 0.1}
+    bound = {"lower_bound": 0.05, "method": "min-cut", "gap": (0.055 - 0.05) / 0.055}
     (line,) = bound_lines({"bound": bound, "candidates": [row(0.055, chosen=True), row(other)]})
     assert line.endswith(f"the chosen page is 10.0% above it, as {why}")
+
+
+def test_how_far_a_page_is_from_its_bound_is_told_from_the_bound() -> None:
+    halfway = {"bound": {"lower_bound": 0.05, "method": "min-cut", "gap": 0.5}}
+    assert off_bound(halfway) == "100.0% above", "twice as long as the best possible"
+    assert off_bound(halfway | {"objective": {"name": "throughput"}}) == "50.0% below", "half as often"
+    assert off_bound({"bound": {"lower_bound": 0.0, "method": "min-cut", "gap": 1.0}}) == "above"
 
 
 @pytest.mark.parametrize("document", [{}, {"regret": None, "link": None}])
