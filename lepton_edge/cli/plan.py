@@ -52,7 +52,7 @@ _Link = Annotated[
 ]
 _Speeds = Annotated[
     list[str] | None,
-    typer.Option("--device", metavar="DEVICE*TIMES", help="board*2: the board twice as fast. Repeatable."),
+    typer.Option("--device", metavar="DEVICE*TIMES", help="'board*2': the board twice as fast. Repeatable."),
 ]
 _Behind = Annotated[
     str,

@@ -191,7 +191,7 @@ def read_speed(given: str) -> tuple[str, float]:
     name, star, times = given.rpartition("*")
     if not star or not name or _float("--device", times) <= 0:
         raise UsageError(
-            f"--device {given}: not a device and a speed", "write --device board*2 for twice as fast"
+            f"--device {given}: not a device and a speed", "write --device 'board*2' for twice as fast"
         )
     return name, float(times)
 
