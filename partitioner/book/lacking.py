@@ -23,11 +23,13 @@ def lacking(graph: CostGraph, operators: Iterable[str]) -> frozenset[int]:
     known = {operator for layer in graph.layers for operator in layer.operators}
     wanted = {_plain(one) for one in operators}
     if wanted and not known:
-        raise InvalidProblem("the operators of this model were not noted", "push it again")
+        raise InvalidProblem(
+            "the operators of this model were not noted", "remove the model, and push it again"
+        )
     if strange := sorted(wanted - known):
         near = near_names(strange[0], sorted(known))
         raise InvalidProblem(
-            f"the model has no operator {strange[0]}{near}", "see `lepton-edge model show NAME`"
+            f"the model has no operator {strange[0]}{near}", "see `lepton-edge model show NAME --format json`"
         )
     return frozenset(layer.index for layer in graph.layers if wanted.intersection(layer.operators))
 
