@@ -46,7 +46,7 @@ def test_a_model_without_notes_is_to_be_pushed_again(compiled: CompiledModel) ->
     assert lacking(compiled.graph, []) == frozenset()
     with pytest.raises(InvalidProblem, match="were not noted") as caught:
         lacking(compiled.graph, ["Conv"])
-    assert caught.value.hint == "push it again"
+    assert caught.value.hint == "remove the model, and push it again"
 
 
 def test_no_page_runs_an_operator_where_it_is_lacked(
