@@ -47,10 +47,10 @@ async def test_a_push_comes_back_as_its_record(make: Any) -> None:
 async def test_a_trial_is_told_with_its_job(make: Any) -> None:
     command = ProfileCommand("", "net", "v1", Block(0, "onnx", (), ()), (), (), (), "", "", 0, 5, 10.0)
     of, worker = jobs(to_json(command))
-    event = await of.work(c.MakeTrial("why", "job1", "net", "v1", 1 << 20), lambda told: None)
+    event = await of.work(c.MakeTrial("why", "job1", "net", "v1", 1 << 20, ("Resize",)), lambda told: None)
     assert event == e.TrialMade("why", "job1", command)
     asked = from_json(TrialJob, worker.asked["job"])
-    assert (asked.directory, asked.memory) == ("/state/models/net/v1", 1 << 20)
+    assert (asked.directory, asked.memory, asked.lacks) == ("/state/models/net/v1", 1 << 20, ("Resize",))
 
 
 async def test_a_plan_is_told_with_its_book_and_document(make: Any) -> None:

@@ -245,3 +245,11 @@ def test_ended_epochs_keep_their_explanations_up_to_a_bound(pair: Any) -> None:
     assert documents[-1] == MAX_DOCUMENTS + 3
     kept = {one.record.key: one.record.document for one in pair.kept if isinstance(one, c.KeepEpoch)}
     assert kept["net", 1] == "", "the store hears of it too"
+
+
+def test_each_device_is_measured_around_the_operators_that_it_lacks(pair: Any) -> None:
+    pair.deploy(wishes=m.Wishes(board_lacks=("Resize",), cloud_lacks=("TopK", "Odd")))
+    pair.run()
+    asked = [one.lacks for one in pair.log if isinstance(one, c.MakeTrial)]
+    assert asked == [("Resize",), ("TopK", "Odd")]
+    assert pair.ordered[0].wishes.board_lacks == ("Resize",)
