@@ -1,7 +1,7 @@
 """The plan's rivals: what else could be done, what it would cost, and what forbids it.
 
-Law: layouts that a person would think of, costed by `evaluate`; and where the plan uses one device only, the best
-division of the model, by a few more minimum cuts. It never changes the plan.
+Law: layouts that a person would think of, costed by `evaluate`; and, by a few more minimum cuts, the best division
+of the model where the plan has none, the next-best one where it has one. It never changes the plan.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from partitioner.solve.tiers import minimum_cut
 from partitioner.units import CodecName, DeviceId, TensorName
 
 MOST_DIVISIONS = 8  # minimum cuts spent on the best division
+MOST_TURNED = 240  # layers in all minimum cuts spent on the next-best one: some milliseconds
 
 Named = tuple[str, Layout]
 
 
 def alternatives_of(problem: Problem, plan: Plan) -> tuple[Alternative, ...]:
     """Return the plan's rivals, the best first; the plan itself is not among them."""
-    named = [*_alone(problem), *_fastest(problem), *_divided(problem, plan), *_without(problem, plan)]
+    named = [*_alone(problem), *_fastest(problem), *_divided(problem, plan), *_next_division(problem, plan)]
+    named += _without(problem, plan)
     found: list[Alternative] = []
     for label, layout in named:
         rival = _costed(problem, plan, label, layout)
@@ -105,6 +107,36 @@ def _divided(problem: Problem, plan: Plan) -> Iterator[Named]:
         best = _best_division(problem, path) if path else None
         if best is not None:
             yield f"best cut between {problem.entry} and {device.name}", best.layout
+
+
+def _next_division(problem: Problem, plan: Plan) -> Iterator[Named]:
+    """Yield the best other plan of the two devices that the plan divides the model between.
+
+    Another down-set lacks one of the last layers of the plan's, or has one of the first layers behind it: one cut
+    for each of these, turned to the other device, finds the best of all others.
+    """
+    order, count = plan.layout.order, len(problem.graph.layers)
+    if not problem.objective.additive or len(order) != 2 or not is_divided(problem, plan.layout):
+        return
+    turned = _turned(problem, plan.layout)
+    if len(turned) * count > MOST_TURNED:
+        return
+    asked = [one for one in turned.items() if problem.pins.get(*one) == one[1]]
+    cuts = [
+        _cut(dataclasses.replace(problem, pins={**problem.pins, layer: name}), order) for layer, name in asked
+    ]
+    best = min((one for one in cuts if one), key=lambda one: one.value, default=None)
+    if best is not None:
+        yield f"next-best cut between {order[0]} and {order[1]}", best.layout
+
+
+def _turned(problem: Problem, layout: Layout) -> dict[int, DeviceId]:
+    """Return the last layers of the first of two stages and the first of the second, each on the other device."""
+    (near, far), before = layout.order, layout.stages[0]
+    feeds = [(int(tail), int(head)) for tail, head in incidence(problem.graph).feeds]
+    fed = {head for tail, head in feeds if tail not in before}
+    feeding = {tail for tail, head in feeds if head in before}
+    return dict.fromkeys(before - feeding, far) | dict.fromkeys(layout.stages[1] - fed, near)
 
 
 def is_divided(problem: Problem, layout: Layout) -> bool:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 
 import pytest
 
+from partitioner.errors import InvalidProblem, NoFeasiblePlan
+from partitioner.solve.alternatives import is_divided
 from partitioner.solve.costing import evaluate, objective_value
+from partitioner.solve.layouts import layout_of
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Alternative, Plan
-from partitioner.solve.problem import CodecOption, Limits, Objective, Problem
+from partitioner.solve.problem import NO_LIMITS, CodecOption, Limits, Objective, Problem
 from partitioner.units import Bytes, CodecName, DeviceId, Seconds, TensorName
+from tests.partitioner.solve.instances import random_problem
 from tests.partitioner.solve.small import BOARD, CLOUD, GATE, chain, device, problem
 
 RAW, JPEG = CodecName("raw"), CodecName("jpeg")
@@ -94,3 +100,48 @@ def test_devices_that_cannot_be_reached_are_no_rivals() -> None:
     )
     assert not any("gate" in one.label for one in solve(lonely).alternatives)
     assert DeviceId("gate") not in solve(lonely).layout.order
+
+
+def second_best(asked: Problem, plan: Plan) -> float:
+    """The least value of any other staging over the plan's two devices, by plain enumeration."""
+    values = []
+    for staging in itertools.product((0, 1), repeat=len(asked.graph.layers)):
+        layout = layout_of(plan.layout.order, staging)
+        if layout.stages == plan.layout.stages:
+            continue
+        try:
+            values.append(objective_value(asked, evaluate(asked, layout)))
+        except InvalidProblem:  # no down-set, or a pin
+            continue
+    return min(values, default=math.inf)
+
+
+def test_of_a_plan_that_divides_the_margin_is_to_the_next_best_of_all_other_cuts() -> None:
+    checked = cuts = 0
+    for seed in range(120):
+        asked = random_problem(seed, "order")
+        if len(asked.order or ()) != 2 or len(asked.graph.layers) > 7:
+            continue
+        unlimited = tuple(dataclasses.replace(one, memory=Bytes(0)) for one in asked.devices)
+        asked = dataclasses.replace(asked, devices=unlimited, limits=NO_LIMITS)
+        try:
+            plan = solve(asked)
+        except NoFeasiblePlan:
+            continue
+        if asked.objective.additive and len(plan.layout.order) == 2 and is_divided(asked, plan.layout):
+            checked += 1
+            expected = second_best(asked, plan) - plan.value
+            cuts += any(one.label.startswith("next-best") for one in plan.alternatives)
+            assert plan.margin == pytest.approx(expected, rel=1e-6, abs=1e-6 * plan.value), seed
+    assert checked >= 5
+    assert cuts >= 3
+
+
+def test_the_next_best_cut_costs_a_bounded_number_of_cuts() -> None:
+    """A long chain's plan is told without it: each cut of so many layers takes too long."""
+    sizes = [5000, *[4000] * 150, 50, *[4000] * 150, 10]
+    count = len(sizes) - 1
+    board = device(BOARD, *[0.01] * 151, *[1.0] * (count - 151))
+    plan = solve(problem(chain(*sizes), board, device(CLOUD, *[0.001] * count)))
+    assert len(plan.layout.order) == 2
+    assert not [one for one in plan.alternatives if one.label.startswith("next-best")]
