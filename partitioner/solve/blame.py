@@ -90,8 +90,9 @@ def _limit(problem: Problem, name: str, least: Answer) -> str:
     asked = getattr(problem.limits, name)
     costs = evaluate(problem, least.layout)
     if name == "bottleneck":
+        floor = 1 / asked if asked > 0 else math.inf
         best = f"{costs.throughput:.4g}/s"
-        return f"the floor on throughput is to blame: best possible {best}, {1 / asked:.4g}/s asked"
+        return f"the floor on throughput is to blame: best possible {best}, {floor:.4g}/s asked"
     unit, found = UNITS[name], getattr(costs, name)
     if name == "loss":
         return (

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Iterable
 from itertools import combinations, pairwise
+from numbers import Real
 
 from partitioner.errors import InvalidProblem
 from partitioner.graph import CostGraph, CostTensor
 from partitioner.predict import StageCosts
+from partitioner.solve.forms import check_forms
 from partitioner.solve.problem import CodecOption, Device, Hop, Problem
 from partitioner.units import DeviceId
 
 PROFILE_AGAIN = "profile the device again"
+LARGEST = 1e60  # of any cost, price or factor: what is larger overflows where five of them are multiplied
+MOST_BYTES = 2**53  # 9 petabytes: what a float64 counts exactly
+MOST_HEADROOM = 1e3
+MOST_DEVICES = 256  # in any order
+MOST_PLACES = 5_000_000  # layers x stages
 
 
 def check(problem: Problem) -> None:
@@ -25,8 +33,10 @@ def check(problem: Problem) -> None:
 
     Raises:
         InvalidProblem: a cyclic or misnumbered graph; a layer, tensor or device that is not there; a number that
-            is NaN, negative or infinite; a link that is missing in one direction, or between given neighbours.
+            is NaN, negative, infinite or absurdly large; a part of another type; a link that is missing in one
+            direction, or between given neighbours; more devices or stages than any solver here looks at.
     """
+    check_forms(problem)
     _check_graph(problem.graph)
     _check_devices(problem)
     _check_hops(problem)
@@ -54,8 +64,9 @@ def _check_tensor(tensor: CostTensor, count: int) -> None:
         raise InvalidProblem(f"tensor {tensor.name} names a layer that the graph does not have")
     if any(consumer < tensor.producer for consumer in tensor.consumers):
         raise InvalidProblem(f"the graph is cyclic or not in topological order at tensor {tensor.name}")
-    if not (math.isfinite(tensor.size) and tensor.size >= 0):
-        raise InvalidProblem(f"tensor {tensor.name} has {tensor.size} bytes")
+    _check_bytes(f"the size of tensor {tensor.name}", (tensor.size,), "bytes are whole: 0 or more")
+    if tensor.size != int(tensor.size):
+        raise InvalidProblem(f"tensor {tensor.name} has {tensor.size} bytes", "bytes are whole")
 
 
 def _check_devices(problem: Problem) -> None:
@@ -64,6 +75,11 @@ def _check_devices(problem: Problem) -> None:
         raise InvalidProblem("there is no device", "start an agent")
     if len(set(names)) < len(names):
         raise InvalidProblem(f"two devices have one name ({', '.join(names)})", "rename one of them")
+    if problem.order is None and len(names) > MOST_DEVICES:
+        raise InvalidProblem(
+            f"{len(names)} devices in any order are too many to look at",
+            f"give an order, or at most {MOST_DEVICES} devices",
+        )
     for device in problem.devices:
         _check_device(device, len(problem.graph.layers))
     if problem.order is not None:
@@ -75,14 +91,14 @@ def _check_device(device: Device, count: int) -> None:
     for (tensor, codec), seconds in device.codecs.items():
         what = f"the time of codec {codec} on {tensor} on {device.name}"
         _check_numbers(what, (seconds.encode, seconds.decode), PROFILE_AGAIN)
-    _check_numbers(f"the memory of {device.name}", (device.memory,), "declare it in bytes; 0 means no limit")
+    _check_bytes(f"the memory of {device.name}", (device.memory,), "declare it in bytes; 0 means no limit")
     _check_numbers(f"the power of {device.name}", (device.watts, device.radio_watts), "declare it in watts")
     if device.activations and len(device.activations) != count:
         raise InvalidProblem(
             f"{len(device.activations)} activations of {device.name} for a graph of {count} layers",
             PROFILE_AGAIN,
         )
-    _check_numbers(f"an activation on {device.name}", device.activations, PROFILE_AGAIN)
+    _check_bytes(f"an activation on {device.name}", device.activations, PROFILE_AGAIN)
     _check_layers(f"device {device.name} lacks", device.lacks, count)
 
 
@@ -102,6 +118,11 @@ def _check_order(problem: Problem, order: tuple[DeviceId, ...]) -> None:
         raise InvalidProblem(
             f"the order of stages begins with {first}, but requests enter at {problem.entry}",
             f"begin the order with {problem.entry}; its stage may stay empty",
+        )
+    if len(order) * len(problem.graph.layers) > MOST_PLACES:
+        raise InvalidProblem(
+            f"{len(order)} stages of {len(problem.graph.layers)} layers are too many to look at",
+            "give a shorter order",
         )
     for name in order:
         problem.device(name)
@@ -133,7 +154,7 @@ def _check_hops(problem: Problem) -> None:
 
 
 def _check_hop(tail: DeviceId, head: DeviceId, hop: Hop) -> None:
-    if not hop.rate > 0 or math.isnan(hop.rate):
+    if not _is_number(hop.rate) or not hop.rate >= 1 / LARGEST:  # NaN is not
         raise InvalidProblem(
             f"the link from {tail} to {head} has the rate {hop.rate} bytes/s", "measure it again"
         )
@@ -161,17 +182,17 @@ def _check_wishes(problem: Problem) -> None:
 def _check_options(name: str, options: tuple[CodecOption, ...]) -> None:
     for option in options:
         what = f"codec {option.codec} of tensor {name}"
-        _check_numbers(f"the bytes of {what}", (option.wire_bytes,), PROFILE_AGAIN)
+        _check_bytes(f"the bytes of {what}", (option.wire_bytes,), PROFILE_AGAIN)
         if option.allowed:  # what is not allowed may well be lossy beyond measure
             _check_numbers(f"the loss of {what}", (option.loss,), "measure it again, or forbid the codec")
 
 
 def _check_weights(problem: Problem) -> None:
-    _check_numbers("the bytes of a weight", problem.weight_bytes.values(), "push the model again")
-    _check_numbers(
+    _check_bytes("the bytes of a weight", problem.weight_bytes.values(), "push the model again")
+    _check_bytes(
         "the weights of a layer", (one.weights for one in problem.graph.layers), "push the model again"
     )
-    _check_numbers("the headroom", (problem.headroom,), "it is a fraction, such as 0.2")
+    _check_numbers("the headroom", (problem.headroom,), "it is a fraction, such as 0.2", MOST_HEADROOM)
 
 
 def _check_prices(problem: Problem) -> None:
@@ -179,7 +200,7 @@ def _check_prices(problem: Problem) -> None:
     _check_numbers("a weight of the objective", weights, "a weight is a price: 0 or more")
     for field in dataclasses.fields(problem.limits):
         limit = getattr(problem.limits, field.name)
-        if math.isnan(limit) or limit < 0:
+        if not _is_number(limit) or not (0 <= limit <= LARGEST or limit == math.inf):
             raise InvalidProblem(
                 f"the limit on {field.name} is {limit}", "a limit is 0 or more; infinite for none"
             )
@@ -191,8 +212,30 @@ def _check_layers(what: str, layers: Iterable[int], count: int) -> None:
         raise InvalidProblem(f"{what} layer {strange[0]}, which the graph of {count} layers does not have")
 
 
-def _check_numbers(what: str, numbers: Iterable[float], hint: str) -> None:
+def _check_bytes(what: str, numbers: Iterable[float], hint: str) -> None:
+    _check_numbers(what, numbers, hint, MOST_BYTES)
+
+
+def _check_numbers(what: str, numbers: Iterable[float], hint: str, most: float = LARGEST) -> None:
     for number in numbers:
-        if not (math.isfinite(number) and number >= 0):
-            kind = "NaN" if math.isnan(number) else "negative" if number < 0 else "infinite"
-            raise InvalidProblem(f"{what} is {kind} ({number})", hint)
+        if not _is_number(number):
+            raise InvalidProblem(f"{what} is no number ({number!r})", hint)
+        if not 0 <= _plain(number) <= most:  # NaN is not
+            raise InvalidProblem(f"{what} is {_fault(number)}", hint)
+
+
+def _is_number(found: object) -> bool:
+    return isinstance(found, Real)
+
+
+def _plain(number: float) -> float:
+    """Return the number as Python's: numpy's narrow ones overflow where they are compared with wide ones."""
+    return number if isinstance(number, int) else float(number)
+
+
+def _fault(number: float) -> str:
+    if number < 0:
+        return f"negative ({number:g})" if number >= -sys.float_info.max else "negative"
+    if number > sys.float_info.max:
+        return "infinite (inf)" if number == math.inf else "too large"
+    return f"NaN ({number})" if math.isnan(number) else f"too large ({number:g})"

@@ -20,7 +20,7 @@ from partitioner.solve.problem import HopKey, Problem
 from partitioner.solve.segments import Weights, too_small
 from partitioner.units import DeviceId
 
-MOST_BITS = 50  # shared weights that one column can tell apart (a float64 is exact to 2^53)
+MOST_BITS = 50  # shared weights that one column can tell apart (a float64 is exact to 2^53): the largest
 NONE = -1
 
 

@@ -45,10 +45,12 @@ def flips_of(problem: Problem, plan: Plan, rivals: Sequence[Alternative]) -> tup
     feasible = [one for one in rivals if not one.why_not]
     known = [plan.costs, *(one.costs for one in feasible)]
     flips: list[Flip] = []
-    for device in problem.devices:
+    busy = {name for costs in known for name in costs.busy}
+    for device in (one for one in problem.devices if one.name in busy):
         lines = [_device_line(problem, costs, device.name) for costs in known]
         flips.extend(_nearest(f"speed of {device.name}", lines, feasible))
-    for pair in _links(problem):
+    used = {hop for costs in known for hop in costs.hop_busy}
+    for pair in (one for one in _links(problem) if not used.isdisjoint((one, one[::-1]))):
         lines = [_link_line(problem, costs, pair) for costs in known]
         flips.extend(_nearest(f"rate of {pair[0]} -> {pair[1]}", lines, feasible))
     return tuple(sorted(flips, key=lambda flip: abs(math.log(flip.factor))))

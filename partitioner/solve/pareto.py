@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
+from partitioner.solve.checks import check
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import EGRESS, ENERGY, LATENCY, THROUGHPUT, Objective, Problem
@@ -80,6 +81,7 @@ def front(
         InvalidProblem: the problem contradicts itself, or a metric is unknown.
         NoFeasiblePlan: there is no plan at all.
     """
+    check(problem)
     wanted = tuple(dict.fromkeys(metrics)) or known_metrics(problem)
     unknown = [one for one in wanted if one not in OBJECTIVES]
     if unknown:

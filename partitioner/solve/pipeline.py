@@ -21,6 +21,7 @@ from partitioner.solve.kinds import Station, kinds, names_of, stations
 from partitioner.solve.lattice import Groups, Lattice, lattice, together
 from partitioner.solve.problem import Answer, Device, Layout, Problem
 from partitioner.solve.search import FEW_LABELS, Found, Search, Space
+from partitioner.solve.segments import too_small, weights_of
 from partitioner.solve.space import space_of
 from partitioner.solve.spreading import spread
 from partitioner.units import CodecName, TensorName
@@ -28,6 +29,7 @@ from partitioner.units import CodecName, TensorName
 METHOD = "down-sets"
 MOST_DOWN_SETS = 8192  # their pairs are a table of 64 MB
 MOST_PAIRS = 2.5e8  # of down-sets, over all passages between stations: some 20 seconds
+MOST_TIED = 2e9  # pairs of down-sets, times weights that layers share, on a device that may be too small
 MOST_COARSE = 320  # down-sets of a contracted graph
 
 Kinds = Sequence[Sequence[Device]]
@@ -37,18 +39,21 @@ Kinds = Sequence[Sequence[Device]]
 class _Ground:
     """What does not change between attempts: the kinds of devices that are used, and the ways through them.
 
-    `whole` tells whether all devices of the problem are among them.
+    `whole` tells whether all devices of the problem are among them; `tied` how many weights that layers share a
+    device with too little memory has to tell apart.
     """
 
     among: Kinds
     path: tuple[Station, ...]
     whole: bool
+    tied: int
 
     @property
     def most(self) -> int:
         """Return how many down-sets may be searched."""
         passages = sum(len(one.followers) for one in self.path[1:]) + 1
-        return min(MOST_DOWN_SETS, int(math.sqrt(MOST_PAIRS / passages)))
+        pairs = min(MOST_PAIRS / passages, MOST_TIED / max(self.tied, 1))
+        return min(MOST_DOWN_SETS, int(math.sqrt(pairs)))
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,10 @@ def _attempt(problem: Problem, groups: Groups, ground: _Ground) -> tuple[bool, A
 
 
 def _usable(problem: Problem) -> Kinds:
-    """Return the kinds of devices that a plan may use."""
+    """Return the kinds of devices that a plan may use, of each as many as there are layers to run."""
     if problem.order is None:
-        return kinds(problem)
+        most = max(len(problem.graph.layers), 1)
+        return tuple(kind[:most] for kind in kinds(problem))
     return tuple((device,) for device in problem.devices if device.name in problem.order)
 
 
@@ -114,13 +120,21 @@ def _ground(problem: Problem) -> _Ground:
     among = kinds(problem)
     path = stations(problem, among)
     if path is not None:
-        return _Ground(among, path, True)
-    among = (among[0], *sorted(among[1:], key=lambda kind: sum(kind[0].costs.layers)))
-    count = len(among)
-    while path is None:
-        count -= 1
-        path = stations(problem, among[:count])
-    return _Ground(among[:count], path, False)
+        return _Ground(among, path, True, _tied(problem))
+    most = max(len(problem.graph.layers), 1)  # no more of a kind do any work
+    among = (
+        among[0],
+        *sorted((kind[:most] for kind in among[1:]), key=lambda kind: sum(kind[0].costs.layers)),
+    )
+    count = 1
+    while count <= len(among) and (longer := stations(problem, among[:count])) is not None:
+        path, count = longer, count + 1
+    return _Ground(among[: count - 1], path or (), False, _tied(problem))
+
+
+def _tied(problem: Problem) -> int:
+    weights = weights_of(problem)
+    return len(weights.shared) if any(too_small(problem, one, weights) for one in problem.devices) else 0
 
 
 def _searched(problem: Problem, downs: Lattice, ground: _Ground, bound: bool = True) -> _Outcome:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner.solve.boundaries import Passage
-from partitioner.solve.columns import NONE, Columns, Held
+from partitioner.solve.columns import MOST_BITS, NONE, Columns, Held
 from partitioner.solve.crossings import Flow
 from partitioner.solve.kinds import Station
 from partitioner.solve.labels import Floats, ideals, thinned, undominated
@@ -223,12 +223,19 @@ class Search:
         return keep
 
     def _hold(self, index: int, held: Held, labels: Floats, down: int, starts: Rows) -> Bools:
-        """Add a segment to what a device that comes twice holds; return where it fits."""
+        """Add a segment to what a device that comes twice holds; return where it fits.
+
+        Of more shared weights than a column tells apart the smallest count each time; in a bound, never.
+        """
         space, weights = self.space, self.space.weights
         sets = space.lattice.sets
         fresh = sets[down] & ~sets[starts]
         labels[:, held.weights] += fresh @ weights.own
-        for bit, (size, users) in enumerate(zip(weights.shared, weights.users, strict=True)):
+        for size, users in zip(weights.shared[MOST_BITS:], weights.users[MOST_BITS:], strict=True):
+            self.tight = False
+            labels[:, held.weights] += 0.0 if self.optimistic else size * (fresh & users).any(axis=1)
+        told_apart = zip(weights.shared[:MOST_BITS], weights.users[:MOST_BITS], strict=True)
+        for bit, (size, users) in enumerate(told_apart):
             has = np.floor(labels[:, held.shared] / 2.0**bit) % 2 == 1
             new = (fresh & users).any(axis=1) & ~has
             labels[:, held.weights] += size * new

@@ -28,7 +28,7 @@ class Weights:
 
     Attributes:
         own: bytes of each layer that no other layer shares.
-        shared: bytes of each shared one (those that the same layers use are one).
+        shared: bytes of each shared one (those that the same layers use are one), the largest first.
         users: bool [shared, layers].
     """
 
@@ -85,7 +85,7 @@ def weights_of(problem: Problem) -> Weights:
     for users, size in bytes_of.items():
         if len(users) == 1:
             own[users[0]] += size
-    shared = [users for users in bytes_of if len(users) > 1]
+    shared = sorted((users for users in bytes_of if len(users) > 1), key=lambda users: -bytes_of[users])
     table = np.zeros((len(shared), len(layers)), dtype=np.bool_)
     for row, users in enumerate(shared):
         table[row, list(users)] = True

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
+from scipy.sparse import block_diag, coo_array, csr_array, eye, hstack, vstack
 
 from partitioner.solve.labels import Floats
 from partitioner.solve.metrics import Metrics, metrics_of
@@ -34,7 +34,7 @@ def spread(problem: Problem, among: Sequence[Sequence[Device]]) -> float:
     rates = np.array([metrics.second(kind[0]) for kind in among]).reshape(len(among), -1)
     entry = np.array([problem.devices[0].costs.overhead] + [0.0] * (len(among) - 1))
     rows, most = _rows(problem, among, metrics, seconds, entry)
-    whole = hstack([csr_array(np.tile(np.eye(count), len(among))), csr_array((count, 1))])
+    whole = hstack([*(eye(count) for _ in among), coo_array((count, 1))], format="csr")
     price = np.append((seconds * rates[:, :1]).ravel() if _valued(metrics) else np.zeros(seconds.size), 0.0)
     price[-1] = metrics.weight
     may = ~np.array([banned_layers(problem, kind[0]) for kind in among])

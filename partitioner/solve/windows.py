@@ -29,9 +29,10 @@ def depth_first(graph: CostGraph, groups: Groups, stage_of: Sequence[int]) -> Or
     missing = [need.bit_count() for need in needs]
     feeds: list[list[int]] = [[] for _ in groups]
     for group, need in enumerate(needs):
-        for producer in range(need.bit_length()):
-            if need >> producer & 1:
-                feeds[producer].append(group)
+        while need:
+            lowest = need & -need
+            feeds[lowest.bit_length() - 1].append(group)
+            need ^= lowest
     order: list[int] = []
     waiting: dict[int, list[int]] = {}
     for group in reversed(range(len(groups))):

@@ -39,6 +39,12 @@ def test_a_floor_on_throughput() -> None:
     refused(problem, "floor on throughput is to blame: best possible 0.5/s, 1/s asked")
 
 
+def test_a_floor_above_every_number() -> None:
+    for limit in (0.0, 5e-324):
+        problem = problem_of(chain_of(3), 1.0, 0.5)
+        refused(dataclasses.replace(problem, limits=Limits(bottleneck=Seconds(limit))), "inf/s asked")
+
+
 def test_a_latency() -> None:
     problem = dataclasses.replace(problem_of(chain_of(4), 1.0), limits=Limits(latency=Seconds(3.0)))
     refused(problem, "limit on latency is to blame: best possible 4 s, 3 s asked")

@@ -5,6 +5,9 @@ The bounds are set so low that graphs of nine layers pass them.
 
 from __future__ import annotations
 
+import dataclasses
+import random
+
 import pytest
 
 from partitioner.errors import NoFeasiblePlan
@@ -12,7 +15,9 @@ from partitioner.solve import crossings, kinds, pipeline, search, tiers
 from partitioner.solve.exhaustive import best_of_all
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Plan
-from partitioner.solve.problem import Answer, Problem
+from partitioner.solve.problem import LATENCY, THROUGHPUT, Answer, Problem
+from partitioner.units import Bytes, TensorName
+from tests.partitioner.solve import small
 from tests.partitioner.solve.bill import bill
 from tests.partitioner.solve.instances import random_problem
 
@@ -85,3 +90,32 @@ def test_too_many_ways_through_the_devices(monkeypatch: pytest.MonkeyPatch) -> N
     problems = (random_problem(seed, "bottleneck") for seed in range(40))
     some = [judge(one) for one in problems if one.order is None]
     assert any(gap is not None for gap in some)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_too_many_tied_weights(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tied weights that a column cannot tell apart make a plan dearer than it is, a bound cheaper, never a lie."""
+    monkeypatch.setattr(search, "MOST_BITS", most)
+    gaps = [judge(tied(seed)) for seed in range(60)]
+    assert some_are_open(gaps)
+    assert any(gap is not None and gap < 1e-5 for gap in gaps)
+
+
+def tied(seed: int) -> Problem:
+    """Eight layers in a row that share weights, on a board that is used twice and is too small."""
+    dice = random.Random(seed)
+    sizes = {TensorName(f"shared{index}"): Bytes(dice.randrange(5, 60)) for index in range(4)}
+    layers = tuple(
+        dataclasses.replace(layer, weight_names=tuple(dice.sample(sorted(sizes), dice.randrange(3))))
+        for layer in small.chain(*[100] * 9).layers
+    )
+    devices = [
+        dataclasses.replace(
+            small.device(name, *(dice.uniform(1, 4) for _ in layers)), memory=Bytes(dice.randrange(40, 140))
+        )
+        for name in (small.BOARD, small.CLOUD)
+    ]
+    found = small.problem(dataclasses.replace(small.chain(*[100] * 9), layers=layers), *devices)
+    objective = dice.choice([LATENCY, THROUGHPUT])
+    order = (small.BOARD, small.CLOUD, small.BOARD)
+    return dataclasses.replace(found, weight_bytes=sizes, order=order, objective=objective)

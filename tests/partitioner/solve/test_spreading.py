@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tracemalloc
 
 import pytest
 
@@ -15,6 +16,7 @@ from partitioner.solve.spreading import spread
 from partitioner.units import Bytes, Seconds
 from tests.partitioner.solve.instances import FAMILIES, random_problem
 from tests.partitioner.solve.shapes import chain_of, problem_of, with_device
+from tests.partitioner.solve.small import chain
 
 
 @pytest.mark.parametrize("family", [one for one in FAMILIES if one != "recurring"])
@@ -41,3 +43,14 @@ def test_what_cannot_be_is_infinite() -> None:
     )
     small = with_device(with_device(problem, 0, memory=Bytes(2000)), 1, memory=Bytes(2000))
     assert spread(small, kinds(small)) == math.inf
+
+
+def test_ten_thousand_layers_take_little_memory() -> None:
+    graph = chain(*[100] * 10_001)
+    problem = dataclasses.replace(problem_of(graph, 1.0, 0.5), objective=THROUGHPUT)
+    tracemalloc.start()
+    try:
+        assert spread(problem, kinds(problem)) > 0
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
