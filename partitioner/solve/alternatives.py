@@ -21,6 +21,7 @@ from partitioner.units import CodecName, DeviceId, TensorName
 
 MOST_DIVISIONS = 8  # minimum cuts spent on the best division
 MOST_TURNED = 240  # layers in all minimum cuts spent on the next-best one: some milliseconds
+SAME = 1e-6  # relative: a minimum cut's rounding
 
 Named = tuple[str, Layout]
 
@@ -127,7 +128,11 @@ def _next_division(problem: Problem, plan: Plan) -> Iterator[Named]:
     ]
     best = min((one for one in cuts if one), key=lambda one: one.value, default=None)
     if best is not None:
-        yield f"next-best cut between {order[0]} and {order[1]}", best.layout
+        ends = f"between {order[0]} and {order[1]}"
+        better = best.value < plan.value * (
+            1 - SAME
+        )  # than the plan: the cut keeps no limit on sums or memory
+        yield f"best cut {ends}, limits apart" if better else f"next-best cut {ends}", best.layout
 
 
 def _turned(problem: Problem, layout: Layout) -> dict[int, DeviceId]:

@@ -145,3 +145,17 @@ def test_the_next_best_cut_costs_a_bounded_number_of_cuts() -> None:
     plan = solve(problem(chain(*sizes), board, device(CLOUD, *[0.001] * count)))
     assert len(plan.layout.order) == 2
     assert not [one for one in plan.alternatives if one.label.startswith("next-best")]
+
+
+def test_a_cut_that_only_a_limit_forbids_is_not_called_next_best() -> None:
+    asked = problem(chain(5000, 50, 1, 10), device(BOARD, 1.0, 1.0, 9.0), device(CLOUD, 0.1, 0.1, 0.1))
+    free = solve(asked)
+    assert [sorted(layers) for layers in free.layout.stages] == [[0], [1, 2]]
+    limited = solve(dataclasses.replace(asked, limits=Limits(egress=20.0)))
+    assert [sorted(layers) for layers in limited.layout.stages] == [[0, 1], [2]]
+    found = rivals(limited)
+    assert not [label for label in found if label.startswith("next-best")]
+    cut = found["best cut between board and cloud, limits apart"]
+    assert cut.layout.stages == free.layout.stages
+    assert cut.margin < 0
+    assert "20" in cut.why_not
