@@ -70,7 +70,9 @@ def test_the_own_split_is_costed_runs_right_and_is_given_up_again(two: House) ->
     assert "near: first/Conv" in wrong
 
 
-def test_an_operator_that_the_board_lacks_runs_in_the_cloud_and_is_never_sent_to_the_board(two: House) -> None:
+def test_an_operator_that_the_board_lacks_runs_in_the_cloud_and_is_never_sent_to_the_board(
+    two: House,
+) -> None:
     x = np.random.default_rng(3).standard_normal((1, 3, 32, 32)).astype(np.float32)
     expected = onnxruntime.InferenceSession(str(two.directory / "small.onnx")).run(None, {"x": x})[0]
     told = two.json("deploy", "small", "--keep-input-on-board", "--lacks", "board=Gemm")
@@ -83,7 +85,9 @@ def test_an_operator_that_the_board_lacks_runs_in_the_cloud_and_is_never_sent_to
     np.testing.assert_allclose(result["y"], expected, rtol=1e-2, atol=1e-2)
     wrong = two.command("deploy", "small", "--lacks", "board=Gem", "--dry-run", status=NO_PLAN)
     assert "near: Gemm" in wrong
-    assert two.json("deploy", "small")["plan"]["fallback"] == "local", "a new deployment begins with no wishes"
+    assert two.json("deploy", "small")["plan"]["fallback"] == "local", (
+        "a new deployment begins with no wishes"
+    )
 
 
 def test_what_if_supposes_and_changes_nothing(two: House) -> None:
