@@ -18,6 +18,8 @@ from partitioner.solve.problem import HopKey, Problem
 from partitioner.units import DeviceId
 
 TIE = 1e-9
+FARTHEST = 1e3  # a speed or rate a thousand times another is another device or link, and nobody's next decision
+ROUNDING = 1e-12  # relative to the values: two lines that differ by less along a piece do not cross there
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def _nearest(what: str, lines: Sequence[_Line], rivals: Sequence[Alternative]) -
                 slower.append((max(u, 1.0), rival.label))
             elif slope > 0 and u < 1 + TIE:
                 faster.append((min(u, 1.0), rival.label))
-    if slower:
+    if slower and min(slower)[0] <= FARTHEST:
         yield Flip(what, 1 / min(slower)[0], min(slower)[1])
-    if faster:
+    if faster and max(faster)[0] >= 1 / FARTHEST:
         yield Flip(what, 1 / max(faster)[0], max(faster)[1])
 
 
@@ -110,7 +112,7 @@ def _crossings(plan: _Line, rival: _Line) -> Iterator[tuple[float, float]]:
     for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
         at_low, at_high = rival.at(low) - plan.at(low), rival.at(high) - plan.at(high)
         slope = (at_high - at_low) / (high - low)
-        if slope == 0:
+        if abs(at_high - at_low) <= ROUNDING * max(rival.at(high), plan.at(high)):
             continue
         u = low - at_low / slope
         last = index == len(edges) - 2

@@ -10,6 +10,7 @@ import pytest
 from partitioner.errors import NoFeasiblePlan
 from partitioner.predict import StageCosts
 from partitioner.solve.costing import evaluate, objective_value
+from partitioner.solve.flips import _crossings, _Line
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import Device, Layout, Problem
@@ -94,3 +95,19 @@ def test_at_a_flip_both_cost_the_same(family: str) -> None:
             first, *rivals = (value(before, layout) for layout in fixed(plan, feasible))
             assert first <= min(rivals) * (1 + 1e-9) + 1e-12, (seed, flip)  # no nearer flip was missed
     assert checked > 20
+
+
+@pytest.mark.parametrize("factor", [2e3, 4.5e15])
+def test_a_factor_that_no_device_and_no_link_has_is_no_flip(factor: float) -> None:
+    near = problem(chain(100, 10), device(BOARD, 1.0), device(CLOUD, 0.5))
+    at_one = {one.what: one for one in solve(near).flips}
+    assert at_one["speed of board"].factor < 1e3
+    asked = scaled(near, "speed of board", 1 / factor)  # all runs on the cloud
+    assert "speed of board" not in {one.what for one in solve(asked).flips}
+
+
+def test_lines_that_differ_by_rounding_alone_do_not_cross() -> None:
+    plan, rival = _Line(0.0, 0.1 + 0.2, 0.0, 0.0, 0.0), _Line(1e-17, 0.3, 0.0, 0.0, 0.0)
+    assert plan.slope != rival.slope
+    assert list(_crossings(plan, rival)) == []
+    assert list(_crossings(plan, _Line(-0.1, 0.4, 0.0, 0.0, 0.0))) != []
