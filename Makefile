@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -93,6 +93,9 @@ proof: $(STAMP) ## Slow: 10,000 random problems, every solver against the oracle
 
 lab: $(DEMO_STAMP) ## Slow, needs root: end to end in network namespaces, on slowed boards
 	@$(BIN)/python -m bench.endtoend
+
+regret: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow, needs root: the choice against the best measured page, 45 cells
+	@$(BIN)/python -m bench.regret $(REGRET_ARGS)
 
 clean: ## Remove what was set up here
 	rm -rf $(VENV) .demo build dist

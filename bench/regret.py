@@ -68,6 +68,34 @@ class Site:
     keep: Path
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A cell with its model: `given` is the name of the input."""
+
+    site: Site
+    cell: Cell
+    subject: Subject
+    given: str
+
+    def deploy(self, page: str = "") -> Document:
+        """Deploy on the cell's board, the page `page` where one is named; return what was told."""
+        job = {"do": "deploy", "address": self.site.coordinator, "model": self.subject.name}
+        told: Document = _ask(
+            self.site, "cloud", job | {"devices": [_board(self.cell), "cloud"], "page": page}
+        )
+        return told
+
+    def ask(self, entry: str, pages: list[str]) -> dict[str, list[float]]:
+        """Return the seconds of each page, in turn; what strayed to another page counts as an endless one."""
+        job = {"do": "infer", "address": entry, "model": self.subject.name, "input": self.given}
+        job |= {"file": str(self.subject.given)}
+        answers = _ask(self.site, "edge", job | {"rounds": self.site.rounds, "pages": pages})
+        found: dict[str, list[float]] = {page: [] for page in pages}
+        for one in answers:
+            found[one["asked"]].append(one["latency"] if one["page"] == one["asked"] else float("inf"))
+        return found
+
+
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
@@ -132,19 +160,18 @@ def _measure(options: argparse.Namespace, directory: Path, keep: Path) -> None:
             if time.monotonic() > limit:
                 _say(f"{len(missing) - number + 1} cells left out, the time is over")
                 return
-            subject = subjects[cell.model]
+            trial = Trial(site, cell, subjects[cell.model], inputs[cell.model])
             if (cell.model, cell.slow) not in known:
                 _start_board(site, cell, LOCAL)  # weights, profiles and files travel over a fast link
-                _deploy(site, subject, cell)
+                trial.deploy()
                 known.add((cell.model, cell.slow))
             _say(f"{cell.name} ({number}/{len(missing)})")
-            found = _cell(site, cell, subject, inputs[cell.model])
-            (keep / cell.file).write_text(json.dumps(found))
+            (keep / cell.file).write_text(json.dumps(_cell(trial)))
 
 
-def _cell(site: Site, cell: Cell, subject: Subject, given: str) -> Document:
-    entry = _start_board(site, cell, cell.conditions)
-    plan = _deploy(site, subject, cell)["plan"]
+def _cell(trial: Trial) -> Document:
+    entry = _start_board(trial.site, trial.cell, trial.cell.conditions)
+    plan = trial.deploy()["plan"]
     predicted = {
         one["page"]: one["predicted"]["latency"]
         for one in plan["candidates"]
@@ -152,33 +179,23 @@ def _cell(site: Site, cell: Cell, subject: Subject, given: str) -> Document:
     }
     choice = plan["page"]
     asked = [page for page, seconds in predicted.items() if seconds <= FAR * predicted[choice]]
-    first = _ask_pages(site, cell, subject, given, entry, asked)
+    first = trial.ask(entry, asked)
     times = {page: statistics.median(several) for page, several in first.items()}
     near = [page for page in times if page != choice and times[page] <= NEAR * min(times.values())]
-    fair: dict[str, dict[str, list[float]]] = {}
-    for page in near:
-        fair[page] = _duel(site, cell, subject, given, entry, choice, page)
-    return _judged(cell, choice, predicted, times, fair)
+    fair = {page: _duel(trial, entry, choice, page) for page in near}
+    return {**_judged(choice, times, fair), "cell": trial.cell.name, "predicted": predicted}
 
 
-def _duel(
-    site: Site, cell: Cell, subject: Subject, given: str, entry: str, choice: str, rival: str
-) -> dict[str, list[float]]:
+def _duel(trial: Trial, entry: str, choice: str, rival: str) -> dict[str, list[float]]:
     """Return times of both pages, each as the active one of its deployment, in turns."""
     found: dict[str, list[float]] = {choice: [], rival: []}
     for page in (choice, rival, rival, choice):
-        _deploy(site, subject, cell, page)
-        found[page] += _ask_pages(site, cell, subject, given, entry, [page])[page]
+        trial.deploy(page)
+        found[page] += trial.ask(entry, [page])[page]
     return found
 
 
-def _judged(
-    cell: Cell,
-    choice: str,
-    predicted: dict[str, float],
-    times: dict[str, float],
-    fair: dict[str, dict[str, list[float]]],
-) -> Document:
+def _judged(choice: str, times: dict[str, float], fair: dict[str, dict[str, list[float]]]) -> Document:
     ratios = {
         rival: statistics.median(found[choice]) / statistics.median(found[rival])
         for rival, found in fair.items()
@@ -188,13 +205,11 @@ def _judged(
     own = fair[best][choice] if best in fair else [times[choice]]
     seconds = statistics.median(own)
     return {
-        "cell": cell.name,
         "choice": choice,
         "best": best if regret > 1.0 else choice,
         "regret": round(regret, 4),
         "choice_ms": seconds * 1e3,
         "best_ms": seconds / regret * 1e3,
-        "predicted": predicted,
         "screened": times,
         "ratios": ratios,
     }
@@ -231,24 +246,6 @@ def _push(site: Site, subject: Subject) -> str:
     }
     name: str = _ask(site, "cloud", job)["input"]
     return name
-
-
-def _deploy(site: Site, subject: Subject, cell: Cell, page: str = "") -> Document:
-    job = {"do": "deploy", "address": site.coordinator, "model": subject.name}
-    told: Document = _ask(site, "cloud", job | {"devices": [_board(cell), "cloud"], "page": page})
-    return told
-
-
-def _ask_pages(
-    site: Site, cell: Cell, subject: Subject, given: str, entry: str, pages: list[str]
-) -> dict[str, list[float]]:
-    """Return the seconds of each page, in turn; what strayed to another page counts as an endless one."""
-    job = {"do": "infer", "address": entry, "model": subject.name, "input": given, "file": str(subject.given)}
-    answers = _ask(site, "edge", job | {"rounds": site.rounds, "pages": pages})
-    found: dict[str, list[float]] = {page: [] for page in pages}
-    for one in answers:
-        found[one["asked"]].append(one["latency"] if one["page"] == one["asked"] else float("inf"))
-    return found
 
 
 def _ask(site: Site, side: str, job: Document) -> Any:
