@@ -18,7 +18,9 @@ from partitioner.solve.problem import HopKey, Problem
 from partitioner.units import DeviceId
 
 TIE = 1e-9
-FARTHEST = 1e3  # a speed or rate a thousand times another is another device or link, and nobody's next decision
+FARTHEST = (
+    1e3  # a speed or rate a thousand times another is another device or link, and nobody's next decision
+)
 ROUNDING = 1e-12  # relative to the values: two lines that differ by less along a piece do not cross there
 
 
