@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.errors import MarkupError
 
 from lepton_edge.cli import deploy
 from lepton_edge.cli import wishes as w
@@ -24,7 +27,7 @@ from partitioner.report import html, terminal
 from partitioner.report.difference import difference, render_difference
 
 PLAN_SCHEMA = "lepton-edge/plan/1"
-_NAMED = re.compile(r"([^@]+)@(\d+)")
+_NAMED = re.compile(r"([^@]+)@([1-9]\d{0,17})")  # an int64 holds any
 
 app = typer.Typer(
     help="Explain the plan, compare plans, ask what if, pin your own.",
@@ -79,10 +82,13 @@ def explain(
     """Explain a plan: candidates, predictions, what would change the choice."""
     told = read_plan(name, coordinator)
     if page is None:
-        print_document(told, form, _render)
+        with _whole(name):
+            print_document(told, form, _render)
         return
+    with _whole(name):
+        drawn = html.page(told)
     try:
-        page.write_text(html.page(told), encoding="utf-8")
+        page.write_text(drawn, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"cannot write {page}: {error.strerror}", "choose another file") from error
     typer.echo(f"wrote {page}")
@@ -97,8 +103,9 @@ def diff(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Compare two plans: what moved, what it costs, what caused it."""
-    told = difference(read_plan(old, coordinator), read_plan(new, coordinator))
-    print_document(told, form, render_difference)
+    plans = read_plan(old, coordinator), read_plan(new, coordinator)
+    with _whole(old, new):
+        print_document(difference(*plans), form, render_difference)
 
 
 @app.command("what-if")
@@ -172,10 +179,33 @@ def read_plan(named: str, coordinator: str | None) -> dict[str, Any]:
     Raises:
         InvalidInput: the file cannot be read, or holds no plan.
     """
-    if named.endswith(".json") or Path(named).is_file():
+    if _is_file(named):
         return _read_file(Path(named))
     with client(coordinator) as asked:
         return _ask(asked, named)
+
+
+def _is_file(named: str) -> bool:
+    return named.endswith(".json") or Path(named).is_file()
+
+
+@contextmanager
+def _whole(*named: str) -> Iterator[None]:
+    """Blame a plan that was read from a file, which anybody may have written, for what cannot be drawn of it.
+
+    Raises:
+        InvalidInput: a part is missing, or is no such thing.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, MarkupError) as error:
+        files = [one for one in named if _is_file(one)]
+        if not files:
+            raise
+        raise InvalidInput(
+            f"the plan in {' or '.join(files)} is not whole: {type(error).__name__}: {error}",
+            "save it again: lepton-edge plan explain NAME --format json > plan.json",
+        ) from error
 
 
 def _ask(asked: Client, named: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from partitioner.units import Bytes, TensorName
 
 OBJECTIVES = ("latency", "throughput", "energy", "egress")
 MEGABYTE = 1e6
+MOST = 1e12  # of anything that a person writes; and a number above 0 is not below its inverse
+MOST_BYTES = 2**53  # what a float64 counts exactly
 MEGABIT = 1e6 / 8  # bytes
 _SIZES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
@@ -165,7 +167,10 @@ def read_size(option: str, given: str) -> Bytes:
         raise UsageError(
             f"{option}: {given!r} is no size", "write bytes, or a number with kB, MB, GB, MiB, GiB"
         )
-    return Bytes(round(float(found[1]) * _SIZES[found[2].upper()]))
+    size = float(found[1]) * _SIZES[found[2].upper()]
+    if size > MOST_BYTES:
+        raise UsageError(f"{option}: {given:.20} is more than there is", "give 9 PB at most")
+    return Bytes(round(size))
 
 
 def read_link(given: str) -> LinkChange:
@@ -220,6 +225,10 @@ def _number(option: str, given: float | None, default: float, unit: float = 1.0)
         return default
     if not (math.isfinite(given) and given >= 0):
         raise UsageError(f"{option} cannot be {given:g}", "give a number that is not negative")
+    if given and not 1 / MOST <= given <= MOST:
+        raise UsageError(
+            f"{option} cannot be {given:g}", f"give 0, or a number between {1 / MOST:g} and {MOST:g}"
+        )
     return given * unit
 
 

@@ -75,6 +75,46 @@ def test_a_file_without_a_plan_is_refused(line: CommandLine, tmp_path: Path, tex
     assert (said.code, line.calls) == (6, [])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"predicted": None},
+        {"candidates": [5]},
+        {"candidates": "x"},
+        {"link": {"up": "fast"}},
+        {"objective": {"name": "[/red]"}},
+        {"changes": {"slowdown_flip": "x", "slower_link": None, "faster_link": None}},
+    ],
+    ids=str,
+)
+def test_a_file_with_half_a_plan_is_refused(
+    line: CommandLine, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    saved, whole = tmp_path / "half.json", tmp_path / "whole.json"
+    saved.write_text(json.dumps({**document(), **changes}))
+    whole.write_text(json.dumps(document()))
+    for words in (("explain", str(saved)), ("diff", str(whole), str(saved))):
+        said = line.run("plan", *words)
+        if said.code:
+            assert said.code == 6
+            assert "half.json is not whole" in said.err
+    assert line.run("plan", "explain", str(saved)).code == 6
+
+
+def test_a_page_of_half_a_plan_is_not_written(line: CommandLine, tmp_path: Path) -> None:
+    saved, page = tmp_path / "half.json", tmp_path / "half.html"
+    saved.write_text('{"schema": "lepton-edge/plan/1"}')
+    said = line.run("plan", "explain", str(saved), "--html", str(page))
+    assert (said.code, page.exists()) == (6, False)
+
+
+@pytest.mark.parametrize("named", ["net@0", "net@x", "net@" + "9" * 30])
+def test_what_is_no_epoch_is_taken_for_a_name(line: CommandLine, named: str) -> None:
+    line.tell("plan", **document())
+    line.run("plan", "explain", named)
+    assert line.calls == [ExplainPlan(named)]  # type: ignore[arg-type]
+
+
 def test_a_plan_is_found_within_a_deployment_that_was_saved(line: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "done.json").write_text(
         json.dumps({"schema": "lepton-edge/deployment/1", "plan": document()})

@@ -70,7 +70,9 @@ def test_a_link_is_rates_and_a_delay_one_way(given: str, link: LinkChange) -> No
     assert (found.up, found.down, found.delay) == pytest.approx((link.up, link.down, link.delay))
 
 
-@pytest.mark.parametrize("given", ["0,25", "fast", "1,0,5", "1,2,3,4", "-1", "1,nan", "inf,2", "1,,2"])
+@pytest.mark.parametrize(
+    "given", ["0,25", "fast", "1,0,5", "1,2,3,4", "-1", "1,nan", "inf,2", "1,,2", "1e-300", "1e300,1"]
+)
 def test_what_is_no_link_is_refused(given: str) -> None:
     with pytest.raises(UsageError, match="--link"):
         wishes.read_link(given)
@@ -79,9 +81,15 @@ def test_what_is_no_link_is_refused(given: str) -> None:
 def test_a_speed_is_a_device_and_a_factor() -> None:
     assert wishes.read_speed("board*2") == ("board", 2.0)
     assert wishes.read_speed("my-pi*0.5") == ("my-pi", 0.5)
-    for odd in ("board", "*2", "board*0", "board*-1", "board*fast"):
+    for odd in ("board", "*2", "board*0", "board*-1", "board*fast", "board*1e300", "board*1e-300"):
         with pytest.raises(UsageError, match="--device"):
             wishes.read_speed(odd)
+
+
+@pytest.mark.parametrize("size", ["9999999PB", "99999999GB", "9" * 400 + "GB"])
+def test_a_size_beyond_every_disk_is_refused(size: str) -> None:
+    with pytest.raises(UsageError, match="--max-egress"):
+        wishes.read_size("--max-egress", size)
 
 
 def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLine) -> None:
