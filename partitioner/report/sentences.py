@@ -5,10 +5,10 @@ Law: reads the document's keys, whatever of them there is; returns sentences wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from partitioner.report.amounts import bound_words, objective_of, value_of
+from partitioner.report.amounts import bound_words, figure, objective_of, value_of
 from partitioner.report.quantities import digits, joules, megabits, milliseconds, percent, size
 
 Document = dict[str, Any]
@@ -35,7 +35,9 @@ def bound_lines(document: Document) -> list[str]:
         f"the chosen page is {off_bound(document)} it{_cause(document)}"
     ]
     if plan := document.get("plan"):
-        lines += _plan_lines(plan, document.get("alternatives") or [])
+        if plan["gap"] >= TIGHT:
+            lines.append(f"The solver's own plan is proven to within {percent(plan['gap'])} only")
+        lines += _next_best(document, plan)
     return lines
 
 
@@ -61,23 +63,30 @@ def _cause(document: Document) -> str:
     return ", as the blocks are shared with other pages"
 
 
-def _plan_lines(plan: Document, rivals: Sequence[Document]) -> list[str]:
-    lines = []
-    if plan["gap"] >= TIGHT:
-        lines.append(f"The solver's own plan is proven to within {percent(plan['gap'])} only")
-    if plan.get("margin") is not None:
-        lines.append(f"The next-best plan that it weighed{_rival(rivals)} is {_margin(plan)} worse")
-    return lines
+def _next_best(document: Document, plan: Document) -> list[str]:
+    """Return which plan is next, of the table's and of the solver's rivals; nothing where the page is not the best.
+
+    A rival that costs what the chosen page costs, or less, is that page or the solver's own plan, priced apart from
+    the book's blocks.
+    """
+    rows = document.get("candidates") or []
+    best = next((value_of(row) for row in rows if row["chosen"]), plan["value"])
+    free = [row for row in rows if row["eligible"] and not row["chosen"]]
+    if any(value_of(row) < best * (1 - TIGHT) for row in free):
+        return []
+    rivals = [one for one in document.get("alternatives") or [] if not one["why_not"]]
+    rivals = [*free, *(one for one in rivals if value_of(one) > best * (1 + TIGHT))]
+    if not rows and not rivals and plan.get("margin") is not None:  # a document that lists none
+        return [f"The next-best plan is {_worse(document, plan['margin'], best)} worse"]
+    if not rivals:
+        return []
+    next_best = min(rivals, key=value_of)
+    worse = _worse(document, value_of(next_best) - best, best)
+    return [f"The next-best plan ({next_best['label']}) is {worse} worse"]
 
 
-def _rival(rivals: Sequence[Document]) -> str:
-    """Return " (LABEL)" of the least of the rivals that may run."""
-    free = [one for one in rivals if not one["why_not"]]
-    return f" ({min(free, key=lambda one: float(one['margin']))['label']})" if free else ""
-
-
-def _margin(plan: Document) -> str:
-    return percent(plan["margin"] / plan["value"]) if plan["value"] else digits(plan["margin"])
+def _worse(document: Document, margin: float, best: float) -> str:
+    return percent(max(margin, 0.0) / best) if best else figure(objective_of(document), margin)
 
 
 def regret_line(document: Document) -> list[str]:

@@ -57,11 +57,8 @@ def _of_split(chosen: Document, wholes: Sequence[Document], objective: str) -> D
     if _worse(chosen, rival):
         return _advice("split", _asked_for(chosen, rival, objective))
     if objective == "latency" and value_of(rival) - value_of(chosen) <= _noise(chosen, rival):
-        sentence = (
-            f"a split gains {ms(value_of(rival) - value_of(chosen))} over {rival['label']}, less than the "
-            f"prediction's own error ({ms(_noise(chosen, rival))}): either will do"
-        )
-        return _advice("tie", sentence)
+        said = f"a split gains {ms(value_of(rival) - value_of(chosen))} over {rival['label']}"
+        return _tie(said, _noise(chosen, rival))
     gain = better(objective, value_of(chosen), value_of(rival))
     return _advice("split", f"split: {gain} than {rival['label']}, the best without a split")
 
@@ -74,15 +71,19 @@ def _of_whole(chosen: Document, cuts: Sequence[Document], free: float | None, ob
     if _worse(chosen, cut):
         return _advice("whole", _asked_for(chosen, cut, objective))
     gain = better(objective, value_of(chosen), value_of(cut))
-    head = f"do not split: {chosen['label']} {_verb(objective)}"
+    head = f"{chosen['label']} {_verb(objective)}"
     said = f"{head} {gain} than the best cut ({_short(cut)})"
     if free is not None and value_of(chosen) < free < value_of(cut):
         of_all = better(objective, value_of(chosen), free)
         said = f"{head} {of_all} than any cut ({gain} than the book's best, {_short(cut)})"
     least = value_of(cut) if free is None else min(free, value_of(cut))
     if objective == "latency" and least - value_of(chosen) <= _noise(chosen, cut):
-        return _advice("tie", f"{said}, though that is within the prediction's error")
-    return _advice("whole", said)
+        return _tie(said, _noise(chosen, cut))
+    return _advice("whole", f"do not split: {said}")
+
+
+def _tie(said: str, noise: float) -> Document:
+    return _advice("tie", f"either will do: {said}, less than the prediction's own error ({ms(noise)})")
 
 
 def _verb(objective: str) -> str:

@@ -73,12 +73,37 @@ def test_a_bound_without_a_gap_needs_no_excuse() -> None:
     wide = exact | {"plan": {"gap": 0.03, "margin": 0.01, "value": 0.05}}
     assert bound_lines(wide)[1:] == [
         "The solver's own plan is proven to within 3.0 % only",
-        "The next-best plan that it weighed is 20.0 % worse",
+        "The next-best plan is 20.0 % worse",
     ]
 
 
+def weighed(*rows: Document, rivals: tuple[float, ...] = ()) -> list[str]:
+    """What is said beside the bound of a plan of 50 ms with these candidates, and rivals of these seconds."""
+    document = {
+        "bound": {"lower_bound": 0.05, "method": "min-cut", "gap": 0.0},
+        "plan": {"gap": 0.0, "margin": min(rivals, default=0.1) - 0.05, "value": 0.05},
+        "candidates": [row(0.05, chosen=True), *rows],
+        "alternatives": [{"label": "hub alone", "value": one, "why_not": ""} for one in rivals],
+    }
+    return bound_lines(document)[1:]
+
+
+def test_the_next_best_plan_is_that_of_the_table_too() -> None:
+    nearer = row(0.057) | {"label": "cloud with uint8"}
+    said = ["The next-best plan (cloud with uint8) is 14.0 % worse"]
+    assert weighed(nearer, rivals=(0.064,)) == said
+    assert weighed(nearer | {"eligible": False}, rivals=(0.064,)) == [
+        "The next-best plan (hub alone) is 28.0 % worse"
+    ]
+    assert weighed(nearer, rivals=(0.0500001, 0.064)) == said, "the page itself, priced apart, is no rival"
+    assert weighed(row(0.04), rivals=(0.064,)) == [], (
+        "what was asked for is not the best, and has no next-best"
+    )
+    assert weighed() == []
+
+
 def row(latency: float, *, chosen: bool = False) -> Document:
-    return {"eligible": True, "chosen": chosen, "predicted": {"latency": latency}}
+    return {"label": "", "eligible": True, "chosen": chosen, "predicted": {"latency": latency}}
 
 
 @pytest.mark.parametrize(
