@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from partitioner.book import Draft
+from partitioner.book import Candidate, Draft
 from partitioner.graph import CostGraph
 from partitioner.nouns_json import finite
+from partitioner.plan import CodecChoice
 from partitioner.solve.plans import Alternative, Costs, Plan
 from partitioner.solve.problem import Layout, Limits, Objective
+from partitioner.units import DeviceId
 
 Document = dict[str, Any]
+Division = tuple[frozenset[int], frozenset[CodecChoice]]
 
 
 def proof(graph: CostGraph, draft: Draft) -> Document:
@@ -27,7 +30,7 @@ def proof(graph: CostGraph, draft: Draft) -> Document:
         "plan": None if plan is None else _plan(graph, plan),
         "alternatives": [_alternative(graph, one) for one in plan.alternatives] if plan else [],
         "flips": [asdict(one) for one in plan.flips] if plan else [],
-        "pareto": [_on_front(graph, one, plan) for one in draft.front],
+        "pareto": _front(graph, draft),
         "regret": asdict(draft.regret) if draft.regret else None,
         "energy_is": "declared",
     }
@@ -103,11 +106,38 @@ def _divides(graph: CostGraph, layout: Layout) -> bool:
     return sum(bool(layers & model) for layers in layout.stages) > 1
 
 
-def _on_front(graph: CostGraph, plan: Plan, chosen: Plan | None) -> Document:
+def _front(graph: CostGraph, draft: Draft) -> list[Document]:
+    """Return the front; of plans with one cut and several choices of codecs, the one that the page takes is chosen.
+
+    Where the book has no page like any of them, it is the solver's own plan.
+    """
+    divisions = [_division(one, draft.board) for one in draft.front]
+    known = [_of_page(one) for one in draft.candidates if one.page.name == draft.active]
+    known += [_division(draft.plan, draft.board)] if draft.plan else []
+    taken = next((one for one in known if one in divisions), None)
+    return [
+        _on_front(graph, one, chosen=division == taken)
+        for one, division in zip(draft.front, divisions, strict=True)
+    ]
+
+
+def _of_page(candidate: Candidate) -> Division:
+    codecs = (choice for stage in candidate.page.stages for choice in stage.codecs)
+    return candidate.down_set, frozenset(codecs)
+
+
+def _division(plan: Plan, board: DeviceId) -> Division:
+    """Return the layers on the board, and the codec of each tensor that crosses."""
+    held = zip(plan.layout.order, plan.layout.stages, strict=True)
+    layers = frozenset(layer for device, stage in held if device == board for layer in stage)
+    return layers, frozenset(choice for boundary in plan.costs.codecs for choice in boundary)
+
+
+def _on_front(graph: CostGraph, plan: Plan, *, chosen: bool) -> Document:
     stages = _stages(graph, plan.layout)
     return {
         "label": label_of(stages),
-        "chosen": chosen is not None and plan.layout.stages == chosen.layout.stages,
+        "chosen": chosen,
         "stages": stages,
         **_costs(plan.costs),
     }

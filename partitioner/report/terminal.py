@@ -146,7 +146,8 @@ def _front(document: Document) -> Table | None:
         return None
     shown = spread(rows, MOST_OF_FRONT)
     more = f", {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
-    table = _table(f"Pareto front{more} (free of the book's cuts; energy as declared)")
+    energy = "; energy as declared" if any(row["energy"] for row in rows) else ""
+    table = _table(f"Pareto front{more} (free of the book's cuts{energy})")
     for heading, justify in (("", "left"), ("plan", "left"), ("latency", "right"), ("throughput", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for heading in ("energy", "sent"):

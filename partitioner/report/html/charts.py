@@ -100,13 +100,12 @@ def pareto(document: Document) -> Markup | None:
         return None
     drawn = _scatter(front) if len(front) > 1 else None
     cells = [_front_row(one) for one in front]
-    headings = ("plan", "latency", "pipelined", "energy*", "sent")
-    note = tag("p", "* from watts that a person declared", class_="small soft")
+    declared = any(one["energy"] for one in front)
+    headings = ("plan", "latency", "pipelined", "energy*" if declared else "energy", "sent")
+    note = tag("p", "* from watts that a person declared", class_="small soft") if declared else None
     words = "No plan is better than one of these in every respect."
     shown = table(headings, cells, {1, 2, 3, 4})
-    return chart(
-        "pareto", "Pareto front", words, drawn, shown, note if any(one["energy"] for one in front) else None
-    )
+    return chart("pareto", "Pareto front", words, drawn, shown, note)
 
 
 def _front_row(one: Document) -> tuple[object, ...]:

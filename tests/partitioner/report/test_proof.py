@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
 
 import pytest
 
+from partitioner.book import Draft
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile, LinkProfile
+from partitioner.report import explain
 from partitioner.report.proof import label_of, objective_name
-from partitioner.solve.problem import EGRESS, LATENCY, THROUGHPUT, Objective
+from partitioner.solve.problem import EGRESS, LATENCY, THROUGHPUT, Layout, Objective
+from partitioner.units import CodecName, DeviceId
 
 Document = dict[str, Any]
 
@@ -30,6 +36,28 @@ def test_plan_front_rivals_flips_and_regret(full_document: Document) -> None:
     assert [one["factor"] for one in full_document["flips"]] == [2.31, 0.42]
     assert full_document["alternatives"][0]["stages"][0]["layers"] == 15
     assert full_document["regret"]["scenarios"] == 63
+
+
+def test_of_one_cut_with_other_codecs_the_one_of_the_page_is_chosen(
+    compiled: CompiledModel, full_draft: Draft, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
+) -> None:
+    taken = next(one for one in full_draft.candidates if one.page.name == full_draft.active)
+    codecs = taken.page.stages[0].codecs
+    assert codecs
+    others = tuple(dataclasses.replace(one, codec=CodecName("float16")) for one in codecs)
+    assert others != codecs
+    whole = frozenset(range(len(compiled.graph.layers)))
+    layout = Layout((DeviceId("board"), DeviceId("cloud")), (taken.down_set, whole - taken.down_set))
+    base = dataclasses.replace(full_draft.front[0], layout=layout)
+    front = [
+        dataclasses.replace(base, costs=dataclasses.replace(base.costs, codecs=(choice,)))
+        for choice in (others, codecs)
+    ]
+    draft = dataclasses.replace(full_draft, front=tuple(front), plan=front[0])
+    told = explain(compiled, draft, board, cloud, lte)
+    assert [one["chosen"] for one in told["pareto"]] == [False, True]
+    other = dataclasses.replace(draft, front=(front[0], full_draft.front[1]))
+    assert [one["chosen"] for one in explain(compiled, other, board, cloud, lte)["pareto"]] == [True, False]
 
 
 def test_what_no_solver_told_is_empty(document: Document) -> None:

@@ -76,6 +76,15 @@ def test_what_a_solver_adds_takes_a_few_lines(full_document: dict[str, Any]) -> 
     assert len(text(full_document).splitlines()) <= 46
 
 
+def test_energy_of_the_front_is_as_declared_only_where_somebody_declared_it(
+    full_document: dict[str, Any],
+) -> None:
+    full_document["pareto"] = [row | {"energy": 0.0} for row in full_document["pareto"]]
+    page = " ".join(text(full_document).split())
+    assert "Pareto front (free of the book's cuts) " in page
+    assert "as declared" not in page
+
+
 def test_of_a_long_front_some_plans_are_shown_and_the_chosen_one(full_document: dict[str, Any]) -> None:
     row = full_document["pareto"][0] | {"chosen": False}
     rows = [row | {"label": f"plan {number}"} for number in range(30)]
