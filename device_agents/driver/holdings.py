@@ -18,7 +18,7 @@ from device_agents.machine.commands import OpenEpoch
 from device_agents.machine.events import EpochKey, EpochOpened
 from device_agents.store import ArtifactStore, Fetch
 from lepton_edge.core.errors import StaleEpoch
-from partitioner.errors import ModelTooLarge
+from partitioner.errors import LeptonError
 from partitioner.plan import Block, Fused, PlanBook
 from partitioner.units import DeviceId, Sha256
 
@@ -94,16 +94,16 @@ class Holdings:
         book = command.book
         held = [block for block in book.blocks if block.index in set(command.hold)]
         self._tell(command, "fetching", 0, 0)
-        files = await self._files([*held, *(one.block for one in self._fused(command))])
+        files = await self._files(held)
         weights = await self._weights(command, held)
         labels = {spec.labels: await self._lines(spec.labels) for spec in book.outputs if spec.labels}
         golden = await self._store.artifact(book.golden, self._fetch) if book.golden else None
         self._tell(command, "opening", 0, len(held))
         blocks = await self._blocks(held, files, weights, command)
-        blocks = dataclasses.replace(blocks, fused=await self._open_fused(command, files, weights))
         self._tell(command, "verifying", 0, len(held))
         if golden is not None:
             await self._engine.verify(blocks, golden, book.tolerance)
+        blocks = dataclasses.replace(blocks, fused=await self._open_fused(command, weights, golden))
         return OpenedEpoch(book, blocks, labels, golden)
 
     def _fused(self, command: OpenEpoch) -> list[Fused]:
@@ -119,14 +119,17 @@ class Holdings:
         }
 
     async def _open_fused(
-        self, command: OpenEpoch, files: dict[int, Path], weights: Path | None
+        self, command: OpenEpoch, weights: Path | None, golden: Path | None
     ) -> dict[tuple[int, int], OpenBlock]:
-        """Open what runs faster as one; without the memory for it the blocks do as well."""
+        """Open what runs faster as one; where it cannot be had, or answers otherwise, the blocks do as well."""
         opened: dict[tuple[int, int], OpenBlock] = {}
         for one in self._fused(command):
             try:
+                files = await self._files([one.block])
                 blocks = await self._blocks([one.block], files, weights, command)
-            except ModelTooLarge as error:
+                if golden is not None:
+                    await self._engine.verify(blocks, golden, command.book.tolerance)
+            except LeptonError as error:
                 log.warning("a stage runs block by block", model=command.book.model, reason=error.message)
                 continue
             opened[one.first, one.last] = blocks.held[int(one.block.index)]

@@ -149,3 +149,39 @@ async def test_without_the_memory_for_it_a_stage_runs_block_by_block(world, monk
     await holdings.open(world.command(fused=as_one(world)))
     blocks = holdings.opened(EpochKey("net", 1)).blocks
     assert [one.block.index for one in blocks.span(0, 2)] == [0, 1]
+
+
+async def test_a_fused_stage_that_cannot_be_fetched_runs_block_by_block(world) -> None:
+    """A device that starts again without a network, its cache trimmed, still serves what it has."""
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    fused = as_one(world)
+    del world.artifacts[fused[0].block.artifact]
+    await holdings.open(world.command(fused=fused))
+    assert sorted(holdings.opened(EpochKey("net", 1)).blocks.held) == [0, 1]
+    assert holdings.opened(EpochKey("net", 1)).blocks.fused == {}
+
+
+async def test_a_fused_stage_that_is_broken_runs_block_by_block(world) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    (one,) = as_one(world)
+    name = hashlib.sha256(b"no model").hexdigest()
+    world.artifacts[name] = b"no model"
+    broken = dataclasses.replace(one, block=dataclasses.replace(one.block, artifact=name))
+    await holdings.open(world.command(fused=(broken,)))
+    assert holdings.opened(EpochKey("net", 1)).blocks.fused == {}
+
+
+async def test_a_fused_stage_that_answers_otherwise_runs_block_by_block(world, monkeypatch) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    verify = world.engine.verify
+
+    async def differs(blocks, golden, tolerance):
+        if 2 in blocks.held:
+            raise PrepareFailed("block 2 computes 'out' differently")
+        return await verify(blocks, golden, tolerance)
+
+    monkeypatch.setattr(world.engine, "verify", differs)
+    await holdings.open(world.command(fused=as_one(world)))
+    blocks = holdings.opened(EpochKey("net", 1)).blocks
+    assert [one.block.index for one in blocks.span(0, 2)] == [0, 1]
+    assert await holdings.check(), "a device is not ill for a stage that it does not run"
