@@ -34,7 +34,7 @@ def too_large(problem: Problem, down_set: frozenset[int]) -> str:
     for device, where, part in zip(problem.devices, ("board", "cloud"), (down_set, rest), strict=False):
         needs = memory_of(problem, device.name, part)
         if part and 0 < device.memory < needs:
-            return f"the {where} needs {needs / MEGA:.1f} MB and has {device.memory / MEGA:.1f}"
+            return f"the {where} needs {needs / MEGA:.1f} MB and has {device.memory / MEGA:.1f} MB"
     return ""
 
 
@@ -50,22 +50,23 @@ def _unable(problem: Problem, down_set: frozenset[int]) -> str:
 def over(limits: Limits, prediction: Prediction, loss: float) -> str:
     """Return which limit a page's prediction breaks, and by how much."""
     rows = (
-        (prediction.latency, limits.latency, 1e3, "it takes {:.1f} ms, and {:.1f} are allowed"),
-        (prediction.energy, limits.energy, 1.0, "it takes {:.3g} J, and {:.3g} are allowed"),
+        (prediction.latency, limits.latency, 1e3, "it takes {:.1f} ms, and {:.1f} ms are allowed"),
+        (prediction.energy, limits.energy, 1.0, "it takes {:.3g} J, and {:.3g} J are allowed"),
         (
             prediction.bytes_up + prediction.bytes_down,
             limits.egress,
             1e-3,
-            "it sends {:.1f} kB, and {:.1f} are allowed",
+            "it sends {:.1f} kB, and {:.1f} kB are allowed",
         ),
-        (loss, limits.loss, 100.0, "its codecs lose up to {:.2f} %, and {:.2f} are allowed"),
+        (loss, limits.loss, 100.0, "its codecs lose up to {:.2f} %, and {:.2f} % are allowed"),
     )
     for needs, has, scale, words in rows:
         if needs > has * (1 + 1e-9):
             return words.format(needs * scale, has * scale)
     if prediction.bottleneck > limits.bottleneck * (1 + 1e-9):
         return (
-            f"it answers {1 / prediction.bottleneck:.2f} a second, and {1 / limits.bottleneck:.2f} are asked"
+            f"it answers {1 / prediction.bottleneck:.2f} a second, "
+            f"and {1 / limits.bottleneck:.2f} a second are asked"
         )
     return ""
 

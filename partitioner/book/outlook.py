@@ -170,7 +170,13 @@ def _solved(problem: Problem, scenario: Scenario) -> Found | None:
 
 
 def _describe(setting: Setting, scenario: Scenario) -> str:
-    parts = [f"a link of {setting.link.up * scenario.rate / megabits(1.0):.3g} Mbit/s"]
+    parts = [f"a link of {_plain(setting.link.up * scenario.rate / megabits(1.0))} Mbit/s"]
     parts += [f"board loaded {scenario.board:g}x"] if scenario.board != 1.0 else []
     parts += [f"cloud loaded {scenario.cloud:g}x"] if scenario.cloud != 1.0 else []
     return ", ".join(parts)
+
+
+def _plain(number: float) -> str:
+    """Return three digits of a number, never as a power of ten: "1,160", "23.4"."""
+    rounded = float(f"{number:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 1000 else f"{rounded:g}"

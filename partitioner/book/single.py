@@ -110,6 +110,6 @@ def _check_memory(compiled: CompiledModel, device: DeviceProfile, options: BookO
     needs = held * (1 + options.headroom)
     if limit and needs > limit:
         raise NoFeasiblePlan(
-            f"the {where} alone would need {needs / 1e6:.1f} MB and has {limit / 1e6:.1f}",
+            f"the {where} alone would need {needs / 1e6:.1f} MB and has {limit / 1e6:.1f} MB",
             "start an agent on another device, to share the model with",
         )

@@ -232,10 +232,12 @@ def _closed(problem: Problem, layout: Layout, ledger: _Ledger) -> Costs:
 
 def _too_small(name: DeviceId, needs: Bytes, has: Bytes) -> Excess:
     if has < LEAST_MEGABYTES:
-        return Excess(needs, has, f"{name} needs {needs} bytes and has {has}")
+        return Excess(needs, has, f"{name} needs {needs} bytes and has {has} bytes")
     digits = 1 if round(needs / 1e6, 1) > round(has / 1e6, 1) else 6
-    return Excess(needs, has, f"{name} needs {needs / 1e6:.{digits}f} MB and has {has / 1e6:.{digits}f}")
+    words = f"{name} needs {needs / 1e6:.{digits}f} MB and has {has / 1e6:.{digits}f} MB"
+    return Excess(needs, has, words)
 
 
 def _excess(needs: float, has: float, words: str, unit: str) -> Excess:
-    return Excess(needs, has, f"{words} {needs:.4g} {unit} and may be {has:.4g}".replace("  ", " "))
+    behind = f" {unit}" if unit else ""
+    return Excess(needs, has, f"{words} {needs:.4g}{behind} and may be {has:.4g}{behind}")

@@ -241,7 +241,7 @@ class TestWhatThereIs:
     def test_wishes_that_one_device_cannot_fulfil(
         self, compiled: CompiledModel, board: DeviceProfile
     ) -> None:
-        with pytest.raises(NoFeasiblePlan, match="it takes .* ms, and 1.0 are allowed"):
+        with pytest.raises(NoFeasiblePlan, match="it takes .* ms, and 1.0 ms are allowed"):
             make_book(compiled, board, None, None, BookOptions(limits=Limits(latency=Seconds(1e-3))))
         with pytest.raises(NoFeasiblePlan, match="nobody to split the model with"):
             make_book(compiled, board, None, None, BookOptions(own_cut="layer4"))
@@ -267,16 +267,16 @@ class TestWhatThereIs:
         assert draft.fallback == ""
         assert "local" not in names(draft)
         local = next(one for one in draft.candidates if one.page.name == "local")
-        assert local.why_not == "the board needs 15.1 MB and has 8.0"
+        assert local.why_not == "the board needs 15.1 MB and has 8.0 MB"
         assert draft.active.startswith("cut-")
 
     def test_nothing_fits_anywhere(
         self, compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile, lte: LinkProfile
     ) -> None:
         tiny = BookOptions(board_memory=Bytes(5_000_000), cloud_memory=Bytes(5_000_000))
-        with pytest.raises(NoFeasiblePlan, match="needs .* MB and has 5.0"):
+        with pytest.raises(NoFeasiblePlan, match="needs .* MB and has 5.0 MB"):
             make_book(compiled, board, cloud, lte, tiny)
-        with pytest.raises(NoFeasiblePlan, match="would need 15.1 MB and has 5.0"):
+        with pytest.raises(NoFeasiblePlan, match="would need 15.1 MB and has 5.0 MB"):
             make_book(compiled, board, None, None, tiny)
 
     def test_an_absurd_profile(
@@ -328,7 +328,7 @@ class TestWishes:
         local = next(one for one in draft.candidates if one.page.name == "local")
         assert (local.in_book, local.eligible) == (True, False)
         seconds = local.page.prediction.bottleneck
-        assert local.why_not == f"it answers {1 / seconds:.2f} a second, and 10.00 are asked"
+        assert local.why_not == f"it answers {1 / seconds:.2f} a second, and 10.00 a second are asked"
         with pytest.raises(NoFeasiblePlan, match="1000/s asked"):
             book(limits=Limits(bottleneck=Seconds(1 / 1000)))
 

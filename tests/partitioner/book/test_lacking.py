@@ -91,5 +91,5 @@ def test_one_device_alone_needs_room_for_its_activations(
     options = BookOptions(board_memory=round(weights * 1.2) + 1000)  # type: ignore[arg-type]
     make_book(compiled, board, None, None, options)
     hungry = dataclasses.replace(board, activation_peak=5_000_000)  # type: ignore[arg-type]
-    with pytest.raises(NoFeasiblePlan, match=r"would need 21\.1 MB and has 15\.1"):
+    with pytest.raises(NoFeasiblePlan, match=r"would need 21\.1 MB and has 15\.1 MB"):
         make_book(compiled, hungry, None, None, options)

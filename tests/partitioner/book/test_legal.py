@@ -23,8 +23,8 @@ PAGE = Prediction(Seconds(0.1), Seconds(0.1), Seconds(0), Seconds(0), Seconds(0)
     ("wishes", "why"),
     [
         ({}, ""),
-        ({"board_memory": Bytes(5_000_000)}, "the board needs 6.3 MB and has 5.0"),
-        ({"cloud_memory": Bytes(5_000_000)}, "the cloud needs 8.8 MB and has 5.0"),
+        ({"board_memory": Bytes(5_000_000)}, "the board needs 6.3 MB and has 5.0 MB"),
+        ({"cloud_memory": Bytes(5_000_000)}, "the cloud needs 8.8 MB and has 5.0 MB"),
         ({"stay": (TensorName("t4"),)}, "t4 would leave the board, where it is to stay"),
         ({"first_layers": 6}, "layer5 would leave the board, where it is to run"),
         ({"first_layers": 5}, ""),
@@ -52,11 +52,11 @@ def test_without_an_allowed_codec_a_cut_is_not_legal(setting_of: Make) -> None:
     ("limits", "why"),
     [
         (NO_LIMITS, ""),
-        (Limits(latency=Seconds(0.05)), "it takes 100.0 ms, and 50.0 are allowed"),
-        (Limits(energy=Joules(1.0)), "it takes 2 J, and 1 are allowed"),
-        (Limits(egress=500.0), "it sends 1.0 kB, and 0.5 are allowed"),
-        (Limits(loss=0.01), "its codecs lose up to 3.00 %, and 1.00 are allowed"),
-        (Limits(bottleneck=Seconds(0.04)), "it answers 20.00 a second, and 25.00 are asked"),
+        (Limits(latency=Seconds(0.05)), "it takes 100.0 ms, and 50.0 ms are allowed"),
+        (Limits(energy=Joules(1.0)), "it takes 2 J, and 1 J are allowed"),
+        (Limits(egress=500.0), "it sends 1.0 kB, and 0.5 kB are allowed"),
+        (Limits(loss=0.01), "its codecs lose up to 3.00 %, and 1.00 % are allowed"),
+        (Limits(bottleneck=Seconds(0.04)), "it answers 20.00 a second, and 25.00 a second are asked"),
     ],
 )
 def test_each_limit_is_told_with_what_it_needs(limits: Limits, why: str) -> None:

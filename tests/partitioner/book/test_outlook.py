@@ -107,3 +107,11 @@ def test_regret_tells_where_no_page_keeps_the_limits(setting_of: Make) -> None:
     assert found is not None
     assert found.scenarios == 1
     assert found.worst_at.endswith("in 1 more no page keeps the limits")
+
+
+def test_a_fast_link_is_told_without_powers_of_ten(setting_of: Make) -> None:
+    known = Outlook((Scenario(198.0, 1, 1, 1.0),), (0.8,), ())
+    page = Prediction(Seconds(1.0), Seconds(1.0), Seconds(0), Seconds(0), Seconds(0), 0, 0)
+    found = regret(setting_of(), [page], known)
+    assert found is not None
+    assert found.worst_at == "a link of 1,160 Mbit/s"

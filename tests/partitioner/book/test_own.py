@@ -84,7 +84,7 @@ def test_a_split_that_gives_a_kept_input_away_is_refused(book: Book) -> None:
 
 
 def test_a_split_that_does_not_fit_is_refused_in_megabytes(book: Book) -> None:
-    with pytest.raises(NoFeasiblePlan, match=r"the board needs 11.3 MB and has 8.0"):
+    with pytest.raises(NoFeasiblePlan, match=r"the board needs 11.3 MB and has 8.0 MB"):
         book(own_cut="layer8", board_memory=Bytes(8_000_000))
 
 

@@ -115,7 +115,7 @@ def test_what_does_not_fit_says_so_in_megabytes(setting: Setting) -> None:
     found = pages(again(setting, board_memory=5 << 20))
     local = found["local"]
     assert (local.in_book, local.eligible) == (False, False)
-    assert local.why_not == "the board needs 15.1 MB and has 5.2"
+    assert local.why_not == "the board needs 15.1 MB and has 5.2 MB"
     assert found["cloud-raw"].in_book
 
 

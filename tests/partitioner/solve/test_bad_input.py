@@ -204,7 +204,7 @@ def blame(problem: Problem) -> str:
 def test_too_little_memory_is_told_in_megabytes() -> None:
     problem = with_board(good(), memory=Bytes(256_000_000))
     told = blame(dataclasses.replace(problem, pins={0: BOARD, 1: BOARD, 2: BOARD}))
-    assert "board needs 360.0 MB and has 256.0" in told
+    assert "board needs 360.0 MB and has 256.0 MB" in told
 
 
 @pytest.mark.parametrize("order", [(BOARD, CLOUD), None])

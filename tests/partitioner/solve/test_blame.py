@@ -27,11 +27,11 @@ def heavy(first: int, second: int) -> Problem:
 
 def test_memory_of_one_device() -> None:
     problem = dataclasses.replace(heavy(256_000_000, 0), order=(DeviceId("d0"),))
-    refused(problem, "memory is to blame.*d0 needs 480.0 MB and has 256.0")
+    refused(problem, "memory is to blame.*d0 needs 480.0 MB and has 256.0 MB")
 
 
 def test_memory_of_both_devices() -> None:
-    refused(heavy(100_000_000, 100_000_000), "memory is to blame.*needs .* MB and has 100.0")
+    refused(heavy(100_000_000, 100_000_000), "memory is to blame.*needs .* MB and has 100.0 MB")
 
 
 def test_a_floor_on_throughput() -> None:

@@ -189,8 +189,8 @@ def test_violations_say_by_how_much() -> None:
     )
     broken = violations(tight, evaluate(tight, layout_of((BOARD, CLOUD), (0, 0, 0, 0))))
     assert list(broken) == ["memory of board", "latency"]
-    assert broken["memory of board"].words == "board needs 48.0 MB and has 40.0"
-    assert broken["latency"].words == "the latency is 4.2 s and may be 1"
+    assert broken["memory of board"].words == "board needs 48.0 MB and has 40.0 MB"
+    assert broken["latency"].words == "the latency is 4.2 s and may be 1 s"
     assert broken["latency"].needs == pytest.approx(4.2)
     assert not violations(two(), evaluate(two(), layout_of((BOARD, CLOUD), (0, 0, 0, 0))))
 

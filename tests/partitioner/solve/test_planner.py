@@ -73,7 +73,7 @@ def test_any_order_may_leave_devices_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (with_memory(20, 20), "memory.*needs 36 bytes and has 20"),
+        (with_memory(20, 20), "memory.*needs 36 bytes and has 20 bytes"),
         ({"limits": Limits(latency=Seconds(1.0))}, "latency.*2.26"),
         ({"limits": Limits(bottleneck=Seconds(0.5))}, "throughput.*0.5/s"),
         (
