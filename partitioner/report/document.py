@@ -20,6 +20,7 @@ from partitioner.predict import StageCosts, stage_costs
 from partitioner.report.curves import curve
 from partitioner.report.memory import held_layers, memory, weights_of
 from partitioner.report.proof import proof
+from partitioner.report.sentences import noise_lines
 from partitioner.report.topology import WireBytes, crossing, topology, wire_bytes
 from partitioner.report.why import advice, why_not
 from partitioner.units import PageName, Seconds
@@ -54,6 +55,7 @@ def explain(
     known = wire_bytes(compiled)
     rows = [_candidate(compiled, draft, one, measured, known) for one in draft.candidates]
     proven = proof(compiled.graph, draft)
+    devices = _devices(compiled, draft, profiles, costs)
     return {
         **_decision(compiled, draft, rows),
         "advice": advice(rows, proven),
@@ -63,7 +65,8 @@ def explain(
         "bound": _bound(draft),
         "changes": _changes(draft),
         "link": _link(link),
-        "devices": _devices(compiled, draft, profiles, costs),
+        "devices": devices,
+        "notes": noise_lines({"model": compiled.name, "devices": devices}),
         "memory": memory(compiled, draft, profiles, options),
         "boundaries": _boundaries(compiled, draft),
         "curve": curve(draft, link),

@@ -24,6 +24,7 @@ METHODS = {
     "milp": "integer programme, exact",
 }
 TIGHT = 0.001  # a gap below this is said to be none
+NOISY = 0.25  # a predictor that errs by more of a segment was fitted to a profile that no plan should rest on
 
 
 def bound_lines(document: Document) -> list[str]:
@@ -139,6 +140,17 @@ def _flip(flip: Document) -> str:
 def _slowdown(document: Document) -> float:
     found = (one["simulated_slowdown"] for one in document["devices"] if one["role"] == "board")
     return float(next(found, 1.0))
+
+
+def noise_lines(document: Document) -> list[str]:
+    """Return which measured profiles are too noisy to plan by, and what to do; an estimate is marked elsewhere."""
+    measured = (one for one in document["devices"] if not one.get("estimated_from"))
+    return [
+        f"the profile of {one['device']} is noisy (error {one['predictor_error'] * 100:.0f} %): measure again on a "
+        f"quiet device: lepton-edge deploy {document['model']} --refresh"
+        for one in measured
+        if one.get("predictor_error", 0.0) > NOISY
+    ]
 
 
 def link_line(document: Document) -> list[str]:

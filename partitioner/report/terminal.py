@@ -30,6 +30,8 @@ def render(document: Document, console: Console) -> None:
     console.print(_headline(document))
     for line in _why(document):
         console.print(Text(line))
+    for note in document.get("notes") or []:
+        console.print(Text(sentence(note), style="bold yellow"))
     console.print()
     console.print(_candidates(document))
     for note in _notes(document):

@@ -36,6 +36,7 @@ def headline(document: Document) -> Markup:
         _marks(document),
         tag("p", said, class_="lead"),
         tag("p", sentence(document["reason"]), class_="soft") if advice["sentence"] != document["reason"] else None,
+        [tag("p", tag("span", sentence(note), class_="tagged warn")) for note in document.get("notes") or []],
         tag("div", [_fact(*one) for one in _facts(document)], class_="facts"),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from partitioner.report.sentences import (
     change_lines,
     limit_lines,
     link_line,
+    noise_lines,
     off_bound,
     regret_line,
 )
@@ -44,6 +45,19 @@ def test_a_flip_that_a_threshold_tells_already_is_left_out() -> None:
         "Board alone is best while the board's slowdown is below 2.00x (now 4x)",
         "At 0.5 times the speed of pi or less: board alone",
         "At 0.25 times the speed of hub or less: board alone",
+    ]
+
+
+def test_a_noisy_profile_says_what_to_do() -> None:
+    devices = [
+        {"device": "pi", "predictor_error": 1.583, "estimated_from": ""},
+        {"device": "hub", "predictor_error": 0.25, "estimated_from": ""},
+        {"device": "guessed", "predictor_error": 0.9, "estimated_from": "hub"},
+        {"device": "of an older coordinator"},
+    ]
+    assert noise_lines({"model": "mobile", "devices": devices}) == [
+        "the profile of pi is noisy (error 158 %): measure again on a quiet device: "
+        "lepton-edge deploy mobile --refresh"
     ]
 
 

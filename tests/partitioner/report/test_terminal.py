@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from partitioner.costs import DeviceProfile
+from partitioner.report.quantities import sentence
 from partitioner.report.terminal import render
+from partitioner.units import Seconds
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -83,6 +89,22 @@ def test_energy_of_the_front_is_as_declared_only_where_somebody_declared_it(
     page = " ".join(text(full_document).split())
     assert "Pareto front (free of the book's cuts) " in page
     assert "as declared" not in page
+
+
+def test_a_noisy_profile_is_told_in_the_document_and_here(
+    document: dict[str, Any], explained: Callable[..., dict[str, Any]], board: DeviceProfile
+) -> None:
+    assert document["notes"] == []
+    assert "noisy" not in text(document)
+    halves = [
+        dataclasses.replace(one, time=dataclasses.replace(one.time, median=Seconds(one.time.median * times)))
+        for one, times in zip(board.segments, itertools.cycle((0.1, 4.0)), strict=False)
+    ]
+    loaded = explained(board=dataclasses.replace(board, segments=tuple(halves)))
+    (note,) = loaded["notes"]
+    assert note.startswith("the profile of board is noisy (error ")
+    assert note.endswith(" %): measure again on a quiet device: lepton-edge deploy mobile --refresh")
+    assert sentence(note) in " ".join(text(loaded).split())
 
 
 def test_of_a_long_front_some_plans_are_shown_and_the_chosen_one(full_document: dict[str, Any]) -> None:

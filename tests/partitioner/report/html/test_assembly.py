@@ -83,6 +83,12 @@ def _evil(key: str, value: Document) -> bool:
     return key == "name" and "nodes" in value  # a layer's
 
 
+def test_notes_stand_at_the_top(full_document: Document) -> None:
+    assert full_document["notes"] == []
+    drawn = Page(page(full_document | {"notes": ["the profile of <pi> is noisy"]})).text
+    assert drawn.index("The profile of <pi> is noisy.") < drawn.index("What was considered")
+
+
 def test_every_section_is_there(full_document: Document) -> None:
     drawn = Page(page(full_document))
     sections = [one for one in drawn.ids if one not in ("tip", "frame")]
