@@ -121,6 +121,10 @@ def what_if(
     max_energy: w.MaxEnergy = None,
     max_egress: w.MaxEgress = "",
     max_loss: w.MaxLoss = None,
+    keep_input_on_board: w.SupposeInput = None,
+    keep_output: w.KeepOutput = False,
+    stay: w.Stay = None,
+    first_layers: w.FirstLayers = 0,
     watts: w.Watts = None,
     memory: w.Memory = None,
     lacks: w.Lacks = None,
@@ -135,7 +139,14 @@ def what_if(
     change = w.read_link(link) if link else None
     speeds = dict(w.read_speed(one) for one in device or [])
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.what_if(name, link=change, speeds=speeds, wishes=wishes, progress=progress)
+        told = asked.what_if(
+            name,
+            link=change,
+            speeds=speeds,
+            wishes=wishes,
+            keep_input_on_board=keep_input_on_board,
+            progress=progress,
+        )
     if told.get("active"):
         told["difference"] = difference(told["active"], told["plan"])
     print_document(told, form, _render_what_if)

@@ -64,6 +64,14 @@ KeepInput = Annotated[
         panel=_STAY,
     ),
 ]
+SupposeInput = Annotated[
+    bool | None,
+    _option(
+        "--keep-input-on-board/--no-keep-input-on-board",
+        text="Whether the input, and what gives it away, may leave the board; as it is for the active plan.",
+        panel=_STAY,
+    ),
+]
 KeepOutput = Annotated[
     bool, _option("--keep-output-on-board", text="The outputs are made on the board.", panel=_STAY)
 ]

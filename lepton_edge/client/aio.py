@@ -259,6 +259,7 @@ class AsyncClient:
         link: messages.LinkChange | None = None,
         speeds: Mapping[str, float] | None = None,
         wishes: Wishes = NO_WISHES,
+        keep_input_on_board: bool | None = None,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Return what the plan of `name` would be if this were so, beside the active one; nothing changes.
@@ -268,11 +269,12 @@ class AsyncClient:
             link: another link.
             speeds: how many times as fast a device would be, by "board", "cloud" or its name.
             wishes: put over those of the active plan.
+            keep_input_on_board: whether the input stays there; None: as by the active plan.
             progress: called for each step, on the event loop.
         """
         refuse_odd_texts(*(speeds or {}), *wishes.texts)
         changes = tuple(messages.DeviceSpeed(DeviceId(who), times) for who, times in (speeds or {}).items())
-        call = messages.WhatIf(_model(name), link, changes, wishes)
+        call = messages.WhatIf(_model(name), link, changes, wishes, keep_input_on_board)
         return await self._ask(admin.only(call), "what-if", progress)
 
     async def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:

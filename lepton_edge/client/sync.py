@@ -189,11 +189,19 @@ class Client:
         link: LinkChange | None = None,
         speeds: Mapping[str, float] | None = None,
         wishes: Wishes = NO_WISHES,
+        keep_input_on_board: bool | None = None,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Return what the plan would be if this were so; see `AsyncClient.what_if`."""
         return self._run(
-            self._client.what_if(name, link=link, speeds=speeds, wishes=wishes, progress=progress)
+            self._client.what_if(
+                name,
+                link=link,
+                speeds=speeds,
+                wishes=wishes,
+                keep_input_on_board=keep_input_on_board,
+                progress=progress,
+            )
         )
 
     def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:

@@ -258,8 +258,14 @@ def _what_if_asked(state: State, event: WhatIfAsked, now: Seconds) -> list[Comma
     asked = event.request
     before = _request(state, asked.name)
     free = dataclasses.replace(before.wishes, own_cut="")
+    keep = before.keep_input_on_board if asked.keep_input_on_board is None else asked.keep_input_on_board
     request = dataclasses.replace(
-        before, wishes=asked.wishes.over(free), page="", dry_run=True, refresh=False
+        before,
+        keep_input_on_board=keep,
+        wishes=asked.wishes.over(free),
+        page="",
+        dry_run=True,
+        refresh=False,
     )
     run = Deployment(event.cause, event.call, "suppose", request, supposed=asked)
     return deployments.begin(state, run, now)

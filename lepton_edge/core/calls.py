@@ -181,13 +181,14 @@ class PinPlan:
 class WhatIf:
     """Ask what the plan would be if this were so; nothing changes and nothing is measured.
 
-    `wishes` go over those of the active plan.
+    `wishes` go over those of the active plan; so does `keep_input_on_board`, of which None is as the active plan does.
     """
 
     name: ModelName
     link: LinkChange | None = None
     speeds: tuple[DeviceSpeed, ...] = ()
     wishes: Wishes = Wishes()
+    keep_input_on_board: bool | None = None
 
 
 @dataclass(frozen=True)

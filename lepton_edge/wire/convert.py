@@ -152,7 +152,9 @@ def _plan(owner: type, field: dataclasses.Field[Any], hint: Any) -> tuple[Write,
         return _plan_map(field.name)
     if origin in (typing.Union, types.UnionType):
         inner = next(one for one in arguments if one is not type(None))
-        return _plan_noun(field.name, where, inner, None)
+        if dataclasses.is_dataclass(inner):
+            return _plan_noun(field.name, where, typing.cast(type, inner), None)
+        return _plan_optional(field.name, _scalar_check(where, inner))
     if dataclasses.is_dataclass(hint):
         return _plan_noun(field.name, where, typing.cast(type, hint), field.default)
     return _plan_scalar(field, where, hint)
@@ -173,6 +175,16 @@ def _plan_scalar(field: dataclasses.Field[Any], where: str, hint: Any) -> tuple[
         return check(getattr(message, name))
 
     return write, read
+
+
+def _plan_optional(name: str, check: Callable[[Any], Any]) -> tuple[Write, Read]:
+    """Write nothing for None; the field is `optional` on the wire."""
+
+    def write(message: Any, value: Any) -> None:
+        if value is not None:
+            setattr(message, name, check(value))
+
+    return write, lambda message: check(getattr(message, name)) if message.HasField(name) else None
 
 
 def _plan_noun(name: str, where: str, kind: type, default: Any) -> tuple[Write, Read]:

@@ -101,6 +101,10 @@ def test_what_if_supposes_and_changes_nothing(two: House) -> None:
     assert boards[0]["whole"] == pytest.approx(measured[0]["whole"] / 8)
     assert two.json("plan", "explain", "small")["epoch"] == before["epoch"]
     assert "nothing was changed" in two.command("plan", "what-if", "small", "--link", "5.85,25")
+    kept = two.json("plan", "what-if", "small", "--keep-input-on-board", "--keep-output-on-board")["plan"]
+    assert kept["wishes"]["keep_input"]
+    assert kept["wishes"]["keep_output"]
+    assert kept["page"] == "local"
     assert "gateway" in two.command("plan", "what-if", "small", "--device", "gateway*2", status=NOT_FOUND)
 
 

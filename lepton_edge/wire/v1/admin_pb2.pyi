@@ -202,16 +202,18 @@ class DeviceSpeed(_message.Message):
     def __init__(self, device: _Optional[str] = ..., times: _Optional[float] = ...) -> None: ...
 
 class WhatIf(_message.Message):
-    __slots__ = ("name", "link", "speeds", "wishes")
+    __slots__ = ("name", "link", "speeds", "wishes", "keep_input_on_board")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     SPEEDS_FIELD_NUMBER: _ClassVar[int]
     WISHES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
     name: str
     link: LinkChange
     speeds: _containers.RepeatedCompositeFieldContainer[DeviceSpeed]
     wishes: Wishes
-    def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ...) -> None: ...
+    keep_input_on_board: bool
+    def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., keep_input_on_board: bool = ...) -> None: ...
 
 class ExplainPlan(_message.Message):
     __slots__ = ("name", "epoch")

@@ -156,6 +156,20 @@ def test_what_if_asks_and_shows_the_difference(line: CommandLine) -> None:
     assert told["difference"]["page"]["after"]["page"] == "cloud-raw"
 
 
+@pytest.mark.parametrize(
+    ("words", "keep"),
+    [((), None), (("--keep-input-on-board",), True), (("--no-keep-input-on-board",), False)],
+)
+def test_what_if_takes_what_stays_on_the_board(
+    line: CommandLine, words: tuple[str, ...], keep: bool | None
+) -> None:
+    line.tell("what-if", model="net", plan=document(), active=None)
+    stays = ("--keep-output-on-board", "--stay", "a", "--stay", "b", "--first-layers", "2")
+    assert line.run("plan", "what-if", "net", *words, *stays).code == 0
+    wishes = Wishes(keep_output=True, stay=("a", "b"), first_layers=2)  # type: ignore[arg-type]
+    assert line.calls == [WhatIf("net", None, (), wishes, keep)]  # type: ignore[arg-type]
+
+
 def test_what_if_without_an_active_plan_has_nothing_to_compare_with(line: CommandLine) -> None:
     line.tell("what-if", model="net", plan=document(), active=None)
     assert "difference" not in line.run("plan", "what-if", "net", "--format", "json").document

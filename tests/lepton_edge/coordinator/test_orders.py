@@ -218,6 +218,17 @@ def test_what_if_supposes_and_changes_nothing(pair: Any) -> None:
     assert not any(isinstance(one, c.Say | c.MakeTrial) for one in pair.log[spoken:]), "nobody is measured"
 
 
+def test_what_if_keeps_the_input_as_the_active_plan_does_unless_it_is_told(pair: Any) -> None:
+    pair.deploy(keep_input_on_board=True)
+    pair.run()
+    kept = []
+    for told in (None, False, True):
+        pair.what_if(keep_input_on_board=told)
+        pair.run()
+        kept.append(pair.ordered[-1].keep_input_on_board)
+    assert kept == [True, False, True]
+
+
 def test_what_if_measures_nothing_even_where_nothing_was_measured(pair: Any) -> None:
     call = pair.what_if(link=m.LinkChange(1e6, 1e6))
     pair.run()

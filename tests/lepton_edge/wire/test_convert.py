@@ -105,7 +105,8 @@ def test_messages_mirror_nouns_and_mark_defaults_that_are_not_zero(kind: type) -
     for field, mirror in zip(dataclasses.fields(kind), described.fields, strict=True):
         if mirror.type == mirror.TYPE_MESSAGE or mirror.is_repeated or field.name.startswith("protocol_"):
             continue  # an absent version is no version, whatever ours is
-        assert mirror.has_presence == (field.default is not dataclasses.MISSING and bool(field.default))
+        default = field.default is not dataclasses.MISSING and (field.default is None or bool(field.default))
+        assert mirror.has_presence == default
 
 
 def test_a_field_that_an_older_peer_does_not_know_gets_the_default_of_the_noun() -> None:
