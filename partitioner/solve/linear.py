@@ -81,8 +81,11 @@ class Programme:
         for less in many:
             self.at_least(more, less)
 
-    def minimum(self, objective: Expression) -> Point | None:
-        """Return a point at which `objective` is least, or None when no point satisfies all rows."""
+    def minimum(self, objective: Expression, most_nodes: int | None = None) -> Point | None:
+        """Return a point at which `objective` is least, or None when no point satisfies all rows.
+
+        After `most_nodes` of the search it is the best point so far, None when there is none yet.
+        """
         if not self.highest:
             return self._constant(objective)
         largest = max((abs(one) for key, one in objective.items() if key != ONE), default=0.0)
@@ -92,7 +95,7 @@ class Programme:
             integrality=np.array(self.whole),
             bounds=Bounds(np.zeros(len(self.highest)), np.array(self.highest)),
             constraints=self._constraints(),
-            options={"mip_rel_gap": 0.0},
+            options={"mip_rel_gap": 0.0} | ({} if most_nodes is None else {"node_limit": most_nodes}),
         )
         if result.x is None:
             return None

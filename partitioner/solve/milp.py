@@ -45,13 +45,18 @@ def best_by_milp(problem: Problem) -> Answer:
     return Answer(best.layout, best.value, min(bound, best.value), "milp")
 
 
-def solve_order(problem: Problem, order: tuple[DeviceId, ...]) -> Answer | None:
-    """Return the best plan whose stages run on a prefix of `order`, or None when there is none."""
+def solve_order(
+    problem: Problem, order: tuple[DeviceId, ...], most_nodes: int | None = None
+) -> Answer | None:
+    """Return the best plan whose stages run on a prefix of `order`, or None when there is none.
+
+    With `most_nodes` it is the best that so many nodes of the search showed, and None may mean none of them did.
+    """
     model = _Model(problem, order)
     model.shape()
     model.charge()
     model.limit()
-    point = model.programme.minimum(model.objective())
+    point = model.programme.minimum(model.objective(), most_nodes)
     if point is None:
         return None
     value = model.value(point)

@@ -19,6 +19,7 @@ from partitioner.solve.crossings import picked
 from partitioner.solve.dual import bargained
 from partitioner.solve.kinds import Station, kinds, names_of, stations
 from partitioner.solve.lattice import Groups, Lattice, lattice, together
+from partitioner.solve.polish import polished
 from partitioner.solve.problem import Answer, Device, Layout, Problem
 from partitioner.solve.search import FEW_LABELS, Found, Search, Space
 from partitioner.solve.segments import too_small, weights_of
@@ -112,7 +113,8 @@ def _usable(problem: Problem) -> Kinds:
 def _bounded(problem: Problem, answer: Answer, relaxed: Answer | None) -> Answer:
     """Return `answer`, the best of some plans, with the best lower bound that is at hand for all plans."""
     lower = max(spread(problem, _usable(problem)), relaxed.lower_bound if relaxed else 0.0)
-    return bargained(problem, replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD))
+    known = replace(answer, lower_bound=min(lower, answer.value), method=bounded.METHOD)
+    return polished(problem, bargained(problem, known))
 
 
 def _ground(problem: Problem) -> _Ground:
