@@ -135,9 +135,8 @@ def what_if(
 
     What is not given is as it is for the active plan. Nothing is measured: a device that never was is estimated.
     """
-    wishes = w.read_wishes(ctx.params)
     change = w.read_link(link) if link else None
-    speeds = dict(w.read_speed(one) for one in device or [])
+    speeds, wishes = dict(w.read_speed(one) for one in device or []), w.read_wishes(ctx.params)
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.what_if(
             name,
