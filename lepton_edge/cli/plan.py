@@ -137,15 +137,14 @@ def what_if(
     """
     change = w.read_link(link) if link else None
     speeds, wishes = dict(w.read_speed(one) for one in device or []), w.read_wishes(ctx.params)
+    supposed: dict[str, Any] = {
+        "link": change,
+        "speeds": speeds,
+        "wishes": wishes,
+        "keep_input_on_board": keep_input_on_board,
+    }
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.what_if(
-            name,
-            link=change,
-            speeds=speeds,
-            wishes=wishes,
-            keep_input_on_board=keep_input_on_board,
-            progress=progress,
-        )
+        told = asked.what_if(name, **supposed, wishes=wishes, progress=progress)
     if told.get("active"):
         told["difference"] = difference(told["active"], told["plan"])
     print_document(told, form, _render_what_if)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+
+from lepton_edge import errors
 
 LEPTON_EDGE = (sys.executable, "-m", "lepton_edge.cli.main")
 PATIENCE = 30.0
@@ -160,3 +162,23 @@ def small_input(tmp_path: Path) -> Path:
     path = tmp_path / "x.npy"
     np.save(path, np.random.default_rng(1).standard_normal((1, 3, 32, 32)).astype(np.float32))
     return path
+
+
+def refused(
+    kind: type[errors.LeptonError], ask: Callable[[], Any], match: str | None = None
+) -> errors.LeptonError:
+    """Check that `ask` raises an error of just this kind, that it says what to do, and at once."""
+    begun = time.monotonic()
+    with pytest.raises(kind, match=match) as told:
+        ask()
+    assert type(told.value) is kind
+    assert told.value.hint
+    assert time.monotonic() - begun < 15
+    return told.value
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
