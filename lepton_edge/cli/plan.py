@@ -135,12 +135,10 @@ def what_if(
 
     What is not given is as it is for the active plan. Nothing is measured: a device that never was is estimated.
     """
-    change = w.read_link(link) if link else None
-    speeds, wishes = dict(w.read_speed(one) for one in device or []), w.read_wishes(ctx.params)
+    wishes = w.read_wishes(ctx.params)
     supposed: dict[str, Any] = {
-        "link": change,
-        "speeds": speeds,
-        "wishes": wishes,
+        "link": w.read_link(link) if link else None,
+        "speeds": dict(w.read_speed(one) for one in device or []),
         "keep_input_on_board": keep_input_on_board,
     }
     with client(coordinator) as asked, ProgressLine() as progress:
