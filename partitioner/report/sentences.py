@@ -5,7 +5,7 @@ Law: reads the document's keys, whatever of them there is; returns sentences wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from partitioner.report.amounts import bound_words, figure, objective_of, value_of
@@ -67,16 +67,17 @@ def _cause(document: Document) -> str:
 def _next_best(document: Document, plan: Document) -> list[str]:
     """Return which plan is next, of the table's and of the solver's rivals; nothing where the page is not the best.
 
-    A rival that costs what the chosen page costs, or less, is that page or the solver's own plan, priced apart from
-    the book's blocks.
+    Of a way that the table has, the table's figure counts: the solver's is free of the book's blocks. A rival that
+    costs what the chosen page costs, or less, is that page, priced apart.
     """
     rows = document.get("candidates") or []
     best = next((value_of(row) for row in rows if row["chosen"]), plan["value"])
     free = [row for row in rows if row["eligible"] and not row["chosen"]]
     if any(value_of(row) < best * (1 - TIGHT) for row in free):
         return []
-    rivals = [one for one in document.get("alternatives") or [] if not one["why_not"]]
-    rivals = [*free, *(one for one in rivals if value_of(one) > best * (1 + TIGHT))]
+    others = [one for one in document.get("alternatives") or [] if not one["why_not"]]
+    others = [one for one in others if value_of(one) > best * (1 + TIGHT) and not _in_table(one, rows)]
+    rivals = [*free, *others]
     if not rows and not rivals and plan.get("margin") is not None:  # a document that lists none
         return [f"The next-best plan is {_worse(document, plan['margin'], best)} worse"]
     if not rivals:
@@ -84,6 +85,14 @@ def _next_best(document: Document, plan: Document) -> list[str]:
     next_best = min(rivals, key=value_of)
     worse = _worse(document, value_of(next_best) - best, best)
     return [f"The next-best plan ({next_best['label']}) is {worse} worse"]
+
+
+def _in_table(rival: Document, rows: Sequence[Document]) -> bool:
+    """Return whether a rival leaves the model whole on a device of the table: all such ways are rows of it."""
+    used = {stage["device"] for stage in rival.get("stages") or [] if stage["layers"]}
+    ends = {stage["device"] for row in rows for stage in row.get("stages") or []}
+    whole = len(used) == 1 if "split" not in rival else not rival["split"]
+    return bool(used) and whole and used <= ends
 
 
 def _worse(document: Document, margin: float, best: float) -> str:

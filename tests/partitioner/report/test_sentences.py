@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from partitioner.book import BookOptions
+from partitioner.report.amounts import value_of
+from partitioner.report.quantities import percent
 from partitioner.report.sentences import (
     bound_lines,
     change_lines,
@@ -15,8 +19,10 @@ from partitioner.report.sentences import (
     off_bound,
     regret_line,
 )
+from tests.partitioner.conftest import link
 
 Document = dict[str, Any]
+Explain = Callable[..., Document]
 DEVICES = [{"device": "pi", "role": "board", "simulated_slowdown": 4.0}]
 
 
@@ -114,6 +120,19 @@ def test_the_next_best_plan_is_that_of_the_table_too() -> None:
         "what was asked for is not the best, and has no next-best"
     )
     assert weighed() == []
+
+
+def test_a_way_that_the_table_has_is_not_priced_twice(explained: Explain) -> None:
+    kept = explained(BookOptions(keep_input=True))
+    rows = {one["label"]: one for one in kept["candidates"]}
+    (apart,) = (one["value"] for one in kept["alternatives"] if one["label"] == "board alone")
+    assert apart < value_of(rows["board alone"]) * 0.99, "the table's pays for the book's blocks"
+    best = kept["predicted"]["latency"]
+    least = min(value_of(one) for one in rows.values() if one["eligible"] and not one["chosen"])
+    (said,) = (line for line in bound_lines(kept) if "next-best" in line)
+    assert said.endswith(f"is {percent(least / best - 1)} worse")
+    quick = explained(link=link(1170.0, 0.025))
+    assert "The next-best plan (cloud with uint8) is" in " ".join(bound_lines(quick))
 
 
 def row(latency: float, *, chosen: bool = False) -> Document:
