@@ -129,8 +129,10 @@ class Journey:
     def _correct(self) -> None:
         """Restart the board with another slowdown until alone it takes about what it shall, or patience ends.
 
-        Done before every act: machines such as this change their speed for minutes at a time.
+        Done before every act: machines such as this change their speed for minutes at a time. Board alone is
+        deployed for it: only the page that requests take runs in one piece, as it will where it is chosen.
         """
+        self.deploy(page="local")
         for left in reversed(range(CORRECTIONS)):
             self.alone, engine = self._alone(6)
             if not left or abs(self.alone - BOARD_ALONE) <= NEAR_ENOUGH * BOARD_ALONE:

@@ -11,13 +11,16 @@ from partitioner.book.boundaries import doors
 from partitioner.book.draft import BookOptions, Candidate, Draft
 from partitioner.book.lacking import lacking
 from partitioner.book.legal import over
+from partitioner.book.pages import stage_time
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.errors import NoFeasiblePlan
 from partitioner.graph import CostGraph
 from partitioner.plan import LOCAL_PAGE, Page, Prediction, Stage
-from partitioner.predict import segment_estimate, stage_costs
+from partitioner.predict import stage_costs
 from partitioner.units import BlockIndex, Bytes, DeviceId, PageName, Seconds
+
+Cuts = tuple[frozenset[int], ...]
 
 NOBODY = DeviceId("")
 NOTHING = Seconds(0.0)
@@ -38,7 +41,8 @@ def book_of_one(
     _check_memory(compiled, device, options, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
-    prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board)
+    fused = _fits_twice(compiled, options, where)
+    prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board, fused=fused)
     prediction = _within_limits(prediction, options, where)
     why = f"{where} alone takes {prediction.latency * 1e3:.1f} ms: no other device shares the work"
     stages = (Stage(device.device, BlockIndex(0), BlockIndex(len(cuts) - 1)),)
@@ -62,15 +66,14 @@ def book_of_one(
 
 
 def _predict(
-    device: DeviceProfile, graph: CostGraph, cuts: tuple[frozenset[int], ...], *, is_board: bool
+    device: DeviceProfile, graph: CostGraph, cuts: Cuts, *, is_board: bool, fused: bool
 ) -> tuple[Prediction, Seconds]:
     costs = stage_costs(device, graph)
-    parts = [segment_estimate(costs, graph, first, last) for first, last in zip(cuts, cuts[1:], strict=False)]
-    seconds = Seconds(costs.overhead + sum(part.mean for part in parts))
-    spread = Seconds(sum(part.spread for part in parts))
+    stage = stage_time(graph, costs, cuts, fused=fused)
+    seconds = Seconds(costs.overhead + stage.mean)
     near, far = (seconds, NOTHING) if is_board else (NOTHING, seconds)
     prediction = Prediction(
-        seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), spread, bottleneck=seconds
+        seconds, near, far, NOTHING, NOTHING, Bytes(0), Bytes(0), stage.spread, bottleneck=seconds
     )
     return prediction, Seconds(costs.overhead + sum(costs.layers))
 
@@ -102,6 +105,13 @@ def _check_operators(graph: CostGraph, options: BookOptions, where: str) -> None
             f"the {where} lacks an operator of {graph.layers[min(lacks)].name}, and is alone",
             "start an agent on another device, to share the model with",
         )
+
+
+def _fits_twice(compiled: CompiledModel, options: BookOptions, where: str) -> bool:
+    """Return whether there is memory for the model once more, in one piece: then the only page runs fused."""
+    limit = options.board_memory if where == "board" else options.cloud_memory
+    held = 2 * sum(ref.length for ref in compiled.weights)
+    return limit <= 0 or held * (1 + options.headroom) <= limit
 
 
 def _check_memory(compiled: CompiledModel, device: DeviceProfile, options: BookOptions, where: str) -> None:
