@@ -32,3 +32,10 @@ async def test_the_first_run_is_cold_and_does_not_count(monkeypatch: pytest.Monk
     monkeypatch.setattr(speed, "RUNS", 3)
     monkeypatch.setattr(speed.Pacer, "time", lambda self, step: (step(), next(told)))
     assert await probed(1.0) == 2.0
+
+
+async def test_a_very_slow_device_is_told_by_its_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "BUDGET", 0.0)
+    told = iter([9.0])
+    monkeypatch.setattr(speed.Pacer, "time", lambda self, step: (step(), next(told)))
+    assert await probed(1.0) == 9.0
