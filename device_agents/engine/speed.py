@@ -26,7 +26,8 @@ PAUSE = Seconds(0.005)  # as between requests: caches cool, cores idle
 async def speed_probe(engine: Engine) -> Seconds:
     """Return the median seconds of one run of the probe's graph in `engine`'s thread; takes about 0.2 s.
 
-    A device so slow that BUDGET is over after its first, cold run is told by that one. A simulated slowdown is reckoned, not slept. Raises PrepareFailed when the graph cannot be opened.
+    A device so slow that BUDGET is over after its first, cold run is told by that one. A simulated slowdown is
+    reckoned, not slept. Raises PrepareFailed when the graph cannot be opened.
     """
     session = await asyncio.to_thread(open_session, GRAPH.read_bytes(), engine.runtime)
     feed = {one.name: np.full(one.shape, 0.5, np.float32) for one in session.get_inputs()}
