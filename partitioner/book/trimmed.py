@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -110,9 +111,14 @@ class Judge:
             self._ways += self._over(tuple(sorted([*base, one], key=len)), {one})
 
     def mean_regret(self, chosen: Cuts) -> float:
-        """Return the weighted mean of the best page's excess over a fresh solve, with these cuts in the book."""
+        """Return the weighted mean of the best page's excess over a fresh solve, with these cuts in the book.
+
+        Infinite when no page of theirs may be chosen.
+        """
         cuts = tuple(sorted([*self._base, *chosen], key=len))
         ways = [way for way in self._ways if way.cut in cuts]
+        if not ways:
+            return math.inf
         fused = page_values(self._setting, [way.fused for way in ways], self._known.scenarios)
         plain = [self._plain(way, cuts) for way in ways]
         values = page_values(self._setting, plain, self._known.scenarios)
@@ -121,12 +127,15 @@ class Judge:
         return mean_excess(values.min(axis=0), self._known)
 
     def _over(self, cuts: Cuts, wanted: set[DownSet]) -> list[_Way]:
-        """Return the pages over `cuts` that may be chosen and are divided at one of `wanted`."""
+        """Return the pages over `cuts` that may be chosen, which then run fused, and are divided at one of `wanted`.
+
+        One that keeps a limit only while it is fused is among them: block by block it counts as over the limit.
+        """
         both = zip(candidates(self._setting, cuts, fused=True), candidates(self._setting, cuts), strict=True)
         return [
             _Way(fused.down_set, fused.page.prediction, plain.page.prediction, cuts)
             for fused, plain in both
-            if plain.in_book and plain.eligible and plain.down_set in wanted
+            if fused.in_book and fused.eligible and fused.down_set in wanted
         ]
 
     def _plain(self, way: _Way, cuts: Cuts) -> Prediction:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import pytest
 
-from partitioner.book.boundaries import best_cuts, fixed_boundaries, is_new, run_through, within_budget
+from partitioner.book.boundaries import (
+    best_cuts,
+    boundaries,
+    fixed_boundaries,
+    is_new,
+    run_through,
+    within_budget,
+)
 from partitioner.book.choice import choose
 from partitioner.book.interior import is_interior
 from partitioner.book.outlook import Outlook, mean_excess, outlook, page_values
 from partitioner.book.pages import candidates
 from partitioner.book.setting import Setting
 from partitioner.book.trimmed import WORTH_A_CUT, Judge, trimmed_cuts
+from partitioner.solve.problem import Limits
+from partitioner.units import Seconds
 
 DownSet = frozenset[int]
 Make = Callable[..., Setting]
@@ -96,3 +106,20 @@ def test_without_further_cuts_there_are_the_best_ones_alone(setting_of: Make) ->
 def test_ones_own_split_is_always_held(setting_of: Make) -> None:
     setting = setting_of(own_cut="layer8")
     assert trimmed_cuts(setting, outlook(setting))[0] == frozenset(range(12))
+
+
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.9])
+def test_a_limit_that_only_a_fused_page_keeps_still_has_a_book(setting_of: Make, part: float) -> None:
+    free = setting_of(keep_input=True)
+    cuts = boundaries(free, trimmed_cuts(free, outlook(free)))
+    fused, plain = (
+        min(one.page.prediction.latency for one in candidates(free, cuts, fused=way) if one.eligible)
+        for way in (True, False)
+    )
+    limit = Seconds(fused + part * (plain - fused))
+    tight = setting_of(keep_input=True, limits=Limits(latency=limit))
+    known = outlook(tight)
+    pages = candidates(tight, boundaries(tight, trimmed_cuts(tight, known)), fused=True)
+    assert choose(pages).page.prediction.latency <= limit
+    nothing = Judge(setting_of(limits=Limits(latency=Seconds(1e-6))), known, fixed_boundaries(tight), [])
+    assert nothing.mean_regret(()) == math.inf
