@@ -120,25 +120,53 @@ def down_sets(graph: CostGraph, limit: int) -> list[frozenset[int]] | None:
     """Return every down-set of the layers, small ones first, or None when there are more than `limit`.
 
     Down-sets are grown one layer at a time as bit sets; each is met once per layer that can be added last, so
-    time is about (number of down-sets) x (width of the graph).
+    time is about (number of down-sets) x (width of the graph). Growth ends where it passes `limit`.
     """
-    found = down_set_bits([_bits(one) for one in layer_inputs(graph)], limit)
-    return None if found is None else [frozenset(_each(one)) for one in found]
+    found = down_set_bits([bits_of(one) for one in layer_inputs(graph)], limit)
+    return None if found is None else [frozenset(each_bit(one)) for one in found]
 
 
 def down_set_bits(needs: Sequence[int], limit: int) -> list[int] | None:
     """Return as `down_sets` does, as bit sets, for layers whose inputs are the bit sets `needs`."""
-    feeds = _transposed(needs)
-    level = {0: _bits(layer for layer, need in enumerate(needs) if not need)}  # down-set -> what may be added
+    feeds = feeds_of(needs)
     found: list[int] = []
-    while level and len(found) + len(level) <= limit:
+    ready_first = bits_of(layer for layer, need in enumerate(needs) if not need)
+    level = {0: ready_first}  # down-sets of one size, and what may be added to each
+    while level:
         found.extend(sorted(level))
-        level = {
-            down | 1 << layer: _ready(needs, feeds, down | 1 << layer, ready & ~(1 << layer), layer)
-            for down, ready in level.items()
-            for layer in _each(ready)
-        }
-    return None if level else found
+        grown: dict[int, int] = {}
+        for down, ready in level.items():
+            for layer in each_bit(ready):
+                larger = down | 1 << layer
+                if larger not in grown:
+                    freed = bits_of(one for one in feeds[layer] if needs[one] & ~larger == 0)
+                    grown[larger] = ready & ~(1 << layer) | freed
+            if len(found) + len(grown) > limit:
+                return None
+        level = grown
+    return found if len(found) <= limit else None
+
+
+def feeds_of(needs: Sequence[int]) -> list[list[int]]:
+    """Return, for each layer, the layers that it feeds, where `needs` are the bit sets of those that feed each."""
+    feeds: list[list[int]] = [[] for _ in needs]
+    for layer, need in enumerate(needs):
+        for producer in each_bit(need):
+            feeds[producer].append(layer)
+    return feeds
+
+
+def bits_of(layers: Iterable[int]) -> int:
+    """Return a bit set of `layers`, each of which is given once."""
+    return sum(1 << layer for layer in layers)
+
+
+def each_bit(bits: int) -> Iterator[int]:
+    """Yield the members of a bit set, least first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def needed_boundaries(graph: CostGraph) -> tuple[frozenset[int], ...]:
@@ -149,27 +177,3 @@ def needed_boundaries(graph: CostGraph) -> tuple[frozenset[int], ...]:
     """
     pseudo = [layer.index for layer in graph.layers if layer.pseudo]
     return tuple(frozenset(pseudo[: count + 1]) for count in range(len(pseudo)))
-
-
-def _bits(layers: Iterable[int]) -> int:
-    return sum(1 << layer for layer in layers)
-
-
-def _each(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
-
-
-def _transposed(needs: Sequence[int]) -> list[int]:
-    feeds = [0] * len(needs)
-    for layer, need in enumerate(needs):
-        for producer in _each(need):
-            feeds[producer] |= 1 << layer
-    return feeds
-
-
-def _ready(needs: Sequence[int], feeds: Sequence[int], down: int, ready: int, added: int) -> int:
-    """Return what may be added to `down`, given what could before `added` joined it."""
-    return ready | _bits(layer for layer in _each(feeds[added]) if needs[layer] & down == needs[layer])

@@ -11,7 +11,7 @@ every component whole, so the down-sets of the components are all that a boundar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from partitioner.graph import CostGraph, layer_inputs
+from partitioner.graph import CostGraph, bits_of, down_set_bits, layer_inputs
 from partitioner.solve.problem import Problem, may_cross
 
 Bools = npt.NDArray[np.bool_]
@@ -82,13 +82,8 @@ def components(count: int, tails: Sequence[int], heads: Sequence[int]) -> Groups
 
 
 def lattice(graph: CostGraph, groups: Groups, limit: int) -> Lattice | None:
-    """Return every down-set of the `groups` of `graph`, or None when there are more than `limit`.
-
-    Grown one group at a time as bit sets; each is met once per group that can be added last, so time is about
-    (number of down-sets) x (width of the graph).
-    """
-    needs = group_needs(graph, groups)
-    found = _grow(needs, limit)
+    """Return every down-set of the `groups` of `graph`, or None when there are more than `limit`."""
+    found = down_set_bits(group_needs(graph, groups), limit)
     if found is None:
         return None
     by_group = _matrix(found, len(groups))
@@ -103,48 +98,9 @@ def group_needs(graph: CostGraph, groups: Groups) -> list[int]:
     of_layer = {layer: index for index, group in enumerate(groups) for layer in group}
     inputs = layer_inputs(graph)
     return [
-        _bits({of_layer[one] for layer in group for one in inputs[layer]} - {index})
+        bits_of({of_layer[one] for layer in group for one in inputs[layer]} - {index})
         for index, group in enumerate(groups)
     ]
-
-
-def _grow(needs: Sequence[int], limit: int) -> list[int] | None:
-    feeds: list[list[int]] = [[] for _ in needs]
-    for group, need in enumerate(needs):
-        for producer in _each(need):
-            feeds[producer].append(group)
-    level = {0: _bits(group for group, need in enumerate(needs) if not need)}  # down-set -> what may be added
-    found: list[int] = []
-    while level:
-        found.extend(sorted(level))
-        grown: dict[int, int] = {}
-        for down, ready in level.items():
-            for group in _each(ready):
-                larger = down | 1 << group
-                if larger not in grown:
-                    grown[larger] = ready & ~(1 << group) | _ready(needs, feeds[group], larger)
-            if len(found) + len(grown) > limit:
-                return None
-        level = grown
-    return found if len(found) <= limit else None
-
-
-def _ready(needs: Sequence[int], fed: Iterable[int], down: int) -> int:
-    return _bits(group for group in fed if needs[group] & ~down == 0)
-
-
-def _bits(groups: Iterable[int]) -> int:
-    total = 0
-    for group in groups:
-        total |= 1 << group
-    return total
-
-
-def _each(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
 
 
 def _matrix(found: Sequence[int], groups: int) -> Bools:

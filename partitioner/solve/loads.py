@@ -28,7 +28,7 @@ from scipy.optimize import linprog
 from scipy.sparse import block_diag, eye_array, hstack
 
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
-from partitioner.graph import down_set_bits
+from partitioner.graph import down_set_bits, feeds_of
 from partitioner.solve.grouping import Groups, contract
 from partitioner.solve.workload import Part, Split, Workload, check, load
 
@@ -311,10 +311,7 @@ def _some_order(needs: Sequence[int], seed: int) -> list[int]:
     if not seed:
         return list(range(len(needs)))
     rank = np.random.default_rng(seed).permutation(len(needs)).tolist()
-    feeds: list[list[int]] = [[] for _ in needs]
-    for sink, need in enumerate(needs):
-        for source in _each(need):
-            feeds[source].append(sink)
+    feeds = feeds_of(needs)
     waits = [need.bit_count() for need in needs]
     ready = [(rank[group], group) for group, wait in enumerate(waits) if not wait]
     heapq.heapify(ready)
@@ -327,13 +324,6 @@ def _some_order(needs: Sequence[int], seed: int) -> list[int]:
             if not waits[sink]:
                 heapq.heappush(ready, (rank[sink], sink))
     return order
-
-
-def _each(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
 
 
 def _refuse_hopeless(workload: Workload, groups: Groups) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partitioner.graph import CostGraph
+from partitioner.graph import CostGraph, feeds_of
 from partitioner.solve.labels import Floats
 from partitioner.solve.lattice import Groups, group_needs
 
@@ -27,12 +27,7 @@ def depth_first(graph: CostGraph, groups: Groups, stage_of: Sequence[int]) -> Or
     """
     needs = group_needs(graph, groups)
     missing = [need.bit_count() for need in needs]
-    feeds: list[list[int]] = [[] for _ in groups]
-    for group, need in enumerate(needs):
-        while need:
-            lowest = need & -need
-            feeds[lowest.bit_length() - 1].append(group)
-            need ^= lowest
+    feeds = feeds_of(needs)
     order: list[int] = []
     waiting: dict[int, list[int]] = {}
     for group in reversed(range(len(groups))):

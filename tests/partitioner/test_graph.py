@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 from itertools import chain as chained
 from itertools import combinations
@@ -118,6 +119,19 @@ def test_too_many_down_sets_are_none_not_a_part_of_them() -> None:
     wide = graph(12, [(-1, tuple(range(12)))])
     assert down_sets(wide, 4096) is not None
     assert down_sets(wide, 4095) is None
+    assert down_sets(graph(0, []), 0) is None
+    assert down_sets(graph(0, []), 1) == [frozenset()]
+
+
+def test_growth_ends_where_the_bound_is_passed() -> None:
+    """Of 120 layers side by side, 7,141 down-sets have two layers at most, and 280,840 more have three."""
+    wide = graph(120, [(-1, tuple(range(120)))])
+    tracemalloc.start()
+    try:
+        assert down_sets(wide, 8192) is None
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_output_nobody_else_needs_is_not_live() -> None:
