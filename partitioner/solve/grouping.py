@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from partitioner.errors import InvalidProblem
+from partitioner.solve.lattice import component_of
 from partitioner.solve.workload import Tensor, Workload
 
 Pairs = set[tuple[int, int]]
@@ -76,10 +75,8 @@ def _refuse_circles(workload: Workload) -> None:
 
 
 def _components(count: int, pairs: Pairs) -> list[int]:
-    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
-    edges = csr_array((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
-    _, labels = connected_components(edges, directed=True, connection="strong")
-    return [int(label) for label in labels]
+    tails, heads = zip(*pairs, strict=True) if pairs else ((), ())
+    return component_of(count, tails, heads)
 
 
 def _numbered(labels: Sequence[int]) -> list[int]:

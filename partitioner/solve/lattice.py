@@ -71,14 +71,19 @@ def together(problem: Problem) -> Groups:
 
 def components(count: int, tails: Sequence[int], heads: Sequence[int]) -> Groups:
     """Return the strongly connected components of a graph of `count` layers, sorted by their first layer."""
-    if not count:
-        return ()
-    edges = coo_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(count, count))
-    _, label = connected_components(edges.tocsr(), directed=True, connection="strong")
     members: dict[int, list[int]] = {}
-    for layer, one in enumerate(label.tolist()):
+    for layer, one in enumerate(component_of(count, tails, heads)):
         members.setdefault(one, []).append(layer)
     return tuple(sorted(tuple(group) for group in members.values()))
+
+
+def component_of(count: int, tails: Sequence[int], heads: Sequence[int]) -> list[int]:
+    """Return the number of each layer's strongly connected component; edges lead from `tails` to `heads`."""
+    if not count:
+        return []
+    edges = coo_array((np.ones(len(tails)), (tails, heads)), shape=(count, count))
+    _, label = connected_components(edges.tocsr(), directed=True, connection="strong")
+    return [int(one) for one in label]
 
 
 def lattice(graph: CostGraph, groups: Groups, limit: int) -> Lattice | None:
@@ -86,7 +91,7 @@ def lattice(graph: CostGraph, groups: Groups, limit: int) -> Lattice | None:
     found = down_set_bits(group_needs(graph, groups), limit)
     if found is None:
         return None
-    by_group = _matrix(found, len(groups))
+    by_group = unpacked(found, len(groups)).astype(np.bool_)
     of_layer = np.zeros(len(graph.layers), dtype=np.intp)
     for index, group in enumerate(groups):
         of_layer[list(group)] = index
@@ -103,11 +108,11 @@ def group_needs(graph: CostGraph, groups: Groups) -> list[int]:
     ]
 
 
-def _matrix(found: Sequence[int], groups: int) -> Bools:
-    size = max((groups + 7) // 8, 1)
-    packed = np.frombuffer(b"".join(one.to_bytes(size, "little") for one in found), dtype=np.uint8)
-    bits = np.unpackbits(packed.reshape(len(found), size), axis=1, bitorder="little")
-    return bits[:, :groups].astype(np.bool_)
+def unpacked(bits: Sequence[int], count: int) -> npt.NDArray[np.uint8]:
+    """Return bit sets of `count` members as rows of 0 and 1."""
+    width = max((count + 7) // 8, 1)
+    packed = np.frombuffer(b"".join(one.to_bytes(width, "little") for one in bits), dtype=np.uint8)
+    return np.unpackbits(packed.reshape(len(bits), width), axis=1, count=count, bitorder="little")
 
 
 def _words(by_group: Bools) -> npt.NDArray[np.uint64]:

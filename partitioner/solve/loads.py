@@ -30,6 +30,7 @@ from scipy.sparse import block_diag, eye_array, hstack
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.graph import down_set_bits, feeds_of
 from partitioner.solve.grouping import Groups, contract
+from partitioner.solve.lattice import unpacked
 from partitioner.solve.workload import Part, Split, Workload, check, load
 
 MOST_DOWN_SETS = 40_000
@@ -215,9 +216,9 @@ class _Family:
 
     def __init__(self, groups: Groups, bits: Sequence[int]) -> None:
         count = len(groups.members)
-        self.inside: Floats = _unpacked(bits, count).astype(np.float64)
+        self.inside: Floats = unpacked(bits, count).astype(np.float64)
         self._ends = np.flatnonzero(np.diff(self.inside.sum(axis=1), append=math.inf)) + 1
-        spans = _unpacked(list(groups.spans), count)
+        spans = unpacked(list(groups.spans), count)
         costs = np.array(list(groups.spans.values()), np.float64)
         self._total = float(costs.sum())
         self._hot, self._price, self._none, self._all = _one_hot(self.inside, spans, costs)
@@ -268,12 +269,6 @@ def _one_hot(inside: Floats, spans: Bits, costs: Floats) -> tuple[Bits, Floats, 
     counts = np.rint(inside @ spans.T).astype(np.intp)
     hot[np.arange(len(inside))[:, None], starts[:-1] + counts] = 1
     return hot, np.repeat(costs, touched + 1), starts[:-1], starts[1:] - 1
-
-
-def _unpacked(bits: Sequence[int], count: int) -> Bits:
-    width = (count + 7) // 8
-    packed = np.frombuffer(b"".join(one.to_bytes(width, "little") for one in bits), np.uint8)
-    return np.unpackbits(packed.reshape(len(bits), width), axis=1, count=count, bitorder="little")
 
 
 def _states(counts: Sequence[int]) -> _States:
