@@ -34,6 +34,11 @@ class Boundary:
         """Return whether both stages run on one device."""
         return self.near.name == self.far.name
 
+    @property
+    def back(self) -> Boundary:
+        """The same boundary as what goes home sees it."""
+        return Boundary(self.far, self.near, self.home, self.forward)
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -140,25 +145,14 @@ def message_price(objective: Objective, boundary: Boundary) -> float:
     )
 
 
-def home_message_price(objective: Objective, boundary: Boundary) -> float:
-    """Return the price of the message home over a boundary that is used backwards."""
+def byte_price(objective: Objective, boundary: Boundary) -> float:
+    """Return the price of each wire byte that crosses a boundary: the hop's, both devices' own work, its egress."""
     if boundary.free:
         return 0.0
     return (
-        objective.latency * boundary.home.delay
-        + second_price(objective, boundary.far) * boundary.far.costs.send_message
-        + second_price(objective, boundary.near) * boundary.near.costs.receive_message
-    )
-
-
-def home_byte_price(objective: Objective, boundary: Boundary) -> float:
-    """Return the price of each byte of an output that goes home over a boundary."""
-    if boundary.free:
-        return 0.0
-    return (
-        hop_second_price(objective, boundary) * boundary.home.overhead / boundary.home.rate
-        + second_price(objective, boundary.far) * boundary.far.costs.send_byte
-        + second_price(objective, boundary.near) * boundary.near.costs.receive_byte
+        hop_second_price(objective, boundary) * boundary.forward.overhead / boundary.forward.rate
+        + second_price(objective, boundary.near) * boundary.near.costs.send_byte
+        + second_price(objective, boundary.far) * boundary.far.costs.receive_byte
         + objective.egress
     )
 

@@ -21,9 +21,7 @@ from partitioner.solve.layouts import homecoming
 from partitioner.solve.prices import (
     Boundary,
     boundary_of,
-    home_byte_price,
-    home_message_price,
-    hop_second_price,
+    byte_price,
     layer_prices,
     message_price,
     second_price,
@@ -164,7 +162,7 @@ def _layer_table(
     pricing: Pricing, arrays: Incidence, order: Sequence[DeviceId], boundaries: list[Boundary]
 ) -> Floats:
     table = np.stack([pricing.layers(name) for name in order], axis=1)
-    byte = [home_byte_price(pricing.problem.objective, boundary) for boundary in boundaries]
+    byte = [byte_price(pricing.problem.objective, boundary.back) for boundary in boundaries]
     for stage in range(1, len(order)):
         way = sum(byte[index] for index in homecoming(order, stage))
         table[arrays.makers, stage] += arrays.made_bytes * way
@@ -177,7 +175,7 @@ def _home_messages(
     home = np.zeros(len(boundaries))
     charges: list[Charge] = []
     for index, boundary in enumerate(boundaries):
-        price = home_message_price(problem.objective, boundary)
+        price = message_price(problem.objective, boundary.back)
         again = next((stage for stage in range(index + 1, len(order)) if order[stage] == order[0]), None)
         if again is None:
             home[index] = price
@@ -208,12 +206,7 @@ def _crossing_prices(problem: Problem, boundary: Boundary) -> Floats:
         return np.zeros(len(arrays.consumed))
     near, far = second_price(objective, boundary.near), second_price(objective, boundary.far)
     border = near * boundary.near.costs.leaving + far * boundary.far.costs.entering
-    byte = (
-        hop_second_price(objective, boundary) * boundary.forward.overhead / boundary.forward.rate
-        + near * boundary.near.costs.send_byte
-        + far * boundary.far.costs.receive_byte
-        + objective.egress
-    )
+    byte = byte_price(objective, boundary)
     tensors = [problem.graph.tensors[index] for index in arrays.consumed.tolist()]
     sizes = [0 if crosses_door(problem.graph, tensor) else tensor.size for tensor in tensors]
     wired = [_wire_price(problem, boundary, index, byte) for index in arrays.consumed.tolist()]

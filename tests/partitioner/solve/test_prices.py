@@ -75,20 +75,20 @@ def test_between_a_device_and_itself_everything_is_free(asked: Problem) -> None:
     same = boundary_of(asked, CLOUD, CLOUD)
     assert crossing(asked, same, asked.graph.tensors[1], asked.options[T0][1]) == prices.NOTHING
     assert prices.message_price(LATENCY, same) == 0.0
-    assert prices.home_message_price(LATENCY, same) == 0.0
-    assert prices.home_byte_price(EVERYTHING, same) == 0.0
+    assert prices.message_price(LATENCY, same.back) == 0.0
+    assert prices.byte_price(EVERYTHING, same) == 0.0
 
 
 def test_a_message_costs_its_delay_and_the_work_of_both(boundary: Boundary) -> None:
     assert prices.message_price(LATENCY, boundary) == pytest.approx(0.05 + 0.01 + 0.04)
-    assert prices.home_message_price(LATENCY, boundary) == pytest.approx(0.07 + 0.03 + 0.02)
+    assert prices.message_price(LATENCY, boundary.back) == pytest.approx(0.07 + 0.03 + 0.02)
     assert prices.message_price(ENERGY, boundary) == pytest.approx(4.0 * 0.01 + 50.0 * 0.04)
 
 
 def test_a_byte_home_costs_the_hop_back_and_its_egress(boundary: Boundary) -> None:
-    assert prices.home_byte_price(LATENCY, boundary) == pytest.approx(1 / 500.0)
+    assert prices.byte_price(LATENCY, boundary.back) == pytest.approx(1 / 500.0)
     expected = (2.0 + 0.5 * 1.0) / 500.0 + 0.001
-    assert prices.home_byte_price(EVERYTHING, boundary) == pytest.approx(expected)
+    assert prices.byte_price(EVERYTHING, boundary.back) == pytest.approx(expected)
 
 
 def test_the_codec_follows_the_objective(asked: Problem, boundary: Boundary) -> None:
@@ -128,8 +128,8 @@ def test_prices_sum_to_what_a_layout_costs(asked: Problem) -> None:
     assert best is not None
     layers = [prices.layer_prices(EVERYTHING, one) for one in asked.devices]
     total = layers[0][0] + layers[1][1] + best[2] + prices.message_price(EVERYTHING, boundary)
-    total += prices.home_message_price(EVERYTHING, boundary) + 8 * prices.home_byte_price(
-        EVERYTHING, boundary
+    total += prices.message_price(EVERYTHING, boundary.back) + 8 * prices.byte_price(
+        EVERYTHING, boundary.back
     )
     layout = Layout((BOARD, CLOUD), (frozenset({0}), frozenset({1})))
     assert objective_value(asked, evaluate(asked, layout)) == pytest.approx(total, rel=1e-12)
