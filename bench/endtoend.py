@@ -3,7 +3,7 @@
     python -m bench.endtoend [--model NAME] [--link wifi|lte] [--slow K] [--simulate] [--rounds N] >rows.jsonl
 
 Each cell (model, link, slowdown) runs the planner's choice and at least four other pages of its book in turn.
-Law: orders and prints; the hosts are `laboratory`, the application is `asker`, the sums are `arithmetic`'s.
+Law: orders and prints; what happens in the laboratory is `trips`', the sums are `arithmetic`'s.
 """
 
 from __future__ import annotations
@@ -12,59 +12,26 @@ import argparse
 import dataclasses
 import json
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 from bench.arithmetic import Parts, medians, parts_of
-from bench.laboratory import LOCAL, Laboratory
+from bench.laboratory import LOCAL
 from bench.rows import Row
-from bench.subjects import OF_PICTURES, Subject
-from examples.demo.processes import LTE, WIFI, Conditions
+from bench.subjects import OF_PICTURES
+from bench.trips import Cell, Document, Known, Site, site
+from examples.demo.processes import LTE, WIFI
 
 LINKS = {"wifi": WIFI, "lte": LTE}
 PAGES = 6
 """Pages measured a cell: the choice, the standing candidates, the best of the cuts."""
-SHAPED = 0.2
-"""Seconds after which a link has changed."""
 STANDING = ("local", "cloud-raw", "cloud-jpeg", "cloud-encoded")
 REST = ("queue", "decode", "encode", "network", "client", "agents")
-Document = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where the parts of a running laboratory answer."""
-
-    laboratory: Laboratory
-    coordinator: str
-    limit: float
-    keep: Path | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One set of conditions."""
-
-    model: str
-    conditions: Conditions
-    slow: float
-    simulated: bool = False
-
-    @property
-    def board(self) -> str:
-        """Return the name of its board."""
-        return f"board{self.slow:g}"
-
-    def __str__(self) -> str:
-        """Return its name in rows and tables."""
-        how = " (simulated)" if self.simulated else ""
-        return f"{self.model}, {self.conditions.name}, board {self.slow:g}x slower{how}"
 
 
 def main() -> int:
@@ -94,98 +61,30 @@ def _options() -> argparse.Namespace:
 def _rows(options: argparse.Namespace, directory: Path) -> Iterator[Row]:
     limit = time.monotonic() + 60 * options.minutes
     subjects = [OF_PICTURES[name](directory / name) for name in options.model or OF_PICTURES]
-    with Laboratory("endtoend", directory) as laboratory:
-        coordinator = laboratory.coordinator()
-        laboratory.cloud(coordinator)
-        site = Site(laboratory, coordinator, limit, options.keep)
-        inputs = {subject.name: _push(site, subject) for subject in subjects}
-        for slow in options.slow or (4.0, 8.0):
-            yield from _boards(site, slow, [(one, inputs[one.name]) for one in subjects], options)
+    with site("endtoend", directory) as there:
+        models = [there.push(subject) for subject in subjects]
+        for slow, known in product(options.slow or (4.0, 8.0), models):
+            cell = Cell(known.subject.name, LOCAL, slow, options.simulate)
+            there.introduce(cell)
+            for link in options.link or LINKS:
+                cell = dataclasses.replace(cell, conditions=LINKS[link])
+                if time.monotonic() > limit:
+                    there.say(f"{cell}: left out, the time is over")
+                else:
+                    yield from _cell(there, cell, known, options)
 
 
-def _boards(
-    site: Site, slow: float, subjects: list[tuple[Subject, str]], options: argparse.Namespace
-) -> Iterator[Row]:
-    """Measure every model at every link with one board."""
-    for subject, given in subjects:
-        cell = Cell(subject.name, LOCAL, slow, options.simulate)
-        _say(f"{subject.name} on a board {slow:g}x slower: weights and profiles travel over {LOCAL.spec}")
-        _start_board(site, cell)
-        _deploy(site, subject, cell.board)
-        for link in options.link or LINKS:
-            if time.monotonic() > site.limit:
-                _say(f"{cell}: left out, the time is over")
-                continue
-            cell = dataclasses.replace(cell, conditions=LINKS[link])
-            entry = _start_board(site, cell)
-            plan = _deploy(site, subject, cell.board)["plan"]
-            yield from _cell(site, cell, plan, _job(subject, given, entry, options.rounds))
-        site.laboratory.town.children[cell.board].stop()
-
-
-def _start_board(site: Site, cell: Cell) -> str:
-    """Start the cell's board, again where it ran; return where it answers.
-
-    A link that was dialled under other conditions keeps TCP's memory of them: BBR never unlearns a rate that no
-    transfer is long enough to disprove, and floods the slow link with every burst.
-    """
-    known = site.laboratory.town.children.get(cell.board)
-    if known is not None:
-        known.stop()
-    site.laboratory.shape(cell.conditions)
-    time.sleep(SHAPED)
-    return site.laboratory.board(cell.board, site.coordinator, cell.slow, cell.simulated)
-
-
-def _job(subject: Subject, given: str, entry: str, rounds: int) -> Document:
-    return {
-        "do": "infer",
-        "address": entry,
-        "model": subject.name,
-        "input": given,
-        "file": str(subject.given),
-        "rounds": rounds,
-    }
-
-
-def _push(site: Site, subject: Subject) -> str:
-    """Push a model; return the name of its input."""
-    _say(f"{subject.name}: push")
-    job = {
-        "do": "push",
-        "address": site.coordinator,
-        "model": subject.name,
-        "file": str(subject.model),
-        "manifest": str(subject.manifest) if subject.manifest else None,
-        "samples": str(subject.samples) if subject.samples else None,
-    }
-    name: str = _ask(site.laboratory, "cloud", job)["input"]
-    return name
-
-
-def _deploy(site: Site, subject: Subject, board: str) -> Document:
-    job = {"do": "deploy", "address": site.coordinator, "model": subject.name, "devices": [board, "cloud"]}
-    told: Document = _ask(site.laboratory, "cloud", job)
-    return told
-
-
-def _ask(laboratory: Laboratory, side: str, job: Document) -> Any:
-    words = laboratory.command(side, [sys.executable, "-m", "bench.asker"])
-    done = subprocess.run(
-        words, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=True, timeout=600
-    )
-    return json.loads(done.stdout)
-
-
-def _cell(site: Site, cell: Cell, plan: Document, job: Document) -> Iterator[Row]:
+def _cell(there: Site, cell: Cell, known: Known, options: argparse.Namespace) -> Iterator[Row]:
     """Ask every page in turn and print what came of it."""
+    entry = there.start_board(cell)
+    plan = there.deploy(cell)["plan"]
     predicted = {one["page"]: one["predicted"] for one in plan["candidates"] if one["in_book"]}
     pages = chosen_pages(plan["page"], {page: one["latency"] for page, one in predicted.items()})
-    _say(f"{cell}: {plan['page']} chosen; {', '.join(pages)}")
-    answers = _ask(site.laboratory, "edge", job | {"pages": pages})
-    if site.keep is not None:
-        site.keep.mkdir(parents=True, exist_ok=True)
-        (site.keep / f"{cell}.json").write_text(json.dumps({"plan": plan, "answers": answers}))
+    there.say(f"{cell}: {plan['page']} chosen; {', '.join(pages)}")
+    answers = there.infer(entry, known, pages, options.rounds)
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        (options.keep / f"{cell}.json").write_text(json.dumps({"plan": plan, "answers": answers}))
     for page in pages:
         own = [one for one in answers if one["asked"] == page]
         parts = medians([parts_of(one, cell.conditions) for one in own if one["page"] == page] or [_NOTHING])
@@ -236,10 +135,6 @@ _NOTHING = Parts(**{field.name: float("nan") for field in fields(Parts)})
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 2)
-
-
-def _say(what: str) -> None:
-    print(f"[endtoend] {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
