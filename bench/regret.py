@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import statistics
 import sys
@@ -139,7 +140,7 @@ def _cell(trial: Trial) -> Document:
     times = {page: statistics.median(several) for page, several in first.items()}
     near = [page for page in times if page != choice and times[page] <= NEAR * min(times.values())]
     fair = {page: _duel(trial, entry, choice, page) for page in near}
-    return {**_judged(choice, times, fair), "cell": str(trial.cell), "predicted": predicted}
+    return {**judged(choice, times, fair), "cell": str(trial.cell), "predicted": predicted}
 
 
 def _duel(trial: Trial, entry: str, choice: str, rival: str) -> dict[str, list[float]]:
@@ -151,21 +152,24 @@ def _duel(trial: Trial, entry: str, choice: str, rival: str) -> dict[str, list[f
     return found
 
 
-def _judged(choice: str, times: dict[str, float], fair: dict[str, dict[str, list[float]]]) -> Document:
+def judged(choice: str, times: dict[str, float], fair: dict[str, dict[str, list[float]]]) -> Document:
+    """Return what a cell came to: `times` of the first look, `fair` those of the choice and of each rival near it.
+
+    A choice that does not answer by its own page in at least half of its requests has endless regret.
+    """
     ratios = {
         rival: statistics.median(found[choice]) / statistics.median(found[rival])
         for rival, found in fair.items()
     }
     best = max(ratios, key=lambda rival: ratios[rival], default=choice)
-    regret = max(1.0, ratios.get(best, 1.0))
-    own = fair[best][choice] if best in fair else [times[choice]]
-    seconds = statistics.median(own)
+    seconds = statistics.median(fair[best][choice] if best in fair else [times[choice]])
+    regret = max(1.0, ratios.get(best, 1.0)) if math.isfinite(seconds) else math.inf
     return {
         "choice": choice,
         "best": best if regret > 1.0 else choice,
         "regret": round(regret, 4),
         "choice_ms": seconds * 1e3,
-        "best_ms": seconds / regret * 1e3,
+        "best_ms": (statistics.median(fair[best][best]) if regret > 1.0 and best in fair else seconds) * 1e3,
         "screened": times,
         "ratios": ratios,
     }
