@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from partitioner.book.boundaries import boundaries
-from partitioner.book.choice import best_cut, choose, choose_own, in_its_unit, is_cut, reason
+from partitioner.book.choice import OWN, best_cut, choose, choose_own, in_its_unit, is_cut, reason
 from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
 from partitioner.book.full import full_book, full_books, is_linear
 from partitioner.book.outlook import outlook, regret, solves_for
@@ -90,8 +90,9 @@ def _for_two(setting: Setting) -> Draft:
     known = outlook(setting, hard=hard)
     cuts = boundaries(setting, trimmed_cuts(setting, known))
     fused = candidates(setting, cuts, fused=True)
-    best = _best(setting, fused)
-    chosen = next((one for one in fused if one.in_book and one.page.name == options.page), best)
+    own = choose_own(fused) if options.own_cut else None
+    preferred = choose(fused, options.objective)
+    chosen = next((one for one in fused if one.in_book and one.page.name == options.page), own or preferred)
     considered = [_with_proof(one, proven) for one in _as_run(setting, cuts, chosen)]
     pages = tuple(one.page for one in considered if one.in_book)
     split = best_cut(considered, objective=options.objective)
@@ -99,7 +100,7 @@ def _for_two(setting: Setting) -> Draft:
         cuts,
         pages,
         chosen.page.name,
-        _why(setting, considered, chosen, best),
+        _why(setting, considered, chosen, preferred),
         fallback=LOCAL_PAGE if any(page.name == LOCAL_PAGE for page in pages) else NOTHING,
         best_cut=split.page.name if split else NOTHING,
         candidates=tuple(considered),
@@ -113,6 +114,7 @@ def _for_two(setting: Setting) -> Draft:
         plan=proven,
         spans=_spans(setting, hard),
         regret=regret(setting, [one.page.prediction for one in considered if one.eligible], known),
+        preferred=preferred.page.name,
     )
     return _with_thresholds(setting, _with_reason(draft), fused)
 
@@ -129,23 +131,19 @@ def _front(setting: Setting, stop: Stop) -> tuple[Plan, ...]:
     return front(setting.wish, most=MOST_POINTS, stop=stop).plans
 
 
-def _best(setting: Setting, fused: Sequence[Candidate]) -> Candidate:
-    """Return the planner's own choice: only the page that requests take runs fused, so each is judged as that one."""
-    return choose_own(fused) if setting.options.own_cut else choose(fused, setting.options.objective)
-
-
 def _as_run(setting: Setting, cuts: Boundaries, chosen: Candidate) -> list[Candidate]:
     """Return every candidate as it would run in the book, the chosen one fused."""
     return [chosen if one.page.name == chosen.page.name else one for one in candidates(setting, cuts)]
 
 
-def _why(setting: Setting, considered: Sequence[Candidate], chosen: Candidate, best: Candidate) -> str:
+def _why(setting: Setting, considered: Sequence[Candidate], chosen: Candidate, preferred: Candidate) -> str:
+    """Say why, against what the planner would take, as that would run if it were chosen."""
     options = setting.options
-    if chosen is best:
-        return reason(considered, chosen, options.keep_input, options.objective)
-    others = [best if one.page.name == best.page.name else one for one in considered]
-    own = reason(others, best, options.keep_input, options.objective)
-    return f"page {chosen.page.name} was asked for; the planner would take {best.page.name}: {own}"
+    others = [preferred if one.page.name == preferred.page.name else one for one in considered]
+    if chosen.page.name in (preferred.page.name, OWN):
+        return reason(others, chosen, options.keep_input, options.objective)
+    own = reason(others, preferred, options.keep_input, options.objective)
+    return f"page {chosen.page.name} was asked for; the planner would take {preferred.page.name}: {own}"
 
 
 def _with_proof(candidate: Candidate, proven: Plan) -> Candidate:
@@ -169,11 +167,15 @@ def _with_reason(draft: Draft) -> Draft:
 
 
 def _with_thresholds(setting: Setting, draft: Draft, fused: Sequence[Candidate]) -> Draft:
-    """Tell where the choice flips, each page taken as it would run if it were chosen."""
+    """Tell where the choice flips, each page taken as it would run if it were chosen.
+
+    No rate of the link changes a choice that was asked for.
+    """
     if draft.objective != LATENCY:
         return draft  # thresholds are lines of latency
     eligible = [one.page for one in fused if one.eligible and one.in_book]
     active = next(one.page for one in fused if one.page.name == draft.active)
-    slower, faster = link_thresholds(eligible, active, setting.link)
+    asked = draft.active != draft.preferred
+    slower, faster = (None, None) if asked else link_thresholds(eligible, active, setting.link)
     flip = flip_slowdown(eligible, setting.board.simulated_slowdown, setting.board.overhead)
     return dataclasses.replace(draft, flip_slowdown=flip, slower_link=slower, faster_link=faster)

@@ -94,7 +94,7 @@ def reason(
 
 
 def _why_own(candidates: Sequence[Candidate], chosen: Candidate, objective: Objective) -> str:
-    others = [one for one in candidates if one.eligible and one.in_book and one is not chosen]
+    others = [one for one in candidates if one.eligible and one.in_book and one.page.name != chosen.page.name]
     head = f"{chosen.label} {_amount(objective, chosen)}"
     if not others:
         return f"{head}; nothing else can run"

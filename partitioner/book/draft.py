@@ -126,6 +126,7 @@ class Draft:
         objective, limits: what was wanted. plan: the solver's own plan, free of the book's cuts, with its
         alternatives and what would change it. front: the Pareto front on these devices. spans: the full book
         along the link's rate. regret: what the trimmed book loses against the full one.
+        preferred: the page that the planner would take; `active`, unless another was asked for.
     """
 
     boundaries: tuple[frozenset[int], ...]
@@ -149,6 +150,7 @@ class Draft:
     front: tuple[Plan, ...] = ()
     spans: tuple[Span, ...] = ()
     regret: Regret | None = None
+    preferred: PageName = PageName("")
 
     @property
     def inner(self) -> tuple[frozenset[int], ...]:

@@ -62,6 +62,7 @@ def book_of_one(
         keep_input=options.keep_input,
         objective=options.objective,
         limits=options.limits,
+        preferred=LOCAL_PAGE,
     )
 
 

@@ -58,7 +58,7 @@ def explain(
     devices = _devices(compiled, draft, profiles, costs)
     return {
         **_decision(compiled, draft, rows),
-        "advice": advice(rows, proven),
+        "advice": advice(rows, proven, draft.preferred),
         "why_not": why_not(rows, proven),
         "wishes": _wishes(draft, options),
         "watts": _watts(options),
@@ -84,6 +84,7 @@ def _decision(compiled: CompiledModel, draft: Draft, rows: Sequence[Document]) -
         "version": compiled.version,
         "keep_input_on_board": draft.keep_input,
         "page": draft.active,
+        "preferred": draft.preferred,
         "label": chosen["label"],
         "split": chosen["split"],
         "reason": draft.reason,

@@ -5,6 +5,7 @@ Law: reads the document's keys, whatever of them there is; returns sentences wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,11 +58,18 @@ def _cause(document: Document) -> str:
     """Return why the chosen page is above the bound, where it is."""
     if document["bound"]["gap"] < TIGHT:
         return ""
-    rows = [row for row in document["candidates"] if row["eligible"]]
-    chosen = next(row for row in document["candidates"] if row["chosen"])
-    if rows and value_of(chosen) > min(map(value_of, rows)) * (1 + TIGHT):
+    if _was_asked_for(document):
         return ", as it was asked for"
     return ", as the blocks are shared with other pages"
+
+
+def _was_asked_for(document: Document) -> bool:
+    """Return whether the planner would take another page; an older document tells it by its figures alone."""
+    if preferred := document.get("preferred"):
+        return bool(preferred != document["page"])
+    rows = document.get("candidates") or []
+    best = min((value_of(row) for row in rows if row["eligible"]), default=math.inf)
+    return any(row["chosen"] and value_of(row) > best * (1 + TIGHT) for row in rows)
 
 
 def _next_best(document: Document, plan: Document) -> list[str]:
@@ -72,9 +80,9 @@ def _next_best(document: Document, plan: Document) -> list[str]:
     """
     rows = document.get("candidates") or []
     best = next((value_of(row) for row in rows if row["chosen"]), plan["value"])
-    free = [row for row in rows if row["eligible"] and not row["chosen"]]
-    if any(value_of(row) < best * (1 - TIGHT) for row in free):
+    if _was_asked_for(document):
         return []
+    free = [row for row in rows if row["eligible"] and not row["chosen"]]
     others = [one for one in document.get("alternatives") or [] if not one["why_not"]]
     others = [one for one in others if value_of(one) > best * (1 + TIGHT) and not _in_table(one, rows)]
     rivals = [*free, *others]
@@ -112,7 +120,10 @@ def regret_line(document: Document) -> list[str]:
 
 
 def change_lines(document: Document) -> list[str]:
-    """Return what would change the decision: rates of the link, the board's slowdown, speeds of devices."""
+    """Return what would change the decision: rates of the link, the board's slowdown, speeds of devices.
+
+    Of a page that was asked for, no speed and no rate would.
+    """
     changes, lines = document["changes"], []
     if changes.get("slower_link"):
         lines.append(f"Below {megabits(changes['slower_link']['rate'])} up: {changes['slower_link']['page']}")
@@ -123,7 +134,7 @@ def change_lines(document: Document) -> list[str]:
             f"Board alone is best while the board's slowdown is below {changes['slowdown_flip']:.2f}x"
             f" (now {_slowdown(document):g}x)"
         )
-    flips = [one for one in document.get("flips") or [] if one["factor"]]
+    flips = [one for one in document.get("flips") or [] if one["factor"] and not _was_asked_for(document)]
     return lines + [_flip(one) for one in flips if not _said(one, document)]
 
 

@@ -28,7 +28,7 @@ def why_not(rows: Sequence[Document], proven: Document) -> list[Document]:
     objective = proven["objective"]["name"]
     found = [_of_candidate(row, chosen, objective) for row in rows if row is not chosen]
     others = [one for one in proven["alternatives"] if not _is_candidate(one, rows)]
-    return found + [_of_alternative(one, proven["plan"], objective) for one in others]
+    return found + [_of_alternative(one, chosen, objective) for one in others]
 
 
 def _is_candidate(one: Document, rows: Sequence[Document]) -> bool:
@@ -38,12 +38,18 @@ def _is_candidate(one: Document, rows: Sequence[Document]) -> bool:
     return len(used) == 1 and used[0] in ends
 
 
-def advice(rows: Sequence[Document], proven: Document) -> Document:
-    """Say plainly whether to split: {"verdict": "split" | "whole" | "tie" | "single", "sentence": ...}."""
+def advice(rows: Sequence[Document], proven: Document, preferred: str) -> Document:
+    """Say plainly whether to split: {"verdict": "split" | "whole" | "tie" | "single", "sentence": ...}.
+
+    `preferred` is the page that the planner would take.
+    """
     chosen, objective = next(row for row in rows if row["chosen"]), proven["objective"]["name"]
     others = [row for row in rows if row["eligible"] and row is not chosen]
     if len(rows) == 1:
         return _advice("single", f"nothing to split: {chosen['label']} is all there is")
+    if chosen["page"] != preferred:
+        rival = next(row for row in others if row["page"] == preferred)
+        return _advice("split" if chosen["split"] else "whole", _asked_for(chosen, rival, objective))
     if chosen["split"]:
         return _of_split(chosen, [row for row in others if not row["split"]], objective)
     free = [one["value"] for one in proven["alternatives"] if one["split"] and not one["why_not"]]
@@ -54,8 +60,6 @@ def _of_split(chosen: Document, wholes: Sequence[Document], objective: str) -> D
     if not wholes:
         return _advice("split", f"split: {chosen['label']} is the only kind of plan that may run")
     rival = min(wholes, key=value_of)
-    if _worse(chosen, rival):
-        return _advice("split", _asked_for(chosen, rival, objective))
     if objective == "latency" and value_of(rival) - value_of(chosen) <= _noise(chosen, rival):
         said = f"a split gains {ms(value_of(rival) - value_of(chosen))} over {rival['label']}"
         return _tie(said, _noise(chosen, rival))
@@ -68,8 +72,6 @@ def _of_whole(chosen: Document, cuts: Sequence[Document], free: float | None, ob
     if not cuts:
         return _advice("whole", "do not split: no cut inside the model may run")
     cut = min(cuts, key=value_of)
-    if _worse(chosen, cut):
-        return _advice("whole", _asked_for(chosen, cut, objective))
     gain = better(objective, value_of(chosen), value_of(cut))
     head = f"{chosen['label']} {_verb(objective)}"
     said = f"{head} {gain} than the best cut ({_short(cut)})"
@@ -92,11 +94,10 @@ def _verb(objective: str) -> str:
     )
 
 
-def _worse(chosen: Document, rival: Document) -> bool:
-    return value_of(chosen) > value_of(rival) * (1 + SAME) + SAME * SAME
-
-
 def _asked_for(chosen: Document, rival: Document, objective: str) -> str:
+    """Say what the planner would take; by how much that is better, where it is even block by block."""
+    if value_of(rival) >= value_of(chosen):
+        return f"this plan was asked for; the planner would take {rival['label']}"
     gain = better(objective, value_of(rival), value_of(chosen))
     return f"this plan was asked for; {rival['label']} would {_would(objective)} {gain}"
 
@@ -123,10 +124,12 @@ def _of_candidate(row: Document, chosen: Document, objective: str) -> Document:
     return {"page": row["page"], "label": row["label"], **told}
 
 
-def _of_alternative(one: Document, plan: Document, objective: str) -> Document:
-    compute, transfer = one["compute"] - plan["compute"], one["transfer"] - plan["transfer"]
+def _of_alternative(one: Document, chosen: Document, objective: str) -> Document:
+    taken = chosen["predicted"]
+    compute = one["compute"] - sum(taken[part] for part in COMPUTE)
+    transfer = one["transfer"] - sum(taken[part] for part in TRANSFER)
     row = {"label": one["label"], "eligible": not one["why_not"], "why_not": one["why_not"]}
-    told = _told(row, compute, transfer, (objective, one["value"], plan["value"]))
+    told = _told(row, compute, transfer, (objective, one["value"], value_of(chosen)))
     return {"page": "", "label": one["label"], **told}
 
 

@@ -148,6 +148,16 @@ def test_a_gap_has_a_cause(other: float, why: str) -> None:
     assert line.endswith(f"the chosen page is 10.0% above it, as {why}")
 
 
+def test_whether_a_page_was_asked_for_is_the_planners_word_where_it_is_told() -> None:
+    """Told block by block, the page that the planner would take may look slower than the one that was asked for."""
+    bound = {"lower_bound": 0.05, "method": "min-cut", "gap": (0.055 - 0.05) / 0.055}
+    known = {"bound": bound, "candidates": [row(0.055, chosen=True), row(0.056)], "page": "cut-4"}
+    (line,) = bound_lines(known | {"preferred": "local"})
+    assert line.endswith("10.0% above it, as it was asked for")
+    (line,) = bound_lines(known | {"preferred": "cut-4"})
+    assert line.endswith("10.0% above it, as the blocks are shared with other pages")
+
+
 def test_how_far_a_page_is_from_its_bound_is_told_from_the_bound() -> None:
     halfway = {"bound": {"lower_bound": 0.05, "method": "min-cut", "gap": 0.5}}
     assert off_bound(halfway) == "100.0% above", "twice as long as the best possible"

@@ -11,6 +11,7 @@ import pytest
 
 from partitioner.book import BookOptions
 from partitioner.costs import DeviceProfile, LinkProfile
+from partitioner.report.sentences import bound_lines, change_lines
 from partitioner.report.why import advice, why_not
 from partitioner.solve.problem import THROUGHPUT
 from partitioner.units import BytesPerSecond
@@ -103,10 +104,10 @@ def proven(objective: str = "latency", *free: float) -> Document:
 
 def test_the_solvers_own_best_cut_is_heard() -> None:
     rows = [row("board alone", 0.05, chosen=True), row("split x", 0.07, split=True)]
-    assert advice(rows, proven("latency", 0.06, 0.065))["sentence"] == (
+    assert advice(rows, proven("latency", 0.06, 0.065), "board alone")["sentence"] == (
         "do not split: board alone is 10.0 ms faster than any cut (20.0 ms faster than the book's best, x)"
     )
-    tie = advice(rows, proven("latency", 0.0505))
+    tie = advice(rows, proven("latency", 0.0505), "board alone")
     assert tie["verdict"] == "tie"
     assert tie["sentence"] == (
         "either will do: board alone is 0.5 ms faster than any cut (20.0 ms faster than the book's best, x), "
@@ -167,7 +168,8 @@ def row(label: str, latency: float, *, chosen: bool = False, split: bool = False
     ],
 )
 def test_advice_says_plainly_whether_to_split(rows: list[Document], verdict: str, said: str) -> None:
-    found = advice(rows, proven())
+    best = min(rows, key=lambda row: float(row["predicted"]["latency"]))
+    found = advice(rows, proven(), best["page"])
     assert found["verdict"] == verdict
     assert said in found["sentence"]
 
@@ -185,9 +187,43 @@ def test_another_objective_is_judged_by_its_own_figure(explained: Explain) -> No
     assert document["bound"]["gap"] < 1
 
 
+@pytest.mark.parametrize("wish", [{"page": "local"}, {"page": "cloud-raw"}, {"own_cut": "layer4"}])
+def test_what_was_asked_for_is_never_told_as_the_planners_own(
+    explained: Explain, document: Document, wish: Document
+) -> None:
+    asked = explained(BookOptions(**wish))
+    assert (document["preferred"], asked["preferred"]) == (document["page"], document["page"])
+    assert asked["advice"]["sentence"].startswith(
+        "this plan was asked for; cloud with the encoded picture would be "
+    )
+    assert (asked["changes"]["slower_link"], asked["changes"]["faster_link"]) == (None, None)
+    assert not [line for line in change_lines(asked) if line.startswith(("At ", "Above ", "Below "))]
+    assert not [line for line in bound_lines(asked) if "next-best" in line]
+    for row in asked["candidates"]:
+        if not row["chosen"]:
+            check(asked, row["label"])
+    others = {one["label"]: one for one in asked["alternatives"]}
+    told = [one for one in asked["why_not"] if not one["page"]]
+    assert told
+    for one in told:
+        rival = others[one["label"]]
+        more = rival["compute"] + rival["transfer"] - asked["predicted"]["latency"]
+        assert one["margin"] == pytest.approx(more), "against what is taken, not against the solver's own"
+
+
+def test_the_planners_choice_may_look_slower_while_it_is_not_taken() -> None:
+    """A page that was not chosen is told block by block; chosen, it would run in one piece."""
+    rows = [row("board alone", 0.051), row("split x", 0.05, chosen=True, split=True)]
+    said = advice(rows, proven(), "board alone")
+    assert said == {
+        "verdict": "split",
+        "sentence": "this plan was asked for; the planner would take board alone",
+    }
+
+
 def test_what_was_asked_for_is_told_as_such() -> None:
     rows = [row("board alone", 0.04), row("split x", 0.05, chosen=True, split=True)]
-    assert advice(rows, proven("throughput"))["sentence"] == (
+    assert advice(rows, proven("throughput"), "board alone")["sentence"] == (
         "this plan was asked for; board alone would give 25.0 % more answers a second"
     )
     (said,) = why_not(rows, proven())
