@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("partitioner", "lepton_edge", "device_agents", "examples")
+ROOMS = ("partitioner", "lepton_edge", "device_agents", "examples", "bench")
 FORBIDDEN_NAMES = {"utils", "util", "common", "shared", "helpers", "helper", "misc"}
 FILES = sorted(
     path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "/wire/v1/" not in path.as_posix()
