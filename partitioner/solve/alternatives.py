@@ -11,9 +11,10 @@ import itertools
 from collections.abc import Iterator, Sequence, Set
 
 from partitioner.errors import InvalidProblem, NoFeasiblePlan
-from partitioner.solve.costing import evaluate, objective_value, violations
+from partitioner.solve.costing import evaluate, objective_value, violations, with_codecs
 from partitioner.solve.incidence import incidence
 from partitioner.solve.kinds import linked
+from partitioner.solve.orders import are_many, best_cut
 from partitioner.solve.plans import Alternative, Plan
 from partitioner.solve.problem import LATENCY, RAW_NAME, Answer, Layout, Problem, codec_options
 from partitioner.solve.tiers import minimum_cut
@@ -100,14 +101,19 @@ def _raw_input(problem: Problem, boundaries: int) -> dict[tuple[int, TensorName]
 
 
 def _divided(problem: Problem, plan: Plan) -> Iterator[Named]:
-    """Yield the best division of the model between the entry and each other device, if the plan divides nothing."""
+    """Yield the best division of the model between the entry and each other device, if the plan divides nothing.
+
+    Where there are many pairs of a first and a last layer, it is the best for some of them, and called good.
+    """
     if not problem.objective.additive or is_divided(problem, plan.layout):
         return
+    pairs = _firsts_and_lasts(problem)
+    word = "best" if len(pairs) <= MOST_DIVISIONS else "good"
     for device in problem.devices[1:]:
         path = _path(problem, device.name)
-        best = _best_division(problem, path) if path else None
+        best = _best_division(problem, path, pairs[:MOST_DIVISIONS]) if path else None
         if best is not None:
-            yield f"best cut between {problem.entry} and {device.name}", best.layout
+            yield f"{word} cut between {problem.entry} and {device.name}", best.layout
 
 
 def _next_division(problem: Problem, plan: Plan) -> Iterator[Named]:
@@ -129,9 +135,7 @@ def _next_division(problem: Problem, plan: Plan) -> Iterator[Named]:
     best = min((one for one in cuts if one), key=lambda one: one.value, default=None)
     if best is not None:
         ends = f"between {order[0]} and {order[1]}"
-        better = best.value < plan.value * (
-            1 - SAME
-        )  # than the plan: the cut keeps no limit on sums or memory
+        better = best.value < plan.value * (1 - SAME)  # the cut keeps no limit on sums or memory
         yield f"best cut {ends}, limits apart" if better else f"next-best cut {ends}", best.layout
 
 
@@ -146,21 +150,30 @@ def _turned(problem: Problem, layout: Layout) -> dict[int, DeviceId]:
 
 def is_divided(problem: Problem, layout: Layout) -> bool:
     """Return whether two stages run parts of the model itself, preparation of its input apart."""
-    inner = {layer.index for layer in problem.graph.layers if not (layer.from_input or layer.pseudo)}
-    return sum(1 for layers in layout.stages if layers & inner) > 1
+    return sum(1 for layers in layout.stages if layers - _prepared(problem)) > 1
 
 
-def _best_division(problem: Problem, path: Sequence[DeviceId]) -> Answer | None:
-    """Return the best plan with a first layer on the entry and a last one on the end of `path`."""
-    prepared = {one.index: problem.entry for one in problem.graph.layers if one.from_input or one.pseudo}
-    arrays = incidence(problem.graph)
+def _firsts_and_lasts(problem: Problem) -> list[tuple[int, int]]:
+    """Return the pairs of a layer that nothing but preparation feeds, and another that feeds none."""
+    arrays, prepared = incidence(problem.graph), _prepared(problem)
     fed = {int(head) for tail, head in arrays.feeds if int(tail) not in prepared}
-    inner = [one for one in range(len(problem.graph.layers)) if one not in prepared]
-    pairs = itertools.product((one for one in inner if one not in fed), arrays.ends.tolist())
+    firsts = [one for one in range(len(problem.graph.layers)) if one not in prepared and one not in fed]
+    return [(first, last) for first in firsts for last in arrays.ends.tolist() if first != last]
+
+
+def _prepared(problem: Problem) -> set[int]:
+    return {one.index for one in problem.graph.layers if one.from_input or one.pseudo}
+
+
+def _best_division(
+    problem: Problem, path: Sequence[DeviceId], pairs: Sequence[tuple[int, int]]
+) -> Answer | None:
+    """Return the best plan with the first layer of one of `pairs` on the entry and the last on the end of `path`."""
+    prepared = dict.fromkeys(_prepared(problem), problem.entry)
     found = [
         answer
-        for first, last in itertools.islice(pairs, MOST_DIVISIONS)
-        if first != last and (answer := _pinned(problem, path, {**prepared, first: path[0], last: path[-1]}))
+        for first, last in pairs
+        if (answer := _pinned(problem, path, {**prepared, first: path[0], last: path[-1]}))
     ]
     return min(found, key=lambda one: one.value, default=None)
 
@@ -209,18 +222,9 @@ def _cut(problem: Problem, order: Sequence[DeviceId]) -> Answer | None:
 
 
 def _fastest(problem: Problem) -> Iterator[Named]:
-    """Yield the plan of least latency when something else is minimised."""
-    if problem.objective.latency > 0 and problem.objective.additive:
-        return
-    order = problem.order or _longest(problem)
-    answer = _cut(dataclasses.replace(problem, objective=LATENCY), order)
-    if answer is not None:
-        yield "least latency", answer.layout
-
-
-def _longest(problem: Problem) -> tuple[DeviceId, ...]:
-    order = [problem.entry]
-    for device in problem.devices[1:]:
-        if linked(problem, order[-1], device.name):
-            order.append(device.name)
-    return tuple(order)
+    """Yield the plan of least latency, limits apart, when something else is minimised and the orders are not many."""
+    sought = problem.objective.latency > 0 and problem.objective.additive
+    if not sought and not are_many(problem):
+        fast = dataclasses.replace(problem, objective=LATENCY)
+        layout = best_cut(fast).layout
+        yield "least latency", with_codecs(layout, evaluate(fast, layout))

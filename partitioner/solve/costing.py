@@ -68,6 +68,16 @@ def evaluate(problem: Problem, layout: Layout) -> Costs:
     return _closed(problem, layout, ledger)
 
 
+def with_codecs(layout: Layout, costs: Costs) -> Layout:
+    """Return the layout with every codec named that it was costed with, so that no other objective changes it."""
+    codecs = {
+        (boundary, choice.tensor): choice.codec
+        for boundary, choices in enumerate(costs.codecs)
+        for choice in choices
+    }
+    return Layout(layout.order, layout.stages, codecs)
+
+
 def objective_value(problem: Problem, costs: Costs) -> float:
     """Return what `problem` minimises, of these costs."""
     objective = problem.objective

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partitioner.errors import NoFeasiblePlan
-from partitioner.solve.costing import evaluate, objective_value, violations
-from partitioner.solve.orders import MOST_DEVICES, best_cut, orders
+from partitioner.solve.costing import evaluate, objective_value, violations, with_codecs
+from partitioner.solve.orders import are_many, best_cut, orders
 from partitioner.solve.plans import Costs
 from partitioner.solve.problem import (
     NO_LIMITS,
@@ -96,8 +96,7 @@ def bargained(problem: Problem, known: Answer) -> Answer:
 def offers(problem: Problem, known: Answer) -> Iterator[Offer]:
     """Yield bounds, each proven, and the best plan so far; nothing where this is no use."""
     coupled = problem.objective.bottleneck > 0 or problem.limits != NO_LIMITS
-    many = problem.order is None and len(problem.devices) > MOST_DEVICES
-    if many or not coupled or known.value <= 0:
+    if are_many(problem) or not coupled or known.value <= 0:
         return
     goods = goods_of(problem)
     prices, best = _start(problem, goods, known), known
@@ -186,7 +185,7 @@ def bound_at(problem: Problem, goods: Goods, prices: Floats) -> Cut | None:
     room = problem.limits.bottleneck if np.isfinite(problem.limits.bottleneck) else 0.0
     above = float(prices[:count].sum()) - problem.objective.bottleneck
     given = float(prices[count:] @ limits) + above * room
-    layout = _with_codecs(answer.layout, costs)
+    layout = with_codecs(answer.layout, costs)
     true = evaluate(problem, layout)
     slopes = _busy(goods, true) - np.append(np.full(count, room), limits)
     return Cut(answer.lower_bound - given, layout, slopes)
@@ -220,16 +219,6 @@ def _slowed(hop: Hop, factor: float) -> Hop:
 
 def _at_watts(device: Device, watts: float) -> Device:
     return replace(device, watts=Watts(watts), radio_watts=Watts(0.5))  # two radios: one joule a hop's second
-
-
-def _with_codecs(layout: Layout, costs: Costs) -> Layout:
-    """Return the layout with the codecs that were cheapest at the prices, so that other prices do not change them."""
-    codecs = {
-        (boundary, choice.tensor): choice.codec
-        for boundary, choices in enumerate(costs.codecs)
-        for choice in choices
-    }
-    return Layout(layout.order, layout.stages, codecs)
 
 
 def _busy(goods: Goods, costs: Costs) -> Floats:

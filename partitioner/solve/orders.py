@@ -36,8 +36,13 @@ def orders(problem: Problem) -> list[Order]:
     return [order for key, order in found.items() if key not in beginnings]
 
 
+def are_many(problem: Problem) -> bool:
+    """Return whether the orders are more than are looked at here."""
+    return problem.order is None and len(problem.devices) > MOST_DEVICES
+
+
 def best_cut(problem: Problem) -> Answer:
-    """Return the plan of least price over all orders; memory and limits are not looked at.
+    """Return the plan of least price over all orders, which are not many; memory and limits are not looked at.
 
     Raises:
         NoFeasiblePlan: in no order a plan keeps the wishes.

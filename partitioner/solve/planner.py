@@ -6,12 +6,14 @@ no limit is a minimum cut (`tiers.py`); everything else is the dynamic programme
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from partitioner.solve import pipeline
 from partitioner.solve.alternatives import alternatives_of
 from partitioner.solve.checks import check
 from partitioner.solve.costing import evaluate, objective_value, violations
 from partitioner.solve.flips import flips_of
-from partitioner.solve.orders import MOST_DEVICES, best_cut, refuse_contradictions
+from partitioner.solve.orders import are_many, best_cut, refuse_contradictions
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import Answer, Problem
 
@@ -50,7 +52,7 @@ def relaxation(problem: Problem) -> Answer | None:
     Raises:
         NoFeasiblePlan: the wishes alone contradict each other.
     """
-    if problem.order is None and len(problem.devices) > MOST_DEVICES:
+    if are_many(problem):
         return None
     if problem.objective.additive:
         return best_cut(problem)
@@ -67,4 +69,4 @@ def _plan(problem: Problem, answer: Answer) -> Plan:
 def _with_rivals(problem: Problem, plan: Plan) -> Plan:
     rivals = alternatives_of(problem, plan)
     flips = flips_of(problem, plan, rivals)
-    return Plan(plan.layout, plan.costs, plan.value, plan.lower_bound, plan.method, rivals, flips)
+    return replace(plan, alternatives=rivals, flips=flips)
