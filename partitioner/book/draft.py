@@ -59,8 +59,9 @@ class Candidate:
     """A page that was considered.
 
     `down_set` are the layers it runs on the board, `label` is for people. A page that is not `in_book`
-    cannot run (it would give the input away, or does not fit); one that is not `eligible` is never chosen;
-    `why_not` says why.
+    cannot run (it would give the input away, or does not fit); one that is not `eligible` is taken only when a
+    person asks for that page; `why_not` says why. One that is `fused` is costed as the page that requests take:
+    each stage in one piece, where memory allows it; else a page is costed block by block.
     """
 
     page: Page
@@ -69,6 +70,7 @@ class Candidate:
     eligible: bool = True
     why_not: str = ""
     down_set: frozenset[int] = frozenset()
+    fused: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ runs its stages in one piece each, and pays at its own cut alone.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -54,7 +55,7 @@ def candidates(setting: Setting, cuts: Cuts, *, fused: bool = False) -> list[Can
     for index, down_set in enumerate(cuts):
         if down_set == own or is_interior(setting.graph, down_set):
             found += _at_cut(setting, cuts, index, fused)
-    return found
+    return [dataclasses.replace(one, fused=fused) for one in found]
 
 
 def own_boundary(setting: Setting) -> DownSet | None:

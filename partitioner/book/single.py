@@ -54,7 +54,7 @@ def book_of_one(
         why,
         fallback=LOCAL_PAGE,
         best_cut=PageName(""),
-        candidates=(Candidate(page, f"{where} alone", down_set=everything),),
+        candidates=(Candidate(page, f"{where} alone", down_set=everything, fused=fused),),
         lower_bound=bound,
         method="enumeration",
         board=device.device if is_board else NOBODY,

@@ -127,6 +127,7 @@ def _candidate(
         "in_book": candidate.in_book,
         "eligible": candidate.eligible,
         "why_not": candidate.why_not,
+        "fused": candidate.fused,
         "predicted": _predicted(page),
         "value": value(draft.objective, page.prediction),
         "measured": measured.get(page.name),

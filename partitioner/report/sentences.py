@@ -162,6 +162,17 @@ def _slowdown(document: Document) -> float:
     return float(next(found, 1.0))
 
 
+def run_line(document: Document) -> list[str]:
+    """Return how the plans of the table are told to run, where that is not alike."""
+    fused = {bool(row.get("fused")) for row in document["candidates"]}
+    if len(fused) < 2:
+        return []
+    return [
+        "The chosen plan is told as it runs, each stage in one piece where memory allows; the others block by "
+        "block, as pages of this book"
+    ]
+
+
 def noise_lines(document: Document) -> list[str]:
     """Return which measured profiles are too noisy to plan by, and what to do; an estimate is marked elsewhere."""
     measured = (one for one in document["devices"] if not one.get("estimated_from"))

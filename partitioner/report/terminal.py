@@ -16,7 +16,14 @@ from rich.text import Text
 
 from partitioner.report.amounts import figure, objective_of, value_of
 from partitioner.report.quantities import joules, megabits, milliseconds, per_second, sentence, size
-from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
+from partitioner.report.sentences import (
+    bound_lines,
+    change_lines,
+    limit_lines,
+    link_line,
+    regret_line,
+    run_line,
+)
 
 __all__ = ["megabits", "render", "size"]
 
@@ -52,7 +59,7 @@ def _why(document: Document) -> list[str]:
 
 def _facts(document: Document) -> list[str]:
     changes = change_lines(document)
-    head = ["What would change the decision:"] if changes else []
+    head = ["What would change the decision (each plan judged in one piece):"] if changes else []
     proven = [*bound_lines(document), *regret_line(document)]
     return [*limit_lines(document), *link_line(document), *proven, *head, *(f"  {line}" for line in changes)]
 
@@ -122,7 +129,8 @@ def _style(row: Document) -> str:
 
 
 def _notes(document: Document) -> list[str]:
-    return [f"x {row['label']}: {row['why_not']}" for row in document["candidates"] if not row["eligible"]]
+    refused = [f"x {row['label']}: {row['why_not']}" for row in document["candidates"] if not row["eligible"]]
+    return [*refused, *map(sentence, run_line(document))]
 
 
 def _frontier(document: Document) -> Table | None:

@@ -51,7 +51,10 @@ def bandwidth(document: Document) -> Markup | None:
         [_threshold(one, across) for one in curve["thresholds"]], _now(curve["now"], across),
         _columns(pages, rates, across),
     )  # fmt: skip
-    words = "Down scaled like up. The lowest line is the plan to take; it changes at the dashed thresholds."
+    words = (
+        "Down scaled like up; plans as told above. The lowest line is the page of this book to take; it changes at "
+        "the dashed thresholds."
+    )
     return chart(
         "bandwidth", "Latency against bandwidth", words, drawn, _page_legend(pages, chosen), _book(curve)
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from partitioner.report.html.markup import Markup, tag
 from partitioner.report.quantities import joules, milliseconds, per_second, sentence, size
+from partitioner.report.sentences import run_line
 
 Document = dict[str, Any]
 
@@ -20,6 +21,9 @@ PARTS = (
 )
 
 
+ONE_REQUEST = "One request from the application and back to it"
+
+
 def plans(document: Document) -> Markup:
     """Return every candidate as a bar: where its time goes, predicted, and measured where that is known."""
     rows = sorted(document["candidates"], key=lambda row: not row["eligible"])
@@ -28,7 +32,7 @@ def plans(document: Document) -> Markup:
     return tag(
         "section",
         tag("h2", "What was considered"),
-        tag("p", "One request from the application and back to it.", class_="soft small"),
+        [tag("p", sentence(line), class_="soft small") for line in (ONE_REQUEST, *run_line(document))],
         [_plan(row, longest) for row in rows],
         _legend(measured),
         id="plans",

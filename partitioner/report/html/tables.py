@@ -102,7 +102,8 @@ def _memory_legend(rows: Sequence[Document]) -> Markup:
 def changes(document: Document) -> Markup | None:
     """Return what would change the decision."""
     lines = change_lines(document)
-    return _section("changes", "What would change the decision", _list(lines)) if lines else None
+    words = tag("p", "Each plan judged in one piece, as it would run if it were chosen.", class_="soft small")
+    return _section("changes", "What would change the decision", words, _list(lines)) if lines else None
 
 
 def proof(document: Document) -> Markup:

@@ -18,6 +18,7 @@ from partitioner.report.sentences import (
     noise_lines,
     off_bound,
     regret_line,
+    run_line,
 )
 from tests.partitioner.conftest import link
 
@@ -52,6 +53,17 @@ def test_a_flip_that_a_threshold_tells_already_is_left_out() -> None:
         "At 0.5 times the speed of pi or less: board alone",
         "At 0.25 times the speed of hub or less: board alone",
     ]
+
+
+def test_plans_that_are_told_to_run_in_different_ways_are_said_to(document: Document) -> None:
+    assert [one["fused"] for one in document["candidates"]] == [
+        one["chosen"] for one in document["candidates"]
+    ]
+    (line,) = run_line(document)
+    assert line.endswith("the others block by block, as pages of this book")
+    alike = [one | {"fused": False} for one in document["candidates"]]
+    assert run_line({"candidates": alike}) == [], "as an older coordinator told them"
+    assert run_line({"candidates": document["candidates"][3:4]}) == [], "nothing to tell apart"
 
 
 def test_a_noisy_profile_says_what_to_do() -> None:

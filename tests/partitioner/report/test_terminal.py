@@ -37,6 +37,8 @@ def test_a_person_reads_the_decision_its_reason_and_what_would_change_it(documen
     assert "minimum cut, exact" in page
     assert "Board alone is best while the board's slowdown is below" in page
     assert "269.3" in page  # measured
+    assert "block by block, as pages of this book." in page
+    assert "What would change the decision (each plan judged in one piece): Below" in page
 
 
 def test_the_measured_column_is_there_only_when_something_was(document: dict[str, Any]) -> None:

@@ -97,6 +97,7 @@ def test_every_section_is_there(full_document: Document) -> None:
         "devices",
     ]  # fmt: skip
     assert "Do not split" in drawn.text
+    assert "the others block by block, as pages of this book." in drawn.text
     for row in full_document["candidates"]:
         assert row["label"] in drawn.text
         assert f"{row['predicted']['latency'] * 1e3:.1f} ± " in drawn.text
