@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from partitioner.errors import LeptonError
+from partitioner.errors import LeptonError, NoFeasiblePlan
 from partitioner.graph import CostGraph
 from partitioner.onnx_io import compile_model
 from partitioner.predict import StageCosts
@@ -40,8 +40,8 @@ def main(model: str = ".demo/ingredients/mobilenetv2.onnx") -> None:
         show("20 answers a second, each as soon as that allows", solve(replace(problem, limits=often)))
         for plan in pareto(problem, ("latency", "bottleneck")):
             print(f"on the Pareto front: {described(plan)}")
-        solve(replace(problem, limits=Limits(latency=milliseconds(5))))
-    except LeptonError as error:  # it says what is to blame, and by how much
+        too_much(replace(problem, limits=Limits(latency=milliseconds(5))))
+    except LeptonError as error:
         sys.exit(f"{error.message} / what to do: {error.hint}")
 
 
@@ -72,6 +72,14 @@ def show(wish: str, plan: Plan) -> None:
     rivals = [f"{one.label} {one.margin:+.4f} {one.why_not}".rstrip() for one in plan.alternatives]
     flips = [f"{one.what} x {one.factor:.2f}: as good as {one.label}" for one in plan.flips]
     print("  " + "\n  ".join([*rivals, *flips]))
+
+
+def too_much(problem: Problem) -> None:
+    """Ask for what nobody can do: the refusal says what is to blame, and by how much."""
+    try:
+        show("an answer within 5 ms", solve(problem))
+    except NoFeasiblePlan as error:
+        print(f"an answer within 5 ms: refused: {error.message} / what to do: {error.hint}")
 
 
 if __name__ == "__main__":

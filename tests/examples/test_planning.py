@@ -16,9 +16,9 @@ COSTS = re.compile(r": ([\d.]+) ms, ([\d.]+)/s: (.*)")
 def test_it_answers_every_wish_and_says_what_is_beyond_anybody(
     ingredients: Ingredients, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match=r"the limit on latency is to blame.* 0\.005 s asked / what to do"):
-        planning.main(str(ingredients.model))
+    planning.main(str(ingredients.model))
     lines = capsys.readouterr().out.splitlines()
+    assert re.search(r"refused: the limit on latency is to blame.* 0\.005 s asked / what to do", lines[-1])
     found = {line.split(":")[0]: COSTS.search(line) for line in lines if COSTS.search(line)}
     latency, rate = ({name: float(one[group]) for name, one in found.items() if one} for group in (1, 2))
     soon, often, asked = (
@@ -38,8 +38,7 @@ def test_it_answers_every_wish_and_says_what_is_beyond_anybody(
 def test_each_plan_comes_with_its_bound_its_rivals_and_what_would_change_it(
     ingredients: Ingredients, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        planning.main(str(ingredients.model))
+    planning.main(str(ingredients.model))
     printed = capsys.readouterr().out
     bounds = re.findall(r"costs ([\d.]+), and no plan less than ([\d.]+) \((.*)\)", printed)
     assert [(value, method) for value, _, method in bounds] == [
