@@ -42,7 +42,7 @@ class Subject:
 
 
 def mobilenetv2(directory: Path) -> Subject:
-    """Return MobileNetV2 with a picture at its door, asked about a cup of coffee, 600x400 pixels."""
+    """Return MobileNetV2 with a picture at its door, asked about a cup of coffee, 320x256 pixels."""
     made = prepare(directory)
     samples = directory / "few"
     samples.mkdir(exist_ok=True)
