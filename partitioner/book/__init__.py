@@ -95,7 +95,7 @@ def _for_two(setting: Setting) -> Draft:
     chosen = next((one for one in fused if one.in_book and one.page.name == options.page), own or preferred)
     considered = [_with_proof(one, proven) for one in _as_run(setting, cuts, chosen)]
     pages = tuple(one.page for one in considered if one.in_book)
-    split = best_cut(considered, objective=options.objective)
+    split = best_cut(considered, options.objective)
     draft = Draft(
         cuts,
         pages,

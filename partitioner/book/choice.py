@@ -68,11 +68,9 @@ def choose_own(candidates: Sequence[Candidate]) -> Candidate:
     return own
 
 
-def best_cut(
-    candidates: Sequence[Candidate], kept: bool = True, objective: Objective = LATENCY
-) -> Candidate | None:
-    """Return the best page that divides the model itself; among those in the book only, when `kept`."""
-    cuts = [one for one in candidates if is_cut(one.page.name) and (one.in_book or not kept)]
+def best_cut(candidates: Sequence[Candidate], objective: Objective = LATENCY) -> Candidate | None:
+    """Return the best page that divides the model itself and may be chosen."""
+    cuts = [one for one in candidates if is_cut(one.page.name) and one.in_book and one.eligible]
     return _least(cuts, objective) if cuts else None
 
 
@@ -126,7 +124,7 @@ def _why_whole(candidates: Sequence[Candidate], chosen: Candidate, wish: str, ob
     rival = _rival(candidates, chosen, objective)
     following = f" (next: {rival.label}, {_short(objective, rival)})" if rival else ""
     parts = [f"{wish}{chosen.label} {_amount(objective, chosen)}{following}"]
-    cut = best_cut([one for one in candidates if one.eligible], objective=objective)
+    cut = best_cut(candidates, objective)
     if cut:
         parts.append(
             f"No split: the best cut ({_named(cut)}) would {_amount(objective, cut, would=True)}; against "

@@ -116,8 +116,8 @@ class Draft:
         boundaries: nested down-sets of layers, from the empty set to all; block i lies between i and i + 1.
         pages: the pages of the book; stages count blocks. active: the page that requests take, and the
         `reason` for it in one or two sentences. fallback: the page for when the far side is gone; empty
-        when the board cannot hold the model. best_cut: the best page that divides the model itself; empty
-        when there is none. candidates: everything that was considered, with the pages that are not in the
+        when the board cannot hold the model. best_cut: the best page that divides the model itself and may
+        be chosen; empty when there is none. candidates: everything that was considered, with the pages that are not in the
         book. lower_bound: no plan of the space can take less, in the same cost model; `method` proved it.
         flip_slowdown: how slow the board must be (1.0: as it is without simulation) for the choice between
         the

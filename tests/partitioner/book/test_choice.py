@@ -48,12 +48,12 @@ def test_when_nothing_may_run_each_says_why() -> None:
     assert "board alone: needs 9 MB; cloud with uint8: x would leave" in str(refused.value)
 
 
-def test_the_best_cut_divides_the_model_and_is_in_the_book() -> None:
+def test_the_best_cut_divides_the_model_and_may_be_chosen() -> None:
     outside = candidate("cut-9", 1, 1, 1, 1, in_book=False)
+    lossy = candidate("cut-8", 1, 1, 1, 1, eligible=False)
     assert [is_cut(one.page.name) for one in (LOCAL, RAW, SPLIT)] == [False, False, True]
-    assert best_cut([LOCAL, RAW, outside, SPLIT, candidate("cut-7", 99, 9, 9, 9)]) is SPLIT
-    assert best_cut([outside, SPLIT], kept=False) is outside
-    assert best_cut([LOCAL, RAW]) is None
+    assert best_cut([LOCAL, RAW, outside, lossy, SPLIT, candidate("cut-7", 99, 9, 9, 9)]) is SPLIT
+    assert best_cut([LOCAL, RAW, outside, lossy]) is None
 
 
 def test_a_split_is_measured_against_the_best_that_is_none() -> None:
