@@ -19,17 +19,18 @@ class BookOptions:
 
     Attributes:
         keep_input: the input, and what is made from it by mere preparation, stays on the board.
-        board_memory, cloud_memory: bytes that weights and their headroom may take; 0 means no limit.
-        headroom: fraction of the weights that must be free beside them. further_cuts: at most so many cuts
-        beside the best ones, for other links and to compare with. cut_budget: further cuts may make the
-        board-alone page slower by this fraction at most, since every page
+        board_memory, cloud_memory: bytes for weights, activations of a known peak and headroom; 0: no limit.
+        headroom: fraction of weights and activations that must be free beside them.
+        further_cuts: at most so many cuts beside the best ones, for other links and to compare with.
+        cut_budget: further cuts may make the board-alone page slower by this fraction at most, since every page
             runs through every boundary of the book.
         objective, limits: what is minimised, and what a plan may cost at most.
         keep_output: the outputs are made on the board. stay: tensors that must not leave it.
         first_layers: so many layers of the chain stay on the board.
         own_cut: the person's own split: the name of a layer, or of a tensor; everything that it needs, and it,
             runs on the board, the rest in the cloud. Empty for none.
-        page: take this page of the book instead of the best; no page of the book has another name.
+        page: take this page of the book instead of the best, also one that may not be chosen else; a name that
+            no page has is passed over.
         board_lacks, cloud_lacks: operators that the device cannot run.
         board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0: unknown.
     """
@@ -114,20 +115,22 @@ class Draft:
 
     Attributes:
         boundaries: nested down-sets of layers, from the empty set to all; block i lies between i and i + 1.
-        pages: the pages of the book; stages count blocks. active: the page that requests take, and the
-        `reason` for it in one or two sentences. fallback: the page for when the far side is gone; empty
-        when the board cannot hold the model. best_cut: the best page that divides the model itself and may
-        be chosen; empty when there is none. candidates: everything that was considered, with the pages that are not in the
-        book. lower_bound: no plan of the space can take less, in the same cost model; `method` proved it.
-        flip_slowdown: how slow the board must be (1.0: as it is without simulation) for the choice between
-        the
+        pages: the pages of the book; stages count blocks.
+        active: the page that requests take. reason: why, in one or two sentences.
+        fallback: the page for when the far side is gone; empty when the board cannot hold the model.
+        best_cut: the best page that divides the model itself and may be chosen; empty when there is none.
+        candidates: everything that was considered, with the pages that are not in the book.
+        lower_bound: no plan of the space can take less, in the same cost model; `method` proved it.
+        flip_slowdown: how slow the board must be (1.0: as it is without simulation) for the choice between the
             board alone and the best other page to flip; None when it never does.
-        slower_link, faster_link: the nearest rates of the link at which another page becomes the best.
+        slower_link, faster_link: the nearest rates of the link at which another page becomes the best; None when
+            there is none, or the active page was asked for.
         board, cloud: the devices; empty when there is none.
         keep_input: whether the input was to stay on the board.
-        objective, limits: what was wanted. plan: the solver's own plan, free of the book's cuts, with its
-        alternatives and what would change it. front: the Pareto front on these devices. spans: the full book
-        along the link's rate. regret: what the trimmed book loses against the full one.
+        objective, limits: what was wanted.
+        plan: the solver's own plan, free of the book's cuts, with its alternatives and what would change it.
+        front: the Pareto front on these devices. spans: the full book along the link's rate.
+        regret: what the trimmed book loses against a fresh solve.
         preferred: the page that the planner would take; `active`, unless another was asked for.
     """
 

@@ -52,7 +52,7 @@ def makers(graph: CostGraph, names: Iterable[TensorName]) -> list[int]:
 
 
 def near_names(name: str, known: Sequence[str]) -> str:
-    """Return "; near: ..." with the names most like `name`, or nothing."""
+    """Return " (near: ...)" with the names most like `name`, or nothing."""
     near = difflib.get_close_matches(name, known, MOST_NEAR, LEAST_LIKENESS)
     return f" (near: {', '.join(near)})" if near else ""
 

@@ -1,7 +1,7 @@
 """How the page looks, in light and in dark, and the few lines of script for hovering.
 
 Law: constants. The script writes `textContent` only, so that no name of a model is ever read as markup; it asks
-nothing of any network. Colours of devices are `--d0`, `--d1`, ... in the order of the plan's stages.
+nothing of any network. Which device has which of the colours `--d0`, `--d1`, ... is `palette.py`'s.
 """
 
 from __future__ import annotations
