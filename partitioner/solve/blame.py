@@ -12,7 +12,8 @@ from dataclasses import fields, replace
 
 from partitioner.errors import NoFeasiblePlan
 from partitioner.solve.costing import evaluate, violations
-from partitioner.solve.problem import NO_LIMITS, Answer, Limits, Objective, Problem
+from partitioner.solve.problem import EXACT, NO_LIMITS, Answer, Limits, Objective, Problem
+from partitioner.units import Bytes
 
 Solve = Callable[[Problem], "Answer | None"]
 
@@ -23,7 +24,7 @@ HALVINGS = 12  # to find the least loss possible
 def blamed(problem: Problem, solve: Solve) -> NoFeasiblePlan:
     """Return the error that says what makes `problem` infeasible.
 
-    `solve` returns the best plan of a problem, or None where there is none.
+    `solve` returns the best plan that it finds of a problem, with a bound for every plan, or None.
     """
     for words in _alone(problem, solve):
         return NoFeasiblePlan(words, "relax that, or add a device")
@@ -65,8 +66,7 @@ def _alone(problem: Problem, solve: Solve) -> Iterator[str]:
 def without_memory(problem: Problem, device: str = "") -> Problem:
     """Return the problem with the memory of one device, or of all, unlimited."""
     devices = tuple(
-        replace(one, memory=type(one.memory)(0)) if device in ("", one.name) else one
-        for one in problem.devices
+        replace(one, memory=Bytes(0)) if device in ("", one.name) else one for one in problem.devices
     )
     return replace(problem, devices=devices)
 
@@ -74,7 +74,7 @@ def without_memory(problem: Problem, device: str = "") -> Problem:
 def _memory(problem: Problem, answer: Answer) -> str:
     broken = violations(problem, evaluate(problem, answer.layout))
     words = "; ".join(one.words for name, one in broken.items() if name.startswith("memory"))
-    return f"memory is to blame: without its limit the best plan is one for which {words}"
+    return f"memory is to blame: without its limit the best plan{_found(answer)} is one for which {words}"
 
 
 def _least(problem: Problem, name: str) -> Problem:
@@ -92,13 +92,19 @@ def _limit(problem: Problem, name: str, least: Answer) -> str:
     if name == "bottleneck":
         floor = 1 / asked if asked > 0 else math.inf
         best = f"{costs.throughput:.4g}/s"
-        return f"the floor on throughput is to blame: best possible {best}, {floor:.4g}/s asked"
+        return f"the floor on throughput is to blame: best{_found(least) or ' possible'} {best}, {floor:.4g}/s asked"
     unit, found = UNITS[name], getattr(costs, name)
     if name == "loss":
         return (
             f"the accuracy budget is to blame: the least loss possible is {found:.4g}, {asked:.4g} is allowed"
         )
-    return f"the limit on {name} is to blame: best possible {found:.6g} {unit}, {asked:.6g} {unit} asked"
+    best = f"best{_found(least) or ' possible'} {found:.6g} {unit}"
+    return f"the limit on {name} is to blame: {best}, {asked:.6g} {unit} asked"
+
+
+def _found(answer: Answer) -> str:
+    """Return " found" where it is not proven that nothing is better."""
+    return " found" if answer.gap > EXACT else ""
 
 
 def _least_loss(problem: Problem, solve: Solve, answer: Answer) -> Answer:

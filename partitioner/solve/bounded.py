@@ -1,7 +1,7 @@
-"""Where the down-sets are too many: contract, solve exactly, refine, and say how far the best may be.
+"""Where the down-sets are too many: contract, solve what is left, and refine around what was found.
 
-Law: never silent. What comes from here is a plan of the original problem (an upper bound), the lower bound is one of
-the original problem too, and the method says "contraction". How a contracted graph is solved is not known here.
+Law: plans only. What comes from here is a plan of the original problem and proves nothing about others: who asks for
+it adds a bound and calls it `METHOD`. How a contracted graph is solved is not known here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Attempt = Callable[[Groups], "tuple[bool, Answer | None]"]
 def contracted(
     problem: Problem, groups: Groups, attempt: Attempt, known: Layout | None = None
 ) -> Answer | None:
-    """Return the best plan found by contraction, or None when none was found; its bound is that of `attempt`.
+    """Return the best plan found by contraction, or None when none was found; bound and method are those of `attempt`.
 
     Args:
         problem: the question.

@@ -82,7 +82,7 @@ class Programme:
             self.at_least(more, less)
 
     def minimum(self, objective: Expression, most_nodes: int | None = None) -> Point | None:
-        """Return a point at which `objective` is least, or None when no point satisfies all rows.
+        """Return a point at which `objective` is least, or None when HiGHS has none: no point satisfies all rows.
 
         After `most_nodes` of the search it is the best point so far, None when there is none yet.
         """

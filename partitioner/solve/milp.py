@@ -1,9 +1,10 @@
 """A second method, a stranger to the first: the space of plans as a mixed-integer linear programme for HiGHS.
 
 Law: pure; it shares the question's nouns with the other solvers and no arithmetic; small graphs only. It is there
-to disagree with them. Every metric is a linear expression in the variables below, and every one of them is only
-ever pushed down by objective and limits, so that "at least" rows define what is charged. The bottleneck is one
-variable above all busy seconds.
+to disagree with them (`best_by_milp`), and to look for a better plan than a contraction's (`solve_order`, for
+`polish.py`, which costs what it gets itself). Every metric is a linear expression in the variables below, and every
+one of them is only ever pushed down by objective and limits, so that "at least" rows define what is charged. The
+bottleneck is one variable above all busy seconds.
 
 Variables, for layer i, boundary j (between stages j and j + 1), tensor t: `before[i, j]` is 1 when layer i is in a
 stage <= j; `by[j, t, o]` when t crosses boundary j by option o; `used[j]` when a layer lies behind j; `back[j]`

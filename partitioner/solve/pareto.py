@@ -20,7 +20,7 @@ from partitioner.errors import InvalidProblem, NoFeasiblePlan
 from partitioner.solve.checks import check
 from partitioner.solve.planner import solve
 from partitioner.solve.plans import Plan
-from partitioner.solve.problem import EGRESS, ENERGY, LATENCY, THROUGHPUT, Objective, Problem
+from partitioner.solve.problem import EGRESS, ENERGY, EXACT, LATENCY, THROUGHPUT, Objective, Problem
 
 Metric = Literal["latency", "bottleneck", "energy", "egress"]
 Stop = Callable[[], bool]
@@ -34,7 +34,6 @@ OBJECTIVES: dict[Metric, Objective] = {
 MOST_POINTS = 64
 COARSE = 8  # points of a walk that are kept back, to reach its end in large steps when it is long
 STEP = 1e-6  # relative; plans that are nearer to each other in a metric are one point
-EXACT = 1e-5  # a relative gap up to this is rounding
 
 
 @dataclass(frozen=True)

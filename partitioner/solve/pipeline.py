@@ -1,8 +1,9 @@
 """The planner for everything that is no minimum cut: throughput, limits, memory, any order of devices.
 
 Law: pure; a door in front of `search.py`. Exact in the space of `problem.py` wherever the down-sets fit a bound
-(method "down-sets"); past any bound the answer says how far it may be from the best (`bounded.py`). Bounds, all in
-this file but those of combinations and stations: down-sets, and labels that a search looks at.
+(method "down-sets"); past any bound the answer says how far it may be from the best. Bounds: down-sets and their
+pairs (here), labels (`search.py`), combinations of codecs (`crossings.py`), stations (`kinds.py`), tied weights
+(`columns.py`).
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
     """Return the best plan of `problem`, with a lower bound.
 
     Args:
-        problem: the question; `wishes.check` has passed it.
+        problem: the question; `checks.check` has passed it.
         relaxed: the answer without memory and limits, if one is known; its bound is used where a bound is needed,
             its layout as a place to refine around.
 
@@ -84,7 +85,15 @@ def best(problem: Problem, relaxed: Answer | None = None) -> Answer:
             "no feasible plan was found, though not every plan was looked at: there are too many",
             "give more memory or looser limits, an order of devices, or pin some layers",
         )
-    raise blamed(problem, lambda other: _found(other, None).answer)
+    raise blamed(problem, _at_hand)
+
+
+def _at_hand(problem: Problem) -> Answer | None:
+    """Return the best plan found, with a bound where it is one for every plan; None where none was found."""
+    found = _found(problem, None)
+    if found.answer is None or found.complete:
+        return found.answer
+    return replace(found.answer, lower_bound=0.0)
 
 
 def _found(problem: Problem, relaxed: Answer | None) -> _Outcome:

@@ -81,7 +81,7 @@ class Plan:
     """The plan chosen, with what is proven about it.
 
     `value` is of the problem's objective; nothing in the space is below `lower_bound`, which `method` proved.
-    `alternatives` are sorted by value: each device alone, everything on each other device, the best with other
+    `alternatives` are sorted by value: the entry alone, everything on each other device, the best with other
     stages. `flips` are the nearest changes of a speed or a rate that would change the decision among them.
     """
 
@@ -95,7 +95,7 @@ class Plan:
 
     @property
     def gap(self) -> float:
-        """Relative distance of the value from the bound; 0 (up to 1e-5 of rounding) means proven optimal."""
+        """Relative distance of the value from the bound; 0 (up to `EXACT`) means proven optimal."""
         return max((self.value - self.lower_bound) / self.value, 0.0) if self.value > 0 else 0.0
 
     @property

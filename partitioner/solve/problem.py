@@ -58,6 +58,7 @@ from partitioner.predict import StageCosts
 from partitioner.units import Bytes, BytesPerSecond, CodecName, DeviceId, Seconds, TensorName
 
 RAW_NAME = CodecName("raw")
+EXACT = 1e-5  # a relative gap between a value and its bound up to this is rounding
 
 Joules = NewType("Joules", float)
 Watts = NewType("Watts", float)
@@ -229,7 +230,7 @@ class Answer:
     """What a solver found: a layout, the objective's value, and what is proven.
 
     No plan of the space has a smaller value than `lower_bound`, which `method` proved ("min-cut", "down-sets",
-    "branch-and-bound", "contraction", "enumeration", "milp"). `gap` 0 (up to 1e-5 of rounding) means optimal.
+    "branch-and-bound", "contraction", "enumeration", "milp"). `gap` 0 (up to `EXACT`) means optimal.
     """
 
     layout: Layout

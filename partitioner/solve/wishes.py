@@ -1,4 +1,4 @@
-"""What is wished followed to its consequences: a problem checked, and where each layer may run.
+"""What is wished followed to its consequences: where each layer may run.
 
 Law: pure combinatorics; no search for the best. Edges go forward, so a layer's stage bounds those of all that it
 feeds; a tensor that must not cross keeps its maker and all its consumers in one stage. The stagings that keep all

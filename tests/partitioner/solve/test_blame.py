@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 from partitioner.errors import NoFeasiblePlan
+from partitioner.solve import pipeline
 from partitioner.solve.pipeline import best
 from partitioner.solve.problem import CodecOption, Limits, Problem
 from partitioner.units import Bytes, CodecName, DeviceId, Seconds
-from tests.partitioner.solve.shapes import chain_of, problem_of, with_device
+from tests.partitioner.solve.shapes import branches_of, chain_of, problem_of, with_device
 
 
 def refused(problem: Problem, words: str) -> None:
@@ -48,6 +49,16 @@ def test_a_floor_above_every_number() -> None:
 def test_a_latency() -> None:
     problem = dataclasses.replace(problem_of(chain_of(4), 1.0), limits=Limits(latency=Seconds(3.0)))
     refused(problem, "limit on latency is to blame: best possible 4 s, 3 s asked")
+
+
+def test_where_not_every_plan_was_looked_at_the_best_is_one_that_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = problem_of(branches_of(3, 4), 1.0, 0.5, 0.3)
+    problem = dataclasses.replace(problem, limits=Limits(latency=Seconds(0.01)))
+    refused(problem, r"best possible \d.*, 0.01 s asked")
+    monkeypatch.setattr(pipeline, "MOST_DOWN_SETS", 5)
+    refused(problem, r"best found \d.*, 0.01 s asked")
 
 
 def test_an_accuracy_budget() -> None:
