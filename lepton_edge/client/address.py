@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lepton_edge.core.calls import AdminCall, least_minor
 from lepton_edge.core.config import CONTROL_PORT, DATA_PORT
 from lepton_edge.core.errors import IncompatibleVersion, InvalidInput, LeptonError, Unavailable
 from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
@@ -99,6 +100,24 @@ async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Descripti
             f"it runs lepton-edge {found.software}: use the same major version on both sides",
         )
     return found
+
+
+async def refuse_older(address: str, call: AdminCall) -> None:
+    """Return when the coordinator at `address` knows all that `call` says; it is asked only where it may not.
+
+    Raises:
+        IncompatibleVersion: it would overlook a part of it, and do something else.
+    """
+    least = least_minor(call)
+    if least == 0:
+        return
+    found = await describe(address)
+    if found.protocol_minor < least:
+        raise IncompatibleVersion(
+            f"the coordinator at {address} (lepton-edge {found.software}) does not know all that is asked here: it "
+            f"speaks protocol {found.protocol_major}.{found.protocol_minor}, this needs {PROTOCOL_MAJOR}.{least}",
+            "nothing was changed; install the same release of lepton-edge there",
+        )
 
 
 def _nobody(address: str) -> Unavailable:

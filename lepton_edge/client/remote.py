@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
-from lepton_edge.client.address import Doors, find_coordinator, find_doors
+from lepton_edge.client.address import Doors, find_coordinator, find_doors, refuse_older
 from lepton_edge.client.exchange import aged
 from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
@@ -145,7 +145,7 @@ class RemoteTransport:
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
         address = await self._control_address()
-        channel, outgoing = rpc.open_channel(address), _Outgoing(calls)
+        channel, outgoing = rpc.open_channel(address), _Outgoing(calls, address)
         try:
             async for event in rpc.ControlStub(channel, address).admin(outgoing.calls()):
                 yield event
@@ -179,14 +179,15 @@ class RemoteTransport:
 class _Outgoing:
     """Remembers why what is being sent broke off: a file that cannot be read any more, say."""
 
-    def __init__(self, calls: AsyncIterator[AdminCall]) -> None:
-        self._calls = calls
+    def __init__(self, calls: AsyncIterator[AdminCall], address: str) -> None:
+        self._calls, self._address = calls, address
         self.error: LeptonError | None = None
 
     async def calls(self) -> AsyncIterator[AdminCall]:
-        """Yield the calls; keep the error that ends them early."""
+        """Yield the calls, those that the coordinator knows; keep the error that ends them early."""
         try:
             async for call in self._calls:
+                await refuse_older(self._address, call)
                 yield call
         except LeptonError as error:
             self.error = error

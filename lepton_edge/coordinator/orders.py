@@ -16,6 +16,7 @@ from lepton_edge.core.messages import DeviceSpeed, Wishes
 from partitioner.errors import InvalidProblem, ProfileError
 from partitioner.units import Bytes, DeviceId
 
+GAUGING = 1  # the minor version of the protocol from which on an agent knows a GaugeCommand
 HOW_TO_MEASURE = "deploy without --no-measure, or measure it: lepton-edge profile show NAME"
 
 
@@ -104,11 +105,13 @@ def to_gauge(state: State, run: Deployment) -> list[DeviceId]:
     if not missing:
         return []
     siblings = [device.name for device, _ in _siblings(state, run)]
-    return [
-        name
-        for name in [*missing, *siblings]
-        if siblings and state.devices[name].hello.probe <= 0 and state.devices[name].stream is not None
-    ]
+    return [name for name in [*missing, *siblings] if siblings and _can_be_gauged(state.devices[name])]
+
+
+def _can_be_gauged(device: Device) -> bool:
+    """Return whether a device's speed is not known and it can be asked."""
+    hello = device.hello
+    return hello.probe <= 0 and device.stream is not None and hello.protocol_minor >= GAUGING
 
 
 def _siblings(state: State, run: Deployment) -> list[tuple[Device, ProfileRecord]]:

@@ -15,7 +15,14 @@ from lepton_edge.coordinator.commands import Deployed, Supposed
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
-from lepton_edge.core.messages import Description, Hardware, Peer, Telemetry
+from lepton_edge.core.messages import (
+    PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
+    Description,
+    Hardware,
+    Peer,
+    Telemetry,
+)
 from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
 from partitioner.nouns_json import to_json
@@ -328,7 +335,9 @@ def description(state: State, name: str, address: str) -> Description:
     open_to_all = (device for device in state.connected() if all(_begins(record, device) for record in kept))
     entries = sorted(open_to_all, key=_entry_order)
     peers = tuple(Peer(device.name, device.hello.data_addresses) for device in entries)
-    return Description("coordinator", name, state.settings.software, 1, 0, address, peers)
+    return Description(
+        "coordinator", name, state.settings.software, PROTOCOL_MAJOR, PROTOCOL_MINOR, address, peers
+    )
 
 
 def _keeps_input(record: EpochRecord) -> bool:

@@ -218,3 +218,21 @@ AdminCall = (
     | PinPlan
     | WhatIf
 )
+
+_SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
+    RemoveModel: ("dry_run",),
+    ShowProfile: ("refresh",),
+    Deploy: ("wishes", "refresh"),
+    ExplainPlan: ("epoch",),
+}
+
+
+def least_minor(call: AdminCall) -> int:
+    """Return the least minor version of the protocol that has all of `call`: an older coordinator overlooks the rest.
+
+    What is overlooked may be that nothing shall happen (`dry_run`), or that a tensor shall stay on the board.
+    """
+    if isinstance(call, (PinPlan, WhatIf)):
+        return 1
+    plain = {field.name: field.default for field in dataclasses.fields(call)}
+    return int(any(getattr(call, name) != plain[name] for name in _SINCE_MINOR_1.get(type(call), ())))

@@ -41,7 +41,7 @@ from partitioner.units import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 0
+PROTOCOL_MINOR = 1
 
 
 @dataclass(frozen=True)

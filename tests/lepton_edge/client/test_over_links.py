@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +14,29 @@ import pytest
 
 from lepton_edge.client import AsyncClient, reply
 from lepton_edge.client.upload import Part
-from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable, UnknownModel
+from lepton_edge.core.errors import (
+    DeadlineExceeded,
+    IncompatibleVersion,
+    InvalidInput,
+    Overloaded,
+    Unavailable,
+    UnknownModel,
+)
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import (
     PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
     AdminCall,
     AdminEvent,
+    Deploy,
     Description,
     Document,
     Peer,
     Progress,
     PushModel,
     Upload,
+    Wishes,
 )
 from lepton_edge.link.link import Link
 from lepton_edge.link.server import link_handlers
@@ -81,10 +91,11 @@ class Coordinator:
 
     entries: tuple[str, ...]
     calls: list[AdminCall] = field(default_factory=list)
+    minor: int = PROTOCOL_MINOR
 
     async def describe(self) -> Description:
         peers = (Peer(DeviceId("pi"), self.entries),) if self.entries else ()
-        return Description("coordinator", "c", "0.1.0", PROTOCOL_MAJOR, 0, "", peers)
+        return Description("coordinator", "c", "0.1.0", PROTOCOL_MAJOR, self.minor, "", peers)
 
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         async for call in calls:
@@ -187,6 +198,38 @@ async def test_administration_through_an_agent_reaches_its_coordinator() -> None
     ):
         with pytest.raises(UnknownModel, match="push it"):
             await client.explain("net")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.remove("net", dry_run=True),
+        lambda client: client.deploy("net", wishes=Wishes(keep_output=True)),
+        lambda client: client.pin("net", page="local"),
+    ],
+    ids=["dry run", "wishes", "pin"],
+)
+async def test_an_older_coordinator_is_not_asked_what_it_would_overlook(
+    ask: Callable[[AsyncClient], Awaitable[object]],
+) -> None:
+    """It would remove the model, or plan as if nothing had been wished."""
+    older = Coordinator((), minor=0)
+    async with (
+        older.running() as control,
+        Agent(coordinator=control).running() as agent,
+        AsyncClient(control) as client,
+        AsyncClient(agent) as through,
+    ):
+        for one in (client, through):
+            with pytest.raises(IncompatibleVersion, match=r"speaks protocol 1\.0.*nothing was changed"):
+                await ask(one)
+        assert older.calls == []
+        with pytest.raises(UnknownModel):
+            await client.deploy("net")
+        assert older.calls == [Deploy("net")]  # type: ignore[arg-type]
+    async with Coordinator(()).running() as control, AsyncClient(control) as client:
+        with pytest.raises(UnknownModel):
+            await ask(client)
 
 
 async def test_a_push_streams_pieces_and_shows_progress(tmp_path: object) -> None:

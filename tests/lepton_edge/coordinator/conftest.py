@@ -35,7 +35,9 @@ def hello(name: str, role: str = "board", incarnation: str = "i1", **changes: An
     hardware = m.Hardware(
         "x86_64", "Linux", 4, 8192 * MIB, 4096 * MIB, "a processor", ("CPU",), "onnxruntime 1"
     )
-    made = m.Hello(name, role, incarnation, "0.1", 1, 0, hardware, (f"{name}:8011",), 1.0)
+    made = m.Hello(
+        name, role, incarnation, "0.1", m.PROTOCOL_MAJOR, m.PROTOCOL_MINOR, hardware, (f"{name}:8011",), 1.0
+    )
     return dataclasses.replace(made, **changes)
 
 

@@ -132,6 +132,17 @@ def test_a_device_that_cannot_tell_its_speed_fails_the_deployment(pair: Any, mak
     assert pair.answer_of(call).error.code == "profile_error"
 
 
+def test_an_agent_of_before_gauging_is_not_asked_what_it_would_not_understand(pair: Any, make: Any) -> None:
+    pair.deploy()
+    pair.run()
+    pair.attach(make.hello("new", "cloud", protocol_minor=0))
+    call = pair.deploy(cloud="new", wishes=ESTIMATES)
+    pair.run()
+    assert pair.answer_of(call).error.code == "profile_error"
+    told = [one for one in pair.log if isinstance(one, c.Say) and isinstance(one.message, m.GaugeCommand)]
+    assert "new" not in {pair.device(one.stream) for one in told}
+
+
 def test_a_profile_brings_the_speed_along(pair: Any) -> None:
     call = pair.deploy()
     pair.work_done()
