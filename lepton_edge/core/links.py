@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from partitioner.units import Bytes, Seconds
+from partitioner.units import Bytes, BytesPerSecond, Seconds
 
 WINDOW_FRAMES = 64
 WINDOW_BYTES = Bytes(64 << 20)
@@ -81,3 +81,25 @@ class ProbeSample:
     size_down: Bytes
     round_trip: Seconds
     far_seconds: Seconds
+
+
+@dataclass(frozen=True)
+class LinkEstimate:
+    """A link as the transfers on it show it, without a probe and without comparing two clocks.
+
+    Attributes:
+        up: bytes a second that reach the peer, as this side measured them (chunks with their headers; TCP's and IP's
+            own come on top). Slow start and transfers that ended before they filled the link are discounted. 0: unknown.
+        down: the same towards this side, as the peer measured it. 0: unknown.
+        rtt_least: the shortest round trip of late: what the link takes when nothing waits. 0: unknown.
+        rtt_recent: the last round trip, with what waited before it. 0: unknown.
+        samples: transfers that `up` and `rtt_*` rest on, since the link opened.
+        age: seconds since the last of them; 0 where `samples` is 0.
+    """
+
+    up: BytesPerSecond = BytesPerSecond(0.0)
+    down: BytesPerSecond = BytesPerSecond(0.0)
+    rtt_least: Seconds = Seconds(0.0)
+    rtt_recent: Seconds = Seconds(0.0)
+    samples: int = 0
+    age: Seconds = Seconds(0.0)

@@ -19,7 +19,7 @@ import structlog
 
 from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
-from lepton_edge.core.links import Limits, LinkHello, ProbeSample
+from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, machine, probes
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import codec, rpc, streams
@@ -197,6 +197,10 @@ class Link:
         return ProbeSample(
             payload_size(frame), payload_size(reply), Seconds(took), Seconds(probes.far_seconds(reply))
         )
+
+    def estimate(self) -> LinkEstimate:
+        """Return what the transfers on this link show of it."""
+        return LinkEstimate()
 
     # --- the loops --------------------------------------------------------------------------------
 
