@@ -1,0 +1,170 @@
+"""What waits to be computed: bounded, fair between those who ask, in order for each.
+
+Law: knows jobs by what `put` is told of them, and no model, link or clock. Every method may be called from any thread.
+A flow is who asked; it is forgotten as soon as nothing of it waits, so that memory is bounded by the jobs.
+
+A higher priority goes first. Within one, flows share by self-clocked fair queueing (Golestani 1994): a job's tag is
+where its flow has come to plus what the job weighs, the least tag goes first, and a flow that comes anew begins at
+the tag of the job that went last. A flow with a thousand jobs and one with a single job each get their turn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from lepton_edge.core.errors import Overloaded, Unavailable
+
+T = TypeVar("T")
+
+LEAST_WEIGHT = 1e-9  # a job without weight would never let another flow go first
+
+
+class _Entry(NamedTuple, Generic[T]):
+    job: T
+    weight: float
+    order: int  # of arrival, over all flows
+
+
+@dataclass
+class _Flow(Generic[T]):
+    """The waiting jobs of who asked, first come first; `reached` is the tag of its last job that went."""
+
+    name: str
+    priority: int
+    reached: float
+    served: bool = False
+    jobs: dict[int, _Entry[T]] = field(default_factory=dict)  # by identity, in order
+
+    def turn(self) -> tuple[float, bool, int]:
+        """Return what orders flows: the head's tag; where tags are equal, who had no turn yet."""
+        head = next(iter(self.jobs.values()))
+        return self.reached + head.weight, self.served, head.order
+
+
+@dataclass
+class _Level(Generic[T]):
+    """The flows of one priority, and the tag of the job that went last."""
+
+    clock: float = 0.0
+    flows: dict[str, _Flow[T]] = field(default_factory=dict)
+
+
+class Waiting(Generic[T]):
+    """A queue of jobs between those who ask and the threads that compute; `limit` jobs wait at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._levels: dict[int, _Level[T]] = {}
+        self._places: dict[int, _Flow[T]] = {}
+        self._order = itertools.count()
+        self._open = True
+        self._change = threading.Condition()
+
+    def put(self, job: T, flow: str = "", priority: int = 0, weight: float = 1.0) -> None:
+        """Let `job` wait behind those of its flow and priority.
+
+        `weight` is what it costs, in any unit that all jobs share: turns (1 each), or seconds as measured of late.
+
+        Raises:
+            Overloaded: `limit` jobs wait already.
+            Unavailable: the queue is closed.
+            ValueError: that very job waits already.
+        """
+        with self._change:
+            self._check_room(job)
+            place = self._flow(flow, priority)
+            place.jobs[id(job)] = _Entry(job, max(weight, LEAST_WEIGHT), next(self._order))
+            self._places[id(job)] = place
+            self._change.notify()
+
+    def take(self, timeout: float | None = None) -> T | None:
+        """Wait for a job and return the one whose turn it is.
+
+        Returns None after `timeout` seconds without one, and when the queue is closed and empty.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._places or not self._open, timeout)
+            if not self._places:
+                return None
+            level = self._levels[max(self._levels)]
+            place = min(level.flows.values(), key=_Flow.turn)
+            entry = next(iter(place.jobs.values()))
+            self._charge(place, entry)
+            level.clock = max(level.clock, place.reached)
+            self._remove(entry.job)
+            return entry.job
+
+    def take_like(self, same: Callable[[T], bool], most: int) -> list[T]:
+        """Return up to `most` waiting jobs for which `same` holds, in the order of their turns, without waiting.
+
+        They may pass others of their flow that are not alike; each is put on its flow's account. `same` is called
+        under the lock: it must be quick, and must not use this queue.
+        """
+        with self._change:
+            joining = [
+                one for priority in sorted(self._levels, reverse=True) for one in self._like(priority, same)
+            ]
+            for place, entry in joining[:most]:
+                self._charge(place, entry)
+                self._remove(entry.job)
+            return [entry.job for _, entry in joining[:most]]
+
+    def drop(self, job: T) -> bool:
+        """Remove `job`, given up while it waited; its flow pays nothing for it. False if it does not wait."""
+        with self._change:
+            if id(job) not in self._places:
+                return False
+            self._remove(job)
+            return True
+
+    def close(self) -> None:
+        """Let nobody in any more; `take` gives what still waits, then None."""
+        with self._change:
+            self._open = False
+            self._change.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _check_room(self, job: T) -> None:
+        if not self._open:
+            raise Unavailable("this device is shutting down", "another device answers, or try again")
+        if len(self._places) >= self._limit:
+            raise Overloaded(f"{self._limit} computations wait already", "try again later, or add a device")
+        if id(job) in self._places:
+            raise ValueError("this job waits already")
+
+    def _flow(self, name: str, priority: int) -> _Flow[T]:
+        level = self._levels.setdefault(priority, _Level())
+        if name not in level.flows:
+            level.flows[name] = _Flow(name, priority, level.clock)
+        return level.flows[name]
+
+    def _like(self, priority: int, same: Callable[[T], bool]) -> list[tuple[_Flow[T], _Entry[T]]]:
+        """Return the jobs of one priority that are alike, in the order in which their turns would come."""
+        tagged = []
+        for place in self._levels[priority].flows.values():
+            tag = place.reached
+            for entry in place.jobs.values():
+                if same(entry.job):
+                    tag += entry.weight
+                    tagged.append(((tag, place.served, entry.order), place, entry))
+        tagged.sort(key=lambda one: one[0])
+        return [(place, entry) for _, place, entry in tagged]
+
+    def _charge(self, place: _Flow[T], entry: _Entry[T]) -> None:
+        place.reached += entry.weight
+        place.served = True
+
+    def _remove(self, job: T) -> None:
+        place = self._places.pop(id(job))
+        del place.jobs[id(job)]
+        level = self._levels[place.priority]
+        if not place.jobs:
+            del level.flows[place.name]
+        if not level.flows:
+            del self._levels[place.priority]
