@@ -90,7 +90,7 @@ class LinkProfile:
     """A link between two devices as seen from the one that dials: rates up and down, one-way delays.
 
     `overhead` multiplies payload bytes (headers). Delays are halves of a measured round trip, never two clocks.
-    `measured` is False for a link that a person declared.
+    `measured` is False for a link that a person declared. `via` names the relay that it goes through, if any.
     """
 
     up: BytesPerSecond
@@ -99,6 +99,7 @@ class LinkProfile:
     delay_down: Seconds
     overhead: float = HEADER_OVERHEAD
     measured: bool = True
+    via: str = ""
 
     def __post_init__(self) -> None:
         """Refuse rates and delays that no link can have."""

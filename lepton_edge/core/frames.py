@@ -22,6 +22,7 @@ class FrameKind(enum.IntEnum):
     CREDIT = 5
     PROBE = 6
     PROBE_REPLY = 7
+    TUNNEL = 8  # since protocol 1.1: never sent to a peer of 1.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Hop:
     """What one device reports of one request, in seconds of its own monotonic clock.
 
     `network` is, as seen by this device, the round trip to the next hop less what the next hop reports in all;
-    0 for the last hop. `page` is the page that this device ran.
+    0 for the last hop. `batch` requests were computed together here (0: not told, by a 1.0 peer): each of them
+    waited for the whole computation, so `compute` is the time of all, and `compute` / `batch` one request's share.
     """
 
     device: DeviceId
@@ -62,6 +64,7 @@ class Hop:
     bytes_out: int = 0
     bytes_in: int = 0
     total: float = 0.0
+    batch: int = 0
 
 
 @dataclass(frozen=True)

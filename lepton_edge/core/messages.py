@@ -83,6 +83,7 @@ class Hello:
     """The first message of an agent. `incarnation` is random per process start.
 
     `watts` and `radio_watts` are declared by who started it. `probe` is the seconds of its speed probe. 0: unknown.
+    `relay`: it forwards for agents that cannot reach each other.
     """
 
     device: DeviceId
@@ -98,6 +99,7 @@ class Hello:
     watts: float = 0.0
     radio_watts: float = 0.0
     probe: Seconds = Seconds(0.0)
+    relay: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,31 @@ class StageReport:
 
 
 @dataclass(frozen=True)
+class LinkReport:
+    """How the link to a peer that a plan needs does, as its traffic and small probes tell; 0 where not known.
+
+    Attributes:
+        peer: who is at its other end.
+        connected: whether there is a link now; `error` says why not.
+        via: the relay that it goes through, "" for none.
+        up, down: bytes per second of payload and headers, to the peer and from it.
+        round_trip: seconds of an empty frame there and back, of late.
+        samples: how many transfers the rates rest on.
+        age: seconds since the last of them.
+    """
+
+    peer: DeviceId
+    connected: bool = True
+    via: DeviceId = DeviceId("")
+    up: float = 0.0
+    down: float = 0.0
+    round_trip: Seconds = Seconds(0.0)
+    samples: int = 0
+    age: Seconds = Seconds(0.0)
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Telemetry:
     """A heartbeat with what changed."""
 
@@ -133,6 +160,7 @@ class Telemetry:
     requests_failed: int
     seconds_since_success: Seconds  # since a (synthetic) inference succeeded; -1 for never
     stages: tuple[StageReport, ...] = ()  # those with new requests
+    links: tuple[LinkReport, ...] = ()  # to the peers that plans need
 
 
 @dataclass(frozen=True)
@@ -210,10 +238,16 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Peer:
-    """Where another device's data port is."""
+    """Where another device's data port is, and how else it may be met.
+
+    `via` are relays to meet at, best first, where neither can dial the other. `dial_after` are the seconds
+    without a link after which to dial: above 0 where the other side dials first.
+    """
 
     device: DeviceId
     addresses: tuple[str, ...]
+    via: tuple[Peer, ...] = ()
+    dial_after: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,16 @@ class Description(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
 
 class Peer(_message.Message):
-    __slots__ = ("device", "addresses")
+    __slots__ = ("device", "addresses", "via", "dial_after")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
+    DIAL_AFTER_FIELD_NUMBER: _ClassVar[int]
     device: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+    via: _containers.RepeatedCompositeFieldContainer[Peer]
+    dial_after: float
+    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., dial_after: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("command", "stage", "done", "total", "message")

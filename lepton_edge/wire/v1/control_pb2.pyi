@@ -50,7 +50,7 @@ class EpochStatus(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe")
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class Hello(_message.Message):
     WATTS_FIELD_NUMBER: _ClassVar[int]
     RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
+    RELAY_FIELD_NUMBER: _ClassVar[int]
     device: str
     role: str
     incarnation: str
@@ -77,7 +78,8 @@ class Hello(_message.Message):
     watts: float
     radio_watts: float
     probe: float
-    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ...) -> None: ...
+    relay: bool
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ...) -> None: ...
 
 class StageReport(_message.Message):
     __slots__ = ("model", "epoch", "page", "first", "last", "count", "median", "spread", "total")
@@ -101,8 +103,30 @@ class StageReport(_message.Message):
     total: float
     def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., count: _Optional[int] = ..., median: _Optional[float] = ..., spread: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
 
+class LinkReport(_message.Message):
+    __slots__ = ("peer", "connected", "via", "up", "down", "round_trip", "samples", "age", "error")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    ROUND_TRIP_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    connected: bool
+    via: str
+    up: float
+    down: float
+    round_trip: float
+    samples: int
+    age: float
+    error: str
+    def __init__(self, peer: _Optional[str] = ..., connected: bool = ..., via: _Optional[str] = ..., up: _Optional[float] = ..., down: _Optional[float] = ..., round_trip: _Optional[float] = ..., samples: _Optional[int] = ..., age: _Optional[float] = ..., error: _Optional[str] = ...) -> None: ...
+
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +136,7 @@ class Telemetry(_message.Message):
     REQUESTS_FAILED_FIELD_NUMBER: _ClassVar[int]
     SECONDS_SINCE_SUCCESS_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -121,7 +146,8 @@ class Telemetry(_message.Message):
     requests_failed: int
     seconds_since_success: float
     stages: _containers.RepeatedCompositeFieldContainer[StageReport]
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ...) -> None: ...
+    links: _containers.RepeatedCompositeFieldContainer[LinkReport]
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")

@@ -17,6 +17,7 @@ class FrameKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_KIND_CREDIT: _ClassVar[FrameKind]
     FRAME_KIND_PROBE: _ClassVar[FrameKind]
     FRAME_KIND_PROBE_REPLY: _ClassVar[FrameKind]
+    FRAME_KIND_TUNNEL: _ClassVar[FrameKind]
 FRAME_KIND_UNSPECIFIED: FrameKind
 FRAME_KIND_REQUEST: FrameKind
 FRAME_KIND_REPLY: FrameKind
@@ -25,6 +26,7 @@ FRAME_KIND_CANCEL: FrameKind
 FRAME_KIND_CREDIT: FrameKind
 FRAME_KIND_PROBE: FrameKind
 FRAME_KIND_PROBE_REPLY: FrameKind
+FRAME_KIND_TUNNEL: FrameKind
 
 class WireTensor(_message.Message):
     __slots__ = ("name", "dtype", "shape", "codec", "payload_size", "scale", "zero_point")
@@ -45,7 +47,7 @@ class WireTensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., codec: _Optional[str] = ..., payload_size: _Optional[int] = ..., scale: _Optional[float] = ..., zero_point: _Optional[int] = ...) -> None: ...
 
 class Hop(_message.Message):
-    __slots__ = ("device", "first_block", "last_block", "queue", "decode", "compute", "encode", "network", "simulated_slowdown", "bytes_out", "bytes_in", "total")
+    __slots__ = ("device", "first_block", "last_block", "queue", "decode", "compute", "encode", "network", "simulated_slowdown", "bytes_out", "bytes_in", "total", "batch")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     FIRST_BLOCK_FIELD_NUMBER: _ClassVar[int]
     LAST_BLOCK_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +60,7 @@ class Hop(_message.Message):
     BYTES_OUT_FIELD_NUMBER: _ClassVar[int]
     BYTES_IN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
     device: str
     first_block: int
     last_block: int
@@ -70,7 +73,8 @@ class Hop(_message.Message):
     bytes_out: int
     bytes_in: int
     total: float
-    def __init__(self, device: _Optional[str] = ..., first_block: _Optional[int] = ..., last_block: _Optional[int] = ..., queue: _Optional[float] = ..., decode: _Optional[float] = ..., compute: _Optional[float] = ..., encode: _Optional[float] = ..., network: _Optional[float] = ..., simulated_slowdown: _Optional[float] = ..., bytes_out: _Optional[int] = ..., bytes_in: _Optional[int] = ..., total: _Optional[float] = ...) -> None: ...
+    batch: int
+    def __init__(self, device: _Optional[str] = ..., first_block: _Optional[int] = ..., last_block: _Optional[int] = ..., queue: _Optional[float] = ..., decode: _Optional[float] = ..., compute: _Optional[float] = ..., encode: _Optional[float] = ..., network: _Optional[float] = ..., simulated_slowdown: _Optional[float] = ..., bytes_out: _Optional[int] = ..., bytes_in: _Optional[int] = ..., total: _Optional[float] = ..., batch: _Optional[int] = ...) -> None: ...
 
 class WireError(_message.Message):
     __slots__ = ("code", "message", "hint", "fault", "retryable", "device", "retry_after_ms")

@@ -269,17 +269,19 @@ class DeviceProfile(_message.Message):
     def __init__(self, device: _Optional[str] = ..., whole: _Optional[_Union[Measurement, _Mapping]] = ..., layers: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[SegmentTime, _Mapping]]] = ..., pseudo: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTime, _Mapping]]] = ..., overhead: _Optional[float] = ..., threads: _Optional[int] = ..., engine: _Optional[str] = ..., simulated_slowdown: _Optional[float] = ..., send_message: _Optional[float] = ..., send_byte: _Optional[float] = ..., receive_message: _Optional[float] = ..., receive_byte: _Optional[float] = ..., activation_peak: _Optional[int] = ..., estimated_from: _Optional[str] = ...) -> None: ...
 
 class LinkProfile(_message.Message):
-    __slots__ = ("up", "down", "delay_up", "delay_down", "overhead", "measured")
+    __slots__ = ("up", "down", "delay_up", "delay_down", "overhead", "measured", "via")
     UP_FIELD_NUMBER: _ClassVar[int]
     DOWN_FIELD_NUMBER: _ClassVar[int]
     DELAY_UP_FIELD_NUMBER: _ClassVar[int]
     DELAY_DOWN_FIELD_NUMBER: _ClassVar[int]
     OVERHEAD_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
     up: float
     down: float
     delay_up: float
     delay_down: float
     overhead: float
     measured: bool
-    def __init__(self, up: _Optional[float] = ..., down: _Optional[float] = ..., delay_up: _Optional[float] = ..., delay_down: _Optional[float] = ..., overhead: _Optional[float] = ..., measured: bool = ...) -> None: ...
+    via: str
+    def __init__(self, up: _Optional[float] = ..., down: _Optional[float] = ..., delay_up: _Optional[float] = ..., delay_down: _Optional[float] = ..., overhead: _Optional[float] = ..., measured: bool = ..., via: _Optional[str] = ...) -> None: ...
