@@ -343,6 +343,7 @@ _STEPS: dict[type, Callable[[State, Any], list[Command]]] = {
 
 _ARRIVALS: dict[FrameKind, Callable[[State, Arrived], list[Command]]] = {
     FrameKind.REQUEST: _request_arrived,
+    FrameKind.TUNNEL: _request_arrived,
     FrameKind.REPLY: _reply_arrived,
     FrameKind.ERROR: _reply_arrived,
     FrameKind.CANCEL: lambda state, event: [Deliver(event.frame)],

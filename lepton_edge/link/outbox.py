@@ -16,6 +16,7 @@ from lepton_edge.core.links import Limits, LinkHello
 OPEN_FRAMES = 4  # large frames whose chunks take turns
 
 _URGENT = frozenset({FrameKind.CANCEL, FrameKind.CREDIT})
+_CREDITED = frozenset({FrameKind.REQUEST, FrameKind.TUNNEL})  # what waits at the peer for somebody to take it
 
 
 @dataclass(eq=False)
@@ -94,7 +95,7 @@ class Outbox:
         if outgoing.frame.kind in _URGENT or (outgoing.frame.kind is FrameKind.PROBE and not outgoing.size):
             self._urgent.append(outgoing)
             return
-        credited = outgoing.frame.kind is FrameKind.REQUEST
+        credited = outgoing.frame.kind in _CREDITED
         self._lanes[outgoing.size <= self._limits.chunk, credited].push(outgoing)
 
     def drop(self, ticket: int) -> bool:
@@ -148,7 +149,7 @@ class Outbox:
         self._leave(outgoing)
         if outgoing in self._open:
             self._open.remove(outgoing)
-        if outgoing.frame.kind is FrameKind.REQUEST:
+        if outgoing.frame.kind in _CREDITED:
             self.credit(1, outgoing.size)
 
     def _leave(self, outgoing: Outgoing) -> None:
