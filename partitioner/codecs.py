@@ -2,11 +2,13 @@
 
 Law: a codec is a declaration: what it holds, its graph part (arithmetic, run by the engine) and its byte part
 (compression, run by the wire), each by name. Nothing here encodes anything. A new codec is one entry in ``CODECS``
-plus one piece in `device_agents/engine` (graph part) or `lepton_edge/wire/tensors.py` (byte part).
+plus, where it brings a new one, a graph part in `device_agents/engine/graph_parts.py` or a byte part in
+`lepton_edge/wire/byte_parts.py` (and either in numpy in `partitioner/profile/lossy.py`, to measure what it loses).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from partitioner.units import CodecName
@@ -34,6 +36,10 @@ DTYPE_BYTES = {
 }  # fmt: skip
 
 
+GRAPH_PARTS = {"cast_f16": "float16", "round_bf16": "uint16", "affine_u8": "uint8"}
+"""The graph parts, each with the dtype of what it makes of a float32 tensor (numpy has no bfloat16: its bits)."""
+
+
 @dataclass(frozen=True)
 class Codec:
     """One way for a tensor to travel.
@@ -42,10 +48,12 @@ class Codec:
         name: its name on the wire and in reports.
         holds: dtypes it accepts (numpy names).
         lossless: whether decode(encode(x)) == x bit for bit.
-        graph_part: arithmetic before the bytes: "" (none), "cast_f16" or "affine_u8".
-        byte_part: compression of the bytes: "" (none), "zstd" or "jpeg".
+        graph_part: arithmetic before the bytes: "" (none), or one of `GRAPH_PARTS`.
+        byte_part: compression of the bytes: "" (none), "zstd", "lz4", "sparse" or "jpeg".
         nominal_ratio: bytes in / bytes out expected before any measurement.
         pictures_only: holds only uint8 tensors of shape [height, width, 3].
+        rates: bytes of the tensor that one core encodes and decodes a second, before any measurement.
+        since: the minor version of the protocol from which on a peer knows it.
     """
 
     name: CodecName
@@ -55,23 +63,64 @@ class Codec:
     byte_part: str = ""
     nominal_ratio: float = 1.0
     pictures_only: bool = False
+    rates: tuple[float, float] = (math.inf, math.inf)
+    since: int = 0
 
+
+_FLOATS = frozenset({"float32"})
 
 RAW = Codec(CodecName("raw"), ALL_DTYPES, lossless=True)
-F16 = Codec(
-    CodecName("f16"), frozenset({"float32"}), lossless=False, graph_part="cast_f16", nominal_ratio=2.0
+ZSTD = Codec(
+    CodecName("zstd"),
+    ALL_DTYPES,
+    lossless=True,
+    byte_part="zstd",
+    nominal_ratio=1.1,
+    rates=(3e8, 8e8),
+    since=1,
 )
+SPARSE = Codec(
+    CodecName("sparse"),
+    _FLOATS,
+    lossless=True,
+    byte_part="sparse",
+    nominal_ratio=1.5,
+    rates=(6e8, 6e8),
+    since=1,
+)
+F16 = Codec(
+    CodecName("f16"), _FLOATS, lossless=False, graph_part="cast_f16", nominal_ratio=2.0, rates=(1.7e9, 1.7e9)
+)
+F16_SPARSE = Codec(
+    CodecName("f16+sparse"), _FLOATS, lossless=False, graph_part="cast_f16", byte_part="sparse",
+    nominal_ratio=3.0, rates=(5e8, 5e8), since=1,
+)  # fmt: skip
+BF16 = Codec(
+    CodecName("bf16"), _FLOATS, lossless=False, graph_part="round_bf16", nominal_ratio=2.0, rates=(1.7e9, 1.7e9),
+    since=1,
+)  # fmt: skip
+U8 = Codec(
+    CodecName("u8"),
+    _FLOATS,
+    lossless=False,
+    graph_part="affine_u8",
+    nominal_ratio=4.0,
+    rates=(3e9, 6e9),
+    since=1,
+)
+U8_LZ4 = Codec(
+    CodecName("u8+lz4"), _FLOATS, lossless=False, graph_part="affine_u8", byte_part="lz4", nominal_ratio=4.3,
+    rates=(1e9, 3e9), since=1,
+)  # fmt: skip
 U8_ZSTD = Codec(
-    CodecName("u8+zstd"), frozenset({"float32"}), lossless=False, graph_part="affine_u8", byte_part="zstd",
-    nominal_ratio=5.0,
+    CodecName("u8+zstd"), _FLOATS, lossless=False, graph_part="affine_u8", byte_part="zstd", nominal_ratio=5.0,
+    rates=(3e8, 6e8),
 )  # fmt: skip
 JPEG = Codec(
-    CodecName("jpeg"),
-    frozenset({"uint8"}),
-    lossless=False,
-    byte_part="jpeg",
-    nominal_ratio=10.0,
-    pictures_only=True,
-)
+    CodecName("jpeg"), frozenset({"uint8"}), lossless=False, byte_part="jpeg", nominal_ratio=10.0, pictures_only=True,
+    rates=(6e7, 8e7),
+)  # fmt: skip
 
-CODECS: dict[CodecName, Codec] = {codec.name: codec for codec in (RAW, F16, U8_ZSTD, JPEG)}
+CODECS: dict[CodecName, Codec] = {
+    codec.name: codec for codec in (RAW, ZSTD, SPARSE, F16, F16_SPARSE, BF16, U8, U8_LZ4, U8_ZSTD, JPEG)
+}

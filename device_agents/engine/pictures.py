@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lepton_edge.core.results import Array
-from lepton_edge.wire.tensors import bytes_of, decode_picture
+from lepton_edge.wire.byte_parts import bytes_of
+from lepton_edge.wire.tensors import decode_picture
 from partitioner.plan import Block
 from partitioner.units import TensorName
 

@@ -18,7 +18,7 @@ from lepton_edge.core.frames import Frame, FrameKind, Hop, LabelScore, WireError
 from lepton_edge.core.links import MAX_FRAME_BYTES, WINDOW_BYTES
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import frame_pb2
-from partitioner.codecs import CODECS, DTYPE_BYTES, Codec
+from partitioner.codecs import CODECS, DTYPE_BYTES, GRAPH_PARTS, Codec
 from partitioner.units import (
     Bytes,
     CodecName,
@@ -30,7 +30,7 @@ from partitioner.units import (
 )
 
 ALIGNMENT = 64
-_GRAPH_PART_BYTES = {"cast_f16": 2, "affine_u8": 1}
+_CODED_BYTES = {part: DTYPE_BYTES[coded] for part, coded in GRAPH_PARTS.items()}
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _check_size(tensor: frame_pb2.WireTensor, codec: Codec, limits: FrameLimits)
         raise CorruptFrame(f"tensor {tensor.name[:80]!r} of shape {list(tensor.shape)} passes the size limit")
     if codec.byte_part:
         return  # its decoder is told the size that must come out
-    expected = elements * _GRAPH_PART_BYTES.get(codec.graph_part, DTYPE_BYTES[tensor.dtype])
+    expected = elements * _CODED_BYTES.get(codec.graph_part, DTYPE_BYTES[tensor.dtype])
     if expected != tensor.payload_size:
         raise CorruptFrame(
             f"tensor {tensor.name[:80]!r} is {tensor.dtype} {list(tensor.shape)} by {codec.name}: "

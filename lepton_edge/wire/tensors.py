@@ -1,8 +1,8 @@
 """Tensors to payloads and back: the byte part of every codec, and pictures.
 
 Law: bytes only. A codec's arithmetic (its graph part) is the engine's; what is declared about codecs is in
-`partitioner.codecs`. Nothing is decompressed past the size that dtype and shape declare, and no picture is
-decoded before its pixels were counted. bfloat16, which numpy lacks, is seen as uint16.
+`partitioner.codecs`, compression in `byte_parts`. Nothing is decompressed past the size that dtype and shape
+declare, and no picture is decoded before its pixels were counted. bfloat16, which numpy lacks, is seen as uint16.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import zstandard
 from PIL import ImageOps
 from PIL.Image import Image, fromarray
 from PIL.JpegImagePlugin import JpegImageFile
@@ -25,13 +24,12 @@ from lepton_edge.core.errors import CorruptFrame, InvalidInput
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.pictures import MAX_PIXELS, check_size
 from lepton_edge.core.results import Array
+from lepton_edge.wire.byte_parts import PARTS, Payload, bytes_of
 from partitioner.codecs import CODECS, DTYPE_BYTES, RAW
 from partitioner.units import CodecName, TensorName
 
 JPEG_QUALITY = 90
 JPEG_SUBSAMPLING = 2  # 4:2:0: 24 % fewer bytes and 30 % less time than 4:4:4 at 224 x 224; what cameras use
-ZSTD_LEVEL = 1
-_ZSTD_WINDOW = 128 << 20  # bytes; a frame that asks for more memory than that is not ours
 
 _PICTURE_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error,
@@ -42,14 +40,11 @@ _FORMATS: dict[bytes, Callable[[Any], Image]] = {
     b"\x89PNG\r\n\x1a\n": PngImageFile,
 }
 
-Payload = bytes | memoryview
-
-
 # --- whole tensors --------------------------------------------------------------------------------
 
 
 def pack(name: TensorName, array: Array, codec: CodecName = RAW.name, *, dtype: str = "") -> WireTensor:
-    """Return `array` as it travels by a codec without a graph part ("raw" or "jpeg").
+    """Return `array` as it travels by a codec without a graph part ("raw", "zstd", "sparse" or "jpeg").
 
     Raw payloads are views of a contiguous array, not copies. `dtype` overrides the array's own (bfloat16 held
     as uint16). Raises InvalidInput for a dtype that no codec holds and for pictures that are none.
@@ -62,7 +57,7 @@ def pack(name: TensorName, array: Array, codec: CodecName = RAW.name, *, dtype: 
 
 
 def unpack(tensor: WireTensor) -> Array:
-    """Return the array of a tensor that came by "raw" or "jpeg", of its declared dtype and shape.
+    """Return the array of a tensor that came by a codec without a graph part, of its declared dtype and shape.
 
     A raw array is a read-only view of the frame's memory. Raises CorruptFrame when payload and shape
     disagree, InvalidInput when a picture is broken.
@@ -75,7 +70,7 @@ def unpack(tensor: WireTensor) -> Array:
         return np.empty(tensor.shape, numpy_dtype(tensor.dtype))
     if codec.byte_part == "jpeg":
         return _unpack_picture(tensor)
-    payload = decompress(tensor.payload, codec.byte_part, size)
+    payload = decompress(tensor.payload, codec.byte_part, size, DTYPE_BYTES[tensor.dtype])
     return np.frombuffer(payload, numpy_dtype(tensor.dtype)).reshape(tensor.shape)
 
 
@@ -98,40 +93,19 @@ def _unpack_picture(tensor: WireTensor) -> Array:
 
 
 def compress(array: Array, byte_part: str) -> Payload:
-    """Return the bytes of `array` after a codec's byte part: "" (a view), "zstd" or "jpeg"."""
+    """Return the bytes of `array` after a codec's byte part: "" (a view), "jpeg", or one of `byte_parts.PARTS`."""
     if byte_part == "jpeg":
         return encode_jpeg(array)
-    view = bytes_of(array)
-    return zstandard.ZstdCompressor(ZSTD_LEVEL).compress(view) if byte_part == "zstd" else view
+    return PARTS[byte_part].compress(array) if byte_part else bytes_of(array)
 
 
-def decompress(payload: Payload, byte_part: str, size: int) -> Payload:
-    """Undo the byte part "" or "zstd"; exactly `size` bytes must come out, else CorruptFrame."""
-    if byte_part == "zstd":
-        payload = _expand(payload, size)
+def decompress(payload: Payload, byte_part: str, size: int, item: int = 1) -> Payload:
+    """Undo a byte part other than "jpeg"; exactly `size` bytes, of `item` each, must come out, else CorruptFrame."""
+    if byte_part:
+        payload = PARTS[byte_part].expand(payload, size, item)
     if memoryview(payload).nbytes != size:
         raise CorruptFrame(f"a tensor of {memoryview(payload).nbytes} bytes where {size} were declared")
     return payload
-
-
-def _expand(payload: Payload, size: int) -> bytes:
-    try:
-        announced = zstandard.frame_content_size(payload)
-        if (
-            announced != size
-        ):  # the library would allocate what the frame announces, whatever limit it is given
-            raise CorruptFrame(f"a compressed tensor announces {announced} bytes where {size} were declared")
-        return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompress(payload)
-    except zstandard.ZstdError as error:
-        raise CorruptFrame(f"a compressed tensor cannot be read: {error}") from error
-
-
-def bytes_of(array: Array) -> Payload:
-    """Return the bytes of `array` in C order, little-endian; a view where it lies so already."""
-    if array.size == 0:
-        return b""
-    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return array.reshape(-1).view(np.uint8).data
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Which codecs each tensor may cross by, and what each costs on either side.
 
-Law: arithmetic over what was measured at push (bytes, loss) and on the devices (seconds). A lossy codec
-that was not measured is not offered; one that fails the accuracy rule is offered as not allowed, so that a
+Law: arithmetic over what was measured at push (bytes, loss) and on the devices (seconds). A codec
+that was not measured is not offered (but raw); one that fails the accuracy rule is offered as not allowed, so that a
 report can say so. Times that were not measured are estimated from a line through what the same codec took
 for other tensors on that device (a fixed cost plus seconds per byte), else from nominal rates times the
 device's simulated slowdown.
@@ -20,9 +20,6 @@ from partitioner.costs import CodecTime, DeviceProfile
 from partitioner.graph import CostTensor
 from partitioner.solve.problem import CodecKey, CodecOption, CodecSeconds
 from partitioner.units import Bytes, CodecName, Seconds, TensorName
-
-# Seconds per byte of the tensor, (encode, decode), of one core at full speed; DESIGN D5 and section 6.
-NOMINAL = {"f16": (1 / 1.7e9, 1 / 1.7e9), "u8+zstd": (1 / 3e8, 1 / 6e8), "jpeg": (1 / 6e7, 1 / 8e7)}
 
 Samples = dict[tuple[TensorName, CodecName], CodecSample]
 
@@ -53,19 +50,19 @@ class _Clock:
             return CodecSeconds(time.encode, time.decode)
         if lines := self._lines[codec.name]:
             return CodecSeconds(Seconds(lines[0].at(tensor.size)), Seconds(lines[1].at(tensor.size)))
-        encode, decode = NOMINAL.get(codec.name, (0.0, 0.0))
+        encode, decode = codec.rates
         slow = self._slowdown * tensor.size
-        return CodecSeconds(Seconds(slow * encode), Seconds(slow * decode))
+        return CodecSeconds(Seconds(slow / encode), Seconds(slow / decode))
 
 
 def codec_options(compiled: CompiledModel) -> dict[TensorName, tuple[CodecOption, ...]]:
-    """Return, for each tensor of the graph, the codecs that hold it and whose loss is known; raw first."""
+    """Return, for each tensor of the graph, the codecs that hold it and were measured; raw first."""
     samples: Samples = {(sample.tensor, sample.codec): sample for sample in compiled.codecs}
     return {
         tensor.name: tuple(
             _option(tensor, codec, samples.get((tensor.name, codec.name)))
             for codec in CODECS.values()
-            if _holds(codec, tensor) and (codec.lossless or (tensor.name, codec.name) in samples)
+            if _holds(codec, tensor) and (codec is RAW or (tensor.name, codec.name) in samples)
         )
         for tensor in compiled.graph.tensors
         if tensor.consumers

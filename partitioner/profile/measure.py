@@ -22,7 +22,7 @@ from partitioner.graph import CostGraph, CostTensor, chain, frontiers
 from partitioner.manifest import Accuracy
 from partitioner.onnx_io import Cutter
 from partitioner.profile.activations import SAMPLES, Part
-from partitioner.profile.lossy import journey
+from partitioner.profile.lossy import journeys
 from partitioner.profile.samples import Array, Tensors, read_samples
 from partitioner.units import Bytes, Seconds, TensorName
 
@@ -47,12 +47,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Trial:
-    """A tensor to code, what is live with it where it is first live, and the codecs that may hold it."""
+    """A tensor to code, what is live with it where it is first live, and the codecs that may hold it, by arithmetic."""
 
     tensor: CostTensor
     live: tuple[TensorName, ...]
     live_bytes: int
-    codecs: tuple[Codec, ...]
+    codecs: tuple[tuple[Codec, ...], ...]
+
+    @property
+    def runs(self) -> int:
+        """Return how many times the rest of the model must run: once for each arithmetic that loses something."""
+        return sum(not group[0].lossless for group in self.codecs)
 
 
 def measure_codecs(
@@ -92,7 +97,7 @@ def plausible(graph: CostGraph) -> list[Trial]:
         for tensor in graph.tensors
         if tensor.consumers and tensor.size >= LEAST_BYTES
     ]
-    trials = [trial for trial in trials if trial.codecs]
+    trials = [trial for trial in trials if trial.runs]
     smallest = _smaller_than_before(trials)
     return sorted(trials, key=lambda one: (not one.tensor.picture, one not in smallest, one.live_bytes))
 
@@ -129,7 +134,7 @@ class _Bench:
 
     def fit(self, trials: Sequence[Trial]) -> int:
         """Keep as many samples as the time allows for all trials; return how many."""
-        runs = sum(len(trial.codecs) for trial in trials) * self._seconds / 2
+        runs = sum(trial.runs for trial in trials) * self._seconds / 2
         fitting = (self._deadline - time.perf_counter()) / runs if runs else SAMPLES
         self._samples = self._samples[: max(LEAST_SAMPLES, int(fitting))]
         return len(self._samples)
@@ -172,17 +177,30 @@ class _Bench:
         if any(name not in beginnings[0] for name in trial.live):
             return []
         end = self._part(self._given | set(trial.live), self._outputs)
-        return [self._code(trial.tensor.name, codec, end, beginnings) for codec in trial.codecs]
+        name = trial.tensor.name
+        return [one for group in trial.codecs for one in self._code(name, group, end, beginnings)]
 
-    def _code(self, name: TensorName, codec: Codec, end: Part, beginnings: Sequence[Tensors]) -> CodecSample:
-        sizes, losses, kept = [], [], []
+    def _code(
+        self, name: TensorName, group: Sequence[Codec], end: Part, beginnings: Sequence[Tensors]
+    ) -> list[CodecSample]:
+        """Measure codecs of one arithmetic, which lose the same and differ in size."""
+        sizes: list[list[int]] = [[] for _ in group]
+        losses, kept = [], []
         for sample, beginning, wanted in zip(self._samples, beginnings, self._wanted, strict=False):
-            arrived, size = journey(codec, beginning[name])
-            found = end.run({**sample, **beginning, name: arrived})
-            sizes.append(size)
-            losses.append(max(_loss(wanted[one], found[one]) for one in self._outputs))
-            kept.append(min(_top1_kept(wanted[one], found[one]) for one in self._outputs))
-        return _sample(name, codec, sizes, losses, kept, rule=self._rule)
+            arrivals = journeys(group, beginning[name])
+            for own, (_, size) in zip(sizes, arrivals, strict=True):
+                own.append(size)
+            loss, top1 = 0.0, 1.0
+            if not group[0].lossless:
+                found = end.run({**sample, **beginning, name: arrivals[0][0]})
+                loss = max(_loss(wanted[one], found[one]) for one in self._outputs)
+                top1 = min(_top1_kept(wanted[one], found[one]) for one in self._outputs)
+            losses.append(loss)
+            kept.append(top1)
+        return [
+            _sample(name, codec, own, losses, kept, rule=self._rule)
+            for codec, own in zip(group, sizes, strict=True)
+        ]
 
     def _part(self, given: frozenset[TensorName], wanted: Sequence[TensorName]) -> Part:
         return Part(self._directory, self._cutter, given, wanted)
@@ -192,12 +210,15 @@ def _live(tensors: Sequence[CostTensor]) -> tuple[tuple[TensorName, ...], int]:
     return tuple(one.name for one in tensors), sum(one.size for one in tensors)
 
 
-def _holding(tensor: CostTensor) -> tuple[Codec, ...]:
-    return tuple(
-        codec
-        for codec in CODECS.values()
-        if not codec.lossless and tensor.dtype in codec.holds and (tensor.picture or not codec.pictures_only)
-    )
+def _holding(tensor: CostTensor) -> tuple[tuple[Codec, ...], ...]:
+    """Return the codecs to measure, those of one arithmetic together; raw needs no measuring."""
+    groups: dict[str, list[Codec]] = {}
+    for codec in CODECS.values():
+        held = tensor.dtype in codec.holds and (tensor.picture or not codec.pictures_only)
+        if codec is not RAW and held:
+            part = codec.byte_part if codec.byte_part == "jpeg" else codec.graph_part
+            groups.setdefault(part, []).append(codec)
+    return tuple(tuple(group) for group in groups.values())
 
 
 def _smaller_than_before(trials: Sequence[Trial]) -> set[Trial]:

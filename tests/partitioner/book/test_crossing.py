@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from partitioner.book.crossing import NOMINAL, codec_options, codec_seconds
+from partitioner.book.crossing import codec_options, codec_seconds
+from partitioner.codecs import CODECS
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.solve.problem import CodecOption, CodecSeconds
@@ -39,9 +40,9 @@ def test_another_tensor_costs_the_same_per_byte(compiled: CompiledModel, board: 
 def test_a_codec_never_measured_costs_the_nominal_rate_slowed(
     compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
 ) -> None:
-    slowed = board.simulated_slowdown * NOMINAL["f16"][0] * 150_528
+    slowed = board.simulated_slowdown * 150_528 / CODECS["f16"].rates[0]
     assert seconds(compiled, board, "t5", "f16").encode == pytest.approx(slowed)
-    assert seconds(compiled, cloud, "t5", "f16").decode == pytest.approx(NOMINAL["f16"][1] * 150_528)
+    assert seconds(compiled, cloud, "t5", "f16").decode == pytest.approx(150_528 / CODECS["f16"].rates[1])
 
 
 def test_raw_is_free_and_always_there(compiled: CompiledModel, board: DeviceProfile) -> None:
