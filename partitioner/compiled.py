@@ -11,8 +11,10 @@ Law: frozen nouns without I/O. A compiled model is a directory that `onnx_io` wr
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+from partitioner.codecs import CODECS
 from partitioner.graph import CostGraph
 from partitioner.plan import InputSpec, OutputSpec, WeightRef
 from partitioner.units import Bytes, CodecName, ModelName, ModelVersion, Sha256, TensorName
@@ -58,3 +60,8 @@ class CompiledModel:
     description: str = ""
     format: int = 1
     unmeasured: tuple[TensorName, ...] = ()
+
+    def as_known_by(self, minor: int) -> CompiledModel:
+        """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""
+        known = tuple(one for one in self.codecs if one.codec in CODECS and CODECS[one.codec].since <= minor)
+        return dataclasses.replace(self, codecs=known)

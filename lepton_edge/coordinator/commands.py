@@ -18,7 +18,7 @@ from lepton_edge.coordinator.records import (
     StreamId,
 )
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import CoordinatorSays, Hello, Progress
+from lepton_edge.core.messages import PROTOCOL_MINOR, CoordinatorSays, Hello, Progress
 from partitioner.costs import LinkProfile
 from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion
 
@@ -114,6 +114,7 @@ class Tell:
 class MakeTrial:
     """Let the worker cut a model for measuring it where there are `memory` bytes (0: any number), and not `lacks`.
 
+    `minor` is the version of the protocol that the device speaks: it knows no codec of a later one.
     Ends in `TrialMade` or `WorkFailed`.
     """
 
@@ -123,6 +124,7 @@ class MakeTrial:
     version: ModelVersion
     memory: Bytes = Bytes(0)
     lacks: tuple[str, ...] = ()
+    minor: int = PROTOCOL_MINOR
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,8 @@ def _measure_next(state: State, now: Seconds) -> list[Command]:
     run.phase, run.job = "trial", JobId(state.new_id())
     memory = placement.memory_of(state.devices[run.todo[0]])
     told = _tell(run, "cutting", f"into segments to measure on {run.todo[0]}")
-    lacks = orders.lacks(run, run.todo[0])
-    return [told, MakeTrial(run.cause, run.job, run.model, run.version, memory, lacks)]
+    lacks, minor = orders.lacks(run, run.todo[0]), orders.minor_of(state, run.todo[0])
+    return [told, MakeTrial(run.cause, run.job, run.model, run.version, memory, lacks, minor)]
 
 
 def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:

@@ -15,7 +15,7 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.records import ModelRecord, PlanOrder
 from lepton_edge.coordinator.worker import Worker
-from lepton_edge.core.messages import ProfileCommand, Progress
+from lepton_edge.core.messages import PROTOCOL_MINOR, ProfileCommand, Progress
 from partitioner.nouns_json import from_json, to_json
 from partitioner.plan import PlanBook, WeightRef
 from partitioner.units import Bytes, ModelName, ModelVersion
@@ -50,13 +50,14 @@ class Compiled:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Cut a compiled model for measuring on a device with `memory` bytes for it (0: any), and without `lacks`."""
+    """Cut a compiled model for measuring on a device; the last three fields are those of `MakeTrial`."""
 
     directory: str
     model: ModelName
     version: ModelVersion
     memory: Bytes = Bytes(0)
     lacks: tuple[str, ...] = ()
+    minor: int = PROTOCOL_MINOR
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Jobs:
         """Do what the decider asked of the worker; return the event that tells it."""
         if isinstance(job, c.MakeTrial):
             folder = self._folder(job.model, job.version)
-            trial = TrialJob(folder, job.model, job.version, job.memory, job.lacks)
+            trial = TrialJob(folder, job.model, job.version, job.memory, job.lacks, job.minor)
             command = from_json(ProfileCommand, await self._run("trial", trial, tell))
             return e.TrialMade(job.cause, job.job, command)
         plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)

@@ -12,7 +12,7 @@ from lepton_edge.coordinator import placement
 from lepton_edge.coordinator.records import Estimate, PlanOrder, ProfileRecord, changed_since, fingerprint
 from lepton_edge.coordinator.state import Deployment, Device, State
 from lepton_edge.core.errors import NotFound
-from lepton_edge.core.messages import DeviceSpeed, Wishes
+from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
 from partitioner.errors import InvalidProblem, ProfileError
 from partitioner.units import Bytes, DeviceId
 
@@ -57,8 +57,15 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         _estimate(state, run, run.board) if board is None else None,
         _estimate(state, run, run.cloud) if cloud is None else None,
         tuple(name for name, record in records.items() if record is not None and stale(state, record)),
+        minor=min((minor_of(state, name) for name in records), default=PROTOCOL_MINOR),
     )
     return _supposing(order, run)
+
+
+def minor_of(state: State, name: DeviceId) -> int:
+    """Return the minor version of the protocol that a device speaks, as far as it is known and we speak it."""
+    device = state.devices.get(name)
+    return min(device.hello.protocol_minor, PROTOCOL_MINOR) if device else PROTOCOL_MINOR
 
 
 def _supposing(order: PlanOrder, run: Deployment) -> PlanOrder:

@@ -38,7 +38,7 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict
     Without a book where only the explanation is asked for. Raises NoFeasiblePlan, InvalidProblem or ProfileError.
     """
     directory = Path(job.directory)
-    compiled = load_compiled(directory)
+    compiled = load_compiled(directory).as_known_by(job.order.minor)
     order, partial = _completed(as_supposed(job.order), compiled)
     options, enough = book_options(order), time.monotonic() + FRONT_SECONDS
     draft = make_book(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Deploy, DeviceSpeed, Hello, LinkChange, Wishes
+from lepton_edge.core.messages import PROTOCOL_MINOR, Deploy, DeviceSpeed, Hello, LinkChange, Wishes
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import LeptonError
 from partitioner.plan import InputSpec, OutputSpec, PlanBook
@@ -115,7 +115,7 @@ class PlanOrder:
 
     `wishes` name each device's watts, told or declared. Where a device was never measured, its profile is None and
     its estimate stands in for it. `stale` are devices that are not as they were measured. `link_change` and
-    `speeds` are what is supposed; with `explain_only` no block is cut.
+    `speeds` are what is supposed; with `explain_only` no block is cut. `minor` is the least version of the protocol that a device of it speaks.
     """
 
     model: ModelName
@@ -134,6 +134,7 @@ class PlanOrder:
     link_change: LinkChange | None = None
     speeds: tuple[DeviceSpeed, ...] = ()
     explain_only: bool = False
+    minor: int = PROTOCOL_MINOR
 
 
 def fingerprint(hello: Hello) -> str:

@@ -50,7 +50,7 @@ def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
     it lacks one of theirs.
     """
     directory = Path(job.directory)
-    compiled = load_compiled(directory)
+    compiled = load_compiled(directory).as_known_by(job.minor)
     cutter = Cutter(directory, compiled)
     end = reach(compiled, job.memory, job.lacks)
     pseudo, whole = _whole(cutter, end)

@@ -275,3 +275,12 @@ def test_each_device_is_measured_around_the_operators_that_it_lacks(pair: Any) -
     asked = [one.lacks for one in pair.log if isinstance(one, c.MakeTrial)]
     assert asked == [("Resize",), ("TopK", "Odd")]
     assert pair.ordered[0].wishes.board_lacks == ("Resize",)
+
+
+def test_what_is_planned_and_tried_is_what_the_oldest_protocol_knows(pair: Any, make: Any) -> None:
+    pair.attach(make.hello("old", "cloud", protocol_minor=m.PROTOCOL_MINOR - 1))
+    pair.deploy(cloud="old")
+    pair.run()
+    asked = [one.minor for one in pair.log if isinstance(one, c.MakeTrial)]
+    assert sorted(asked) == [m.PROTOCOL_MINOR - 1, m.PROTOCOL_MINOR]
+    assert pair.ordered[-1].minor == m.PROTOCOL_MINOR - 1

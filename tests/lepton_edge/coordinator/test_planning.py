@@ -17,7 +17,7 @@ from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _tolerance, make_plan
 from lepton_edge.coordinator.records import Estimate, PlanOrder
 from lepton_edge.core.calls import LinkChange, Wishes
-from partitioner.compiled import CompiledModel
+from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
 from partitioner.errors import LeptonError
 from partitioner.onnx_io import compile_model, load_compiled
@@ -171,3 +171,12 @@ def test_a_quantized_model_may_differ_by_more(desk: Desk, operator: str) -> None
         desk.compiled, operators=("ai.onnx/Relu", f"ai.onnx/{operator}")
     )
     assert (_tolerance(quantized), _tolerance(desk.compiled)) == (QUANTIZED_TOLERANCE, TOLERANCE)
+
+
+def test_what_a_device_of_an_older_protocol_does_not_know_is_not_planned_with(desk: Desk) -> None:
+    sampled = [
+        CodecSample("b0", codec, 9, 0.0, 1.0, True, 2) for codec in ("f16", "sparse", "from the future")
+    ]  # type: ignore[arg-type]
+    compiled = dataclasses.replace(desk.compiled, codecs=tuple(sampled))
+    assert [one.codec for one in compiled.as_known_by(0).codecs] == ["f16"]
+    assert [one.codec for one in compiled.as_known_by(1).codecs] == ["f16", "sparse"]
