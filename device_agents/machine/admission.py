@@ -54,8 +54,11 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
 
 def _note_company(state: State, work: Work) -> None:
     """Two requests at a time share the device: neither tells how fast it is."""
-    for other in state.works.values():
-        work.alone = other.alone = False
+    if not state.works:
+        return
+    work.alone = False
+    if len(state.works) == 1:  # of two, both know already
+        next(iter(state.works.values())).alone = False
 
 
 def work_key(frame: Frame) -> WorkKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from device_agents.machine import stages
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
+from device_agents.machine.events import WorkKey
 from device_agents.machine.failures import error_frame
 from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, State, Work, answer_bytes
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
@@ -51,12 +52,18 @@ def _end(state: State, work: Work, answer: Reply | Fail) -> list[Command]:
     return [answer, Release(work.key), *settle(state, work.epoch)]
 
 
+def forget(state: State, key: WorkKey) -> None:
+    """Remember the answer of `key` no longer: asked again, it runs again."""
+    answer = state.answers.pop(key, None)
+    if answer is not None:
+        state.answers_bytes -= answer_bytes(answer)
+
+
 def _remember(state: State, answer: Reply | Fail) -> None:
     state.answers[answer.work] = answer
-    spent = sum(answer_bytes(known) for known in state.answers.values())
-    while state.answers and (spent > REMEMBERED_BYTES or len(state.answers) > REMEMBERED_ANSWERS):
-        _, oldest = state.answers.popitem(last=False)
-        spent -= answer_bytes(oldest)
+    state.answers_bytes += answer_bytes(answer)
+    while state.answers_bytes > REMEMBERED_BYTES or len(state.answers) > REMEMBERED_ANSWERS:
+        forget(state, next(iter(state.answers)))
 
 
 def _reply_frame(state: State, work: Work, taken: float) -> Frame:

@@ -15,7 +15,7 @@ from partitioner.units import DeviceId
 def settle(state: State, key: EpochKey) -> list[Command]:
     """Tell what is now true of an epoch on which a request may have been the last."""
     held = state.epochs.get(key)
-    if held is None or state.working_on(key):
+    if held is None or not (held.drain_command or held.retire_command) or state.working_on(key):
         return []
     commands: list[Command] = []
     if held.drain_command:

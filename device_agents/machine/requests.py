@@ -131,7 +131,7 @@ def end_all(state: State, works: list[Work], error: WireError, now: float) -> li
 
 def _drop(state: State, work: Work, error: WireError, now: float) -> list[Command]:
     commands = answers.fail(state, work, error, now) + _cancel_remote(work)
-    state.answers.pop(work.key, None)  # asked again, it runs again
+    answers.forget(state, work.key)
     return commands
 
 

@@ -93,6 +93,7 @@ class State:
     active: dict[ModelName, Epoch] = field(default_factory=dict)
     works: dict[WorkKey, Work] = field(default_factory=dict)
     answers: OrderedDict[WorkKey, Reply | Fail] = field(default_factory=OrderedDict)
+    answers_bytes: int = 0  # of the tensors in `answers`
     peers_up: set[DeviceId] = field(default_factory=set)
     measuring: int = 0
     closing: bool = False
@@ -114,9 +115,9 @@ class State:
             raise StaleEpoch(f"{self.device} does not hold epoch {key.epoch} of {key.model}", "try again")
         return found
 
-    def working_on(self, key: EpochKey) -> int:
-        """Return how many requests still run on an epoch."""
-        return sum(work.epoch == key for work in self.works.values())
+    def working_on(self, key: EpochKey) -> bool:
+        """Whether a request still runs on an epoch."""
+        return any(work.epoch == key for work in self.works.values())
 
 
 def answer_bytes(answer: Reply | Fail) -> int:
@@ -129,7 +130,8 @@ def validate(state: State) -> None:
     assert len(state.works) <= state.queue_limit
     assert len(state.answers) <= REMEMBERED_ANSWERS
     assert len(state.stages) <= MAX_STAGES
-    assert sum(answer_bytes(answer) for answer in state.answers.values()) <= REMEMBERED_BYTES
+    assert sum(answer_bytes(answer) for answer in state.answers.values()) == state.answers_bytes
+    assert state.answers_bytes <= REMEMBERED_BYTES
     assert not state.works.keys() & state.answers.keys(), "work is either running or answered"
     for model, epoch in state.active.items():
         assert state.epochs[EpochKey(model, epoch)].state == ACTIVE
