@@ -115,7 +115,8 @@ class PlanOrder:
 
     `wishes` name each device's watts, told or declared. Where a device was never measured, its profile is None and
     its estimate stands in for it. `stale` are devices that are not as they were measured. `link_change` and
-    `speeds` are what is supposed; with `explain_only` no block is cut. `minor` is the least version of the protocol that a device of it speaks.
+    `speeds` are what is supposed; with `explain_only` no block is cut.
+    `minor` is the least version of the protocol that a device of it speaks.
     """
 
     model: ModelName
