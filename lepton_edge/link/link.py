@@ -77,7 +77,7 @@ class Link:
         self._sends: dict[int, asyncio.Future[None]] = {}  # by ticket: waits for the last byte to go
         self._asks: dict[int, asyncio.Future[Frame]] = {}  # by ticket: may still be refused
         self._answers: dict[events.Key, asyncio.Future[Frame]] = {}
-        self._iterators: dict[int, Iterator[tuple[bytes, bool]]] = {}
+        self._iterators: dict[int, Iterator[codec.Piece]] = {}
         self._serials: dict[int, int] = {}  # id of a delivered frame -> serial
         self._next_write: commands.WriteChunk | None = None
         self._wake = asyncio.Event()
@@ -100,7 +100,7 @@ class Link:
             raise
         await self._begin(first)
 
-    async def _begin(self, first: bytes | None) -> None:
+    async def _begin(self, first: codec.Chunk | None) -> None:
         try:
             if first is None:
                 raise Unavailable(
@@ -214,7 +214,7 @@ class Link:
         except LeptonError as error:
             self._step(events.Ended(error))
 
-    def _take(self, chunk: bytes) -> None:
+    def _take(self, chunk: codec.Chunk) -> None:
         found = self._decoder.feed(chunk)
         if found is None:
             self._step(events.Heard())
@@ -240,22 +240,22 @@ class Link:
         chunks = self._iterators.get(command.ticket)
         if chunks is None:
             number = next(self._numbers) % _NUMBERS
-            chunks = codec.chunks(
+            chunks = codec.pieces(
                 command.frame, number, self._how, command.credit_frames, command.credit_bytes
             )
             self._iterators[command.ticket] = chunks
         try:
-            chunk, last = next(chunks)
+            piece = next(chunks)
         except InvalidInput as error:  # that frame's fault, and nobody else's
             del self._iterators[command.ticket]
             self._next_write = None
             self._step(events.Unsendable(command.ticket, error, command.credit_frames, command.credit_bytes))
             return
-        if last:
+        if piece.last:
             del self._iterators[command.ticket]
-        await self._stream.write(chunk)
+        await self._stream.write(piece.head, *piece.payload)
         self._next_write = None
-        self._step(events.Wrote(command.ticket, len(chunk), last))
+        self._step(events.Wrote(command.ticket, piece.size, piece.last))
 
     def _tick(self) -> None:
         if not self.closed.is_set():

@@ -39,6 +39,8 @@ from lepton_edge.wire.header import FrameLimits
 # An accelerator, not a need: where it is missing no checksum is offered, and none is negotiated.
 xxhash: Any = importlib.import_module("xxhash") if importlib.util.find_spec("xxhash") else None
 
+Chunk = bytes | bytearray | memoryview
+
 MAGIC = b"LEP1"
 PREFIX = struct.Struct("<4sBBBBIIQQQ")
 CHUNK = 512 << 10
@@ -80,10 +82,31 @@ class Writing:
     limits: FrameLimits | None = None
 
 
+class Piece(NamedTuple):
+    """One chunk as it is handed over: `head` is prefix and header, `payload` views of tensors, never copied."""
+
+    head: bytes
+    payload: list[bytes | memoryview]
+    last: bool
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of the chunk."""
+        return len(self.head) + sum([len(part) for part in self.payload])
+
+
 def chunks(
     frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
 ) -> Iterator[tuple[bytes, bool]]:
     """Yield the chunks of `frame` under the number `number`, each with whether it is the last."""
+    for head, payload, last in pieces(frame, number, how, credit_frames, credit_bytes):
+        yield b"".join([head, *payload]), last
+
+
+def pieces(
+    frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
+) -> Iterator[Piece]:
+    """Yield the chunks of `frame` under the number `number`, without joining what they are made of."""
     head = header.write(frame, credit_frames, credit_bytes, how.limits)
     views = _views(frame)
     total = sum(len(view) for view in views)
@@ -93,7 +116,7 @@ def chunks(
         last = offset + size == total
         flags |= _LAST * last | _CHECKED * how.checked
         prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, FRAME, flags, number, len(head), offset, total)
-        yield _join(prefix, [head, *slices], how.checked), last
+        yield Piece(_prefixed(prefix, head, slices, how.checked), slices, last)
         flags, head, offset = 0, b"", offset + size
 
 
@@ -125,9 +148,9 @@ def _slices(views: Sequence[bytes | memoryview], chunk: int) -> Iterator[list[by
     yield slices
 
 
-def _join(prefix: tuple[Any, ...], parts: list[bytes | memoryview], checked: bool) -> bytes:
-    checksum = _checksum(PREFIX.pack(*prefix, 0)[:_SUMMED], *parts) if checked else 0
-    return b"".join([PREFIX.pack(*prefix, checksum), *parts])
+def _prefixed(prefix: tuple[Any, ...], head: bytes, slices: list[bytes | memoryview], checked: bool) -> bytes:
+    checksum = _checksum(PREFIX.pack(*prefix, 0)[:_SUMMED], head, *slices) if checked else 0
+    return PREFIX.pack(*prefix, checksum) + head
 
 
 def _checksum(*parts: Any) -> int:
@@ -155,7 +178,7 @@ class Prefix(NamedTuple):
     checksum: int
 
 
-def prefix_of(chunk: bytes) -> Prefix:
+def prefix_of(chunk: Chunk) -> Prefix:
     """Return the prefix of `chunk`; CorruptFrame or IncompatibleVersion when it is none of ours."""
     if len(chunk) < PREFIX.size:
         raise CorruptFrame(f"a chunk of {len(chunk)} bytes")
@@ -173,10 +196,10 @@ def prefix_of(chunk: bytes) -> Prefix:
     return prefix
 
 
-def read_hello(chunk: bytes) -> LinkHello | WireError:
+def read_hello(chunk: Chunk) -> LinkHello | WireError:
     """Return the peer's hello, or the error with which it refuses ours."""
     prefix = prefix_of(chunk)
-    head = chunk[PREFIX.size : PREFIX.size + prefix.head]
+    head = bytes(chunk[PREFIX.size : PREFIX.size + prefix.head])
     if prefix.kind == GOODBYE:
         return convert.decode(WireError, head)
     if prefix.kind != HELLO:
@@ -205,7 +228,7 @@ class Decoder:
         self._open: dict[int, _Open] = {}
         self.open_bytes = 0
 
-    def feed(self, chunk: bytes) -> Frame | WireError | None:
+    def feed(self, chunk: Chunk) -> Frame | WireError | None:
         """Take one chunk; return the frame that it completes, a goodbye, or None."""
         prefix = prefix_of(chunk)
         body = memoryview(chunk)[PREFIX.size :]
@@ -217,7 +240,7 @@ class Decoder:
         opened = self._begin(prefix, body[: prefix.head]) if prefix.flags & _FIRST else self._going_on(prefix)
         return self._append(opened, prefix, body[prefix.head :])
 
-    def _verify(self, prefix: Prefix, chunk: bytes, body: memoryview) -> None:
+    def _verify(self, prefix: Prefix, chunk: Chunk, body: memoryview) -> None:
         if not self._checked or prefix.kind != FRAME:
             return
         if not prefix.flags & _CHECKED or prefix.checksum != _checksum(memoryview(chunk)[:_SUMMED], body):

@@ -1,6 +1,7 @@
 """The one method of a data port: a stream of chunks in both directions, the same face for both ends.
 
-Law: bytes pass untouched; what a chunk means is `codec.py`'s. gRPC's ways of ending a stream become two: None
+Law: bytes pass untouched; what a chunk means is `codec.py`'s. `ChunkStream` is kept here over gRPC, and in
+`near.py` between processes of one machine. gRPC's ways of ending a stream become two: None
 after the last chunk, and Unavailable.
 """
 
@@ -15,24 +16,34 @@ import grpc
 
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.wire import rpc
+from lepton_edge.wire.codec import Chunk
 from partitioner.errors import LeptonError
 
 LINK = "Link"
 
+Serve = Callable[["ChunkStream"], Awaitable[None]]
+
 
 class ChunkStream(Protocol):
-    """Both directions of a link, whoever dialled; `secure` where the transport guards its bytes (TLS)."""
+    """Both directions of a link, whoever dialled; `secure` where nothing damages its bytes (TLS, no network).
+
+    One task reads and one task writes at a time.
+    """
 
     peer: str
     secure: bool
 
-    async def read(self) -> bytes | None:
-        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+    async def read(self) -> Chunk | None:
+        """Return the next chunk, which nobody will change, or None after the last; Unavailable when it breaks."""
         ...
 
-    async def write(self, chunk: bytes) -> None:
-        """Hand a chunk over; Unavailable when the stream is broken."""
+    async def write(self, head: Chunk, *payload: Chunk) -> None:
+        """Hand a chunk over: its head, and pieces of payload behind it; Unavailable when the stream is broken."""
         ...
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take a chunk as `write` does, where that needs no waiting; say whether it was taken."""
+        return False
 
     async def close(self) -> None:
         """End the stream; reading and writing elsewhere end with it."""
@@ -55,13 +66,17 @@ class DialledStream:
             chunk = await self._call.read()
         return None if chunk is grpc.aio.EOF else chunk
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""
         try:
             with rpc.typed(self.peer), _closed_here(self._call):
-                await self._call.write(chunk)
+                await self._call.write(_joined(head, payload))
         except asyncio.InvalidStateError as error:  # what gRPC raises when the call is over already
             raise Unavailable(f"the link to {self.peer} is closed") from error
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take nothing: gRPC is asynchronous through and through."""
+        return False
 
     async def close(self) -> None:
         """End the call and close the connection."""
@@ -97,10 +112,14 @@ class AcceptedStream:
             chunk = await self._context.read()
         return None if chunk is grpc.aio.EOF else chunk
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""
         with rpc.typed(self.peer), _broken(self.peer):
-            await self._context.write(chunk)
+            await self._context.write(_joined(head, payload))
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take nothing: gRPC is asynchronous through and through."""
+        return False
 
     async def close(self) -> None:
         """Do nothing: the stream ends when the method that serves it returns."""
@@ -114,7 +133,12 @@ def _broken(peer: str) -> Iterator[None]:
         raise Unavailable(f"the link to {peer} is closed") from error
 
 
-def link_handlers(serve: Callable[[ChunkStream], Awaitable[None]]) -> rpc.Handlers:
+def _joined(head: Chunk, payload: tuple[Chunk, ...]) -> bytes:
+    """Return one bytes object, which is all that gRPC takes."""
+    return head if isinstance(head, bytes) and not payload else b"".join((head, *payload))
+
+
+def link_handlers(serve: Serve) -> rpc.Handlers:
     """Return the handler of Link: `serve` is awaited once for each stream that somebody dials."""
 
     async def link(_requests: AsyncIterator[bytes], context: Any) -> None:

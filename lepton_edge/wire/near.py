@@ -1,0 +1,252 @@
+"""The near door: chunks over a Unix domain socket, between an application and the agent on its own machine.
+
+Law: bytes pass untouched, as in `streams.py`; no gRPC, no thread, no asyncio transport between. Bounded both ways:
+what came and is not yet read (`READY_BYTES`, and one chunk that is coming), and what is written and not yet taken
+by the system (one chunk: `write` returns when its last byte is with the system). Who may connect is the file
+system's to say: nobody but the owner of the socket's folder may enter it.
+
+Before each chunk, little-endian: u32 its length, u32 how far into it its payload begins. A chunk that does not come
+at once is received where it stays, its payload aligned to 64 bytes, so that nobody needs to copy it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+
+import numpy as np
+
+from lepton_edge.core.errors import CorruptFrame, Unavailable
+from lepton_edge.wire.codec import Chunk
+from partitioner.errors import LeptonError
+
+HEAD = struct.Struct("<II")
+LONGEST = 4 << 20  # bytes of one chunk, as with gRPC
+READY_BYTES = 4 << 20  # of chunks that nobody has read yet, beyond which the peer has to wait
+SCRATCH = 16 << 10  # bytes that are taken at first, before it is known what they are
+ALIGNMENT = 64
+_TURNS = 8  # calls of the system in a row, before others have their turn
+_BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
+_MOST_PARTS = 64  # more are joined: the system takes no more than 1,024
+
+
+class Receiver:
+    """Cuts the bytes that come in into chunks. No I/O: `space` is where the next bytes go, `took` that they came."""
+
+    def __init__(self) -> None:
+        self._scratch = memoryview(bytearray(SCRATCH))
+        self._filled = 0
+        self._body: memoryview | None = None  # the chunk that is coming
+        self._arrived = 0  # bytes of it
+
+    @property
+    def amid(self) -> bool:
+        """Whether a chunk has begun and not ended."""
+        return self._body is not None or self._filled > 0
+
+    def space(self) -> memoryview:
+        """Return where the next bytes belong; never empty."""
+        return self._scratch[self._filled :] if self._body is None else self._body[self._arrived :]
+
+    def took(self, count: int) -> list[Chunk]:
+        """Take note of `count` bytes in `space`; return the chunks that they complete.
+
+        Raises:
+            CorruptFrame: a chunk is announced that cannot be.
+        """
+        if self._body is None:
+            self._filled += count
+            return self._cut()
+        self._arrived += count
+        if self._arrived < len(self._body):
+            return []
+        complete, self._body = self._body, None
+        return [complete]
+
+    def _cut(self) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        begin = 0
+        while self._body is None and self._filled - begin >= HEAD.size:
+            length, lead = HEAD.unpack_from(self._scratch, begin)
+            if not 0 < length <= LONGEST or lead > length:
+                raise CorruptFrame(f"a chunk of {length} bytes was announced; {LONGEST} at most are accepted")
+            begin += HEAD.size
+            here = self._scratch[begin : min(begin + length, self._filled)]
+            begin += len(here)
+            if len(here) == length:
+                chunks.append(bytes(here))
+            else:
+                self._begin(here, length, lead)
+        self._scratch[: self._filled - begin] = bytes(self._scratch[begin : self._filled])
+        self._filled -= begin
+        return chunks
+
+    def _begin(self, here: memoryview, length: int, lead: int) -> None:
+        self._body, self._arrived = _placed(length, lead), len(here)
+        self._body[: len(here)] = here
+
+
+def _placed(length: int, lead: int) -> memoryview:
+    """Return `length` bytes of memory of which the one at `lead` is aligned; not zeroed: each gets written."""
+    room = np.empty(length + ALIGNMENT, np.uint8)
+    begin = -(room.ctypes.data + lead) % ALIGNMENT
+    return memoryview(room)[begin : begin + length]  # type: ignore[arg-type]
+
+
+class NearStream:
+    """A `ChunkStream` over a connected Unix socket; one task reads and one task writes at a time."""
+
+    secure = True  # no network between: nothing that a checksum would find
+
+    def __init__(self, connection: socket.socket, peer: str) -> None:
+        connection.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        self.peer = peer
+        self._socket, self._number = connection, connection.fileno()
+        self._loop = asyncio.get_running_loop()
+        self._receiver = Receiver()
+        self._ready: deque[Chunk] = deque()
+        self._held = 0  # bytes in `ready`
+        self._over = False  # nothing more comes; `error` says why, None: the peer ended it
+        self._error: LeptonError | None = None
+        self._reading: asyncio.Future[None] | None = None
+        self._rest: list[Chunk] = []  # of the chunk that the system has not taken whole
+        self._flushing: asyncio.Future[None] | None = None
+        self._paused = False
+        self._loop.add_reader(self._number, self._readable)
+
+    async def read(self) -> Chunk | None:
+        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            if self._over:
+                return None
+            self._reading = self._loop.create_future()
+            try:
+                await self._reading
+            finally:
+                self._reading = None
+        chunk = self._ready.popleft()
+        self._held -= len(chunk)
+        if self._paused and self._held < READY_BYTES:
+            self._paused = False
+            self._loop.add_reader(self._number, self._readable)
+        return chunk
+
+    async def write(self, head: Chunk, *payload: Chunk) -> None:
+        """Hand a chunk over and wait until the system has it; Unavailable when the stream is broken."""
+        while not self.write_now(head, *payload):
+            await self._flushed()
+        if self._rest:
+            await self._flushed()
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take a chunk, unless one waits still for the system to take it; Unavailable as `write`."""
+        if self._over:
+            raise self._gone()
+        if self._rest:
+            return False
+        pieces = payload if len(payload) <= _MOST_PARTS else (b"".join(payload),)
+        length = len(head) + sum([len(piece) for piece in pieces])
+        self._rest = self._send([HEAD.pack(length, len(head)), head, *pieces])
+        if self._rest:
+            self._loop.add_writer(self._number, self._flush)
+        return True
+
+    async def close(self) -> None:
+        """End the stream; reading and writing elsewhere end with it."""
+        self._ready.clear()
+        self._finish(Unavailable("the link was closed here"))
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            self._receive()
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._finish(Unavailable(f"{self.peer}: {error.strerror}"))
+        except CorruptFrame as error:
+            self._finish(error)
+        if self._held >= READY_BYTES and not self._over:
+            self._paused = True
+            self._loop.remove_reader(self._number)
+        _wake(self._reading if self._ready else None)
+
+    def _receive(self) -> None:
+        for _ in range(_TURNS):
+            space = self._receiver.space()
+            count = self._socket.recv_into(space)
+            if not count:
+                broken = Unavailable(f"{self.peer} broke off") if self._receiver.amid else None
+                return self._finish(broken)
+            chunks = self._receiver.took(count)
+            self._ready += chunks
+            self._held += sum([len(chunk) for chunk in chunks])
+            if count < len(space) or self._held >= READY_BYTES:
+                return None
+        return None
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _send(self, parts: list[Chunk]) -> list[Chunk]:
+        """Give `parts` to the system; return what it did not take. Unavailable when there is nobody."""
+        try:
+            return _after(parts, self._socket.sendmsg(parts))
+        except (BlockingIOError, InterruptedError):
+            return parts
+        except OSError as error:
+            self._finish(Unavailable(f"{self.peer}: {error.strerror}"))
+            raise Unavailable(f"{self.peer}: {error.strerror}") from error
+
+    def _flush(self) -> None:
+        try:
+            self._rest = self._send(self._rest)
+        except Unavailable:
+            return  # the stream is over, and says so to whoever reads or writes
+        if not self._rest:
+            self._loop.remove_writer(self._number)
+            _wake(self._flushing)
+
+    async def _flushed(self) -> None:
+        self._flushing = self._loop.create_future()
+        try:
+            await self._flushing
+        finally:
+            self._flushing = None
+        if self._over:
+            raise self._gone()
+
+    def _gone(self) -> LeptonError:
+        return self._error or Unavailable(f"{self.peer} closed the link")
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _finish(self, error: LeptonError | None) -> None:
+        if self._over:
+            return
+        self._over, self._error = True, error
+        self._loop.remove_reader(self._number)
+        self._loop.remove_writer(self._number)
+        self._socket.close()
+        _wake(self._reading)
+        _wake(self._flushing)
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
+
+
+def _after(parts: list[Chunk], sent: int) -> list[Chunk]:
+    """Return what is left of `parts` after `sent` bytes."""
+    for index, part in enumerate(parts):
+        if sent < len(part):
+            return [memoryview(part)[sent:], *parts[index + 1 :]]
+        sent -= len(part)
+    return []
