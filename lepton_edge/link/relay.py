@@ -75,9 +75,13 @@ class RelayedStream:
         """Hand a chunk to the carrier; Unavailable when the tunnel is over."""
         if self.over:
             raise self._end or Unavailable(f"the tunnel to {self.peer} is closed")
-        chunk = b"".join((head, *payload)) if payload else head
+        chunk = head if isinstance(head, bytes) and not payload else b"".join((head, *payload))
         tensor = WireTensor(_CHUNK, "uint8", (len(chunk),), RAW.name, chunk)
         await _send(self.carrier, Frame(FrameKind.TUNNEL, self.tunnel, tensors=(tensor,)))
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take nothing: whether the carrier has room is not known without waiting."""
+        return False
 
     async def close(self) -> None:
         """End the tunnel and tell the other end, as far as the carrier still lives."""
@@ -183,8 +187,11 @@ class Tunnels:
 
     def _end(self, carrier: Link, tunnel: RequestId, device: DeviceId) -> RelayedStream:
         key = id(carrier), tunnel
-        stream = RelayedStream(carrier, tunnel, device, lambda: self._ends.pop(key, None) and None)
-        self._ends[key] = stream
+
+        def left() -> None:
+            self._ends.pop(key, None)
+
+        stream = self._ends[key] = RelayedStream(carrier, tunnel, device, left)
         self._watch(carrier)
         return stream
 
