@@ -10,6 +10,7 @@ where and what.
                             kind = "array": shape
     [[output]]              softmax, top_k (5 where softmax or labels are asked for without it), labels, keep
     [accuracy]              max_relative_error, min_top1_kept
+    [queue]                 policy = "block", "newest" or "oldest"; limit, in_flight, max_batch, batch_wait_ms
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from partitioner.errors import InvalidManifest
+from partitioner.plan import QueueRule
 from partitioner.units import TensorName
 
 if sys.version_info >= (3, 11):
@@ -37,6 +39,9 @@ MAX_SIDE = 16384  # pixels; a larger picture is refused before it is resized, so
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5  # where softmax or labels are asked for without saying how many
 MAX_TEXT = 1 << 20
+POLICIES = ("block", "newest", "oldest")
+MAX_QUEUE = 1 << 16
+MAX_BATCH_WAIT = 1000.0  # milliseconds
 
 T = TypeVar("T")
 
@@ -115,6 +120,7 @@ class Manifest:
     inputs: tuple[PictureInput | ArrayInput, ...] = ()
     outputs: tuple[OutputRule, ...] = ()
     accuracy: Accuracy = Accuracy()
+    queue: QueueRule = QueueRule()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -132,13 +138,15 @@ def read_manifest(text: str) -> Manifest:
         raise InvalidManifest(f"the manifest is not TOML: {error}", "mend the line it names") from error
     _check_format(root.take("format", int, FORMAT))
     model = root.table("model")
-    inputs, outputs, accuracy = root.tables("input"), root.tables("output"), root.table("accuracy")
+    inputs, outputs = root.tables("input"), root.tables("output")
+    accuracy, queue = root.table("accuracy"), root.table("queue")
     root.finish()
     manifest = Manifest(
         **{key: model.take(key, str, "") for key in ("name", "description", "license")},
         inputs=tuple(_input(table) for table in inputs),
         outputs=tuple(_output(table) for table in outputs),
         accuracy=_accuracy(accuracy),
+        queue=_queue(queue),
     )
     model.finish()
     _distinct("input", [one.name for one in manifest.inputs])
@@ -333,4 +341,21 @@ def _accuracy(table: _Table) -> Accuracy:
         raise table.wrong("max_relative_error", "zero or more")
     if not 0 <= rule.min_top1_kept <= 1:
         raise table.wrong("min_top1_kept", "between 0 and 1")
+    return rule
+
+
+def _queue(table: _Table) -> QueueRule:
+    rule = QueueRule(
+        table.choice("policy", POLICIES),
+        table.take("limit", int, 0),
+        table.take("in_flight", int, 0),
+        table.take("max_batch", int, 0),
+        table.take("batch_wait_ms", float, 0.0),
+    )
+    table.finish()
+    for key in ("limit", "in_flight", "max_batch"):
+        if not 0 <= getattr(rule, key) <= MAX_QUEUE:
+            raise table.wrong(key, f"0 to {MAX_QUEUE}")
+    if not 0 <= rule.batch_wait_ms <= MAX_BATCH_WAIT:
+        raise table.wrong("batch_wait_ms", f"0 to {MAX_BATCH_WAIT:.0f} milliseconds")
     return rule

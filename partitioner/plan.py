@@ -193,6 +193,27 @@ class Fused:
 
 
 @dataclass(frozen=True)
+class QueueRule:
+    """How requests for a model wait at the agent that admits them; each rule speaks of one caller's requests.
+
+    Attributes:
+        policy: "block" (they wait in order), "newest" (a newer one replaces those that still wait: cameras) or
+            "oldest" (while one waits, newer ones are refused). What runs is never replaced.
+        limit: how many may wait; 0: one with "newest" and "oldest", as many as the agent holds with "block".
+        in_flight: how many run at a time, on all stages together; 0: with "newest" and "oldest" as many as keep the
+            slowest stage busy, with "block" no bound of its own.
+        max_batch: how many requests, of any callers, are computed together at most; 0: the engine chooses, 1: never.
+        batch_wait_ms: how many milliseconds one may wait for others to be computed with.
+    """
+
+    policy: str = "block"
+    limit: int = 0
+    in_flight: int = 0
+    max_batch: int = 0
+    batch_wait_ms: float = 0.0
+
+
+@dataclass(frozen=True)
 class PlanBook:
     """Pages that share blocks.
 
@@ -207,6 +228,7 @@ class PlanBook:
         blob_size: bytes of the blob.
         tolerance: largest accepted |difference| / max(|golden|) of the golden check.
         fused: stages of the active page as one block each, where memory allows; never needed, only faster.
+        queue: how requests wait, and whether they are computed together.
     """
 
     model: ModelName
@@ -223,6 +245,7 @@ class PlanBook:
     blob_size: Bytes = Bytes(0)
     tolerance: float = 1e-3
     fused: tuple[Fused, ...] = ()
+    queue: QueueRule = QueueRule()
 
     def page(self, name: PageName) -> Page:
         """Return the page called `name`; raise KeyError when the book has none."""

@@ -12,6 +12,7 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     │   ├── UnknownPage              the book has no such page
     │   ├── NotFound                 no such device, artifact, ...
     │   ├── AlreadyExists            two agents with one name, a model name that is taken
+    │   ├── Superseded               a newer request of the same caller took its place while it waited
     │   └── DeadlineExceeded         the deadline passed (or was past on arrival)
     ├── ServiceError             we, a device or the network are at fault; mostly retryable
     │   ├── Unavailable              nobody can answer now: try again
@@ -84,6 +85,15 @@ class AlreadyExists(RequestError):
     """The name is taken."""
 
     code = "already_exists"
+
+
+class Superseded(RequestError):
+    """A newer request of the same caller took its place while it waited, as the model's queue policy has it.
+
+    Not an error to retry: the answer to the newer request is the one that is wanted.
+    """
+
+    code = "superseded"
 
 
 class DeadlineExceeded(RequestError):
@@ -198,6 +208,7 @@ GRPC_STATUS: dict[str, str] = {
     "not_found": "NOT_FOUND",
     "already_exists": "ALREADY_EXISTS",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
+    "superseded": "ABORTED",
     "unavailable": "UNAVAILABLE",
     "discovery_failed": "UNAVAILABLE",
     "overloaded": "RESOURCE_EXHAUSTED",

@@ -111,7 +111,7 @@ request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
         first_block=frame.first_block, step=frame.step, attempt=frame.attempt, priority=frame.priority,
         remaining_ms=frame.remaining_ms, state_position=frame.state_position, traceparent=frame.traceparent,
         credit_frames=credit_frames or frame.credit_frames, credit_bytes=credit_bytes or frame.credit_bytes,
-        degraded=frame.degraded, reason=frame.reason,
+        degraded=frame.degraded, reason=frame.reason, flow=frame.flow,
     )  # fmt: skip
     for tensor in frame.tensors:
         header.tensors.add(
@@ -217,7 +217,7 @@ def read(header: frame_pb2.Frame, offsets: list[int], payload: memoryview) -> Fr
         error=convert.from_message(WireError, header.error) if header.HasField("error") else None,
         labels=tuple([_label(label) for label in header.labels]),
         metadata=dict(header.metadata), credit_frames=header.credit_frames, credit_bytes=header.credit_bytes,
-        degraded=header.degraded, reason=header.reason,
+        degraded=header.degraded, reason=header.reason, flow=header.flow,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from partitioner.manifest import (
     Resize,
     read_manifest,
 )
+from partitioner.plan import QueueRule
 
 FULL = """
 format = 1
@@ -43,6 +44,12 @@ labels = "labels.txt"
 [accuracy]
 max_relative_error = 0.1
 min_top1_kept = 0.9
+[queue]
+policy = "newest"
+limit = 2
+in_flight = 3
+max_batch = 4
+batch_wait_ms = 5
 """
 
 
@@ -59,6 +66,7 @@ def test_a_full_manifest_reads_into_its_nouns() -> None:
         inputs=(picture, ArrayInput("ids", (1, 128))),
         outputs=(OutputRule("logits", softmax=True, top_k=5, labels="labels.txt", keep=False),),
         accuracy=Accuracy(0.1, 0.9),
+        queue=QueueRule("newest", 2, 3, 4, 5.0),
     )
     assert manifest.shapes == {"ids": (1, 128)}
 
@@ -134,3 +142,25 @@ def test_what_is_wrong_is_said(old: str, new: str, says: str) -> None:
 def test_a_gigantic_manifest_is_refused_unread() -> None:
     with pytest.raises(InvalidManifest, match="characters"):
         read_manifest("#" * (1 << 21))
+
+
+def test_queue_rules_are_read_and_their_defaults_are_those_of_the_noun() -> None:
+    assert read_manifest(FULL).queue == QueueRule("newest", 2, 3, 4, 5.0)
+    assert read_manifest("").queue == QueueRule() == QueueRule("block", 0, 0, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('policy = "lifo"', "one of block, newest, oldest"),
+        ("limit = -1", "0 to 65536"),
+        ("in_flight = 1.5", "a int"),
+        ("max_batch = 100000", "0 to 65536"),
+        ("batch_wait_ms = 5000", "0 to 1000 milliseconds"),
+        ("limits = 3", r"did you mean `limit`"),
+    ],
+)
+def test_a_wrong_queue_rule_is_named(line: str, says: str) -> None:
+    with pytest.raises(InvalidManifest) as wrong:
+        read_manifest(f"[queue]\n{line}")
+    assert says in str(wrong.value)

@@ -109,7 +109,7 @@ class LabelScore(_message.Message):
     def __init__(self, output: _Optional[str] = ..., row: _Optional[int] = ..., index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("kind", "request_id", "model", "epoch", "page", "first_block", "step", "attempt", "priority", "remaining_ms", "state_position", "tensors", "traceparent", "outputs", "hops", "error", "labels", "metadata", "credit_frames", "credit_bytes", "degraded", "reason")
+    __slots__ = ("kind", "request_id", "model", "epoch", "page", "first_block", "step", "attempt", "priority", "remaining_ms", "state_position", "tensors", "traceparent", "outputs", "hops", "error", "labels", "metadata", "credit_frames", "credit_bytes", "degraded", "reason", "flow")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class Frame(_message.Message):
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    FLOW_FIELD_NUMBER: _ClassVar[int]
     kind: FrameKind
     request_id: str
     model: str
@@ -161,7 +162,8 @@ class Frame(_message.Message):
     credit_bytes: int
     degraded: bool
     reason: str
-    def __init__(self, kind: _Optional[_Union[FrameKind, str]] = ..., request_id: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first_block: _Optional[int] = ..., step: _Optional[int] = ..., attempt: _Optional[int] = ..., priority: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., state_position: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[WireTensor, _Mapping]]] = ..., traceparent: _Optional[str] = ..., outputs: _Optional[_Iterable[str]] = ..., hops: _Optional[_Iterable[_Union[Hop, _Mapping]]] = ..., error: _Optional[_Union[WireError, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., credit_frames: _Optional[int] = ..., credit_bytes: _Optional[int] = ..., degraded: bool = ..., reason: _Optional[str] = ...) -> None: ...
+    flow: str
+    def __init__(self, kind: _Optional[_Union[FrameKind, str]] = ..., request_id: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first_block: _Optional[int] = ..., step: _Optional[int] = ..., attempt: _Optional[int] = ..., priority: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., state_position: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[WireTensor, _Mapping]]] = ..., traceparent: _Optional[str] = ..., outputs: _Optional[_Iterable[str]] = ..., hops: _Optional[_Iterable[_Union[Hop, _Mapping]]] = ..., error: _Optional[_Union[WireError, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., credit_frames: _Optional[int] = ..., credit_bytes: _Optional[int] = ..., degraded: bool = ..., reason: _Optional[str] = ..., flow: _Optional[str] = ...) -> None: ...
 
 class LinkHello(_message.Message):
     __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "checksums", "window_frames", "window_bytes", "max_frame_bytes")

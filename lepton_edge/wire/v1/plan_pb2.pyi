@@ -158,8 +158,22 @@ class Fused(_message.Message):
     block: Block
     def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., block: _Optional[_Union[Block, _Mapping]] = ...) -> None: ...
 
+class QueueRule(_message.Message):
+    __slots__ = ("policy", "limit", "in_flight", "max_batch", "batch_wait_ms")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
+    BATCH_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    limit: int
+    in_flight: int
+    max_batch: int
+    batch_wait_ms: float
+    def __init__(self, policy: _Optional[str] = ..., limit: _Optional[int] = ..., in_flight: _Optional[int] = ..., max_batch: _Optional[int] = ..., batch_wait_ms: _Optional[float] = ...) -> None: ...
+
 class PlanBook(_message.Message):
-    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused")
+    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +188,7 @@ class PlanBook(_message.Message):
     BLOB_SIZE_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
     FUSED_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
@@ -188,7 +203,8 @@ class PlanBook(_message.Message):
     blob_size: int
     tolerance: float
     fused: _containers.RepeatedCompositeFieldContainer[Fused]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...) -> None: ...
+    queue: QueueRule
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("median", "spread", "runs")
