@@ -49,6 +49,7 @@ CHECKSUMS: tuple[str, ...] = (XXH3,) if xxhash is not None else ()
 
 FRAME, HELLO, GOODBYE = 0, 1, 2
 _FIRST, _LAST, _CHECKED = 1, 2, 4
+_WORTH_STAYING = 4096  # bytes; less is copied sooner than looked at
 _SUMMED = PREFIX.size - 8  # the prefix without the checksum itself
 
 
@@ -237,8 +238,9 @@ class Decoder:
             return convert.decode(WireError, bytes(body[: prefix.head]))
         if prefix.kind != FRAME:
             raise CorruptFrame(f"a chunk of the unknown kind {prefix.kind}")
-        opened = self._begin(prefix, body[: prefix.head]) if prefix.flags & _FIRST else self._going_on(prefix)
-        return self._append(opened, prefix, body[prefix.head :])
+        head, piece = body[: prefix.head], body[prefix.head :]
+        opened = self._begin(prefix, head, piece) if prefix.flags & _FIRST else self._going_on(prefix)
+        return self._append(opened, prefix, piece)
 
     def _verify(self, prefix: Prefix, chunk: Chunk, body: memoryview) -> None:
         if not self._checked or prefix.kind != FRAME:
@@ -246,7 +248,7 @@ class Decoder:
         if not prefix.flags & _CHECKED or prefix.checksum != _checksum(memoryview(chunk)[:_SUMMED], body):
             raise CorruptFrame("a chunk's checksum is wrong", "the network or its memory damages data")
 
-    def _begin(self, prefix: Prefix, head: memoryview) -> _Open:
+    def _begin(self, prefix: Prefix, head: memoryview, piece: memoryview) -> _Open:
         limits = self._limits
         if prefix.number in self._open or len(self._open) >= limits.open_frames:
             raise CorruptFrame("a frame was begun twice, or too many at once")
@@ -256,7 +258,7 @@ class Decoder:
             raise CorruptFrame("the peer has more half-sent bytes under way than were granted")
         message = header.parse(head)
         offsets = header.check(message, prefix.total, limits)
-        payload = _aligned(prefix.total)
+        payload = piece if _may_stay(piece, prefix.total) else _aligned(prefix.total)
         opened = _Open(header.read(message, offsets, payload.toreadonly()), payload)
         self._open[prefix.number] = opened
         self.open_bytes += prefix.total
@@ -276,7 +278,8 @@ class Decoder:
             or prefix.total != len(opened.payload)
         ):
             raise CorruptFrame("a chunk out of order, or more bytes than announced")
-        opened.payload[opened.received : end] = piece
+        if opened.payload is not piece:
+            opened.payload[opened.received : end] = piece
         opened.received = end
         complete = end == len(opened.payload)
         if complete != bool(prefix.flags & _LAST) or not (piece or complete):
@@ -286,6 +289,14 @@ class Decoder:
         del self._open[prefix.number]
         self.open_bytes -= len(opened.payload)
         return opened.frame
+
+
+def _may_stay(piece: memoryview, total: int) -> bool:
+    """Say whether a frame's payload, come whole in one chunk, lies so that it need not be copied."""
+    if len(piece) != total or total < _WORTH_STAYING:
+        return False
+    address: int = np.frombuffer(piece, np.uint8).ctypes.data
+    return address % header.ALIGNMENT == 0
 
 
 def _aligned(size: int) -> memoryview:

@@ -249,3 +249,19 @@ def test_random_damage_ends_in_a_frame_or_a_typed_error(data: st.DataObject) -> 
         chunk[data.draw(st.integers(0, len(chunk) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(CorruptFrame, IncompatibleVersion):
         Decoder(FrameLimits()).feed(bytes(chunk[: data.draw(st.integers(0, len(chunk)))]))
+
+
+@pytest.mark.parametrize(("lead", "stays"), [(0, True), (8, False)])
+def test_a_payload_that_came_whole_and_aligned_is_not_copied(lead: int, stays: bool) -> None:
+    chunk = chunks_of(frame(raw("a", 9000)), how=Writing())[0]
+    room = np.zeros(len(chunk) + 128, np.uint8)
+    head = len(chunk) - 9000
+    begin = -(room.ctypes.data + head) % 64 + lead
+    room[begin : begin + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    found = Decoder(FrameLimits()).feed(memoryview(room)[begin : begin + len(chunk)])
+    assert isinstance(found, Frame)
+    payload = np.frombuffer(found.tensors[0].payload, np.uint8)
+    assert payload.ctypes.data % 64 == 0
+    assert bytes(payload) == chunk[head:]
+    assert np.shares_memory(payload, room) == stays
+    assert not payload.flags.writeable
