@@ -31,6 +31,7 @@ class LeptonError(Exception):
         fault: whose fault it is: the caller, the model, a device, the network, or the service itself.
         retryable: whether the same call may succeed later without a change.
         hint: what to do next, one sentence; may be empty.
+        retry_after: seconds after which to try again, as whoever refused measured them; 0 where unknown.
     """
 
     code: ClassVar[str] = "error"
@@ -41,6 +42,7 @@ class LeptonError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.retry_after = 0.0
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

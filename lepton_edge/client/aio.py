@@ -6,42 +6,54 @@ nothing of sockets or protobuf. `sync.py` is a thin face over this class.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lepton_edge.client import admin
 from lepton_edge.client.admin import OnProgress
+from lepton_edge.client.asking import Asker, Told
 from lepton_edge.client.exchange import (
     LONGEST_DEADLINE,
     Input,
     Times,
     Wanted,
-    aged,
+    failed_result,
     outputs_of,
-    refuse_error,
     refuse_odd_texts,
     request_frame,
     result_of,
 )
 from lepton_edge.client.remote import RemoteTransport
+from lepton_edge.client.retries import RETRIES
+from lepton_edge.client.streaming import (
+    IN_FLIGHT,
+    Inputs,
+    Item,
+    OnError,
+    Source,
+    check_wishes,
+    results,
+    split,
+)
 from lepton_edge.client.transport import Transport
 from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
-from lepton_edge.core.errors import DeadlineExceeded, Overloaded, RequestError
-from lepton_edge.core.frames import Frame
+from lepton_edge.core.errors import DeadlineExceeded, LeptonError
 from lepton_edge.core.messages import AdminCall, Wishes
 from lepton_edge.core.results import Result
+from lepton_edge.link.timeout import Timeout
 from partitioner.units import DeviceId, Epoch, ModelName, RequestId
 
 MAX_IN_FLIGHT = 64
-MAX_WAITING = 1024
 PATIENCE = 60.0
 NO_WISHES = Wishes()
+SUPERSEDED = "superseded"
 
 
 class AsyncClient:
@@ -53,11 +65,14 @@ class AsyncClient:
             mDNS.
         transport: replaces the network, see `MockTransport`.
         max_in_flight: inferences in flight at once; further calls wait, up to 1,024 of them, within their
-        deadline. patience: seconds after which an inference without a deadline fails; it is not told to the
-        agents.
+            deadline.
+        patience: seconds after which an inference without a deadline fails; it is not told to the agents.
+        retries: how often an inference is tried again that was refused or broken off and that a moment can mend
+            (Overloaded, Unavailable, StaleEpoch), within its deadline, after as long as whoever refused it says;
+            0: such an error is raised at once.
 
     One warm link is kept and dialled anew when it breaks. A client belongs to the event loop that first uses
-    it.
+    it: it is not safe to use from other threads, which share a `Client` instead.
     """
 
     def __init__(
@@ -67,12 +82,11 @@ class AsyncClient:
         transport: Transport | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
+        retries: int = RETRIES,
     ) -> None:
         self._transport: Transport = transport or RemoteTransport(address)
-        self._slots = asyncio.Semaphore(max_in_flight)
-        self._waiting = 0
+        self._asker = Asker(self._transport, max_in_flight, retries)
         self._patience = patience
-        self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
         """Return the client itself; nothing is dialled before the first call."""
@@ -86,8 +100,9 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Give back links and channels; calls in flight end with Unavailable. Closing twice is fine."""
-        if not self._closed:
-            self._closed = True
+        if not self._asker.closed:
+            self._asker.check_usable()
+            self._asker.closed = True
             await self._transport.close()
 
     # --- inference ------------------------------------------------------------------------------------------
@@ -121,44 +136,67 @@ class AsyncClient:
             Overloaded: too many calls wait; try again later.
             Unavailable: nobody can answer.
         """
-        started = time.monotonic()
         names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        wanted = Wanted(names, deadline, page, metadata=metadata or {})
-        limit = self._time_limit(deadline)
-        try:
-            return await asyncio.wait_for(self._infer(model, inputs, wanted, started), limit)
-        except asyncio.TimeoutError as error:
-            raise _too_late(model, limit, deadline) from error
+        return await self._infer(model, inputs, Wanted(names, deadline, page, metadata=metadata or {}))
 
-    def _time_limit(self, deadline: float | None) -> float:
-        if self._closed:
-            raise RequestError("this client is closed", "make a new one")
-        if deadline is not None and not deadline > 0:
-            raise DeadlineExceeded(f"the deadline of {deadline} s is already past", "give seconds from now")
-        return self._patience if deadline is None else min(deadline, LONGEST_DEADLINE)
+    def stream(
+        self,
+        model: str,
+        inputs: Source,
+        *,
+        in_flight: int = IN_FLIGHT,
+        ordered: bool = True,
+        on_error: OnError = "raise",
+        outputs: Sequence[str] = (),
+        deadline: float | None = None,
+        page: str = "",
+    ) -> AsyncGenerator[Result, None]:
+        """Run `model` on every item of `inputs`, several at a time; iterate over the results with `async for`.
 
-    async def _infer(self, model: str, inputs: Mapping[str, Input], wanted: Wanted, started: float) -> Result:
-        request = RequestId(uuid.uuid4().hex)
-        frame = request_frame(request, model, inputs, wanted)
-        await self._take_slot()
-        try:
-            sent = time.monotonic()
-            answer = await self._transport.call(aged(frame, sent - started))
-            answered = time.monotonic()
-        finally:
-            self._slots.release()
-        return _result(answer, started, sent, answered)
+        Args:
+            model: as of `infer`.
+            inputs: an iterable, asynchronous or not, of what `infer` takes as inputs; an item may also be a pair
+                (inputs, metadata). It is asked for the next one only when there is room.
+            in_flight: inputs taken and not yet handed over, at most; a reader who waits stops the source.
+            ordered: results in the order of the inputs, else as they come; each knows its `index`.
+            on_error: "raise" ends the stream with the error; "yield" yields a result with that `error`.
+            outputs: as of `infer`.
+            deadline: seconds for each one, from when it is taken.
+            page: as of `infer`.
 
-    async def _take_slot(self) -> None:
-        if self._waiting >= MAX_WAITING:
-            raise Overloaded(
-                f"{MAX_WAITING} calls of this client wait already", "slow down, or use more clients"
-            )
-        self._waiting += 1
+        Raises (while it is iterated over):
+            As `infer`, and what the source raises. A frame that a newer one superseded (the model's queue policy)
+            is left out under "raise". Leaving early cancels what is in flight.
+        """
+        check_wishes(in_flight, on_error)
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        wanted = Wanted(names, deadline, page)
+        ask = functools.partial(self._infer_item, model, wanted, on_error)
+        return results(inputs, ask, in_flight, ordered)
+
+    async def _infer_item(
+        self, model: str, wanted: Wanted, on_error: OnError, index: int, item: Item
+    ) -> Result | None:
+        inputs, metadata = split(item)
         try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
+            result = await self._infer(model, inputs, replace(wanted, metadata=metadata))
+        except LeptonError as error:
+            if on_error == "yield":
+                return failed_result(model, metadata, index, error)
+            if error.code == SUPERSEDED:
+                return None
+            raise
+        return replace(result, index=index) if index else result
+
+    async def _infer(self, model: str, inputs: Inputs, wanted: Wanted) -> Result:
+        self._asker.check_usable()
+        started = time.monotonic()
+        limit = _time_limit(wanted.deadline, self._patience)
+        async with Timeout(limit, _too_late(model, limit, wanted.deadline)):
+            frame = request_frame(RequestId(uuid.uuid4().hex), model, inputs, wanted)
+            made = time.monotonic()
+            told = await self._asker.ask(frame, started, limit)
+            return _result(told, started, made)
 
     # --- the coordinator ------------------------------------------------------------------------------------
 
@@ -311,8 +349,7 @@ class AsyncClient:
     async def _ask(
         self, calls: AsyncIterator[AdminCall], schema: str, progress: OnProgress | None = None
     ) -> dict[str, Any]:
-        if self._closed:
-            raise RequestError("this client is closed", "make a new one")
+        self._asker.check_usable()
         return await admin.document(self._transport.admin(calls), schema, progress)
 
 
@@ -325,13 +362,21 @@ def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _time_limit(deadline: float | None, patience: float) -> float:
+    if deadline is None:
+        return patience
+    if not deadline > 0:
+        raise DeadlineExceeded(f"the deadline of {deadline} s is already past", "give seconds from now")
+    return min(deadline, LONGEST_DEADLINE)
+
+
 def _too_late(model: str, limit: float, deadline: float | None) -> DeadlineExceeded:
     whose = "deadline" if deadline is not None else "patience of this client"
     return DeadlineExceeded(f"no answer from {model!r} within {limit:g} s ({whose})", "allow more time")
 
 
-def _result(answer: Frame, started: float, sent: float, answered: float) -> Result:
-    refuse_error(answer)
-    arrays = outputs_of(answer)
-    times = Times(sent - started, answered - sent, time.monotonic() - answered)
-    return result_of(answer, arrays, times)
+def _result(told: Told, started: float, made: float) -> Result:
+    arrays = outputs_of(told.frame)
+    decode = time.monotonic() - told.answered
+    times = Times(made - started, told.answered - told.sent, decode, queue=told.sent - made)
+    return result_of(told.frame, arrays, times)

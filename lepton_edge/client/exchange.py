@@ -22,8 +22,8 @@ from lepton_edge.core.results import Array, Result
 from lepton_edge.wire import tensors
 from lepton_edge.wire.header import FrameLimits
 from partitioner.codecs import ALL_DTYPES
-from partitioner.errors import Fault
-from partitioner.units import DeviceId, ModelName, PageName, RequestId, TensorName
+from partitioner.errors import Fault, LeptonError
+from partitioner.units import DeviceId, Epoch, ModelName, PageName, RequestId, TensorName
 
 CLIENT = DeviceId("client")
 WIRE = FrameLimits()
@@ -51,16 +51,20 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds on the client's clock: making the frame, waiting for the answer, reading the answer."""
+    """Seconds on the client's clock: making the frame, waiting for the answer, reading the answer.
+
+    `queue` is what passed before the frame was sent: waiting for a turn, and tries that failed.
+    """
 
     encode: float
     round_trip: float
     decode: float
+    queue: float = 0.0
 
     @property
     def total(self) -> float:
         """Seconds from call to answer."""
-        return self.encode + self.round_trip + self.decode
+        return self.encode + self.queue + self.round_trip + self.decode
 
 
 def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], wanted: Wanted) -> Frame:
@@ -186,19 +190,23 @@ def result_of(frame: Frame, arrays: dict[str, Array], times: Times) -> Result:
     )
 
 
-def refuse_error(frame: Frame) -> None:
-    """Return when `frame` is a REPLY.
+def failed_result(model: str, metadata: Mapping[str, str], index: int, error: LeptonError) -> Result:
+    """Return what stands in a stream for the input at `index`, which ended with `error`."""
+    nowhere = RequestId(""), ModelName(model), Epoch(0), PageName("")
+    return Result(*nowhere, {}, metadata=dict(metadata), index=index, error=error)
 
-    Raises:
-        LeptonError: the typed error that an ERROR frame carries.
-        CorruptFrame: the frame is no answer.
-    """
-    if frame.kind is FrameKind.ERROR and frame.error is not None:
-        error = frame.error
-        place = f"{error.device}: " if error.device not in error.message else ""
-        raise from_code(error.code, place + error.message, error.hint, fault(error.fault), error.retryable)
-    if frame.kind is not FrameKind.REPLY:
-        raise CorruptFrame(f"a {frame.kind.name} frame came where an answer was due", "update both sides")
+
+def error_in(frame: Frame) -> LeptonError | None:
+    """Return the typed error that an ERROR frame carries, CorruptFrame for what is no answer, None for a REPLY."""
+    if frame.kind is FrameKind.REPLY:
+        return None
+    if frame.kind is not FrameKind.ERROR or frame.error is None:
+        return CorruptFrame(f"a {frame.kind.name} frame came where an answer was due", "update both sides")
+    told = frame.error
+    place = f"{told.device}: " if told.device not in told.message else ""
+    error = from_code(told.code, place + told.message, told.hint, fault(told.fault), told.retryable)
+    error.retry_after = told.retry_after_ms / 1e3
+    return error
 
 
 def fault(name: str) -> Fault:
@@ -218,6 +226,7 @@ def client_hop(frame: Frame, times: Times) -> Hop:
         device=CLIENT,
         first_block=0,
         last_block=0,
+        queue=times.queue,
         decode=times.decode,
         encode=times.encode,
         network=max(0.0, times.round_trip - inside),

@@ -6,68 +6,46 @@ clients are one implementation.
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from lepton_edge.client.admin import OnProgress
 from lepton_edge.client.aio import MAX_IN_FLIGHT, NO_WISHES, PATIENCE, AsyncClient
+from lepton_edge.client.background import LoopThread
 from lepton_edge.client.exchange import Input
+from lepton_edge.client.feeding import Steps, ThreadedSource
+from lepton_edge.client.retries import RETRIES
+from lepton_edge.client.streaming import IN_FLIGHT, Item, OnError, check_source
 from lepton_edge.client.transport import Transport
-from lepton_edge.core.errors import RequestError
+from lepton_edge.core.errors import InvalidInput, RequestError
 from lepton_edge.core.messages import LinkChange, Wishes
 from lepton_edge.core.results import Result
 
 T = TypeVar("T")
 
 
-class _LoopThread:
-    """An event loop that runs in a daemon thread until it is stopped."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="lepton-edge-client", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the loop and return its result; an interrupt of the caller cancels it."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RequestError("a Client was called from its own event loop", "use AsyncClient there")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        finally:
-            future.cancel()  # nothing where it is done; the way out where the caller was interrupted
-
-    def stop(self) -> None:
-        """End the loop and wait for its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5.0)
+_OPEN: weakref.WeakSet[Client] = weakref.WeakSet()
+"""Clients to be closed when the interpreter ends: after that their threads are frozen, and say no goodbye."""
 
 
 class Client:
     """Asks models questions, and the coordinator for everything else; the methods are those of `AsyncClient`.
 
     One client may be used by many threads at once: they share its link, and each waits for its own answer.
-    Close it, or use it in a `with` statement. It does not survive `os.fork()`: make one client per process.
+    Close it, or use it in a `with` statement; a thread that still waits then gets Unavailable. It does not survive
+    `os.fork()`: make one client per process.
 
     Args:
         address: see `AsyncClient`.
         transport: replaces the network, see `MockTransport`.
         max_in_flight: see `AsyncClient`.
         patience: see `AsyncClient`.
+        retries: see `AsyncClient`.
     """
 
     def __init__(
@@ -77,13 +55,14 @@ class Client:
         transport: Transport | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
+        retries: int = RETRIES,
     ) -> None:
-        self._loop = _LoopThread()
+        self._loop = LoopThread()
         self._closed = False
         self._closing = threading.Lock()
-        self._client = self._loop.run(
-            _make(address, transport=transport, max_in_flight=max_in_flight, patience=patience)
-        )
+        options = {"max_in_flight": max_in_flight, "patience": patience, "retries": retries}
+        self._client = self._loop.run(_make(address, transport=transport, **options))
+        _OPEN.add(self)
 
     def __enter__(self) -> Client:
         """Return the client itself; nothing is dialled before the first call."""
@@ -101,7 +80,7 @@ class Client:
             if self._closed:
                 return
             self._closed = True
-        self._loop.run(self._client.close())
+        self._loop.finish(self._client.close())
         self._loop.stop()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -126,6 +105,50 @@ class Client:
                 model, inputs, outputs=outputs, deadline=deadline, page=page, metadata=metadata
             )
         )
+
+    def stream(
+        self,
+        model: str,
+        inputs: Iterable[Item],
+        *,
+        in_flight: int = IN_FLIGHT,
+        ordered: bool = True,
+        on_error: OnError = "raise",
+        outputs: Sequence[str] = (),
+        deadline: float | None = None,
+        page: str = "",
+    ) -> Generator[Result, None, None]:
+        """Run `model` on every item of `inputs`, several at a time; iterate over the results with `for`.
+
+        `inputs` is iterated over in a thread of its own, so that one that waits delays no result. Everything
+        else is as of `AsyncClient.stream`. One thread at a time may step a stream.
+        """
+        if isinstance(inputs, AsyncIterable):
+            raise InvalidInput("an asynchronous iterable needs a loop", "use AsyncClient.stream")
+        check_source(inputs)
+        source = ThreadedSource(inputs)
+        results = self._client.stream(
+            model,
+            source,
+            in_flight=in_flight,
+            ordered=ordered,
+            on_error=on_error,
+            outputs=outputs,
+            deadline=deadline,
+            page=page,
+        )
+        return self._stepped(source, results)
+
+    def _stepped(
+        self, source: ThreadedSource[Item], results: AsyncGenerator[Result, None]
+    ) -> Generator[Result, None, None]:
+        steps = Steps(results)
+        try:
+            while (result := self._run(steps.next())) is not None:
+                yield result
+        finally:
+            source.stop()
+            self._loop.finish(steps.close())
 
     def push(
         self,
@@ -238,3 +261,9 @@ class Client:
 async def _make(address: str | None, **options: Any) -> AsyncClient:
     """Make the client on the loop that will run it (Python 3.10 binds locks there at first use)."""
     return AsyncClient(address, **options)
+
+
+@atexit.register
+def _close_all() -> None:
+    for client in list(_OPEN):
+        client.close()

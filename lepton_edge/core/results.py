@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lepton_edge.core.frames import Hop, LabelScore
+from partitioner.errors import LeptonError
 from partitioner.units import Epoch, ModelName, PageName, RequestId
 
 
@@ -29,6 +30,8 @@ class Result:
         degraded: answered by a declared smaller model.
         reason: why the page was taken, or left ("fallback: the link to cloud was lost").
         metadata: the strings that were given with the call, as the entry echoes them.
+        index: of the input in a stream, from 0; always 0 outside of one.
+        error: why there is no answer, in a stream that yields errors; None where there is one.
     """
 
     request_id: RequestId
@@ -42,9 +45,13 @@ class Result:
     degraded: bool = False
     reason: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    index: int = 0
+    error: LeptonError | None = None
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the output called `name`; KeyError names what there is."""
+        """Return the output called `name`; KeyError names what there is, an `error` is raised."""
+        if self.error is not None:
+            raise self.error
         if name not in self.outputs:
             raise KeyError(f"no output {name!r}; this result has {sorted(self.outputs)}")
         return self.outputs[name]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lepton_edge.client import AsyncClient, MockTransport, aio, failure, reply
+from lepton_edge.client import AsyncClient, MockTransport, asking, failure, reply
 from lepton_edge.core import messages
 from lepton_edge.core.errors import (
     DeadlineExceeded,
@@ -123,7 +123,7 @@ async def test_calls_in_flight_are_bounded_and_waiting_takes_off_the_deadline() 
 
 
 async def test_too_many_waiting_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aio, "MAX_WAITING", 1)
+    monkeypatch.setattr(asking, "MAX_WAITING", 1)
     gate = asyncio.Event()
 
     async def gated(frame: Frame) -> Frame:
