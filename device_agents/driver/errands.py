@@ -77,9 +77,12 @@ class Errands:
         raw = tuple(CodecChoice(name, RAW.name) for name in command.outputs)
         keep = frozenset(command.keep)
         work = Work(epoch.blocks, command.first, command.last, given, keep, (*command.forward, *raw))
-        done = await self._engine.run(work, command.priority)
+        # a request that fell back was here before: what is further along goes first
+        priority = 2 * command.priority + (command.run > 1)
+        done = await self._engine.run(work, priority)
         errand.kept = done.arrays
         errand.begun.set()
-        timing = Timing(done.timings.queue, done.timings.decode, done.timings.compute, done.timings.encode)
+        spent = done.timings
+        timing = Timing(spent.queue, spent.decode, spent.compute, spent.encode, spent.batch)
         border = len(command.forward)
         return SegmentDone(command.work, command.run, timing, done.wire[:border], done.wire[border:])

@@ -102,7 +102,7 @@ class Holdings:
         blocks = await self._blocks(held, files, weights, command)
         self._tell(command, "verifying", 0, len(held))
         if golden is not None:
-            await self._engine.verify(blocks, golden, book.tolerance)
+            blocks = await self._engine.accept(blocks, golden, book.tolerance)
         blocks = dataclasses.replace(blocks, fused=await self._open_fused(command, weights, golden))
         return OpenedEpoch(book, blocks, labels, golden)
 
@@ -128,7 +128,7 @@ class Holdings:
                 files = await self._files([one.block])
                 blocks = await self._blocks([one.block], files, weights, command)
                 if golden is not None:
-                    await self._engine.verify(blocks, golden, command.book.tolerance)
+                    blocks = await self._engine.accept(blocks, golden, command.book.tolerance)
             except LeptonError as error:
                 log.warning("a stage runs block by block", model=command.book.model, reason=error.message)
                 continue

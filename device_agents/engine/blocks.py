@@ -6,42 +6,93 @@ it, and not a block longer. Knows no codec, no thread and no clock: each step is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from device_agents.engine.sessions import Runner
 from lepton_edge.core.errors import ComputeFailed, InvalidInput
 from lepton_edge.core.results import Array
 from partitioner.plan import Block
-from partitioner.units import Seconds, TensorName
+from partitioner.units import Bytes, Seconds, TensorName
 
 Env = dict[TensorName, Array]
 Step = Callable[[], dict[TensorName, Array]]
+Timed = Callable[["OpenBlock", Mapping[TensorName, Array]], dict[TensorName, Array]]
+
+LARGEST_MEMORY = 256
+"""How many spans and how many liveness lists of one are remembered; a book has a handful of each."""
 
 
 @dataclass(frozen=True)
 class OpenBlock:
-    """A block that is ready to run; `opened` is how long opening took."""
+    """A block that is ready to run.
+
+    `opened` is how long opening took. `by_rows` says that a batch through it is proven to be what its rows are, each by
+    itself (None: not looked at).
+    """
 
     block: Block
     runner: Runner
     opened: Seconds = Seconds(0.0)
+    by_rows: bool | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """What runs the blocks of a range, in order, and the tensors that they read and none of them makes."""
+
+    steps: tuple[OpenBlock, ...]
+    inputs: frozenset[TensorName]
+    by_rows: bool = False  # some step may run for several requests at once
+    _alive: dict[frozenset[TensorName], tuple[frozenset[TensorName], ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def alive_after(self, wanted: frozenset[TensorName]) -> tuple[frozenset[TensorName], ...]:
+        """Return, for each step, the tensors that are kept after it when `wanted` is kept to the end."""
+        known = self._alive.get(wanted)
+        if known is None:
+            if len(self._alive) >= LARGEST_MEMORY:
+                self._alive.clear()
+            known = self._alive[wanted] = _needed_after(self.steps, wanted)
+        return known
+
+    @property
+    def size(self) -> Bytes:
+        """Return the bytes that the largest step reads and makes, in the declared shape bucket."""
+        specs = ([*one.block.inputs, *one.block.outputs] for one in self.steps)
+        return Bytes(max((sum(spec.size for spec in each) for each in specs), default=0))
 
 
 @dataclass(frozen=True)
 class OpenBlocks:
-    """The blocks of one book that this device holds, by index; `fused` are runs [first, last) of them as one."""
+    """The blocks of one book that this device holds, by index; `fused` are runs [first, last) of them as one.
+
+    `activation` is by how much memory grew when they ran for the first time (0: not measured).
+    """
 
     held: Mapping[int, OpenBlock] = field(default_factory=dict)
     fused: Mapping[tuple[int, int], OpenBlock] = field(default_factory=dict)
+    activation: Bytes = Bytes(0)
+    _spans: dict[tuple[int, int], Span] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def opened(self) -> tuple[Seconds, ...]:
         """Return the opening times in the order of the blocks."""
         return tuple(self.held[index].opened for index in sorted(self.held))
 
-    def span(self, first: int, last: int) -> list[OpenBlock]:
-        """Return what runs the blocks [first, last), in order; ComputeFailed when one is not held here."""
+    def span(self, first: int, last: int) -> Span:
+        """Return what runs the blocks [first, last); ComputeFailed when one is not held here."""
+        known = self._spans.get((first, last))
+        if known is None:
+            if len(self._spans) >= LARGEST_MEMORY:
+                self._spans.clear()
+            steps = tuple(self._steps(first, last))
+            rows = any(one.by_rows for one in steps)
+            known = self._spans[first, last] = Span(steps, inputs_of(steps), rows)
+        return known
+
+    def _steps(self, first: int, last: int) -> list[OpenBlock]:
         missing = [index for index in range(first, last) if index not in self.held]
         if missing:
             raise ComputeFailed(f"blocks {missing} are not held on this device", "deploy the model again")
@@ -53,24 +104,17 @@ class OpenBlocks:
         return steps
 
 
-def run_span(
-    span: list[OpenBlock],
-    given: Mapping[TensorName, Array],
-    keep: Iterable[TensorName],
-    timed: Callable[[OpenBlock, Mapping[TensorName, Array]], dict[TensorName, Array]],
-) -> Env:
+def run_span(span: Span, given: Mapping[TensorName, Array], keep: frozenset[TensorName], timed: Timed) -> Env:
     """Run the blocks of `span` in order from `given` and return the tensors named by `keep`.
 
     `timed(block, env)` runs one block. Raises InvalidInput when a tensor that a block reads is not there.
     """
-    wanted = frozenset(keep)
     env: Env = dict(given)
-    needed = _needed_after(span, wanted)
-    for open_block, alive in zip(span, needed, strict=True):
-        _require(open_block.block, env)
-        env.update(timed(open_block, env))
+    for one, alive in zip(span.steps, span.alive_after(keep), strict=True):
+        require(one.block, env)
+        env.update(timed(one, env))
         env = {name: array for name, array in env.items() if name in alive}
-    return {name: env[name] for name in wanted if name in env}
+    return {name: env[name] for name in keep if name in env}
 
 
 def inputs_of(span: Iterable[OpenBlock]) -> frozenset[TensorName]:
@@ -83,17 +127,20 @@ def inputs_of(span: Iterable[OpenBlock]) -> frozenset[TensorName]:
     return frozenset(read)
 
 
-def _needed_after(span: list[OpenBlock], wanted: frozenset[TensorName]) -> list[frozenset[TensorName]]:
-    needed = [wanted] * len(span)
-    for position in range(len(span) - 2, -1, -1):
-        later = {spec.name for spec in span[position + 1].block.inputs}
-        needed[position] = needed[position + 1] | later
-    return needed
-
-
-def _require(block: Block, env: Mapping[TensorName, Array]) -> None:
-    missing = [spec.name for spec in block.inputs if spec.name not in env]
+def require(block: Block, names: Container[TensorName]) -> None:
+    """Raise InvalidInput when a tensor that `block` reads is not among `names`."""
+    missing = [spec.name for spec in block.inputs if spec.name not in names]
     if missing:
         raise InvalidInput(
             f"block {block.index} needs {missing}, which the request lacks", "give every input"
         )
+
+
+def _needed_after(
+    steps: tuple[OpenBlock, ...], wanted: frozenset[TensorName]
+) -> tuple[frozenset[TensorName], ...]:
+    needed = [wanted] * len(steps)
+    for position in range(len(steps) - 2, -1, -1):
+        later = {spec.name for spec in steps[position + 1].block.inputs}
+        needed[position] = needed[position + 1] | later
+    return tuple(needed)

@@ -1,30 +1,28 @@
-"""One thread that computes, behind one bounded queue.
+"""The threads that compute, behind one bounded and fair queue.
 
-Law: knows jobs, not models. Everything that uses the processor for a request goes through here, so that a
-measurement sees what a request sees, and two requests never fight for one core. asyncio stays outside: a job
-is a plain function.
+Law: knows jobs, not models. Everything that uses the processor for a request goes through here, so that a measurement
+sees what a request sees, and requests never fight for one core. asyncio stays outside: a job is a plain function.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import queue
+import contextlib
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import onnxruntime
 
-from lepton_edge.core.errors import Overloaded, Unavailable
+from device_agents.engine.gate import Gate
+from device_agents.engine.waiting import Waiting
+from partitioner.units import Bytes, Seconds
 
 T = TypeVar("T")
 
-GIVEN_UP = 4  # the queue is so many times longer than what may wait
-STOP_PRIORITY = 1 << 30  # smaller sorts first: the stop job comes last
-LARGEST_PRIORITY = 1 << 20
+LOOK = 0.0005  # seconds; a job that waits for company looks this often whether some has come
 
 
 class Cancelled(Exception):
@@ -38,7 +36,13 @@ class Ticket:
         self.submitted = time.perf_counter()
         self.waited = 0.0
         self.run_options = onnxruntime.RunOptions()
-        self._cancelled = threading.Event()
+        self._cancelled = False
+        self._shared: SharedTicket | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the job any more."""
+        return self._cancelled
 
     def begin(self) -> None:
         """Note that the job left the queue."""
@@ -46,88 +50,209 @@ class Ticket:
 
     def cancel(self) -> None:
         """Stop the job at its next node, block or nap."""
-        self._cancelled.set()
+        self._cancelled = True
         self.run_options.terminate = True
+        if self._shared is not None:
+            self._shared.look()
 
     def check(self) -> None:
         """Raise Cancelled when nobody wants the job any more."""
-        if self._cancelled.is_set():
+        if self._cancelled:
             raise Cancelled
 
+    def share(self, shared: SharedTicket) -> None:
+        """Run as one with others from now on."""
+        self._shared = shared
 
-Job = Callable[[Ticket], Any]
-Entry = tuple[int, int, "Job | None", Ticket, "Future[Any]"]
+
+class SharedTicket(Ticket):
+    """The ticket of several jobs that run as one: it is cancelled when every one of them is."""
+
+    def __init__(self, members: Sequence[Ticket]) -> None:
+        super().__init__()
+        self._members = members
+        for member in members:
+            member.share(self)
+        self.look()
+
+    def look(self) -> None:
+        """Stop when nobody wants any of the jobs."""
+        if all(member.cancelled for member in self._members):
+            self.cancel()
 
 
-class Worker:
-    """The computing thread. `limit` bounds the waiting jobs; a higher priority goes first."""
+@dataclass(frozen=True)
+class Company:
+    """With whom a job may run as one: waiting jobs of equal `kind`, `most` in all, no more than fit into memory.
 
-    def __init__(self, limit: int, name: str = "engine") -> None:
-        # given-up jobs stay in the queue until they come up, so it is longer than what may wait
-        self._queue: queue.PriorityQueue[Entry] = queue.PriorityQueue(limit * GIVEN_UP + 1)
-        self._limit = limit
-        self._waiting = 0
+    `together(works, tickets, shared)` computes all of their `work` and returns a result for each; where it raises, the
+    jobs run one by one. A job waits `wait` seconds for company, counted from when it was submitted; by default only
+    what waits already joins.
+    """
+
+    kind: Hashable
+    work: Any
+    together: Callable[[Sequence[Any], Sequence[Ticket], Ticket], Sequence[Any]]
+    most: int = 1
+    wait: Seconds = Seconds(0.0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a job wants to be run: `alone` means that nothing else computes meanwhile.
+
+    A higher priority goes first; `flow` is who asked, and flows of one priority share fairly. `memory` is what the job
+    takes while it runs.
+    """
+
+    priority: int = 0
+    flow: str = ""
+    alone: bool = False
+    memory: Bytes = Bytes(0)
+    company: Company | None = None
+
+
+@dataclass(eq=False)
+class Job:
+    """A job as it waits."""
+
+    do: Callable[[Ticket], Any]
+    terms: Terms
+    outcome: asyncio.Future[Any]
+    ticket: Ticket = field(default_factory=Ticket)
+
+    def finish(self, result: Any, error: Exception | None = None) -> None:
+        """Tell the outcome to whoever waits for it, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self.outcome.get_loop().call_soon_threadsafe(_tell, self.outcome, result, error)
+
+
+class Workers:
+    """`threads` computing threads. `limit` bounds the waiting jobs, `gate` those that run at once."""
+
+    def __init__(self, limit: int, threads: int = 1, name: str = "engine", gate: Gate | None = None) -> None:
+        self.gate = gate or Gate()
+        self._waiting: Waiting[Job] = Waiting(limit)
+        self._idle = 0
         self._count = threading.Lock()
-        self._order = itertools.count()
-        self._open = True
-        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
         """Return how many jobs wait."""
-        return self._waiting
+        return len(self._waiting)
 
-    async def submit(self, job: Callable[[Ticket], T], priority: int = 0) -> T:
-        """Run `job(ticket)` in the thread and return its result; a cancelled caller cancels the job.
+    def start(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> asyncio.Future[T]:
+        """Let `do(ticket)` wait for its turn; the future tells its result, and cancelling that gives the job up.
 
         Raises:
             Overloaded: the queue is full.
-            Unavailable: the worker is closed.
+            Unavailable: the workers are closed.
         """
-        ticket, future = Ticket(), Future[T]()
-        self._put(job, ticket, future, priority)
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            ticket.cancel()
-            if future.cancel():  # it had not begun, and now never will
-                self._waits(-1)
-            raise
+        terms = terms or Terms()
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        job = Job(do, terms, outcome)
+        self._waiting.put(job, terms.flow, terms.priority)
+        outcome.add_done_callback(lambda told: self._give_up(job) if told.cancelled() else None)
+        return outcome
+
+    async def submit(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> T:
+        """Run `do(ticket)` and return its result; a cancelled caller cancels the job. Raises what `start` does."""
+        return await self.start(do, terms)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Refuse new jobs, finish those that wait, and end the thread."""
-        if self._open:
-            self._open = False
-            self._queue.put((STOP_PRIORITY, next(self._order), None, Ticket(), Future()))
-        self._thread.join(timeout)
+        """Refuse new jobs, finish those that wait, and end the threads."""
+        self._waiting.close()
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
-    def _put(self, job: Job, ticket: Ticket, future: Future[Any], priority: int) -> None:
-        if not self._open:
-            raise Unavailable("this device is shutting down", "another device answers, or try again")
-        if self._waiting >= self._limit or self._queue.qsize() >= self._limit * GIVEN_UP:
-            raise Overloaded(f"{self._limit} computations wait already", "try again later, or add a device")
-        urgency = -max(-LARGEST_PRIORITY, min(priority, LARGEST_PRIORITY))
-        self._waits(1)
-        self._queue.put_nowait((urgency, next(self._order), job, ticket, future))
-
-    def _waits(self, more: int) -> None:
-        with self._count:
-            self._waiting += more
+    def _give_up(self, job: Job) -> None:
+        job.ticket.cancel()
+        self._waiting.drop(job)
 
     def _loop(self) -> None:
-        while True:
-            _, _, job, ticket, future = self._queue.get()
-            if job is None:
-                return
-            if future.set_running_or_notify_cancel():
-                ticket.begin()
-                self._waits(-1)
-                _finish(job, ticket, future)
+        while (job := self._next()) is not None:
+            jobs = self._joined(job)
+            memory = Bytes(job.terms.memory * len(jobs))
+            with self.gate.passed(memory, job.terms.alone):
+                _serve([one for one in jobs if not one.ticket.cancelled])
+
+    def _next(self) -> Job | None:
+        with self._count:
+            self._idle += 1
+        try:
+            return self._waiting.take()
+        finally:
+            with self._count:
+                self._idle -= 1
+
+    def _joined(self, job: Job) -> list[Job]:
+        """Return the job and those that run with it: never what an idle thread would take at once."""
+        company = job.terms.company
+        jobs = [job]
+        most = min(company.most, self.gate.fitting(job.terms.memory)) if company else 1
+        if company is None or most < 2:
+            return jobs
+        jobs += self._like(company, most - 1)
+        end = job.ticket.submitted + company.wait
+        while len(jobs) < most and time.perf_counter() < end and not job.ticket.cancelled:
+            time.sleep(LOOK)
+            jobs += self._like(company, most - len(jobs))
+        return jobs
+
+    def _like(self, company: Company, most: int) -> list[Job]:
+        spare = len(self._waiting) - (0 if company.wait else self._idle)
+        if spare <= 0:
+            return []
+        kind = company.kind
+        return self._waiting.take_like(lambda other: _kind(other) == kind, min(most, spare))
 
 
-def _finish(job: Job, ticket: Ticket, future: Future[Any]) -> None:
+def _kind(job: Job) -> Hashable:
+    return job.terms.company.kind if job.terms.company else None
+
+
+def _serve(jobs: list[Job]) -> None:
+    for job in jobs:
+        job.ticket.begin()
+    if len(jobs) < 2 or not _serve_together(jobs):
+        for job in jobs:
+            _serve_one(job)
+
+
+def _serve_together(jobs: list[Job]) -> bool:
+    """Run the jobs as one; False when that failed: then each runs, and fails, by itself."""
+    company = jobs[0].terms.company
+    if company is None:
+        return False
+    tickets = [job.ticket for job in jobs]
+    works = [job.terms.company.work for job in jobs if job.terms.company]
     try:
-        future.set_result(job(ticket))
-    except Exception as error:  # the top of the driver loop: whoever awaits the future gets it
-        future.set_exception(error)
+        results = company.together(works, tickets, SharedTicket(tickets))
+    except Exception:  # whose fault it is shows when each runs by itself
+        return False
+    for job, result in zip(jobs, results, strict=True):
+        job.finish(result)
+    return True
+
+
+def _serve_one(job: Job) -> None:
+    try:
+        job.finish(job.do(job.ticket))
+    except Exception as error:  # the top of the driver loop: whoever awaits the outcome gets it
+        job.finish(None, error)
+
+
+def _tell(outcome: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if outcome.done():
+        return
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(result)

@@ -1,6 +1,6 @@
 """The engine: opens blocks, runs a stage of a request, checks a device against the golden sample.
 
-Law: the asyncio face of this room. What computes runs in the worker's thread, what opens sessions in another
+Law: the asyncio face of this room. What computes runs in the workers' threads, what opens sessions in another
 one, so that preparing an epoch does not hold up requests. Knows no epoch, no link and no coordinator.
 """
 
@@ -11,24 +11,25 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import onnxruntime
 import psutil
+import structlog
 
-from device_agents.engine.blocks import Env, OpenBlock, OpenBlocks, inputs_of, run_span
+from device_agents.engine.batching import has_rows, prove_rows
+from device_agents.engine.blocks import OpenBlock, OpenBlocks
 from device_agents.engine.codecs import TensorCodec
-from device_agents.engine.driver import Ticket, Worker
+from device_agents.engine.driver import Company, Terms, Ticket, Workers
 from device_agents.engine.golden import check_block, load_golden
 from device_agents.engine.pictures import DECODE_PICTURE, PictureDecoder
-from device_agents.engine.runtime import start_runtime
+from device_agents.engine.runtime import cores, start_runtime
 from device_agents.engine.sessions import Runner, open_block
-from device_agents.engine.timing import Pacer, Timings
+from device_agents.engine.stage import Stages, kind_of
 from device_agents.engine.work import Done, Work
 from lepton_edge.core.errors import PrepareFailed
-from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
 from lepton_edge.wire.memory import trim_malloc
 from partitioner.errors import ModelTooLarge
@@ -37,7 +38,12 @@ from partitioner.units import Bytes, Seconds, TensorName
 
 T = TypeVar("T")
 
+log = structlog.get_logger("agent")
+
 HEADROOM = 1.2  # activations and the engine's own structures, over the bytes of the weights
+INNER = 2  # what a block holds inside, over what it reads and makes, where its first run showed no more
+
+ALONE = Terms(alone=True)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class EngineConfig:
     `slowdown` simulates a slower device; `queue_limit` computations may wait at most. `shared_pool` says
     that this process belongs to the engine: all sessions then share one thread pool, and nobody else in the
     process may open an onnxruntime session with threads of its own. `claim_process` says so for all engines.
+    `workers` requests are computed at once, 0 as many as the cores allow; `max_batch` of them as one at most, where
+    their blocks are proven to keep rows apart (1: never).
     """
 
     threads: int = 0
@@ -54,6 +62,8 @@ class EngineConfig:
     queue_limit: int = 64
     memory_limit: Bytes = Bytes(0)
     shared_pool: bool = False
+    workers: int = 0
+    max_batch: int = 4
 
 
 class Engine:
@@ -64,7 +74,9 @@ class Engine:
         self.runtime = start_runtime(self.config.threads, self.config.shared_pool)
         self.slowdown = self.config.slowdown
         self.codec = TensorCodec(self.runtime)
-        self._worker = Worker(self.config.queue_limit)
+        self._stages = Stages(self.codec, self.slowdown)
+        self.workers = self.config.workers or max(1, cores() // self.runtime.threads)
+        self._workers = Workers(self.config.queue_limit, self.workers)
         self._opener = ThreadPoolExecutor(1, "engine-open")
 
     @property
@@ -75,7 +87,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Return how many computations wait."""
-        return self._worker.waiting
+        return self._workers.waiting
 
     async def open(
         self, blocks: Sequence[Block], files: Mapping[int, Path], weights: Path | None
@@ -93,21 +105,40 @@ class Engine:
             held[int(block.index)] = await loop.run_in_executor(
                 self._opener, self._open_one, block, files, weights
             )
+        self._workers.gate.allow(self._left())
         return OpenBlocks(held)
 
-    async def run(self, work: Work, priority: int = 0) -> Done:
-        """Run one stage of one request: decode, compute, encode.
+    async def run(self, work: Work, priority: int = 0, flow: str = "") -> Done:
+        """Run one stage of one request: decode, compute, encode. `flow` is who asked: flows share fairly.
 
         Raises:
             InvalidInput: a tensor is missing, of another dtype or shape, or no picture.
             ComputeFailed: the engine failed on valid input.
             Overloaded: too many wait already.
         """
-        return await self._worker.submit(lambda ticket: self._stage(work, ticket), priority)
+        return await self.start(work, priority, flow)
+
+    def start(self, work: Work, priority: int = 0, flow: str = "") -> asyncio.Future[Done]:
+        """Begin what `run` does and return its outcome; cancelling that stops the work."""
+        terms = Terms(priority, flow, memory=self._memory(work), company=self._company(work))
+        return self._workers.start(functools.partial(self._stages.run, work), terms)
 
     async def call(self, job: Callable[[Ticket], T], priority: int = 0) -> T:
-        """Run any function in the worker's thread, in turn with the requests (for measurements)."""
-        return await self._worker.submit(job, priority)
+        """Run any function in a worker's thread, in turn with the requests and alone (for measurements)."""
+        return await self._workers.submit(job, replace(ALONE, priority=priority))
+
+    async def accept(self, blocks: OpenBlocks, golden: Path, tolerance: float) -> OpenBlocks:
+        """Verify `blocks`, and find out what memory their runs take and which of them may run for several requests.
+
+        Raises PrepareFailed when a block computes something else than the golden sample says.
+        """
+        before = self.private()
+        await self.verify(blocks, golden, tolerance)
+        activation = Bytes(max(0, self.private() - before, blocks.activation))
+        arrays = load_golden(golden)
+        held = {index: await self._prove(one, arrays, tolerance) for index, one in blocks.held.items()}
+        fused = {ends: await self._prove(one, arrays, tolerance) for ends, one in blocks.fused.items()}
+        return OpenBlocks(held, fused, activation)
 
     async def verify(self, blocks: OpenBlocks, golden: Path, tolerance: float) -> float:
         """Run every held and every fused block from golden inputs; return the largest relative difference.
@@ -133,10 +164,11 @@ class Engine:
     async def tidy(self) -> None:
         """Give memory that closed sessions and measurements have left back to the system."""
         await asyncio.get_running_loop().run_in_executor(self._opener, trim_malloc)
+        self._workers.gate.allow(self._left())
 
     def close(self) -> None:
         """Finish what waits and end the threads."""
-        self._worker.close()
+        self._workers.close()
         self._opener.shutdown(wait=False, cancel_futures=True)
 
     def _refuse_too_large(self, blocks: Sequence[Block]) -> None:
@@ -161,53 +193,34 @@ class Engine:
             raise PrepareFailed(f"the file of block {block.index} is missing", "deploy the model again")
         return open_block(block, files[block.index].read_bytes(), self.runtime, weights)
 
-    def _stage(self, work: Work, ticket: Ticket) -> Done:
+    async def _prove(self, one: OpenBlock, arrays: Mapping[TensorName, Array], tolerance: float) -> OpenBlock:
+        if one.by_rows is not None or self.config.max_batch < 2:
+            return one
+        prove = functools.partial(prove_rows, one, arrays, tolerance)
+        proven = await self.call(_without_ticket(prove))
+        if has_rows(one.block) and not proven:
+            log.info("a block is not batched: its rows depend on each other", block=one.block.name)
+        return replace(one, by_rows=proven)
+
+    def _company(self, work: Work) -> Company | None:
+        most = min(work.max_batch or self.config.max_batch, self.config.max_batch)
+        if most < 2 or work.first == work.last:
+            return None
         span = work.blocks.span(work.first, work.last)
-        pacer = Pacer(self.slowdown)
-        given, decode = self._decode(work, span, ticket, pacer)
-        leaving = {choice.tensor for choice in work.leaving}
-        compute = 0.0
+        if not span.by_rows:
+            return None
+        return Company(kind_of(work, span), work, self._stages.run_together, most, work.batch_wait)
 
-        def timed(one: OpenBlock, env: Mapping[TensorName, Array]) -> Env:
-            nonlocal compute
-            ticket.check()
-            made, seconds = pacer.time(lambda: one.runner.run(env, ticket.run_options))
-            compute += seconds
-            return made
+    def _memory(self, work: Work) -> Bytes:
+        if work.first == work.last:
+            return Bytes(0)
+        return Bytes(max(work.blocks.activation, INNER * work.blocks.span(work.first, work.last).size))
 
-        env = run_span(span, given, work.keep | leaving, timed)
-        wire, encode = self._encode(work, env, ticket, pacer)
-        pacer.settle(ticket.check)
-        timings = Timings(ticket.waited, decode, compute, encode)
-        return Done({name: array for name, array in env.items() if name in work.keep}, wire, timings)
-
-    def _decode(self, work: Work, span: list[OpenBlock], ticket: Ticket, pacer: Pacer) -> tuple[Env, float]:
-        wanted = inputs_of(span) | work.keep | {choice.tensor for choice in work.leaving}
-        given: Env = {}
-        spent = 0.0
-        for name, value in work.given.items():
-            if not isinstance(value, WireTensor):
-                given[name] = value
-            elif name in wanted:
-                ticket.check()
-
-                step = functools.partial(self.codec.decode, value)
-                given[name], seconds = pacer.time(step)
-                spent += seconds
-        return given, spent
-
-    def _encode(
-        self, work: Work, env: Env, ticket: Ticket, pacer: Pacer
-    ) -> tuple[tuple[WireTensor, ...], float]:
-        wire: list[WireTensor] = []
-        spent = 0.0
-        for choice in work.leaving:
-            ticket.check()
-            step = functools.partial(self.codec.encode, choice.tensor, env[choice.tensor], choice.codec)
-            one, seconds = pacer.time(step)
-            wire.append(one)
-            spent += seconds
-        return tuple(wire), spent
+    def _left(self) -> Bytes:
+        """Return what computations may take: what is left, and what earlier ones took, which the arena has kept."""
+        limit = self.config.memory_limit
+        left = limit - self.resident() if limit else psutil.virtual_memory().available
+        return Bytes(max(1, left + self._workers.gate.peak))
 
 
 def _without_ticket(job: Callable[[], T]) -> Callable[[Ticket], T]:

@@ -50,7 +50,7 @@ def start_runtime(threads: int = 0, shared: bool = False) -> Runtime:
     `shared` makes, once a process, a pool that every onnxruntime session of the process must use from then
     on.
     """
-    wanted = threads or _cores()
+    wanted = threads or cores()
     with _lock:
         if not _shared_arena:
             _shared_arena.append(True)
@@ -79,7 +79,8 @@ def session_options(runtime: Runtime, weights: Path | None = None) -> onnxruntim
     return options
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return the physical cores that this process may use."""
     physical = psutil.cpu_count(logical=False) or 1
     return min(physical, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else physical
 

@@ -17,12 +17,16 @@ NAP = 0.02  # seconds; a sleeping step looks this often whether it was cancelled
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the seconds of one piece of work went; the fields are those of `Hop`."""
+    """Where the seconds of one piece of work went; the fields are those of `Hop`.
+
+    `batch` requests were computed together, and `compute` is the time of all of them: each had to wait for it.
+    """
 
     queue: float = 0.0
     decode: float = 0.0
     compute: float = 0.0
     encode: float = 0.0
+    batch: int = 1
 
     @property
     def total(self) -> float:
@@ -44,11 +48,13 @@ class Pacer:
 
     def time(self, step: Callable[[], T]) -> tuple[T, float]:
         """Return what `step()` returns and the seconds it would have taken."""
+        if self.slowdown <= 1.0:
+            begin = time.perf_counter()
+            result = step()
+            return result, time.perf_counter() - begin
         begin, used = time.perf_counter(), time.thread_time()
         result = step()
         elapsed, used = time.perf_counter() - begin, time.thread_time() - used
-        if self.slowdown <= 1.0:
-            return result, elapsed
         # A coarse clock may show no processor time at all for a short step.
         owed = (self.slowdown - 1) * (min(used, elapsed) or elapsed)
         self._owed += owed

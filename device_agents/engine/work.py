@@ -13,7 +13,7 @@ from device_agents.engine.timing import Timings
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
 from partitioner.plan import CodecChoice
-from partitioner.units import TensorName
+from partitioner.units import Seconds, TensorName
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Work:
     `given` holds at least the tensors that these blocks read: arrays, or wire tensors, which are decoded
     first. `keep` names tensors (given or made) that come back as arrays; every other one is dropped as soon
     as no block of the range reads it any more. `leaving` names those that come back encoded for the next
-    device, each by its codec.
+    device, each by its codec. `max_batch` requests at most are computed together (0: the engine's own limit), and one
+    waits `batch_wait` seconds for others (0: only those that wait already join).
     """
 
     blocks: OpenBlocks
@@ -32,6 +33,8 @@ class Work:
     given: Mapping[TensorName, Array | WireTensor]
     keep: frozenset[TensorName] = frozenset()
     leaving: tuple[CodecChoice, ...] = ()
+    max_batch: int = 0
+    batch_wait: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)

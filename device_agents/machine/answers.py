@@ -14,7 +14,6 @@ from device_agents.machine.failures import error_frame
 from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, State, Work, answer_bytes
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
 from partitioner.plan import Page
-from partitioner.units import PageName
 
 SERVICE_TIME_WEIGHT = 0.2
 
@@ -34,7 +33,7 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
 def _note_stage(state: State, work: Work, taken: float) -> None:
     """Note what the stage took here; a page that was left is no stage of the plan."""
     timing = work.timing
-    key = (work.epoch, PageName(work.page), work.route.first, work.route.last)
+    key = (work.epoch, work.page, work.route.first, work.route.last)
     stages.note(state.stages, key, timing.decode + timing.compute + timing.encode, taken)
 
 
@@ -68,7 +67,7 @@ def _remember(state: State, answer: Reply | Fail) -> None:
 
 def _reply_frame(state: State, work: Work, taken: float) -> Frame:
     book = state.epochs[work.epoch].book
-    page = book.fallback if work.phase == "fallback" else PageName(work.page)
+    page = book.fallback if work.phase == "fallback" else work.page
     order = {name: place for place, name in enumerate(work.wanted)}
     return Frame(
         FrameKind.REPLY,
@@ -107,4 +106,5 @@ def _hop(state: State, work: Work, taken: float) -> Hop:
         bytes_out=work.bytes_out,
         bytes_in=work.bytes_in,
         total=taken,
+        batch=work.timing.batch,
     )

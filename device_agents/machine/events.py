@@ -50,12 +50,13 @@ class EpochKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that one run of blocks waited, decoded, computed and encoded on this device."""
+    """Seconds that one run of blocks waited, decoded, computed and encoded on this device; `batch` as in `Hop`."""
 
     queue: float = 0.0
     decode: float = 0.0
     compute: float = 0.0
     encode: float = 0.0
+    batch: int = 0
 
     def __add__(self, other: Timing) -> Timing:
         return Timing(
@@ -63,6 +64,7 @@ class Timing:
             self.decode + other.decode,
             self.compute + other.compute,
             self.encode + other.encode,
+            max(self.batch, other.batch),
         )
 
 

@@ -122,7 +122,7 @@ async def test_a_fused_stage_of_this_device_is_opened_and_verified_and_run(world
     holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
     await holdings.open(world.command(fused=as_one(world)))
     blocks = holdings.opened(EpochKey("net", 1)).blocks
-    assert [one.block.index for one in blocks.span(0, 2)] == [2]
+    assert [one.block.index for one in blocks.span(0, 2).steps] == [2]
     assert sorted(blocks.held) == [0, 1]
     await holdings.open(world.command(epoch=2, fused=as_one(world)))
     again = holdings.opened(EpochKey("net", 2)).blocks
@@ -148,7 +148,7 @@ async def test_without_the_memory_for_it_a_stage_runs_block_by_block(world, monk
     monkeypatch.setattr(world.engine, "_refuse_too_large", refuse_the_fused)
     await holdings.open(world.command(fused=as_one(world)))
     blocks = holdings.opened(EpochKey("net", 1)).blocks
-    assert [one.block.index for one in blocks.span(0, 2)] == [0, 1]
+    assert [one.block.index for one in blocks.span(0, 2).steps] == [0, 1]
 
 
 async def test_a_fused_stage_that_cannot_be_fetched_runs_block_by_block(world) -> None:
@@ -183,5 +183,5 @@ async def test_a_fused_stage_that_answers_otherwise_runs_block_by_block(world, m
     monkeypatch.setattr(world.engine, "verify", differs)
     await holdings.open(world.command(fused=as_one(world)))
     blocks = holdings.opened(EpochKey("net", 1)).blocks
-    assert [one.block.index for one in blocks.span(0, 2)] == [0, 1]
+    assert [one.block.index for one in blocks.span(0, 2).steps] == [0, 1]
     assert await holdings.check(), "a device is not ill for a stage that it does not run"

@@ -23,7 +23,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def engine():
-    made = Engine(EngineConfig(threads=1))
+    made = Engine(EngineConfig(threads=1, workers=1))
     yield made
     made.close()
 
@@ -133,7 +133,7 @@ async def test_a_slow_device_takes_as_many_times_longer(model):
 
 
 async def test_a_full_queue_refuses_at_once(model):
-    engine = Engine(EngineConfig(threads=1, slowdown=2000.0, queue_limit=2))
+    engine = Engine(EngineConfig(threads=1, slowdown=2000.0, queue_limit=2, workers=1))
     blocks = await engine.open(model.blocks, model.files, model.folder)
     work = Work(blocks, 1, 3, {"x": model.input()})
     tasks = [asyncio.create_task(engine.run(work))]
