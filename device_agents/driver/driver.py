@@ -119,6 +119,11 @@ class Driver:
 
     # --- the data port (see service.py) ---
 
+    def busy(self, link: Link) -> bool:
+        """Whether somebody waits for an answer on a link, at either end of it."""
+        number = self._numbers.get(link)
+        return link.waiting > 0 or any(work.link == number for work in self.state.works.values())
+
     def opened(self, link: Link) -> None:
         """Use a link that came in as one to its peer, where that is an agent."""
         if link.peer.kind == "agent":
@@ -128,7 +133,7 @@ class Driver:
         """Take a REQUEST; return when it no longer waits, so that the peer may send another."""
         self.submit(RequestArrived(self._number(link), frame))
         errand = self.parts.errands.known(work_key(frame))
-        if errand is not None:
+        if errand is not None and "run" in errand.tasks:
             await errand.begun.wait()
 
     def cancel(self, link: Link, frame: Frame) -> None:

@@ -6,30 +6,22 @@ epoch open (0) and gets the active one; a stage before this one names its epoch,
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from device_agents.machine import requests
 from device_agents.machine.commands import Command, Refuse, Resend
-from device_agents.machine.door import Entrance, check_stage, enter
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
 from device_agents.machine.nan import refuse_nan
-from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
 from device_agents.machine.state import DRAINING, EpochState, State, Work
+from device_agents.machine.terms import Terms
 from lepton_edge.core.errors import (
-    CorruptFrame,
     DeadlineExceeded,
-    InvalidInput,
     Overloaded,
     Unavailable,
     UnknownModel,
-    UnknownPage,
 )
-from lepton_edge.core.frames import Frame
+from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.metadata import check_metadata
 from partitioner.errors import LeptonError
-from partitioner.plan import Page, PlanBook
-from partitioner.units import PageName, TensorName
 
 
 def request_arrived(state: State, event: RequestArrived, now: float) -> list[Command]:
@@ -42,14 +34,14 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
         return [Resend(event.link, state.answers[key])]
     try:
         _check_room(state, event.frame)
-        work, frame = _accept(state, event, key, now)
+        work, tensors = _accept(state, event, key, now)
     except LeptonError as error:
         wait = _retry_after(state) if isinstance(error, Overloaded) else 0
         return [
             Refuse(event.link, error_frame(event.frame, as_wire(error, state.device, wait), state.device))
         ]
     _note_company(state, work)
-    return requests.begin(state, work, frame, now)
+    return requests.begin(state, work, tensors, now)
 
 
 def _note_company(state: State, work: Work) -> None:
@@ -82,28 +74,36 @@ def _retry_after(state: State) -> int:
     return max(1, round(len(state.works) * state.service_time * 1e3 / 2))
 
 
-def _accept(state: State, event: RequestArrived, key: WorkKey, now: float) -> tuple[Work, Frame]:
+def _accept(
+    state: State, event: RequestArrived, key: WorkKey, now: float
+) -> tuple[Work, tuple[WireTensor, ...]]:
     frame = event.frame
     check_metadata(frame.metadata)
     entry = frame.epoch == 0
     held = _entry_epoch(state, frame) if entry else state.epoch(EpochKey(frame.model, frame.epoch))
-    wanted = _wanted(held.book, frame, entry)
-    plan = _entry_plan if entry else _stage_plan
-    page, path, tensors = plan(state, held, frame, wanted)
+    terms = _entry_terms(state, held, frame) if entry else held.terms.stage(state.device, frame)
+    tensors = terms.tensors(frame)
+    if entry:
+        refuse_nan(tensors)
     lifetime = frame.remaining_ms / 1e3 if frame.remaining_ms else requests.LIFETIME
     work = Work(
         key,
         event.link,
-        replace(frame, tensors=()),
+        frame.carrying(()),
         held.key,
         entry,
-        path,
-        wanted,
+        terms,
         arrived=now,
         deadline=now + lifetime,
-        page=page,
     )
-    return work, replace(frame, tensors=tensors.tensors)
+    return work, tensors
+
+
+def _entry_terms(state: State, held: EpochState, frame: Frame) -> Terms:
+    terms = held.terms.entry(state.device, frame)
+    if terms.outside and terms.route.peer and terms.route.peer not in state.peers_up:
+        return held.terms.entry(state.device, frame, alone=True)  # all of it here if possible
+    return terms
 
 
 def _entry_epoch(state: State, frame: Frame) -> EpochState:
@@ -119,60 +119,3 @@ def _entry_epoch(state: State, frame: Frame) -> EpochState:
         f"{state.device} serves no model {frame.model!r}",
         f"active here: {known}; deploy it, or check the name",
     )
-
-
-def _wanted(book: PlanBook, frame: Frame, entry: bool) -> tuple[TensorName, ...]:
-    if not entry:
-        declared = wanted_outputs(book.outputs, ())
-        return frame.outputs or made_in(book, declared, frame.first_block, len(book.blocks))
-    known = {name for spec in book.outputs for name in (spec.tensor, spec.scores, spec.indices) if name}
-    unknown = sorted(set(frame.outputs) - known)
-    if unknown:
-        raise InvalidInput(f"{book.model} has no output {unknown[0]!r}", f"its outputs are {sorted(known)}")
-    return wanted_outputs(book.outputs, frame.outputs)
-
-
-def _entry_plan(
-    state: State, held: EpochState, frame: Frame, wanted: tuple[TensorName, ...]
-) -> tuple[PageName, Route, Entrance]:
-    page = _page(held.book, frame, state)
-    entrance = enter(held.book, frame.tensors, wanted)
-    refuse_nan(entrance.tensors)
-    path = shortened(route(held.book, page, state.device, entrance.boundary), held.book, wanted)
-    blocks = len(held.book.blocks)
-    if path.peer and path.peer not in state.peers_up and page.stages[0].device != state.device:
-        path = Route(entrance.boundary, blocks)  # an entry outside the page: run all of it here if possible
-    _check_held(state, held, path)
-    return page.name, path, entrance
-
-
-def _page(book: PlanBook, frame: Frame, state: State) -> Page:
-    try:
-        return entry_page(book, frame.page, state.device)
-    except KeyError:
-        names = [str(page.name) for page in book.pages]
-        raise UnknownPage(f"{book.model} has no page {frame.page!r}", f"its pages are {names}") from None
-
-
-def _stage_plan(
-    state: State, held: EpochState, frame: Frame, wanted: tuple[TensorName, ...]
-) -> tuple[PageName, Route, Entrance]:
-    book = held.book
-    if not 0 <= frame.first_block < len(book.blocks):
-        raise CorruptFrame(f"block {frame.first_block} does not exist: the book has {len(book.blocks)}")
-    check_stage(book.frontiers[frame.first_block], frame.tensors)
-    if made_in(book, wanted, frame.first_block, len(book.blocks)) != wanted:
-        raise CorruptFrame("a wanted output is not made from that block on")
-    path = route(book, _page(book, frame, state), state.device, frame.first_block)
-    _check_held(state, held, path)
-    if path.peer and path.first == path.last:
-        raise CorruptFrame(f"block {path.first} is not a stage of {state.device} on page {frame.page!r}")
-    return frame.page, shortened(path, book, wanted), Entrance(frame.first_block, frame.tensors)
-
-
-def _check_held(state: State, held: EpochState, path: Route) -> None:
-    if not held.holds(path.first, path.last):
-        raise Unavailable(
-            f"{state.device} does not hold blocks {path.first}..{path.last - 1} of {held.book.model}",
-            "send the request to the board of the plan",
-        )

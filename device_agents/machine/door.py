@@ -21,10 +21,14 @@ PICTURE_SHAPE: tuple[Dim, ...] = ("", "", 3)
 
 @dataclass(frozen=True)
 class Entrance:
-    """The boundary at which a request enters its book, and the frontier's tensors, by the graph's names."""
+    """The boundary at which a request enters its book, and the frontier's tensors, by the graph's names.
+
+    `given` are those names for everything that was given, in the caller's order.
+    """
 
     boundary: int
     tensors: tuple[WireTensor, ...]
+    given: tuple[TensorName, ...] = ()
 
 
 def enter(book: PlanBook, given: Sequence[WireTensor], wanted: Iterable[TensorName]) -> Entrance:
@@ -40,7 +44,7 @@ def enter(book: PlanBook, given: Sequence[WireTensor], wanted: Iterable[TensorNa
     for boundary in range(min(latest, len(book.blocks) - 1), -1, -1):
         names = [spec.name for spec in book.frontiers[boundary].tensors]
         if names and all(name in named for name in names):
-            return Entrance(boundary, tuple(named[name] for name in names))
+            return Entrance(boundary, tuple(named[name] for name in names), tuple(named))
     raise _no_door(book, named)
 
 

@@ -10,8 +10,6 @@ the rest of the blocks here, from what this entry still has; else a typed, retry
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from device_agents.machine import answers
 from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
 from device_agents.machine.events import (
@@ -23,12 +21,10 @@ from device_agents.machine.events import (
     TimerFired,
 )
 from device_agents.machine.failures import CANCELLED, GONE, as_wire
-from device_agents.machine.route import made_in
 from device_agents.machine.state import State, Work
 from lepton_edge.core.errors import DeadlineExceeded, Unavailable
-from lepton_edge.core.frames import Frame, FrameKind, WireError
-from partitioner.plan import PlanBook
-from partitioner.units import PageName, RequestId, Seconds
+from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
+from partitioner.units import RequestId, Seconds
 
 PATIENCE = 4.0
 """How many times its predicted time a remote stage may take before the entry answers by itself."""
@@ -40,11 +36,14 @@ LIFETIME = Seconds(600.0)
 """A request without a deadline ends after this, so that nothing ever hangs."""
 
 
-def begin(state: State, work: Work, frame: Frame, now: float) -> list[Command]:
-    """Start accepted work: its deadline and its first run of blocks."""
+def begin(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float) -> list[Command]:
+    """Start accepted work: its deadline and its first run of blocks, where it has one."""
     state.works[work.key] = work
     deadline = SetTimer(work.key, "deadline", Seconds(max(0.0, work.deadline - now)))
-    return [deadline, _run(state, work, work.route.first, work.route.last, frame)]
+    if not work.terms.passes:
+        return [deadline, _first_run(work, tensors)]
+    work.given = tensors if work.terms.keep else ()
+    return [deadline, *_send(state, work, tensors, now)]
 
 
 def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
@@ -55,7 +54,7 @@ def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
     work.timing += event.timing
     work.outputs += event.outputs
     if work.phase == "local" and work.route.peer:
-        return _send(state, work, event, now)
+        return _send(state, work, event.forward, now)
     return answers.reply(state, work, now) + _cancel_remote(work)
 
 
@@ -135,78 +134,79 @@ def _drop(state: State, work: Work, error: WireError, now: float) -> list[Comman
     return commands
 
 
-def _run(state: State, work: Work, first: int, last: int, frame: Frame | None = None) -> RunSegment:
-    held = state.epochs[work.epoch]
-    book = held.book
-    keeps = frame is not None and work.entry and held.holds(last, len(book.blocks))
+def _first_run(work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
+    terms, route = work.terms, work.terms.route
     return RunSegment(
         work.key,
         work.run,
         work.epoch,
-        first,
-        last,
-        tensors=frame.tensors if frame else (),
-        forward=work.route.forward if frame and work.route.peer else (),
-        outputs=made_in(book, work.wanted, first, last),
-        keep=tuple(spec.name for spec in book.frontiers[last].tensors) if keeps else (),
+        route.first,
+        route.last,
+        tensors=tensors,
+        forward=route.forward,
+        outputs=terms.here,
+        keep=terms.keep,
         priority=work.asked.priority,
     )
 
 
-def _send(state: State, work: Work, event: SegmentDone, now: float) -> list[Command]:
+def _last_run(state: State, work: Work) -> RunSegment:
+    """Run the rest here, from what was kept of the first run, or passed on as it came."""
+    return RunSegment(
+        work.key,
+        work.run,
+        work.epoch,
+        work.route.last,
+        _blocks(state, work),
+        tensors=work.given,
+        outputs=work.terms.beyond,
+        priority=work.asked.priority,
+    )
+
+
+def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float) -> list[Command]:
     """Send the frontier on, unless nobody is there or no time is left."""
     work.phase = "remote"
     if work.route.peer not in state.peers_up:
         return _fall_back(state, work, f"there is no link to {work.route.peer}", now)
     work.sent_at, work.asked_far = now, True
-    work.bytes_out = sum(len(tensor.payload) for tensor in event.forward)
-    frame = replace(_stage_frame(state, work, now), tensors=event.forward)
-    patience = SetTimer(work.key, "patience", _patience(state, work, now))
-    return [SendStage(work.key, work.route.peer, frame), patience]
+    work.bytes_out = sum([len(tensor.payload) for tensor in forward])
+    patience = SetTimer(work.key, "patience", _patience(work, now))
+    return [SendStage(work.key, work.route.peer, _stage_frame(work, forward, now)), patience]
 
 
-def _stage_frame(state: State, work: Work, now: float) -> Frame:
-    book, asked = state.epochs[work.epoch].book, work.asked
+def _stage_frame(work: Work, forward: tuple[WireTensor, ...], now: float) -> Frame:
+    asked = work.asked
     bounded = asked.remaining_ms > 0
     return Frame(
         FrameKind.REQUEST,
         asked.request_id,
         model=work.epoch.model,
         epoch=work.epoch.epoch,
-        page=PageName(work.page),
+        page=work.page,
         first_block=work.route.last,
         step=asked.step,
         attempt=asked.attempt,
         priority=asked.priority,
         remaining_ms=max(1, round((work.deadline - now) * 1e3)) if bounded else 0,
         state_position=asked.state_position,
+        tensors=forward,
         traceparent=asked.traceparent,
         metadata=asked.metadata,
-        outputs=made_in(book, work.wanted, work.route.last, len(book.blocks)),
+        outputs=work.terms.beyond,
     )
 
 
-def _patience(state: State, work: Work, now: float) -> Seconds:
+def _patience(work: Work, now: float) -> Seconds:
     """Return how long to wait for the far side.
 
     What is predicted with room, within what the deadline allows.
     """
-    book = state.epochs[work.epoch].book
-    predicted = _remote_estimate(book, work.page)
-    patience = max(PATIENCE * predicted, PATIENCE_FLOOR)
+    patience = max(PATIENCE * work.terms.far, PATIENCE_FLOOR)
     if not work.asked.remaining_ms:
         return Seconds(patience)
-    spare = (work.deadline - now) * (1 - WAY_HOME) - _local_estimate(book)
+    spare = (work.deadline - now) * (1 - WAY_HOME) - work.terms.near
     return Seconds(min(patience, spare) if spare > 0 else patience)
-
-
-def _remote_estimate(book: PlanBook, page: str) -> float:
-    prediction = book.page(PageName(page)).prediction
-    return prediction.uplink + prediction.cloud + prediction.downlink
-
-
-def _local_estimate(book: PlanBook) -> float:
-    return next((page.prediction.latency for page in book.pages if page.name == book.fallback), 0.0)
 
 
 def _fall_back(
@@ -220,7 +220,7 @@ def _fall_back(
     work.phase = "fallback"
     work.run += 1
     work.reason = f"fallback: {reason}"
-    return [_run(state, work, work.route.last, last)]
+    return [_last_run(state, work)]
 
 
 def _remote_answer(state: State, work: Work, frame: Frame, now: float) -> list[Command]:

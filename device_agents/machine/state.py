@@ -13,11 +13,12 @@ from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.route import Route
 from device_agents.machine.stages import MAX_STAGES, Stages
+from device_agents.machine.terms import MAX_LOOKS, KnownTerms, Terms
 from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import Frame, Hop, WireTensor
 from lepton_edge.core.messages import EpochStatus, Peer
 from partitioner.plan import PlanBook
-from partitioner.units import DeviceId, Epoch, ModelName, TensorName
+from partitioner.units import DeviceId, Epoch, ModelName, PageName, TensorName
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
@@ -41,6 +42,10 @@ class EpochState:
     drain_command: str = ""
     retire_command: str = ""
     activate_when_open: bool = False
+    terms: KnownTerms = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.terms = KnownTerms(self.book, self.hold)
 
     def holds(self, first: int, last: int) -> bool:
         """Whether blocks [first, last) are all here."""
@@ -63,13 +68,11 @@ class Work:
     asked: Frame
     epoch: EpochKey
     entry: bool
-    route: Route
-    wanted: tuple[TensorName, ...]
+    terms: Terms
     arrived: float
     deadline: float
     phase: str = "local"
     run: int = 1
-    page: str = ""
     reason: str = ""
     sent_at: float = 0.0
     asked_far: bool = False  # the next stage may still be at work for us
@@ -80,6 +83,22 @@ class Work:
     outputs: tuple[WireTensor, ...] = ()
     hops: tuple[Hop, ...] = ()
     alone: bool = True  # nothing else asked for this device meanwhile
+    given: tuple[WireTensor, ...] = ()  # what passed on as it came, where a fallback may need it
+
+    @property
+    def route(self) -> Route:
+        """Return which blocks run here and who goes on."""
+        return self.terms.route
+
+    @property
+    def page(self) -> PageName:
+        """Return the page that was taken."""
+        return self.terms.page
+
+    @property
+    def wanted(self) -> tuple[TensorName, ...]:
+        """Return the tensors that answer."""
+        return self.terms.wanted
 
 
 @dataclass
@@ -138,5 +157,6 @@ def validate(state: State) -> None:
     for key, held in state.epochs.items():
         assert (held.state == ACTIVE) == (state.active.get(key.model) == key.epoch)
         assert held.book.model == key.model
+        assert len(held.terms) <= MAX_LOOKS
     for work in state.works.values():
         assert work.epoch in state.epochs, "an epoch outlives its requests"
