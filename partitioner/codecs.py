@@ -53,6 +53,7 @@ class Codec:
         nominal_ratio: bytes in / bytes out expected before any measurement.
         pictures_only: holds only uint8 tensors of shape [height, width, 3].
         rates: bytes of the tensor that one core encodes and decodes a second, before any measurement.
+        behind: the codec whose stand-in it is: as many bytes, more loss, offered where that one cannot hold a tensor.
         since: the minor version of the protocol from which on a peer knows it.
     """
 
@@ -64,6 +65,7 @@ class Codec:
     nominal_ratio: float = 1.0
     pictures_only: bool = False
     rates: tuple[float, float] = (math.inf, math.inf)
+    behind: CodecName = CodecName("")
     since: int = 0
 
 
@@ -97,7 +99,7 @@ F16_SPARSE = Codec(
 )  # fmt: skip
 BF16 = Codec(
     CodecName("bf16"), _FLOATS, lossless=False, graph_part="round_bf16", nominal_ratio=2.0, rates=(1.7e9, 1.7e9),
-    since=1,
+    behind=CodecName("f16"), since=1,
 )  # fmt: skip
 U8 = Codec(
     CodecName("u8"),

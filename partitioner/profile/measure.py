@@ -24,7 +24,7 @@ from partitioner.onnx_io import Cutter
 from partitioner.profile.activations import SAMPLES, Part
 from partitioner.profile.lossy import journeys
 from partitioner.profile.samples import Array, Tensors, read_samples
-from partitioner.units import Bytes, Seconds, TensorName
+from partitioner.units import Bytes, CodecName, Seconds, TensorName
 
 LEAST_BYTES = 256
 """Smaller tensors always travel raw: nothing is gained."""
@@ -57,7 +57,7 @@ class Trial:
     @property
     def runs(self) -> int:
         """Return how many times the rest of the model must run: once for each arithmetic that loses something."""
-        return sum(not group[0].lossless for group in self.codecs)
+        return sum(not group[0].lossless and not group[0].behind for group in self.codecs)
 
 
 def measure_codecs(
@@ -178,7 +178,11 @@ class _Bench:
             return []
         end = self._part(self._given | set(trial.live), self._outputs)
         name = trial.tensor.name
-        return [one for group in trial.codecs for one in self._code(name, group, end, beginnings)]
+        found: list[CodecSample] = []
+        for group in trial.codecs:
+            if not _is_held(group[0].behind, found, trial.tensor):
+                found += self._code(name, group, end, beginnings)
+        return found
 
     def _code(
         self, name: TensorName, group: Sequence[Codec], end: Part, beginnings: Sequence[Tensors]
@@ -204,6 +208,11 @@ class _Bench:
 
     def _part(self, given: frozenset[TensorName], wanted: Sequence[TensorName]) -> Part:
         return Part(self._directory, self._cutter, given, wanted)
+
+
+def _is_held(codec: CodecName, found: Sequence[CodecSample], tensor: CostTensor) -> bool:
+    """Return whether a codec was found to hold a tensor: what it cannot hold travels raw, in as many bytes."""
+    return any(one.codec == codec and one.wire_bytes < tensor.size for one in found)
 
 
 def _live(tensors: Sequence[CostTensor]) -> tuple[tuple[TensorName, ...], int]:

@@ -10,7 +10,7 @@ import pytest
 
 from partitioner.codecs import CODECS
 from partitioner.manifest import Accuracy
-from partitioner.profile import activations, measure, measure_codecs
+from partitioner.profile import activations, lossy, measure, measure_codecs
 from partitioner.profile.lossy import journey
 from partitioner.profile.measure import _loss, _top1_kept, plausible
 from tests.partitioner.profile.conftest import classifier, picture
@@ -31,6 +31,7 @@ def test_every_tensor_that_may_cross_is_measured_by_every_codec_that_holds_it(of
         for trial in plausible(compiled.graph)
         for group in trial.codecs
         for codec in group
+        if not codec.behind
     }
     assert set(found) == wanted | {("x@encoded", "raw")}
     assert all(one.samples == 4 for one in found.values())
@@ -56,7 +57,15 @@ def test_codecs_of_one_arithmetic_lose_the_same_and_lossless_ones_nothing(of_pic
         if codec in ("zstd", "sparse", "raw"):
             assert one.loss == 0.0
             assert one.allowed
-    assert {codec for _, codec in found} == set(CODECS)
+    assert {codec for _, codec in found} == set(CODECS) - {"bf16"}
+
+
+def test_bf16_stands_in_where_f16_cannot_hold_a_tensor(of_pictures, monkeypatch):
+    monkeypatch.setitem(lossy._ARITHMETIC, "cast_f16", lambda array: None)
+    found = measured(of_pictures)
+    sizes = {tensor: one.wire_bytes for (tensor, codec), one in found.items() if codec == "f16"}
+    assert sizes
+    assert all(found[tensor, "bf16"].wire_bytes == size / 2 for tensor, size in sizes.items())
 
 
 def test_the_encoded_pictures_size_is_the_mean_of_what_was_pushed(of_pictures):
