@@ -24,7 +24,7 @@ from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.measuring import Measuring
-from device_agents.driver.peers import Peers
+from device_agents.driver.peers import Peers, Ways
 from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.engine import Engine, EngineConfig
@@ -45,7 +45,9 @@ from lepton_edge.core.messages import (
     Progress,
 )
 from lepton_edge.core.version import __version__
+from lepton_edge.link import near
 from lepton_edge.link.link import Link, dial
+from lepton_edge.link.relay import RelayedStream, Tunnels, meet
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc
 from lepton_edge.wire.memory import tune_malloc
@@ -68,6 +70,14 @@ class Stoppable(Protocol):
 
     async def stop(self, grace: float | None) -> None:
         """Refuse new calls and end the running ones within `grace` seconds."""
+        ...
+
+
+class Closable(Protocol):
+    """The near door, as far as this file is concerned."""
+
+    async def close(self) -> None:
+        """Accept nobody any more, and end the streams."""
         ...
 
 
@@ -100,7 +110,7 @@ class Agent:
         )
         self.state = State(self.device, config.queue_limit, config.simulate_slow)
         self.driver = Driver(self.state)
-        self.service = DataService(self.driver)
+        self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
         self.saved = SavedEpochs(config.state_directory / "epochs.json")
         self.hardware = dataclasses.replace(
@@ -108,16 +118,18 @@ class Agent:
         )
         self.incarnation = secrets.token_hex(8)
         self.addresses: tuple[str, ...] = ()
-        self.door = ""
+        self.door = self.near = ""
         self._connect()
 
     def _connect(self) -> None:
         driver = self.driver
         self.peers = Peers(
-            self._dial,
+            self.device,
+            Ways(self._dial, self._dial_through, driver.busy),
             lambda device: driver.submit(PeerUp(device)),
             lambda device: driver.submit(PeerDown(device)),
         )
+        self.tunnels = Tunnels(self.peers.direct, self._met, self.relays)
         self.control = Control(
             Voice(self._find, self._hello, lambda: self.health.telemetry(), driver.submit, self._registered)
         )
@@ -149,6 +161,10 @@ class Agent:
         hello = self._link_hello()
         handlers = link_handlers(hello, self.service.handle, self._describe, on_open=self.service.opened)
         server, bound = await rpc.open_server(rpc.join_address(self.config.bind, self.config.port), handlers)
+        near_door = near.open_door(
+            self.config.state_directory, hello, self.service.handle, self.service.opened
+        )
+        self.near = near_door.path if near_door else ""
         self.door = _reachable(bound, self.config.coordinator)
         self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
@@ -156,7 +172,7 @@ class Agent:
         try:
             await self._serve_until_asked()
         finally:
-            await self._end(server)
+            await self._end(server, near_door)
 
     async def _serve_until_asked(self) -> None:
         asked = asyncio.Event()
@@ -173,14 +189,17 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _end(self, server: Stoppable) -> None:
+    async def _end(self, server: Stoppable, near_door: Closable | None) -> None:
         """Let requests in progress end, then let go of everything."""
         self.driver.submit(Closing())
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN
         while self.state.works and loop.time() < end:  # noqa: ASYNC110 (the machine knows no asyncio.Event)
             await asyncio.sleep(0.02)
+        await self.tunnels.close()
         await self.peers.close()
+        if near_door is not None:
+            await near_door.close()
         await server.stop(0.5)
         await self.driver.close()
         self.engine.close()
@@ -193,9 +212,22 @@ class Agent:
     async def _dial(self, address: str) -> Link:
         return await dial(address, self._link_hello(), self.service.handle)
 
+    async def _dial_through(self, relay: Link, device: DeviceId) -> Link:
+        return await meet(self.tunnels, relay, device, self._link_hello(), self.service.handle)
+
+    async def _met(self, stream: RelayedStream) -> None:
+        """Serve a link that somebody made to here through a relay."""
+        link = Link(stream, self._link_hello(), self.service.handle)
+        await link.open()
+        self.peers.add(link, via=DeviceId(stream.carrier.peer.name))
+        await link.over()
+
     async def _dial_self(self) -> Link:
         """Open a link to this very agent, as an application on this device would."""
-        return await dial(self.door, LinkHello("client", self.device, __version__), self.service.handle)
+        hello = LinkHello("client", self.device, __version__)
+        if self.near:
+            return await near.dial(self.near, hello, self.service.handle)
+        return await dial(self.door, hello, self.service.handle)
 
     async def _describe(self) -> Description:
         return Description(
@@ -206,6 +238,7 @@ class Agent:
             PROTOCOL_MINOR,
             self.control.address,
             (Peer(self.device, self.addresses),),
+            self.near,
         )
 
     def _hello(self) -> Hello:
@@ -222,7 +255,13 @@ class Agent:
             tuple(held.status() for held in self.state.epochs.values()),
             self.config.watts,
             self.config.radio_watts,
+            relay=self.relays,
         )
+
+    @property
+    def relays(self) -> bool:
+        """Whether this agent forwards for others: where nobody said, a cloud does and a board does not."""
+        return self.config.role == "cloud" if self.config.relay is None else self.config.relay
 
     def _progress(self, command: str, stage: str, done: int, total: int) -> None:
         self.control.say(Progress(command, stage, done, total))

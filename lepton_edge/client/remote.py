@@ -9,20 +9,32 @@ it was asked last.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
-from lepton_edge.client.address import Doors, find_coordinator, find_doors, refuse_older
+import structlog
+
+from lepton_edge.client.address import (
+    Doors,
+    describe,
+    find_coordinator,
+    find_doors,
+    is_local,
+    refuse_older,
+)
 from lepton_edge.client.exchange import aged
 from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import AdminCall, AdminEvent
 from lepton_edge.core.version import __version__
-from lepton_edge.link import link
+from lepton_edge.link import link, near
 from lepton_edge.wire import rpc
+
+log = structlog.get_logger("client")
 
 
 class Asked(Protocol):
@@ -50,14 +62,24 @@ Find = Callable[["str | None"], Awaitable[Doors]]
 class RemoteTransport:
     """See the module. `find` and `dial` are replaced in tests.
 
+    An entry on this machine is dialled by its local socket where that can be; `near` True insists on it, False goes by
+    gRPC as to any other.
+
     Raises (from `call` and `admin`):
         Unavailable, DiscoveryFailed, IncompatibleVersion, InvalidInput: as `address.find_doors`.
     """
 
-    def __init__(self, address: str | None, find: Find = find_doors, dial: Dial | None = None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        find: Find = find_doors,
+        dial: Dial | None = None,
+        *,
+        near: bool | None = None,
+    ) -> None:
         self._address = address
         self._find = find
-        self._dial = dial or dial_entry
+        self._dial = dial or functools.partial(dial_entry, by_socket=near)
         self._link: Asked | None = None
         self._entry = ""
         self._away: list[str] = []  # entries that were to be asked rather than the link's, and why not
@@ -194,8 +216,8 @@ class _Outgoing:
             raise
 
 
-async def dial_entry(address: str) -> Asked:
-    """Open a link to the entry at `address` as a peer of kind client.
+async def dial_entry(address: str, by_socket: bool | None = None) -> Asked:
+    """Open a link to the entry at `address` as a peer of kind client; by its local socket where there is one.
 
     Raises:
         Unavailable: nobody answers in time.
@@ -203,9 +225,26 @@ async def dial_entry(address: str) -> Asked:
     """
     hello = LinkHello("client", f"client-{uuid.uuid4().hex[:8]}", __version__, checksums=())
     try:
+        if by_socket is not False:
+            found = await _dial_near(address, hello, by_socket is True)
+            if found is not None:
+                return found
         return await link.dial(address, hello, _ignore)
     except DeadlineExceeded as error:
         raise Unavailable(f"{address} does not say hello", "is this the data port of an agent?") from error
+
+
+async def _dial_near(address: str, hello: LinkHello, must: bool) -> Asked | None:
+    """Return a link by the local socket of the entry at `address`; None where there is no way."""
+    try:
+        if not await asyncio.to_thread(is_local, address):  # it may have to ask for a name's address
+            raise Unavailable(f"{address} is another machine")
+        return await near.dial((await describe(address)).near, hello, _ignore)
+    except Unavailable as error:
+        if must:
+            raise
+        log.debug("no near link", entry=address, why=error.message)
+        return None
 
 
 def _seen(task: asyncio.Task[Asked]) -> None:

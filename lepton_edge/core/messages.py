@@ -375,7 +375,10 @@ class FetchChunk:
 
 @dataclass(frozen=True)
 class Description:
-    """Who answers at an address: kind "coordinator" or "agent", and where the others are."""
+    """Who answers at an address: kind "coordinator" or "agent", and where the others are.
+
+    `near` is the path of an agent's local socket, for applications on its own machine; empty where it has none.
+    """
 
     kind: str
     name: str
@@ -384,6 +387,7 @@ class Description:
     protocol_minor: int
     coordinator: str = ""  # control address, when known
     entries: tuple[Peer, ...] = ()  # agents that admit requests, best first
+    near: str = ""
 
 
 @dataclass(frozen=True)

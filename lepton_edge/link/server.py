@@ -16,15 +16,13 @@ from lepton_edge.wire import rpc, streams
 log = structlog.get_logger("link")
 
 
-def link_handlers(
+def accepting(
     hello: LinkHello,
     handler: Handler,
-    describe: rpc.Describe,
-    *,
     on_open: Callable[[Link], None] | None = None,
     limits: Limits | None = None,
-) -> rpc.Handlers:
-    """Return the handlers of a data port: Link and Describe, for `rpc.open_server`.
+) -> streams.Serve:
+    """Return what makes a link of each stream that comes in, and keeps it until it ends.
 
     `on_open` is told about each link after its handshake; await `link.closed.wait()` to learn of its end.
     """
@@ -38,4 +36,17 @@ def link_handlers(
         await link.over()
         log.info("link closed", peer=link.peer.name, why=str(link.error))
 
+    return serve
+
+
+def link_handlers(
+    hello: LinkHello,
+    handler: Handler,
+    describe: rpc.Describe,
+    *,
+    on_open: Callable[[Link], None] | None = None,
+    limits: Limits | None = None,
+) -> rpc.Handlers:
+    """Return the handlers of a data port: Link (see `accepting`) and Describe, for `rpc.open_server`."""
+    serve = accepting(hello, handler, on_open, limits)
     return [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]

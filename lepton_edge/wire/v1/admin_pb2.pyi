@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Description(_message.Message):
-    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "coordinator", "entries")
+    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "coordinator", "entries", "near")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class Description(_message.Message):
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
     COORDINATOR_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     software: str
@@ -23,7 +24,8 @@ class Description(_message.Message):
     protocol_minor: int
     coordinator: str
     entries: _containers.RepeatedCompositeFieldContainer[Peer]
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
+    near: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., near: _Optional[str] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("device", "addresses", "via", "dial_after")

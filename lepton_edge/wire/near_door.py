@@ -1,0 +1,150 @@
+"""The door for near streams: where an agent listens on its own machine, and how an application gets in.
+
+Law: knows paths, owners and sockets; what passes is `near.py`'s. The socket lies in a folder that its owner alone
+may enter, under a name that no other process has, now or later: an address that was told by another machine (through
+a tunnel, say) leads nowhere here. Where there can be no such door, there is none: the gRPC door is always open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from lepton_edge.core.errors import Unavailable
+from lepton_edge.wire.near import NearStream
+from lepton_edge.wire.streams import Serve
+from partitioner.errors import LeptonError
+
+log = structlog.get_logger("wire")
+
+MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
+LONGEST_PATH = 100  # bytes; macOS takes 103 in all, Linux 107
+_NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
+
+
+async def dial(path: str) -> NearStream:
+    """Return a stream to the door at `path`; Unavailable when there is none that is ours, or it has no room."""
+    _refuse_strange(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.setblocking(False)
+    try:
+        connection.connect(path)  # at once, or not at all: who listens is on this machine
+        return NearStream(connection, path)
+    except (OSError, NotImplementedError) as error:
+        connection.close()
+        raise Unavailable(f"no near door at {path}: {error}") from error
+
+
+def _refuse_strange(path: str) -> None:
+    """Raise Unavailable unless `path` is a socket of this user, or of root: another's is not to see our inputs."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"no near door at {path}") from error
+    if not hasattr(socket, "AF_UNIX") or not stat.S_ISSOCK(found.st_mode):
+        raise Unavailable(f"no near door at {path}")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Unavailable(f"the near door at {path} is another user's")
+
+
+class NearDoor:
+    """Where an agent accepts near streams; `path` has a part that no other process has, now or later."""
+
+    def __init__(self, path: Path, listening: socket.socket, serve: Serve) -> None:
+        self.path = str(path)
+        self._listening, self._number = listening, listening.fileno()
+        self._serve = serve
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._loop.add_reader(self._number, self._accept)
+
+    async def close(self) -> None:
+        """Accept nobody any more, and end the streams."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._number)
+        self._listening.close()
+        Path(self.path).unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:  # no descriptors: trying again at once would be all that this process does
+            log.warning("the near door is closed for a moment", error=str(error))
+            self._loop.remove_reader(self._number)
+            self._retry = self._loop.call_later(_NEW_TRY, self._loop.add_reader, self._number, self._accept)
+            return
+        if len(self._tasks) >= MAX_STREAMS:
+            connection.close()
+            return
+        task = self._loop.create_task(self._served(NearStream(connection, self.path)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _served(self, stream: NearStream) -> None:
+        try:
+            await self._serve(stream)
+        except LeptonError as error:
+            log.info("a near stream ended", why=str(error))
+        finally:
+            await stream.close()
+
+
+def open_door(state: Path, serve: Serve) -> NearDoor | None:
+    """Listen near `state`, a folder that is this process's alone; None where there can be no near door.
+
+    What earlier processes left behind there is removed.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        return None
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path = _place(state)
+        listening.bind(str(path))
+        listening.listen(MAX_STREAMS)
+        listening.setblocking(False)
+        return NearDoor(path, listening, serve)
+    except (OSError, NotImplementedError) as error:  # a strange file system, or an event loop of Windows
+        listening.close()
+        log.info("there is no near door", error=str(error))
+        return None
+
+
+def _place(state: Path) -> Path:
+    """Return a path for a socket in a folder that only this user may enter; raises OSError."""
+    name = secrets.token_hex(4)
+    for folder in _folders(state):
+        if len(os.fsencode(folder / name)) > LONGEST_PATH:
+            continue
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = (
+            folder.lstat()
+        )  # not followed: in a folder for everybody, another user may have been there first
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+            for left in folder.iterdir():
+                left.unlink()
+            return folder / name
+    raise OSError(errno.ENAMETOOLONG, "no folder for a socket that is ours alone")
+
+
+def _folders(state: Path) -> Iterator[Path]:
+    state = state.absolute()
+    yield state / "near"
+    own = f"lepton-edge-{os.geteuid()}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
+    yield Path(tempfile.gettempdir()) / own
