@@ -58,7 +58,9 @@ def jpeg(width=40, height=30, seed=0):
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
-def small_model(folder: Path) -> SmallModel:
+def small_model(folder: Path, rows=1) -> SmallModel:
+    """Write the model's files; `rows` is the first dimension of x, mid and y, a name where it is dynamic."""
+    x, mid, y = (spec(one.name, one.dtype, (rows, *one.shape[1:])) for one in (X, MID, Y))
     rng = np.random.default_rng(1)
     weights = {
         "w1": rng.normal(0, 0.2, (CHANNELS, 3, 3, 3)), "b1": rng.normal(0, 0.2, (CHANNELS,)),
@@ -76,18 +78,18 @@ def small_model(folder: Path) -> SmallModel:
         helper.make_node("Flatten", ["p"], ["y"], name="flatten"),
     ]
     files = {
-        1: _write(folder / "1.onnx", first, [X], [MID], tensors[:2]),
-        2: _write(folder / "2.onnx", second, [MID], [Y], tensors[2:]),
+        1: _write(folder / "1.onnx", first, [x], [mid], tensors[:2]),
+        2: _write(folder / "2.onnx", second, [mid], [y], tensors[2:]),
     }
-    whole_file = _write(folder / "whole.onnx", first + second, [X], [MID, Y], tensors)
+    whole_file = _write(folder / "whole.onnx", first + second, [x], [mid, y], tensors)
     encoded = spec("x@encoded", "uint8", ("bytes",))
     picture = spec("x@picture", "uint8", ("height", "width", 3))
     blocks = (
         Block(0, "decode_picture", (encoded,), (picture,), name="decode"),
-        Block(1, "onnx", (X,), (MID,), weights=refs[:2], name="first"),
-        Block(2, "onnx", (MID,), (Y,), weights=refs[2:], name="second"),
+        Block(1, "onnx", (x,), (mid,), weights=refs[:2], name="first"),
+        Block(2, "onnx", (mid,), (y,), weights=refs[2:], name="second"),
     )
-    whole = Block(0, "onnx", (X,), (MID, Y), weights=refs, name="whole")
+    whole = Block(0, "onnx", (x,), (mid, y), weights=refs, name="whole")
     return SmallModel(folder, blocks, whole, files, whole_file, refs)
 
 

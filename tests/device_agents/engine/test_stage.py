@@ -1,0 +1,136 @@
+"""What a request gets is the same alone and in company; its times say what it waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from device_agents.engine import Engine, EngineConfig, Work
+from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.frames import WireTensor
+from partitioner.plan import CodecChoice
+from tests.device_agents.engine.models import jpeg, small_model
+
+RAW = (CodecChoice("y", "raw"),)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return small_model(tmp_path, rows="batch")
+
+
+@pytest.fixture
+def engine():
+    made = Engine(EngineConfig(threads=1, workers=1, max_batch=4))
+    yield made
+    made.close()
+
+
+async def accepted(engine, model, tmp_path):
+    x = model.input()
+    np.savez(tmp_path / "golden.npz", x=x, **model.reference(x))
+    blocks = await engine.open(model.blocks, model.files, model.folder)
+    return await engine.accept(blocks, tmp_path / "golden.npz", 1e-3)
+
+
+async def together(engine, works):
+    """Run all works while the engine is busy with something else, so that they wait together."""
+    gate = asyncio.create_task(engine.call(lambda _: __import__("time").sleep(0.03)))
+    await asyncio.sleep(0.01)
+    found = await asyncio.gather(*(engine.run(work) for work in works), return_exceptions=True)
+    await gate
+    return found
+
+
+async def test_blocks_with_a_batch_dimension_are_proven_at_prepare(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    assert [one.by_rows for one in blocks.held.values()] == [False, True, True]
+
+
+async def test_requests_that_wait_together_run_as_one_and_answer_what_each_would_alone(
+    engine, model, tmp_path
+):
+    blocks = await accepted(engine, model, tmp_path)
+    inputs = [model.input(seed) for seed in range(6)]
+    works = [Work(blocks, 1, 3, {"x": x}, keep=frozenset({"mid"}), leaving=RAW) for x in inputs]
+    found = await together(engine, works)
+    assert [done.timings.batch for done in found] == [4, 4, 4, 4, 2, 2]
+    for x, done in zip(inputs, found, strict=True):
+        expected = model.reference(x)
+        np.testing.assert_allclose(done.arrays["mid"], expected["mid"], rtol=1e-5, atol=1e-6)
+        y = np.frombuffer(done.wire[0].payload, np.float32).reshape(done.wire[0].shape)
+        np.testing.assert_allclose(y, expected["y"], rtol=1e-5, atol=1e-6)
+
+
+async def test_pictures_are_decoded_one_by_one_and_go_on_alone(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    works = [
+        Work(blocks, 0, 1, {"x@encoded": jpeg(40, 30, n)}, keep=frozenset({"x@picture"})) for n in range(3)
+    ]
+    found = await together(engine, works)
+    assert [done.arrays["x@picture"].shape for done in found] == [(30, 40, 3)] * 3
+    assert [done.timings.batch for done in found] == [1, 1, 1]
+
+
+async def test_a_corrupt_request_spoils_nobody_elses(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    x = model.input()
+    broken = WireTensor("x", "float32", x.shape, "no-such-codec", b"")
+    whole = WireTensor("x", "float32", x.shape, "raw", x.tobytes())
+    works = [Work(blocks, 1, 3, {"x": one}, leaving=RAW) for one in (whole, broken, whole)]
+    found = await together(engine, works)
+    assert isinstance(found[1], CorruptFrame)
+    for done in (found[0], found[2]):
+        np.testing.assert_allclose(
+            np.frombuffer(done.wire[0].payload, np.float32), model.reference(x)["y"][0], rtol=1e-5, atol=1e-6
+        )
+
+
+async def test_codecs_shapes_and_limits_keep_requests_apart(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    x = model.input()
+    choices = [CodecChoice("mid", "f16"), CodecChoice("mid", "u8+zstd")]
+    works = [Work(blocks, 1, 2, {"x": x}, leaving=(one,)) for one in choices]
+    works += [Work(blocks, 1, 3, {"x": np.concatenate([x, x])}, leaving=RAW)]
+    works += [Work(blocks, 1, 3, {"x": x}, leaving=RAW, max_batch=1) for _ in range(2)]
+    found = await together(engine, works)
+    assert [done.timings.batch for done in found] == [1] * 5
+    assert [done.wire[0].codec for done in found[:2]] == ["f16", "u8+zstd"]
+
+
+async def test_a_codec_after_a_batch_sees_each_requests_own_rows(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    inputs = [model.input(seed) * 10.0**seed for seed in range(3)]  # each with a range of its own
+    works = [Work(blocks, 1, 2, {"x": x}, leaving=(CodecChoice("mid", "u8"),)) for x in inputs]
+    found = await together(engine, works)
+    assert {done.timings.batch for done in found} == {3}
+    scales = [done.wire[0].scale for done in found]
+    assert scales[0] * 5 < scales[1] < scales[2] / 5
+
+
+async def test_the_time_of_a_batch_is_every_requests_and_what_it_waited_is_told(model, tmp_path):
+    engine = Engine(EngineConfig(threads=1, workers=1, slowdown=20.0))
+    blocks = await accepted(engine, model, tmp_path)
+    leaving = (CodecChoice("mid", "u8+zstd"),)  # encoding them takes as long as computing
+    works = [Work(blocks, 1, 2, {"x": model.input()}, leaving=leaving) for _ in range(4)]
+    begin = time.perf_counter()
+    found = await together(engine, works)
+    elapsed = time.perf_counter() - begin - 0.01
+    engine.close()
+    assert len({done.timings.compute for done in found}) == 1
+    assert found[0].timings.batch == 4
+    assert all(0.85 * elapsed < done.timings.total < 1.05 * elapsed for done in found)
+
+
+async def test_one_given_up_in_a_batch_leaves_the_others_their_answers(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    gate = asyncio.create_task(engine.call(lambda _: __import__("time").sleep(0.03)))
+    await asyncio.sleep(0.01)
+    runs = [engine.start(Work(blocks, 1, 3, {"x": model.input()}, leaving=RAW)) for _ in range(3)]
+    runs[1].cancel()
+    await gate
+    assert (await runs[0]).timings.batch == (await runs[2]).timings.batch == 2
+    assert runs[1].cancelled()
