@@ -37,6 +37,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LEAST = {
     "simulate_slow": 1.0,
     "threads": 0,
+    "workers": 0,
     "queue_limit": 1,
     "memory_limit": 0,
     "cache_limit": 0,
@@ -78,6 +79,9 @@ Slowdown = Annotated[
     float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
 ]
 Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one per physical core.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Requests computed at once; 0: as many as the cores allow.")
+]
 Watts = Annotated[
     float | None, typer.Option(min=0.0, metavar="W", help="Power while busy, above idle; a declaration.")
 ]
@@ -97,6 +101,7 @@ def start(
     advertise: Addresses = None,
     state_directory: Folder = None,
     threads: Threads = None,
+    workers: Workers = None,
     simulate_slow: Slowdown = None,
     insecure_bind: Bind = None,
     watts: Watts = None,
@@ -113,6 +118,7 @@ def start(
         "advertise": tuple(advertise) if advertise else None,
         "state_directory": state_directory,
         "threads": threads,
+        "workers": workers,
         "simulate_slow": simulate_slow,
         "bind": insecure_bind,
         "watts": watts,

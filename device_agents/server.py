@@ -106,7 +106,13 @@ class Agent:
         config = self.config
         self.device = DeviceId(config.name)
         self.engine = Engine(
-            EngineConfig(config.threads, config.simulate_slow, config.queue_limit, config.memory_limit)
+            EngineConfig(
+                config.threads,
+                config.simulate_slow,
+                config.queue_limit,
+                config.memory_limit,
+                workers=config.workers,
+            )
         )
         self.state = State(self.device, config.queue_limit, config.simulate_slow)
         self.driver = Driver(self.state)

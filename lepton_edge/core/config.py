@@ -39,8 +39,9 @@ class AgentConfig:
     """How an agent runs.
 
     `coordinator` empty means: look for one by mDNS. `advertise` replaces the data addresses that peers are told
-    (a port forward, a shaped link). `threads` 0 means one per physical core. `simulate_slow` multiplies the time of
-    every computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
+    (a port forward, a shaped link). `threads` compute one request, 0 means one per physical core; `workers` requests
+    are computed at once, 0 means as many as the cores then allow. `simulate_slow` multiplies the time of every
+    computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
     `watts` (while it is busy, above idle) and `radio_watts` are declared by who starts it; 0 means unknown.
     """
 
@@ -58,3 +59,4 @@ class AgentConfig:
     queue_limit: int = 64
     watts: float = 0.0
     radio_watts: float = 0.0
+    workers: int = 0
