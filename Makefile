@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench proof lab regret clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -87,6 +87,14 @@ aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a blo
 bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner, book, published instances
 	@for one in footprint transport planner book; do $(BIN)/python -m bench.$$one || exit 1; done
 	@$(BIN)/python -m bench.published tests/partitioner/solve/published/*.json
+
+$(VENV)/.atheris: $(STAMP)
+	@echo "[setup] installing atheris, the fuzzer"
+	@$(PIP) atheris==3.0.0
+	@touch $@
+
+fuzz: $(VENV)/.atheris ## Slow: what nobody would send, at every door of the wire, guided by coverage (FUZZ_ARGS="--seconds 600")
+	@$(BIN)/python -m bench.fuzz $(FUZZ_ARGS)
 
 proof: $(STAMP) ## Slow: 10,000 random problems, every solver against the oracle
 	@$(BIN)/python -m bench.proof $(PROOF_ARGS)
