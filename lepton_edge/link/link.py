@@ -21,6 +21,7 @@ from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, machine, probes
+from lepton_edge.link.reactions import Reaction, Waits, fail, nothing, tell
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import codec, rpc, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
@@ -29,7 +30,7 @@ from partitioner.units import Bytes, RequestId, Seconds
 
 log = structlog.get_logger("link")
 
-Handler = Callable[["Link", Frame], Awaitable[None]]
+Handler = Callable[["Link", Frame], Awaitable[None] | None]
 
 TICK = 0.25  # seconds
 _NUMBERS = 1 << 32  # frame numbers wrap
@@ -50,9 +51,9 @@ async def dial(address: str, hello: LinkHello, handler: Handler, limits: Limits 
 class Link:
     """One end of an open link.
 
-    The handler is awaited, in a task of its own, for each REQUEST and CANCEL that arrives. When it returns,
-    or calls `release` before, the peer gets the credit for another one back. What it raises is sent back as
-    an ERROR frame.
+    The handler is called for each REQUEST and CANCEL that arrives. What it returns is awaited, a coroutine in a task
+    of its own; None is done at once. When it is done, or calls `release` before, the peer gets the credit for
+    another one back. What it raises is sent back as an ERROR frame.
 
     Attributes:
         peer: what the other side said in its hello.
@@ -74,9 +75,9 @@ class Link:
         self._how = codec.Writing(self._limits.chunk, limits=FrameLimits())
         self._tickets = itertools.count(1)
         self._numbers = itertools.count()
-        self._sends: dict[int, asyncio.Future[None]] = {}  # by ticket: waits for the last byte to go
-        self._asks: dict[int, asyncio.Future[Frame]] = {}  # by ticket: may still be refused
-        self._answers: dict[events.Key, asyncio.Future[Frame]] = {}
+        self._sends: dict[int, Waits[None]] = {}  # by ticket: waits for the last byte to go
+        self._asks: dict[int, Waits[Frame]] = {}  # by ticket: may still be refused
+        self._answers: dict[events.Key, Waits[Frame]] = {}
         self._iterators: dict[int, Iterator[codec.Piece]] = {}
         self._serials: dict[int, int] = {}  # id of a delivered frame -> serial
         self._next_write: commands.WriteChunk | None = None
@@ -159,6 +160,24 @@ class Link:
         self._step(events.Submitted(ticket, frame, payload_size(frame)))
         await sent
 
+    def post(self, frame: Frame, failed: Callable[[LeptonError], None]) -> None:
+        """Send `frame` without waiting for that; `failed` is called, maybe at once, with what `send` would raise."""
+        ticket = next(self._tickets)
+        self._sends[ticket] = Reaction(nothing, failed, nothing)
+        self._step(events.Submitted(ticket, frame, payload_size(frame)))
+
+    def ask(
+        self, frame: Frame, told: Callable[[Frame], None], failed: Callable[[LeptonError], None]
+    ) -> Reaction[Frame]:
+        """Send `frame` and call `told` with its answer, or `failed` with what `request` would raise.
+
+        Cancelling what this returns gives the answer up, and has CANCEL sent to the peer.
+        """
+        key, ticket = machine.key_of(frame), next(self._tickets)
+        waiting: Reaction[Frame] = Reaction(told, failed, lambda: self._unask(key, ticket, waiting))
+        self._submit(key, ticket, frame, waiting)
+        return waiting
+
     async def request(self, frame: Frame, timeout: float | None = None) -> Frame:
         """Send `frame` and return its REPLY or ERROR frame, correlated by request id and attempt.
 
@@ -168,18 +187,24 @@ class Link:
         """
         key, ticket = machine.key_of(frame), next(self._tickets)
         answer: asyncio.Future[Frame] = self._loop.create_future()
-        self._asks[ticket] = answer
-        self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
-        if not answer.done():
-            self._answers[key] = answer
+        self._submit(key, ticket, frame, answer)
         try:
             async with Timeout(timeout, DeadlineExceeded("no answer came in time")):
                 return await answer
         finally:
-            self._asks.pop(ticket, None)
-            if self._answers.get(key) is answer:
-                del self._answers[key]
-                self._step(events.Abandoned(key))
+            self._unask(key, ticket, answer)
+
+    def _submit(self, key: events.Key, ticket: int, frame: Frame, waiting: Waits[Frame]) -> None:
+        self._asks[ticket] = waiting
+        self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
+        if not waiting.done():
+            self._answers[key] = waiting
+
+    def _unask(self, key: events.Key, ticket: int, waiting: Waits[Frame]) -> None:
+        self._asks.pop(ticket, None)
+        if self._answers.get(key) is waiting:
+            del self._answers[key]
+            self._step(events.Abandoned(key))
 
     def release(self, frame: Frame) -> None:
         """Say that work on a delivered REQUEST begins: it no longer waits, and the peer may send another."""
@@ -197,6 +222,11 @@ class Link:
         return ProbeSample(
             payload_size(frame), payload_size(reply), Seconds(took), Seconds(probes.far_seconds(reply))
         )
+
+    @property
+    def waiting(self) -> int:
+        """How many requests of this side wait for their answer."""
+        return len(self._state.pending)
 
     def estimate(self) -> LinkEstimate:
         """Return what the transfers on this link show of it."""
@@ -273,26 +303,30 @@ class Link:
         self._wake.set()
 
     def _do_sent(self, command: commands.Sent) -> None:
-        sent = self._sends.pop(command.ticket, None)
-        if sent is not None and not sent.done():
-            sent.set_result(None)
+        tell(self._sends.pop(command.ticket, None), None)
 
     def _do_refuse(self, command: commands.Refuse) -> None:
-        _fail(self._sends.pop(command.ticket, None) or self._asks.pop(command.ticket, None), command.error)
+        fail(self._sends.pop(command.ticket, None) or self._asks.pop(command.ticket, None), command.error)
 
     def _do_deliver(self, command: commands.Deliver) -> None:
         if command.serial:
             self._serials[id(command.frame)] = command.serial
-        task = self._spawn(self._handler(self, command.frame))
-        task.add_done_callback(functools.partial(self._handled, command.frame))
+        try:
+            outcome = self._handler(self, command.frame)
+        except Exception as error:  # a plain function broke: its sender is told, and the link goes on
+            outcome = self._loop.create_future()
+            outcome.set_exception(error)
+        if outcome is None:
+            self.release(command.frame)
+            return
+        waiting = outcome if isinstance(outcome, asyncio.Future) else self._spawn(outcome)
+        waiting.add_done_callback(functools.partial(self._handled, command.frame))
 
     def _do_answer(self, command: commands.Answer) -> None:
-        waiting = self._answers.pop(command.key, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(command.frame)
+        tell(self._answers.pop(command.key, None), command.frame)
 
     def _do_fail(self, command: commands.Fail) -> None:
-        _fail(self._answers.pop(command.key, None), command.error)
+        fail(self._answers.pop(command.key, None), command.error)
 
     def _do_opened(self, command: commands.Opened) -> None:
         self.peer = command.hello
@@ -326,7 +360,7 @@ class Link:
 
     # --- handlers of frames -----------------------------------------------------------------------
 
-    def _handled(self, frame: Frame, task: asyncio.Task[None]) -> None:
+    def _handled(self, frame: Frame, task: asyncio.Future[None]) -> None:
         """Close the account of a delivered frame: its credit, and what its handler raised."""
         self.release(frame)
         error = None if task.cancelled() else task.exception()
@@ -335,29 +369,19 @@ class Link:
         if not isinstance(error, LeptonError):
             log.error("a handler failed", peer=self.peer.name, request_id=frame.request_id, exc_info=error)
             error = LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
-        self._spawn(self._reply_error(frame, error))
-
-    async def _reply_error(self, frame: Frame, error: LeptonError) -> None:
         if self.closed.is_set() or frame.kind is not FrameKind.REQUEST:
             return
         answer = Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=rpc.wire_error(error))
-        try:
-            await self.send(answer)
-        except LeptonError as lost:
-            log.info(
-                "an error did not reach the peer", peer=self.peer.name, error=str(error), because=str(lost)
-            )
+        self.post(answer, self._not_told)
+
+    def _not_told(self, lost: LeptonError) -> None:
+        log.info("an error did not reach the peer", peer=self.peer.name, because=str(lost))
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _fail(future: asyncio.Future[Any] | None, error: LeptonError) -> None:
-    if future is not None and not future.done():
-        future.set_exception(error)
 
 
 _DO: dict[type, Callable[[Any, Any], None]] = {
