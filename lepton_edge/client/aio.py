@@ -44,7 +44,7 @@ from lepton_edge.client.streaming import (
 from lepton_edge.client.transport import Transport
 from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
-from lepton_edge.core.errors import DeadlineExceeded, LeptonError
+from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Superseded
 from lepton_edge.core.messages import AdminCall, Wishes
 from lepton_edge.core.results import Result
 from lepton_edge.link.timeout import Timeout
@@ -53,7 +53,6 @@ from partitioner.units import DeviceId, Epoch, ModelName, RequestId
 MAX_IN_FLIGHT = 64
 PATIENCE = 60.0
 NO_WISHES = Wishes()
-SUPERSEDED = "superseded"
 
 
 class AsyncClient:
@@ -183,7 +182,7 @@ class AsyncClient:
         except LeptonError as error:
             if on_error == "yield":
                 return failed_result(model, metadata, index, error)
-            if error.code == SUPERSEDED:
+            if isinstance(error, Superseded):
                 return None
             raise
         return replace(result, index=index) if index else result

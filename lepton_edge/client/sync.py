@@ -63,6 +63,7 @@ class Client:
         options = {"max_in_flight": max_in_flight, "patience": patience, "retries": retries}
         self._client = self._loop.run(_make(address, transport=transport, **options))
         _OPEN.add(self)
+        weakref.finalize(self, self._loop.stop, False).atexit = False  # one that was dropped leaves no thread
 
     def __enter__(self) -> Client:
         """Return the client itself; nothing is dialled before the first call."""
