@@ -53,11 +53,13 @@ class Agent:
     frames: list[Frame] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: list[str] = field(default_factory=list)
     coordinator: str = ""
 
     async def serve(self, link: Link, frame: Frame) -> None:
         if frame.kind is FrameKind.CANCEL:
             self.cancelled.set()
+            self.given_up.append(frame.request_id)
             return
         self.frames.append(frame)
         if frame.model == "silent":
@@ -130,6 +132,32 @@ async def test_an_agents_address_and_one_warm_link() -> None:
             assert result["y"].tolist() == [0, 2, 4, 6]
         assert len(agent.links) == 1
         assert (agent.links[0].peer.kind, result.hops[0].device) == ("client", "client")
+
+
+async def test_two_hundred_calls_at_once_from_a_cold_client_share_one_link() -> None:
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        await asyncio.gather(*(client.infer("net", X) for _ in range(200)))
+        results = [result async for result in client.stream("net", [X] * 50)]
+    assert len(results) == 50
+    assert len(agent.links) == 1
+    assert len({frame.request_id for frame in agent.frames}) == 250
+
+
+async def test_leaving_a_stream_frees_its_requests_at_the_agent() -> None:
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        stream = client.stream("silent", [X] * 50, in_flight=6)
+        reading = asyncio.ensure_future(anext(stream))
+        while len(agent.frames) < 6:
+            await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        while len(agent.given_up) < 6:
+            await asyncio.sleep(0.01)
+        assert sorted(agent.given_up) == sorted(frame.request_id for frame in agent.frames)
+        assert (await client.infer("net", X))["y"].tolist() == [0, 2, 4, 6], "the link lives on"
 
 
 async def test_a_coordinators_address_leads_to_its_entry() -> None:
