@@ -1,16 +1,18 @@
 """Which requests are accepted, and on what terms.
 
 Law: pure. Refused is not accepted: a refusal costs one error frame and leaves no trace. A client leaves the
-epoch open (0) and gets the active one; a stage before this one names its epoch, page and first block.
+epoch open (0) and gets the active one; a stage before this one names its epoch, page and first block. Only an entry
+lets requests wait by the policy of their model: what a later stage gets has been let in already.
 """
 
 from __future__ import annotations
 
-from device_agents.machine import requests
+from device_agents.machine import requests, stages
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
 from device_agents.machine.nan import refuse_nan
+from device_agents.machine.room import Share
 from device_agents.machine.state import DRAINING, EpochState, State, Work
 from device_agents.machine.terms import Terms
 from lepton_edge.core.errors import (
@@ -33,24 +35,15 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
     if key in state.answers:
         return [Resend(event.link, state.answers[key])]
     try:
-        _check_room(state, event.frame)
+        _check_open(state, event.frame)
         work, tensors = _accept(state, event, key, now)
+        outdated = _outdated(state, work)
+        _check_room(state, work, outdated)
+        _check_time(state, work, now)
     except LeptonError as error:
-        wait = _retry_after(state) if isinstance(error, Overloaded) else 0
-        return [
-            Refuse(event.link, error_frame(event.frame, as_wire(error, state.device, wait), state.device))
-        ]
-    _note_company(state, work)
-    return requests.begin(state, work, tensors, now)
-
-
-def _note_company(state: State, work: Work) -> None:
-    """Two requests at a time share the device: neither tells how fast it is."""
-    if not state.works:
-        return
-    work.alone = False
-    if len(state.works) == 1:  # of two, both know already
-        next(iter(state.works.values())).alone = False
+        return [Refuse(event.link, error_frame(event.frame, as_wire(error, state.device), state.device))]
+    replaced = [] if outdated is None else requests.supersede(state, outdated.key, now)
+    return [*replaced, *requests.begin(state, work, tensors, now)]
 
 
 def work_key(frame: Frame) -> WorkKey:
@@ -58,20 +51,53 @@ def work_key(frame: Frame) -> WorkKey:
     return WorkKey(frame.request_id, frame.step, frame.attempt, frame.epoch, frame.page, frame.first_block)
 
 
-def _check_room(state: State, frame: Frame) -> None:
+def _check_open(state: State, frame: Frame) -> None:
     if state.closing:
         raise Unavailable(f"{state.device} is shutting down", "ask another agent, or try again")
     if frame.remaining_ms < 0:
         raise DeadlineExceeded("the deadline was past when the request arrived", "allow more time")
-    if len(state.works) >= state.queue_limit:
-        raise Overloaded(
-            f"{state.device} has {len(state.works)} requests in progress, its limit",
-            "try again a little later",
+
+
+def _outdated(state: State, work: Work) -> Work | None:
+    """Return the work whose place in its line `work` takes.
+
+    Raises Overloaded where the line is full and nothing gives way.
+    """
+    rule = work.terms.line
+    if work.line is None or rule is None or not state.lines.is_full(work.line, rule):
+        return None
+    first = state.lines.first(work.line)
+    if rule.newest and first is not None:
+        return state.works[first]
+    full = Overloaded(
+        f"{rule.limit} of your requests for {work.epoch.model} wait already, as many as may",
+        "send the next one when an answer has come, or after the time to wait",
+    )
+    full.retry_after = state.room.turn()
+    raise full
+
+
+def _check_room(state: State, work: Work, outdated: Work | None) -> None:
+    freed = Share() if outdated is None else Share(1, outdated.size)
+    why = state.room.refusal(work.flow, work.size, freed)
+    if why:
+        full = Overloaded(
+            f"{state.device} has {why}", "try again after the time to wait, or ask another agent"
         )
+        full.retry_after = state.room.wait(work.flow)
+        raise full
 
 
-def _retry_after(state: State) -> int:
-    return max(1, round(len(state.works) * state.service_time * 1e3 / 2))
+def _check_time(state: State, work: Work, now: float) -> None:
+    """Refuse what cannot be answered in time: the quickest of the last requests took longer."""
+    if not work.asked.remaining_ms:
+        return
+    least = stages.quickest(state.stages, (work.epoch, work.page, work.route.first, work.route.last), now)
+    if work.deadline - now < least:
+        raise DeadlineExceeded(
+            f"{(work.deadline - now) * 1e3:.0f} ms are left, and {state.device} alone needs {least * 1e3:.0f} ms",
+            "allow more time",
+        )
 
 
 def _accept(
@@ -95,6 +121,9 @@ def _accept(
         terms,
         arrived=now,
         deadline=now + lifetime,
+        flow=event.flow,
+        size=sum([len(tensor.payload) for tensor in frame.tensors]),
+        line=(event.flow, held.key.model) if terms.line else None,
     )
     return work, tensors
 

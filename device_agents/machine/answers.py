@@ -15,26 +15,24 @@ from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, St
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
 from partitioner.plan import Page
 
-SERVICE_TIME_WEIGHT = 0.2
-
 
 def reply(state: State, work: Work, now: float) -> list[Command]:
     """End work with its outputs."""
     state.served += 1
     state.last_success = now
     taken = now - work.arrived
-    state.service_time += SERVICE_TIME_WEIGHT * (taken - state.service_time)
+    state.room.answered(work.begun, now)
     if work.alone and work.phase != "fallback" and not state.measuring:
-        _note_stage(state, work, taken)
+        _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)
     return _end(state, work, Reply(work.key, work.link, frame, work.epoch, labelled=work.entry))
 
 
-def _note_stage(state: State, work: Work, taken: float) -> None:
+def _note_stage(state: State, work: Work, now: float) -> None:
     """Note what the stage took here; a page that was left is no stage of the plan."""
     timing = work.timing
     key = (work.epoch, work.page, work.route.first, work.route.last)
-    stages.note(state.stages, key, timing.decode + timing.compute + timing.encode, taken)
+    stages.note(state.stages, key, timing.decode + timing.compute + timing.encode, now - work.begun, now)
 
 
 def fail(state: State, work: Work, error: WireError, now: float) -> list[Command]:
@@ -47,6 +45,10 @@ def fail(state: State, work: Work, error: WireError, now: float) -> list[Command
 
 def _end(state: State, work: Work, answer: Reply | Fail) -> list[Command]:
     del state.works[work.key]
+    state.room.leave(work.flow, work.size)
+    if work.line is not None:
+        following = state.lines.leave(work.line, work.key)
+        state.following.extend(() if following is None else (following,))
     _remember(state, answer)
     return [answer, Release(work.key), *settle(state, work.epoch)]
 

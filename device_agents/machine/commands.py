@@ -24,7 +24,8 @@ class RunSegment:
 
     First `tensors` are decoded into the work's environment; last, `forward` is encoded and `outputs` packed
     raw. The environment stays until `Release`: a fallback runs on from it, with no `tensors`. `run` counts
-    the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it.
+    the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it. `flow` is who asked: the
+    engine's queue is fair between flows.
     """
 
     work: WorkKey
@@ -37,6 +38,7 @@ class RunSegment:
     outputs: tuple[TensorName, ...] = ()
     keep: tuple[TensorName, ...] = ()
     priority: int = 0
+    flow: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ MEASUREMENTS_AT_ONCE = 8
 
 def step(state: State, event: Event, now: float) -> list[Command]:
     """Apply `event` at `now` (seconds of any monotonic clock) and return what is to be done, in order."""
+    commands = _taken(state, event, now)
+    return commands + requests.follow(state, now) if state.following else commands
+
+
+def _taken(state: State, event: Event, now: float) -> list[Command]:
     match event:
         case RequestArrived():
             return admission.request_arrived(state, event, now)

@@ -85,11 +85,12 @@ class SavedEpoch:
 class RequestArrived:
     """A REQUEST frame came in on a link.
 
-    From a client (epoch 0) or from the stage before (its epoch and block).
+    From a client (epoch 0) or from the stage before (its epoch and block). `flow` is who asked.
     """
 
     link: LinkId
     frame: Frame
+    flow: str = ""
 
 
 @dataclass(frozen=True)

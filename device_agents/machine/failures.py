@@ -5,6 +5,7 @@ Law: one place makes error frames, so that each says which device failed and ans
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from lepton_edge.core.frames import Frame, FrameKind, WireError
@@ -15,11 +16,10 @@ CANCELLED = WireError("cancelled", "the caller cancelled the request", fault="ca
 GONE = WireError("cancelled", "the caller's link closed before the answer", fault="caller")
 
 
-def as_wire(error: LeptonError, device: DeviceId, retry_after_ms: int = 0) -> WireError:
+def as_wire(error: LeptonError, device: DeviceId) -> WireError:
     """Return `error` as it travels, in the name of `device`."""
-    return WireError(
-        error.code, error.message, error.hint, error.fault, error.retryable, device, retry_after_ms
-    )
+    wait = math.ceil(error.retry_after * 1e3)
+    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, device, wait)
 
 
 def error_frame(asked: Frame, error: WireError, device: DeviceId) -> Frame:

@@ -3,9 +3,9 @@
 Law: pure. A request ends by `_end`, and by nothing else. The ladder of a failed stage, in this first form:
 the rest of the blocks here, from what this entry still has; else a typed, retryable error.
 
-    local ──SegmentDone──> remote ──StageReplied──> answered
-      │                       ├──StageLost, ERROR, patience──> fallback ──SegmentDone──> answered
-      └── last stage: answered      (a late reply of the far side still wins)
+    (waiting ──one before it ended──>) local ──SegmentDone──> remote ──StageReplied──> answered
+       │                                 │                       ├──StageLost, ERROR, patience──> fallback
+       └── superseded                    └── last stage: answered     (a late reply still wins)   └──> answered
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from device_agents.machine.events import (
     StageLost,
     StageReplied,
     TimerFired,
+    Timing,
+    WorkKey,
 )
 from device_agents.machine.failures import CANCELLED, GONE, as_wire
 from device_agents.machine.state import State, Work
-from lepton_edge.core.errors import DeadlineExceeded, Unavailable
+from lepton_edge.core.errors import DeadlineExceeded, Superseded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
 from partitioner.units import RequestId, Seconds
 
@@ -37,13 +39,58 @@ LIFETIME = Seconds(600.0)
 
 
 def begin(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float) -> list[Command]:
-    """Start accepted work: its deadline and its first run of blocks, where it has one."""
+    """Start accepted work, or let it wait in its line; its deadline runs in either case."""
     state.works[work.key] = work
+    state.room.enter(work.flow, work.size)
     deadline = SetTimer(work.key, "deadline", Seconds(max(0.0, work.deadline - now)))
+    rule = work.terms.line
+    if work.line is None or rule is None or state.lines.enter(work.line, work.key, rule):
+        return [deadline, *_start(state, work, tensors, now)]
+    work.phase, work.given = "waiting", tensors
+    return [deadline]
+
+
+def follow(state: State, now: float) -> list[Command]:
+    """Start what waited in a line for something that has ended."""
+    commands: list[Command] = []
+    while state.following:
+        work = state.works.get(state.following.popleft())
+        if work is not None:  # not ended in the same step
+            tensors, work.given, work.phase = work.given, (), "local"
+            work.timing += Timing(queue=now - work.arrived)
+            commands += _start(state, work, tensors, now)
+    return commands
+
+
+def supersede(state: State, key: WorkKey, now: float) -> list[Command]:
+    """End work that waits, since newer work takes its place."""
+    work = state.works[key]
+    gone = Superseded(
+        f"a newer request for {work.epoch.model} took its place after {now - work.arrived:.3f} s in the queue",
+        "take the newer answer; the queue policy of the model says so",
+    )
+    return answers.fail(state, work, as_wire(gone, state.device), now)
+
+
+def _start(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float) -> list[Command]:
+    """Run the first blocks, or send on where there are none to run."""
+    work.begun = now
+    _note_company(state, work)
     if not work.terms.passes:
-        return [deadline, _first_run(work, tensors)]
+        return [_first_run(work, tensors)]
     work.given = tensors if work.terms.keep else ()
-    return [deadline, *_send(state, work, tensors, now)]
+    return _send(state, work, tensors, now)
+
+
+def _note_company(state: State, work: Work) -> None:
+    """Two requests at a time share the device: neither tells how fast it is."""
+    others = len(state.works) - state.lines.waits - 1
+    if not others:
+        return
+    work.alone = False
+    if others == 1:  # of two, both know already
+        for other in state.works.values():
+            other.alone = other.alone and (other.phase == "waiting" or other is work)
 
 
 def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
@@ -69,7 +116,7 @@ def segment_failed(state: State, event: SegmentFailed, now: float) -> list[Comma
 def stage_replied(state: State, event: StageReplied, now: float) -> list[Command]:
     """Take the far side's answer; while a fallback runs, only a good one counts, and it wins."""
     work = state.works.get(event.work)
-    if work is None or work.phase == "local":
+    if work is None or work.phase in ("waiting", "local"):
         return []
     work.asked_far = False
     if event.frame.kind is FrameKind.REPLY:
@@ -85,7 +132,7 @@ def stage_replied(state: State, event: StageReplied, now: float) -> list[Command
 def stage_lost(state: State, event: StageLost, now: float) -> list[Command]:
     """Answer from here when the next stage is gone."""
     work = state.works.get(event.work)
-    if work is None or work.phase == "local":
+    if work is None or work.phase in ("waiting", "local"):
         return []
     work.asked_far = False
     return _fall_back(state, work, event.reason, now) if work.phase == "remote" else []
@@ -147,6 +194,7 @@ def _first_run(work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
         outputs=terms.here,
         keep=terms.keep,
         priority=work.asked.priority,
+        flow=work.flow,
     )
 
 
@@ -161,6 +209,7 @@ def _last_run(state: State, work: Work) -> RunSegment:
         tensors=work.given,
         outputs=work.terms.beyond,
         priority=work.asked.priority,
+        flow=work.flow,
     )
 
 
@@ -172,10 +221,10 @@ def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float)
     work.sent_at, work.asked_far = now, True
     work.bytes_out = sum([len(tensor.payload) for tensor in forward])
     patience = SetTimer(work.key, "patience", _patience(work, now))
-    return [SendStage(work.key, work.route.peer, _stage_frame(work, forward, now)), patience]
+    return [SendStage(work.key, work.route.peer, _stage_frame(state, work, forward, now)), patience]
 
 
-def _stage_frame(work: Work, forward: tuple[WireTensor, ...], now: float) -> Frame:
+def _stage_frame(state: State, work: Work, forward: tuple[WireTensor, ...], now: float) -> Frame:
     asked = work.asked
     bounded = asked.remaining_ms > 0
     return Frame(
@@ -194,6 +243,7 @@ def _stage_frame(work: Work, forward: tuple[WireTensor, ...], now: float) -> Fra
         traceparent=asked.traceparent,
         metadata=asked.metadata,
         outputs=work.terms.beyond,
+        flow=f"{state.device}/{work.flow}" if work.entry else work.flow,
     )
 
 

@@ -15,6 +15,8 @@ from lepton_edge.core.messages import StageReport
 from partitioner.units import PageName, Seconds
 
 WINDOW = 32
+ENOUGH = 8  # requests, before the quickest of them says how quick this stage can be
+FRESH = Seconds(10.0)  # a device that was slow a while ago may be quick again
 MAX_STAGES = 64
 
 StageKey = tuple[EpochKey, PageName, int, int]
@@ -22,26 +24,39 @@ StageKey = tuple[EpochKey, PageName, int, int]
 
 @dataclass
 class StageTimes:
-    """The last requests of one stage: seconds of work, seconds from arrival to answer; `told` of `count`."""
+    """The last requests of one stage: seconds of work, seconds from arrival to answer; `told` of `count`.
+
+    The newest was noted at `noted_at`.
+    """
 
     count: int = 0
     told: int = 0
     busy: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     totals: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    noted_at: float = 0.0
 
 
 Stages = OrderedDict[StageKey, StageTimes]
 
 
-def note(stages: Stages, key: StageKey, busy: float, total: float) -> None:
+def note(stages: Stages, key: StageKey, busy: float, total: float, now: float) -> None:
     """Add a request; the stage that was longest without one gives way where there are too many."""
     times = stages.setdefault(key, StageTimes())
     stages.move_to_end(key)
     times.count += 1
+    times.noted_at = now
     times.busy.append(busy)
     times.totals.append(total)
     if len(stages) > MAX_STAGES:
         stages.popitem(last=False)
+
+
+def quickest(stages: Stages, key: StageKey, now: float) -> Seconds:
+    """Return the least time of work that this stage took of late; 0 where that is not known well."""
+    times = stages.get(key)
+    if times is None or len(times.busy) < ENOUGH or now - times.noted_at > FRESH:
+        return Seconds(0.0)
+    return Seconds(min(times.busy))
 
 
 def reports(stages: Stages) -> tuple[StageReport, ...]:

@@ -1,16 +1,18 @@
 """What an agent knows: its epochs, the requests it has accepted, who is reachable.
 
 Law: plain values; only the decider's rooms change them. Everything here is bounded: requests by
-`queue_limit`, remembered answers by count and bytes, epochs by what the coordinator prepared.
+`queue_limit` and `queue_bytes`, remembered answers by count and bytes, epochs by what the coordinator prepared.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
+from device_agents.machine.lines import LineKey, Lines
+from device_agents.machine.room import Room
 from device_agents.machine.route import Route
 from device_agents.machine.stages import MAX_STAGES, Stages
 from device_agents.machine.terms import MAX_LOOKS, KnownTerms, Terms
@@ -60,7 +62,8 @@ class EpochState:
 class Work:
     """One accepted request on its way.
 
-    `phase` is "local", "remote" or "fallback"; times are the driver's seconds.
+    `phase` is "waiting" (in a line, see `lines`), "local", "remote" or "fallback"; times are the driver's seconds.
+    `flow` is who asked, `size` the bytes of the tensors that came, `begun` when it did not wait any more.
     """
 
     key: WorkKey
@@ -83,7 +86,13 @@ class Work:
     outputs: tuple[WireTensor, ...] = ()
     hops: tuple[Hop, ...] = ()
     alone: bool = True  # nothing else asked for this device meanwhile
-    given: tuple[WireTensor, ...] = ()  # what passed on as it came, where a fallback may need it
+    given: tuple[
+        WireTensor, ...
+    ] = ()  # what waits in a line, or passed on as it came and a fallback may need
+    flow: str = ""
+    size: int = 0
+    line: LineKey | None = None
+    begun: float = 0.0
 
     @property
     def route(self) -> Route:
@@ -106,7 +115,7 @@ class State:
     """All that the decider remembers."""
 
     device: DeviceId
-    queue_limit: int = 64
+    queue_limit: int = 256
     simulated_slowdown: float = 1.0
     epochs: dict[EpochKey, EpochState] = field(default_factory=dict)
     active: dict[ModelName, Epoch] = field(default_factory=dict)
@@ -120,7 +129,13 @@ class State:
     failed: int = 0
     last_success: float = -1.0
     stages: Stages = field(default_factory=OrderedDict)
-    service_time: float = 0.05  # seconds; a moving average, for retry_after
+    queue_bytes: int = 256 << 20
+    room: Room = field(init=False)
+    lines: Lines = field(default_factory=Lines)
+    following: deque[WorkKey] = field(default_factory=deque)  # may begin, since one before them ended
+
+    def __post_init__(self) -> None:
+        self.room = Room(self.queue_limit, self.queue_bytes)
 
     def active_epoch(self, model: ModelName) -> EpochState | None:
         """Return the epoch that new requests for `model` take."""
@@ -152,6 +167,7 @@ def validate(state: State) -> None:
     assert sum(answer_bytes(answer) for answer in state.answers.values()) == state.answers_bytes
     assert state.answers_bytes <= REMEMBERED_BYTES
     assert not state.works.keys() & state.answers.keys(), "work is either running or answered"
+    _validate_room(state)
     for model, epoch in state.active.items():
         assert state.epochs[EpochKey(model, epoch)].state == ACTIVE
     for key, held in state.epochs.items():
@@ -160,3 +176,18 @@ def validate(state: State) -> None:
         assert len(held.terms) <= MAX_LOOKS
     for work in state.works.values():
         assert work.epoch in state.epochs, "an epoch outlives its requests"
+
+
+def _validate_room(state: State) -> None:
+    """Assert that the accounts agree with the requests there are."""
+    room, works = state.room, state.works.values()
+    assert not state.following, "who may begin has begun"
+    assert room.requests == len(works) == sum(share.requests for share in room.shares.values())
+    assert room.size == sum(work.size for work in works) == sum(share.size for share in room.shares.values())
+    assert room.shares.keys() == {work.flow for work in works}
+    waiting = {key for line in state.lines.lines.values() for key in line.waiting}
+    assert waiting == {work.key for work in works if work.phase == "waiting"}
+    assert len(waiting) == state.lines.waits
+    for key, line in state.lines.lines.items():
+        assert line.running == sum(work.line == key and work.phase != "waiting" for work in works)
+        assert line.running or line.waiting, "a line of nobody is forgotten"

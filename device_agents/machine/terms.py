@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
 from device_agents.machine.door import check_stage, enter
+from device_agents.machine.lines import LineRule, line_rule
 from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
 from lepton_edge.core.errors import CorruptFrame, InvalidInput, Unavailable, UnknownPage
 from lepton_edge.core.frames import Frame, WireTensor
@@ -34,6 +35,7 @@ class Terms:
         passes: whether the tensors go on just as they came, since no block runs here and no codec changes.
         outside: this device is not its page's beginning: where it cannot pass a request on, it runs all of it.
         far, near: predicted seconds of the stages after this one, and of the fallback.
+        line: how an entry lets one caller's requests wait; None where they just come in order.
     """
 
     page: PageName
@@ -47,6 +49,7 @@ class Terms:
     near: Seconds
     outside: bool = False
     keep: tuple[TensorName, ...] = ()
+    line: LineRule | None = None
 
     def tensors(self, frame: Frame) -> tuple[WireTensor, ...]:
         """Return the tensors of `frame` by the graph's names, in the frontier's order."""
@@ -132,6 +135,7 @@ def _entry(part: Part, device: DeviceId, frame: Frame, alone: bool) -> Terms:
         outside=bool(page.stages) and page.stages[0].device != device,
         names=tuple((places[tensor.name], tensor.name) for tensor in entrance.tensors),
         keep=tuple(spec.name for spec in book.frontiers[path.last].tensors) if rests else (),
+        line=line_rule(book.queue, page),
     )
 
 

@@ -61,11 +61,11 @@ def test_a_request_during_a_measurement_or_by_another_way_does_not_count(world) 
 def test_stages_and_requests_of_each_are_bounded(world) -> None:
     kept: stages.Stages = OrderedDict()
     for last in range(stages.MAX_STAGES + 5):
-        stages.note(kept, (*KEY[:3], last), 0.01, 0.02)
+        stages.note(kept, (*KEY[:3], last), 0.01, 0.02, 0.0)
     assert len(kept) == stages.MAX_STAGES
     assert (*KEY[:3], 0) not in kept, "the oldest goes first"
     for _ in range(100):
-        stages.note(kept, KEY, 0.01, 0.02)
+        stages.note(kept, KEY, 0.01, 0.02, 0.0)
     assert len(kept[KEY].busy) == stages.WINDOW
     state = world.agent()
     state.stages = kept
@@ -75,6 +75,16 @@ def test_stages_and_requests_of_each_are_bounded(world) -> None:
 def test_spread_is_half_of_the_interquartile_range() -> None:
     kept: stages.Stages = OrderedDict()
     for seconds in (1.0, 2.0, 3.0, 4.0, 5.0):
-        stages.note(kept, KEY, seconds, seconds)
+        stages.note(kept, KEY, seconds, seconds, 0.0)
     (report,) = stages.reports(kept)
     assert (report.median, report.spread) == (3.0, 1.0)
+
+
+def test_the_quickest_of_the_last_requests_is_known_when_they_are_enough_and_new() -> None:
+    kept: stages.Stages = OrderedDict()
+    for seconds in range(7):
+        stages.note(kept, KEY, 1.0 + seconds, 9.0, 100.0)
+    assert stages.quickest(kept, KEY, 100.0) == 0.0
+    stages.note(kept, KEY, 0.5, 9.0, 100.0)
+    assert stages.quickest(kept, KEY, 105.0) == 0.5
+    assert stages.quickest(kept, KEY, 111.0) == 0.0
