@@ -88,6 +88,12 @@ Watts = Annotated[
 RadioWatts = Annotated[
     float | None, typer.Option(min=0.0, metavar="W", help="Power of its radio while a link carries bytes.")
 ]
+Relay = Annotated[
+    bool | None,
+    typer.Option(
+        "--relay/--no-relay", help="Forward for agents that cannot reach each other; a cloud does by default."
+    ),
+]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 
 
@@ -106,6 +112,7 @@ def start(
     insecure_bind: Bind = None,
     watts: Watts = None,
     radio_watts: RadioWatts = None,
+    relay: Relay = None,
     config: TomlFile = None,
     log_level: Level = "info",
 ) -> None:
@@ -123,6 +130,7 @@ def start(
         "bind": insecure_bind,
         "watts": watts,
         "radio_watts": radio_watts,
+        "relay": relay,
     }
     given = {field: value for field, value in flags.items() if value is not None}
     run(configuration(given, config, os.environ), log_level)
@@ -193,6 +201,7 @@ def _environment_layer(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+_YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _KINDS = {int: "write a whole number", float: "write a number"}
 
 
@@ -200,10 +209,14 @@ def _read(where: str, kind: Any, value: Any) -> Any:
     """Return `value` (text from the environment, anything from a file) as the field's type."""
     kind = getattr(kind, "__supertype__", kind)
     try:
+        if bool in typing.get_args(kind):
+            return _YES_OR_NO[str(value).strip().lower()]
         if typing.get_origin(kind) is tuple:
             items = value.split(",") if isinstance(value, str) else value
             return tuple(str(item).strip() for item in items)
         return kind(value)
+    except KeyError:
+        raise UsageError(f"{where} cannot be {value!r}", "write true or false") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where} cannot be {value!r}", _KINDS.get(kind, "correct it")) from error
 

@@ -1,11 +1,12 @@
 """The data port: frames from clients and other agents, turned into calls of the driver.
 
-Law: knows links and frames; decides nothing, computes nothing. Probes and credits are the link's own matter.
+Law: knows links and frames; decides nothing, computes nothing. Probes and credits are the link's own matter,
+tunnels that of `lepton_edge.link.relay`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lepton_edge.core.frames import Frame, FrameKind
@@ -29,10 +30,10 @@ class Port(Protocol):
 
 
 class DataService:
-    """The handler of every link of this agent, dialled or accepted."""
+    """The handler of every link of this agent, dialled or accepted, or met at a relay."""
 
-    def __init__(self, port: Port) -> None:
-        self._port = port
+    def __init__(self, port: Port, tunnel: Callable[[Link, Frame], Awaitable[None]]) -> None:
+        self._port, self._tunnel = port, tunnel
 
     def opened(self, link: Link) -> None:
         """Take an accepted link."""
@@ -44,3 +45,5 @@ class DataService:
             await self._port.request(link, frame)
         elif frame.kind is FrameKind.CANCEL:
             self._port.cancel(link, frame)
+        elif frame.kind is FrameKind.TUNNEL:
+            await self._tunnel(link, frame)

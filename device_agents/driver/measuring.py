@@ -54,12 +54,9 @@ class Measuring:
             return await self._profile(command)
 
     async def _probe(self, command: ProbeCommand) -> Measured:
-        link, dialled = await self.peers.reach(command.peer)
-        try:
-            found = await probe_link(link, command)
-        finally:
-            if dialled:
-                await link.close()
+        link = await self.peers.reach(command.peer)
+        found = await probe_link(link, command)
+        found = dataclasses.replace(found, via=self.peers.via(link))
         return Measured(Probed(command.command, command.peer.device, found))
 
     async def _profile(self, command: ProfileCommand) -> Measured:

@@ -43,6 +43,7 @@ class AgentConfig:
     are computed at once, 0 means as many as the cores then allow. `simulate_slow` multiplies the time of every
     computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
     `watts` (while it is busy, above idle) and `radio_watts` are declared by who starts it; 0 means unknown.
+    `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
     """
 
     state_directory: Path
@@ -60,3 +61,4 @@ class AgentConfig:
     watts: float = 0.0
     radio_watts: float = 0.0
     workers: int = 0
+    relay: bool | None = None

@@ -25,12 +25,13 @@ import structlog
 
 from lepton_edge.core.errors import InvalidInput, Overloaded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
-from lepton_edge.link.link import Link
-from lepton_edge.wire import rpc, streams
+from lepton_edge.core.links import Limits, LinkHello
+from lepton_edge.link.link import Handler, Link
+from lepton_edge.wire import rpc
 from lepton_edge.wire.codec import Chunk
 from partitioner.codecs import RAW
 from partitioner.errors import LeptonError
-from partitioner.units import DeviceId, RequestId, Seconds, TensorName
+from partitioner.units import Bytes, DeviceId, RequestId, Seconds, TensorName
 
 log = structlog.get_logger("link")
 
@@ -38,6 +39,7 @@ TUNNELLING = 1  # the minor version of the protocol from which on a peer knows T
 MOST = 64  # tunnels in all, and
 MOST_OF_LINK = 16  # on one link
 OPENING = Seconds(5.0)  # for the far end to say yes
+CHUNK = Bytes(256 << 10)  # of an inner link: with its prefix it is one chunk of the carrier
 FULL = Seconds(0.005)  # pause before a carrier whose outbox is full is tried again
 _CHUNK = TensorName("chunk")
 
@@ -132,7 +134,7 @@ class Tunnels:
     def __init__(
         self,
         link_to: Callable[[DeviceId], Link],
-        accept: Callable[[streams.ChunkStream], Awaitable[None]],
+        accept: Callable[[RelayedStream], Awaitable[None]],
         forwards: bool = False,
     ) -> None:
         self._link_to, self._accept, self._forwards = link_to, accept, forwards
@@ -305,6 +307,14 @@ class Tunnels:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def meet(tunnels: Tunnels, relay: Link, device: DeviceId, hello: LinkHello, handler: Handler) -> Link:
+    """Open a link to `device` through `relay` and return it after the handshake; raise as `Tunnels.open`, `dial`."""
+    stream = await tunnels.open(relay, device)
+    link = Link(stream, hello, handler, Limits(chunk=CHUNK))
+    await link.open()
+    return link
 
 
 def _open_frame(tunnel: RequestId, whom: dict[str, str]) -> Frame:

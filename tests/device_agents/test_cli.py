@@ -39,6 +39,20 @@ def test_addresses_in_one_variable_are_separated_by_commas() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "told"),
+    [({}, None), ({"LEPTON_EDGE_RELAY": "true"}, True), ({"LEPTON_EDGE_RELAY": "No"}, False)],
+)
+def test_whether_it_relays_is_said_or_left_to_the_role(layer, told) -> None:
+    assert configuration(ROLE, None, layer).relay is told
+    assert configuration({**ROLE, "relay": False}, None, layer).relay is False
+
+
+def test_a_setting_that_is_neither_yes_nor_no_is_told() -> None:
+    with pytest.raises(UsageError, match="LEPTON_EDGE_RELAY cannot be 'perhaps'"):
+        configuration(ROLE, None, {"LEPTON_EDGE_RELAY": "perhaps"})
+
+
+@pytest.mark.parametrize(
     ("flags", "environment", "says"),
     [
         ({}, {}, "--role is missing"),

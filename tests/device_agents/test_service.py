@@ -21,23 +21,27 @@ class Port:
     def cancel(self, link, frame):
         self.took.append(("cancel", link, frame.kind))
 
+    async def tunnel(self, link, frame):
+        self.took.append(("tunnel", link, frame.kind))
+
 
 @pytest.mark.parametrize(
     ("kind", "taken"),
     [
         (FrameKind.REQUEST, [("request", "link", FrameKind.REQUEST)]),
         (FrameKind.CANCEL, [("cancel", "link", FrameKind.CANCEL)]),
+        (FrameKind.TUNNEL, [("tunnel", "link", FrameKind.TUNNEL)]),
         (FrameKind.REPLY, []),
         (FrameKind.PROBE, []),
     ],
 )
-async def test_requests_and_cancels_are_passed_on_and_nothing_else(kind, taken) -> None:
+async def test_requests_cancels_and_tunnels_are_passed_on_and_nothing_else(kind, taken) -> None:
     port = Port()
-    await DataService(port).handle("link", Frame(kind, "r"))
+    await DataService(port, port.tunnel).handle("link", Frame(kind, "r"))
     assert port.took == taken
 
 
 def test_an_accepted_link_is_passed_on() -> None:
     port = Port()
-    DataService(port).opened("link")
+    DataService(port, port.tunnel).opened("link")
     assert port.took == [("opened", "link")]
