@@ -39,6 +39,7 @@ LEAST = {
     "threads": 0,
     "workers": 0,
     "queue_limit": 1,
+    "queue_bytes": 0,
     "memory_limit": 0,
     "cache_limit": 0,
     "watts": 0.0,

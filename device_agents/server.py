@@ -30,6 +30,7 @@ from device_agents.driver.telemetry import Health
 from device_agents.engine import Engine, EngineConfig
 from device_agents.machine import State
 from device_agents.machine.events import Closing, PeerDown, PeerUp, Restored
+from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
 from device_agents.store import ArtifactStore
 from lepton_edge.core.config import AgentConfig
@@ -114,7 +115,9 @@ class Agent:
                 workers=config.workers,
             )
         )
-        self.state = State(self.device, config.queue_limit, config.simulate_slow)
+        self.state = State(
+            self.device, config.queue_limit, config.simulate_slow, queue_bytes=_queue_bytes(config)
+        )
         self.driver = Driver(self.state)
         self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
@@ -337,6 +340,10 @@ def _lock(descriptor: int, config: AgentConfig) -> None:
 def _kept(total: Bytes) -> int:
     """Return how many free bytes the heap may keep."""
     return min(64 << 20, total // FREE_MEMORY)
+
+
+def _queue_bytes(config: AgentConfig) -> int:
+    return config.queue_bytes or default_size_limit(config.memory_limit or hardware.memory()[0])
 
 
 def _within(found: Hardware, limit: Bytes) -> Hardware:

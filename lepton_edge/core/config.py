@@ -43,6 +43,8 @@ class AgentConfig:
     are computed at once, 0 means as many as the cores then allow. `simulate_slow` multiplies the time of every
     computation on this device; it is shown wherever the device is. `memory_limit` 0 means what is available.
     `watts` (while it is busy, above idle) and `radio_watts` are declared by who starts it; 0 means unknown.
+    `queue_limit` requests and `queue_bytes` of their tensors are in progress here at most, those that wait included;
+    0 bytes mean an eighth of the memory, 64 MiB at least.
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
     """
 
@@ -57,8 +59,9 @@ class AgentConfig:
     simulate_slow: float = 1.0
     memory_limit: Bytes = Bytes(0)
     cache_limit: Bytes = Bytes(8 << 30)
-    queue_limit: int = 64
+    queue_limit: int = 256
     watts: float = 0.0
     radio_watts: float = 0.0
     workers: int = 0
     relay: bool | None = None
+    queue_bytes: Bytes = Bytes(0)
