@@ -13,7 +13,7 @@ from device_agents.engine.batching import run_together
 from device_agents.engine.blocks import Env, OpenBlock, Span, Timed, run_span
 from device_agents.engine.codecs import TensorCodec
 from device_agents.engine.driver import Ticket
-from device_agents.engine.timing import Pacer, Timings
+from device_agents.engine.timing import Lateness, Pacer, Timings
 from device_agents.engine.work import Done, Work
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
@@ -26,6 +26,7 @@ class Stages:
     def __init__(self, codec: TensorCodec, slowdown: float) -> None:
         self._codec = codec
         self._slowdown = slowdown
+        self._lateness = Lateness()
 
     def run(self, work: Work, ticket: Ticket) -> Done:
         """Run one stage of one request.
@@ -36,7 +37,7 @@ class Stages:
             ComputeFailed: the engine failed on valid input.
         """
         span = work.blocks.span(work.first, work.last)
-        pacer = Pacer(self._slowdown)
+        pacer = Pacer(self._slowdown, self._lateness)
         given, decode = self._decode(work, span, ticket, pacer)
         clock = _Clock(pacer, ticket)
         env = run_span(span, given, _kept(work), clock.timed)
@@ -51,7 +52,7 @@ class Stages:
         all when one of them is at fault.
         """
         span = works[0].blocks.span(works[0].first, works[0].last)
-        pacer, begin = Pacer(self._slowdown), time.perf_counter()
+        pacer, begin = Pacer(self._slowdown, self._lateness), time.perf_counter()
         given = [self._decode(work, span, shared, pacer) for work in works]
         clock = _Clock(pacer, shared)
         envs = run_together(span, [env for env, _ in given], _kept(works[0]), clock.timed)

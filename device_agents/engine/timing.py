@@ -5,6 +5,7 @@ Law: knows the clock and nothing else of the engine.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Timings:
         return self.queue + self.decode + self.compute + self.encode
 
 
+class Lateness(threading.local):
+    """By how many seconds this thread's last nap was too long: its next one is so much shorter.
+
+    Every sleep ends a little late; without this a played device would be slower under load than it says.
+    """
+
+    seconds = 0.0
+
+
 class Pacer:
     """Times the steps of one piece of work as a device would that is `slowdown` times slower.
 
@@ -42,8 +52,9 @@ class Pacer:
     owe is slept once, by `settle`: a sleep between two steps would cool the caches, and multiply that too.
     """
 
-    def __init__(self, slowdown: float = 1.0) -> None:
+    def __init__(self, slowdown: float = 1.0, lateness: Lateness | None = None) -> None:
         self.slowdown = slowdown
+        self._lateness = lateness or Lateness()
         self._owed = 0.0
 
     def time(self, step: Callable[[], T]) -> tuple[T, float]:
@@ -62,8 +73,12 @@ class Pacer:
 
     def settle(self, check: Callable[[], None] = lambda: None) -> None:
         """Sleep what is owed; `check` may raise to end the sleep early."""
-        end, self._owed = time.perf_counter() + self._owed, 0.0
+        if not self._owed:
+            return
+        late = self._lateness.seconds
+        end, self._owed = time.perf_counter() + self._owed - late, 0.0
         _sleep_until(end, check)
+        self._lateness.seconds = min(time.perf_counter() - end, NAP)
 
 
 def _sleep_until(end: float, check: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from device_agents.engine.timing import Pacer, Timings
+from device_agents.engine.timing import Lateness, Pacer, Timings
 
 
 def burn(seconds: float) -> None:
@@ -30,6 +30,17 @@ def test_several_steps_settle_once() -> None:
     pacer.settle()
     pacer.settle()  # nothing is owed any more
     assert told == pytest.approx(time.perf_counter() - begin, abs=0.01)
+
+
+def test_naps_that_end_late_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    nap = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds + 0.004))
+    lateness, told, begin = Lateness(), 0.0, time.perf_counter()
+    for _ in range(10):  # each a request of its own
+        pacer = Pacer(5.0, lateness)
+        told += pacer.time(lambda: burn(0.003))[1]
+        pacer.settle()
+    assert told == pytest.approx(time.perf_counter() - begin, abs=0.012)
 
 
 def test_waiting_is_not_stretched() -> None:
