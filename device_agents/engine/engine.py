@@ -42,6 +42,7 @@ log = structlog.get_logger("agent")
 
 HEADROOM = 1.2  # activations and the engine's own structures, over the bytes of the weights
 INNER = 2  # what a block holds inside, over what it reads and makes, where its first run showed no more
+LARGEST_BATCH = 64  # whatever a manifest says: nobody shall wait for so many
 
 ALONE = Terms(alone=True)
 
@@ -203,8 +204,8 @@ class Engine:
         return replace(one, by_rows=proven)
 
     def _company(self, work: Work) -> Company | None:
-        most = min(work.max_batch or self.config.max_batch, self.config.max_batch)
-        if most < 2 or work.first == work.last:
+        most = min(work.max_batch or self.config.max_batch, LARGEST_BATCH)
+        if self.config.max_batch < 2 or most < 2 or work.first == work.last:
             return None
         span = work.blocks.span(work.first, work.last)
         if not span.by_rows:

@@ -23,8 +23,8 @@ class Work:
     `given` holds at least the tensors that these blocks read: arrays, or wire tensors, which are decoded
     first. `keep` names tensors (given or made) that come back as arrays; every other one is dropped as soon
     as no block of the range reads it any more. `leaving` names those that come back encoded for the next
-    device, each by its codec. `max_batch` requests at most are computed together (0: the engine's own limit), and one
-    waits `batch_wait` seconds for others (0: only those that wait already join).
+    device, each by its codec. `max_batch` requests at most are computed together (0: as many as the engine
+    likes), and one waits `batch_wait` seconds for others (0: only those that wait already join).
     """
 
     blocks: OpenBlocks
