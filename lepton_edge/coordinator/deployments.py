@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import epochs, orders, placement
+from lepton_edge.coordinator import epochs, orders, placement, reach, telling
 from lepton_edge.coordinator.commands import (
     Abandon,
     Command,
@@ -18,14 +18,11 @@ from lepton_edge.coordinator.commands import (
     Fail,
     Finish,
     KeepDevice,
-    KeepLink,
     KeepProfile,
     MakePlan,
     MakeTrial,
     Measured,
-    Say,
     Supposed,
-    Tell,
 )
 from lepton_edge.coordinator.events import PlanMade, TrialMade
 from lepton_edge.coordinator.records import (
@@ -46,23 +43,17 @@ from lepton_edge.core.messages import (
     GaugeCommand,
     Gauged,
     Outcome,
-    Peer,
-    ProbeCommand,
     Probed,
-    ProfileCommand,
     Profiled,
-    Progress,
 )
 from partitioner.errors import LeptonError, ProfileError
 from partitioner.plan import PlanBook
-from partitioner.units import Bytes, DeviceId, Epoch, Seconds
+from partitioner.units import DeviceId, Epoch, Seconds
 
 PROFILE_GRACE = Seconds(
     90.0
 )  # beyond the budget, without a sign of progress: fetching weights, opening blocks
-PROBE_BUDGET = Seconds(4.0)
-PROBE_LIMIT = Seconds(30.0)
-PROBE_SIZES = (Bytes(1 << 10), Bytes(32 << 10), Bytes(160 << 10))
+GAUGE_LIMIT = Seconds(30.0)
 
 
 def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
@@ -81,11 +72,11 @@ def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
         error_full = Overloaded(f"{MAX_WAITING} deployments wait already", "try again when they are through")
         return [Fail(deployment.cause, deployment.call, wire_error(error_full))]
     state.waiting.append(deployment)
-    return [_tell(deployment, "waiting", f"for the deployment of {state.running.model}")]
+    return [telling.tell(deployment, "waiting", f"for the deployment of {state.running.model}")]
 
 
 def _start(state: State, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     model = state.models.get(run.model)
     if model is None:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
@@ -117,12 +108,12 @@ def _choose(state: State, run: Deployment) -> list[Device]:
 
 def _measure_next(state: State, now: Seconds) -> list[Command]:
     """Measure on one device after the other, since they may share a machine; first cut for it."""
-    run = _running(state)
+    run = telling.running(state)
     if not run.todo:
         return _after_profiles(state, now)
     run.phase, run.job = "trial", JobId(state.new_id())
     memory = placement.memory_of(state.devices[run.todo[0]])
-    told = _tell(run, "cutting", f"into segments to measure on {run.todo[0]}")
+    told = telling.tell(run, "cutting", f"into segments to measure on {run.todo[0]}")
     lacks, minor = orders.lacks(run, run.todo[0]), orders.minor_of(state, run.todo[0])
     return [told, MakeTrial(run.cause, run.job, run.model, run.version, memory, lacks, minor)]
 
@@ -133,14 +124,14 @@ def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
     if run is None or run.job != event.job:
         return []
     run.job, run.phase, device = None, "profiling", run.todo[0]
-    command = _owe(state, run, "profile", device, Seconds(now + event.command.budget + PROFILE_GRACE))
-    say = _say(state, run, device, dataclasses.replace(event.command, command=command))
-    return [_tell(run, "measuring", f"on {device}"), *say]
+    command = telling.owe(state, run, "profile", device, Seconds(now + event.command.budget + PROFILE_GRACE))
+    say = telling.say(state, run, device, dataclasses.replace(event.command, command=command))
+    return [telling.tell(run, "measuring", f"on {device}"), *say]
 
 
 def profiled(state: State, pending: Pending, message: Profiled, now: Seconds) -> list[Command]:
     """Remember a device's measurement and go on."""
-    run = _running(state)
+    run = telling.running(state)
     seen = fingerprint(state.devices[pending.device].hello)
     record = ProfileRecord(message.profile, seen, Seconds(now + state.settings.wall))
     state.profiles[run.model, run.version, pending.device] = record
@@ -155,33 +146,38 @@ def _note_speed(state: State, name: DeviceId, probe: Seconds) -> list[Command]:
     if probe <= 0 or probe == device.hello.probe:
         return []
     device.hello = dataclasses.replace(device.hello, probe=probe)
-    return [KeepDevice(_running(state).cause, device.hello)]
+    return [KeepDevice(telling.running(state).cause, device.hello)]
 
 
 def _after_profiles(state: State, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     if run.goal == "profile":
         return _end(state, Finish(run.cause, run.call, Measured(run.model)), now)
     if unknown := orders.to_gauge(state, run):
         return _gauge(state, unknown[0], now)
     if run.board is None or run.cloud is None or run.goal == "suppose":
         return _plan(state, now)
-    run.phase = "probing"
-    peer = Peer(run.cloud, state.devices[run.cloud].hello.data_addresses)
-    command = _owe(state, run, "probe", run.board, Seconds(now + PROBE_LIMIT))
-    probe = ProbeCommand(command, peer, PROBE_SIZES, PROBE_BUDGET)
-    return [
-        _tell(run, "probing", f"the link from {run.board} to {run.cloud}"),
-        *_say(state, run, run.board, probe),
-    ]
+    return _reach(state, now)
+
+
+def _reach(state: State, now: Seconds) -> list[Command]:
+    """Find a way between board and cloud and measure it; then plan."""
+    try:
+        said = reach.probe(state, now)
+    except LeptonError as error:
+        return fail(state, error, now)
+    return _plan(state, now) if said is None else said
 
 
 def _gauge(state: State, device: DeviceId, now: Seconds) -> list[Command]:
     """Have a device tell how fast it is: it, or what is known of another, is to be estimated by that."""
-    run = _running(state)
+    run = telling.running(state)
     run.phase = "gauging"
-    command = _owe(state, run, "gauge", device, Seconds(now + PROBE_LIMIT))
-    return [_tell(run, "gauging", f"how fast {device} is"), *_say(state, run, device, GaugeCommand(command))]
+    command = telling.owe(state, run, "gauge", device, Seconds(now + GAUGE_LIMIT))
+    return [
+        telling.tell(run, "gauging", f"how fast {device} is"),
+        *telling.say(state, run, device, GaugeCommand(command)),
+    ]
 
 
 def gauged(state: State, pending: Pending, message: Gauged, now: Seconds) -> list[Command]:
@@ -191,21 +187,19 @@ def gauged(state: State, pending: Pending, message: Gauged, now: Seconds) -> lis
     return [*_note_speed(state, pending.device, message.probe), *_after_profiles(state, now)]
 
 
-def probed(state: State, pending: Pending, message: Probed, now: Seconds) -> list[Command]:
-    """Remember the link and plan."""
-    run = _running(state)
-    state.links[pending.device, message.peer] = message.link
-    return [KeepLink(run.cause, pending.device, message.peer, message.link), *_plan(state, now)]
+def probed(state: State, message: Probed, now: Seconds) -> list[Command]:
+    """Remember a link and go on."""
+    return [*reach.note(state, telling.running(state), message.link), *_reach(state, now)]
 
 
 def _plan(state: State, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     try:
         order = orders.plan_order(state, run)
     except LeptonError as error:
         return fail(state, error, now)
     run.phase, run.job = "planning", JobId(state.new_id())
-    return [_tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
+    return [telling.tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
 
 
 def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
@@ -229,7 +223,7 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
 
 
 def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
     held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
     number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
@@ -241,7 +235,7 @@ def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[
     run.phase = "preparing"
     said += [
         *epochs.put(state, dataclasses.replace(record, state=PREPARING), run.cause),
-        _tell(run, "preparing", f"epoch {number}"),
+        telling.tell(run, "preparing", f"epoch {number}"),
     ]
     run.record = state.epochs[record.key]
     for hold in holds:
@@ -261,7 +255,7 @@ def _ask(state: State, run: Deployment, device: Device, kind: str, now: Seconds)
 
 def prepared(state: State, pending: Pending, now: Seconds) -> list[Command]:
     """Note that a device is ready; when all are, activate: the far side first, the entry last."""
-    run = _running(state)
+    run = telling.running(state)
     record = state.epochs[pending.model, pending.epoch]
     said = epochs.put(state, dataclasses.replace(record, ready=(*record.ready, pending.device)), run.cause)
     run.record = state.epochs[record.key]
@@ -274,7 +268,7 @@ def prepared(state: State, pending: Pending, now: Seconds) -> list[Command]:
 
 
 def _activate_next(state: State, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     if run.todo:
         return _ask(state, run, state.devices[run.todo.pop(0)], "activate", now)
     return _activated(state, now)
@@ -286,7 +280,7 @@ def activated(state: State, now: Seconds) -> list[Command]:
 
 
 def _activated(state: State, now: Seconds) -> list[Command]:
-    run = _running(state)
+    run = telling.running(state)
     if run.record is None:
         raise AssertionError("there is no epoch to activate")
     old = state.active_epoch(run.model)
@@ -305,6 +299,8 @@ def _activated(state: State, now: Seconds) -> list[Command]:
 def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> list[Command]:
     """Fail, because a device answered a command of the running deployment with an error."""
     error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
+    if pending.kind == "probe" and error.code in reach.UNREACHABLE:
+        return [*reach.note(state, telling.running(state), error), *_reach(state, now)]
     named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
     return fail_with(state, named, now)
 
@@ -335,7 +331,7 @@ def fail(state: State, error: LeptonError, now: Seconds) -> list[Command]:
 
 def fail_with(state: State, error: WireError, now: Seconds) -> list[Command]:
     """End the running deployment with an error; roll back what it began."""
-    run = _running(state)
+    run = telling.running(state)
     said: list[Command] = [Abandon(run.cause, run.job)] if run.job is not None else []
     was_activating = run.phase == "activating"
     for command in run.waiting:
@@ -369,27 +365,3 @@ def _end(state: State, answer: Finish | Fail, now: Seconds) -> list[Command]:
         state.running = state.waiting.popleft()
         said += _start(state, now)
     return said
-
-
-def _running(state: State) -> Deployment:
-    if state.running is None:
-        raise AssertionError("no deployment runs")
-    return state.running
-
-
-def _owe(state: State, run: Deployment, kind: str, device: DeviceId, deadline: Seconds) -> str:
-    command = state.new_id()
-    state.pending[command] = Pending(command, kind, device, run.model, Epoch(0), deadline)
-    run.waiting.add(command)
-    return command
-
-
-def _say(
-    state: State, run: Deployment, device: DeviceId, message: ProfileCommand | ProbeCommand | GaugeCommand
-) -> list[Command]:
-    stream = state.devices[device].stream
-    return [Say(run.cause, stream, message)] if stream is not None else []
-
-
-def _tell(run: Deployment, stage: str, message: str) -> Tell:
-    return Tell(run.cause, run.call, Progress(run.call, stage, 0, 0, message))

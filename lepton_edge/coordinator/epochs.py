@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from lepton_edge.coordinator import reach
 from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
 from lepton_edge.coordinator.records import (
     ACTIVE,
@@ -56,9 +57,7 @@ def _message(state: State, device: Device, kind: str, record: EpochRecord, comma
 def peers_of(state: State, record: EpochRecord, device: Device) -> tuple[Peer, ...]:
     """Return where the other devices of an epoch are."""
     others = [hold.device for hold in record.holds if hold.device != device.name]
-    return tuple(
-        Peer(name, state.devices[name].hello.data_addresses) for name in others if name in state.devices
-    )
+    return reach.peers_of(state, device.name, others)
 
 
 def restore(state: State, device: Device, at: Moment) -> list[Command]:
@@ -100,6 +99,21 @@ def refresh_peers(state: State, moved: Device, at: Moment) -> list[Command]:
         for other in state.connected():
             if other.name != moved.name and other.epochs.get(record.key) == "active":
                 said += ask(state, other, "refresh", record, at)
+    return said
+
+
+def reroute(state: State, relay: Device, at: Moment) -> list[Command]:
+    """Tell those who meet at relays that one of these came or went."""
+    said: list[Command] = []
+    if not relay.hello.relay:
+        return said
+    for record in sorted(state.epochs.values(), key=lambda record: record.key):
+        devices = [hold.device for hold in record.holds]
+        if record.state != ACTIVE or not reach.is_relayed(state, devices):
+            continue
+        for device in state.connected():
+            if device.name in devices and device.epochs.get(record.key) == "active":
+                said += ask(state, device, "refresh", record, at)
     return said
 
 

@@ -88,6 +88,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     said += epochs.restore(state, device, Moment(now, event.cause))
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
+    said += epochs.reroute(state, device, Moment(now, event.cause))
     return [*said, KeepDevice(event.cause, device.hello)]
 
 
@@ -107,7 +108,7 @@ def _lose(state: State, device: Device, at: Moment) -> list[Command]:
         state.pending.pop(pending.command, None)
     for key in sorted({(pending.model, pending.epoch) for pending in owed}):
         said += epochs.settle(state, key, at.cause)
-    return said
+    return said + epochs.reroute(state, device, at)
 
 
 def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
@@ -173,7 +174,7 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
     if isinstance(message, Profiled):
         return deployments.profiled(state, pending, message, at.now)
     if isinstance(message, Probed):
-        return deployments.probed(state, pending, message, at.now)
+        return deployments.probed(state, message, at.now)
     if isinstance(message, Gauged):
         return deployments.gauged(state, pending, message, at.now)
     return _outcome(state, pending, message, at.now) if isinstance(message, Outcome) else []

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import placement
+from lepton_edge.coordinator import placement, reach
 from lepton_edge.coordinator.records import Estimate, PlanOrder, ProfileRecord, changed_since, fingerprint
 from lepton_edge.coordinator.state import Deployment, Device, State
 from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
+from partitioner.costs import LinkProfile
 from partitioner.errors import InvalidProblem, ProfileError
 from partitioner.units import Bytes, DeviceId
 
@@ -48,7 +49,7 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         run.version,
         board.profile if board else None,
         cloud.profile if cloud else None,
-        state.links.get((run.board, run.cloud)) if run.board and run.cloud else None,
+        _link(state, run),
         run.request.keep_input_on_board,
         run.request.page,
         room(state, run.board, wishes.board_memory),
@@ -66,6 +67,15 @@ def minor_of(state: State, name: DeviceId) -> int:
     """Return the minor version of the protocol that a device speaks, as far as it is known and we speak it."""
     device = state.devices.get(name)
     return min(device.hello.protocol_minor, PROTOCOL_MINOR) if device else PROTOCOL_MINOR
+
+
+def _link(state: State, run: Deployment) -> LinkProfile | None:
+    """Return the link as a probe found it just now; without one, as it is best known."""
+    if not run.board or not run.cloud:
+        return None
+    if run.tried:
+        return state.links.get((run.board, run.cloud))
+    return reach.current(state, run.board, run.cloud)
 
 
 def _supposing(order: PlanOrder, run: Deployment) -> PlanOrder:

@@ -22,7 +22,7 @@ from partitioner.book import Draft, make_book
 from partitioner.compiled import CompiledModel
 from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
-from partitioner.plan import Frontier, PlanBook, TensorSpec
+from partitioner.plan import Frontier, PlanBook, QueueRule, TensorSpec
 from partitioner.report import explain
 from partitioner.units import Bytes, DeviceId, TensorName
 
@@ -79,7 +79,15 @@ def _book(
         compiled.blob_size,
         _tolerance(compiled),
         tuple(one for one, _ in fused),
+        _queue(compiled.queue, order.queue),
     )
+
+
+def _queue(rule: QueueRule, policy: str) -> QueueRule:
+    """Return the manifest's rule, or the plain one of another policy that was asked for at deployment."""
+    if policy in ("", rule.policy):
+        return rule
+    return dataclasses.replace(rule, policy=policy, limit=0, in_flight=0)
 
 
 def _memory(order: PlanOrder) -> dict[DeviceId, Bytes]:

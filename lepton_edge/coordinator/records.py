@@ -136,6 +136,7 @@ class PlanOrder:
     speeds: tuple[DeviceSpeed, ...] = ()
     explain_only: bool = False
     minor: int = PROTOCOL_MINOR
+    queue: str = ""  # the policy that was asked for; empty: the manifest's
 
 
 def fingerprint(hello: Hello) -> str:

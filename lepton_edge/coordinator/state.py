@@ -19,6 +19,7 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
+from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Hello, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
 from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
@@ -89,6 +90,15 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class Try:
+    """A probe of a link: from `device` to `peer`, through the relay `via` or directly."""
+
+    device: DeviceId
+    peer: DeviceId
+    via: DeviceId = DeviceId("")
+
+
+@dataclass(frozen=True)
 class Watch:
     """What a stage was last told to take; at `judged` requests it was held against its plan.
 
@@ -106,7 +116,8 @@ class Deployment:
 
     `goal` is "activate", "plan" (dry run), "profile", or "suppose" (a plan of what is not so: `supposed`).
     `phase` is "waiting", "trial", "profiling", "gauging", "probing", "planning", "preparing", "activating".
-    `todo` are devices still to be measured, or to be activated.
+    `todo` are devices still to be measured, or to be activated. `tried` are the probes of this deployment, by
+    what came of each; `trying` is under way.
     """
 
     cause: str
@@ -122,6 +133,8 @@ class Deployment:
     waiting: set[str] = field(default_factory=set)
     record: EpochRecord | None = None
     supposed: WhatIf | None = None
+    trying: Try | None = None
+    tried: dict[Try, LinkProfile | WireError] = field(default_factory=dict)
 
     @property
     def model(self) -> ModelName:
@@ -137,13 +150,14 @@ class Deployment:
 
 @dataclass
 class State:
-    """Everything the decider knows."""
+    """Everything the decider knows. Of the pairs in `dialled_by_cloud` only the cloud could dial the board."""
 
     settings: Settings
     devices: dict[DeviceId, Device] = field(default_factory=dict)
     models: dict[ModelName, ModelRecord] = field(default_factory=dict)
     profiles: dict[tuple[ModelName, ModelVersion, DeviceId], ProfileRecord] = field(default_factory=dict)
     links: dict[tuple[DeviceId, DeviceId], LinkProfile] = field(default_factory=dict)
+    dialled_by_cloud: set[tuple[DeviceId, DeviceId]] = field(default_factory=set)
     epochs: dict[EpochKey, EpochRecord] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
     waiting: deque[Deployment] = field(default_factory=deque)

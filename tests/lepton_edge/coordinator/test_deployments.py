@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
-from lepton_edge.coordinator import deployments
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator import reach
 from lepton_edge.coordinator.records import ACTIVE, JobId
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
@@ -67,7 +67,7 @@ def test_the_board_probes_the_link_to_the_cloud(town: Any) -> None:
     who, probe = until(town, m.ProbeCommand)
     assert who == "board"
     assert probe.peer == m.Peer("cloud", ("cloud:8011",))
-    assert probe.sizes == deployments.PROBE_SIZES
+    assert probe.sizes == reach.PROBE_SIZES
     town.run()
     assert list(town.state.links) == [("board", "cloud")]
 
