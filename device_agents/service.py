@@ -20,8 +20,8 @@ class Port(Protocol):
         """Take note of a link that was accepted."""
         ...
 
-    def request(self, link: Link, frame: Frame) -> Awaitable[None]:
-        """Take a REQUEST; the credit for it goes back when this returns."""
+    def request(self, link: Link, frame: Frame) -> Awaitable[None] | None:
+        """Take a REQUEST; the credit for it goes back when what this returns is done (None: at once)."""
         ...
 
     def cancel(self, link: Link, frame: Frame) -> None:
@@ -39,11 +39,12 @@ class DataService:
         """Take an accepted link."""
         self._port.opened(link)
 
-    async def handle(self, link: Link, frame: Frame) -> None:
-        """Take one frame."""
+    def handle(self, link: Link, frame: Frame) -> Awaitable[None] | None:
+        """Take one frame; return what to wait for, if anything, before its sender may send another."""
         if frame.kind is FrameKind.REQUEST:
-            await self._port.request(link, frame)
-        elif frame.kind is FrameKind.CANCEL:
+            return self._port.request(link, frame)
+        if frame.kind is FrameKind.TUNNEL:
+            return self._tunnel(link, frame)
+        if frame.kind is FrameKind.CANCEL:
             self._port.cancel(link, frame)
-        elif frame.kind is FrameKind.TUNNEL:
-            await self._tunnel(link, frame)
+        return None

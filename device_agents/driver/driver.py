@@ -1,13 +1,15 @@
 """The loop: events into the machine, its commands out to the rooms that execute them.
 
-Law: one thread, no decisions, no lock. Commands are executed in order; what takes time becomes a task whose
-outcome is an event. Nothing that breaks in a task leaves this file as anything but an event.
+Law: one thread, no decisions, no lock. Commands are executed in order; what takes time has an outcome that is an
+event: of a task, or, on the way of every request, of a plain call back. Nothing that breaks leaves this file as
+anything but an event.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,6 +24,7 @@ from device_agents.driver.labels import label_scores
 from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers
 from device_agents.driver.saved import SavedEpochs
+from device_agents.engine import Done
 from device_agents.machine import State, step
 from device_agents.machine.admission import work_key
 from device_agents.machine.commands import (
@@ -62,7 +65,6 @@ from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
 from partitioner.errors import LeptonError
-from partitioner.units import DeviceId
 
 log = structlog.get_logger("agent")
 
@@ -129,12 +131,10 @@ class Driver:
         if link.peer.kind == "agent":
             self.parts.peers.add(link)
 
-    async def request(self, link: Link, frame: Frame) -> None:
-        """Take a REQUEST; return when it no longer waits, so that the peer may send another."""
+    def request(self, link: Link, frame: Frame) -> asyncio.Future[None] | None:
+        """Take a REQUEST; return what is done when it no longer waits, so that the peer may send another."""
         self.submit(RequestArrived(self._number(link), frame))
-        errand = self.parts.errands.known(work_key(frame))
-        if errand is not None and "run" in errand.tasks:
-            await errand.begun.wait()
+        return self.parts.errands.waiting(work_key(frame))
 
     def cancel(self, link: Link, frame: Frame) -> None:
         """Take a CANCEL."""
@@ -160,27 +160,48 @@ class Driver:
         _DO[type(command)](self, command)
 
     def _run(self, command: RunSegment) -> None:
-        def failed(error: LeptonError) -> Event:
-            return SegmentFailed(command.work, command.run, as_wire(error, self.state.device))
+        try:
+            running = self.parts.errands.start(command)
+        except LeptonError as error:  # too many wait, say, or the epoch is gone
+            self._run_failed(command, error)
+        else:
+            running.add_done_callback(functools.partial(self._ran, command))
 
-        errand = self.parts.errands.of(command.work)
-        errand.tasks["run"] = self._start(self.parts.errands.run(command), failed, ComputeFailed)
+    def _ran(self, command: RunSegment, running: asyncio.Future[Done]) -> None:
+        """Take the outcome of a run: a plain call, since a task would cost two turns of the loop a request."""
+        if running.cancelled():
+            return
+        error = running.exception()
+        if error is None:
+            self.submit(self.parts.errands.ran(command, running.result()))
+        elif isinstance(error, LeptonError):
+            self._run_failed(command, error)
+        else:
+            log.error("a run of the agent broke", exc_info=error)
+            self._run_failed(command, _internal(ComputeFailed, error))
+
+    def _run_failed(self, command: RunSegment, error: LeptonError) -> None:
+        self.submit(SegmentFailed(command.work, command.run, as_wire(error, self.state.device)))
 
     def _send_stage(self, command: SendStage) -> None:
-        async def asked() -> Event:
-            link = self.parts.peers.link(command.peer)
-            return StageReplied(command.work, await link.request(command.frame))
+        def told(answer: Frame) -> None:
+            self.submit(StageReplied(command.work, answer))
 
-        def failed(error: LeptonError) -> Event:
+        def failed(error: LeptonError) -> None:
             log.warning("stage lost", peer=command.peer, request=command.work.request_id, why=error.message)
             lost = isinstance(error, Unavailable)
-            return StageLost(command.work, f"the link to {command.peer} was lost" if lost else error.message)
+            why = f"the link to {command.peer} was lost" if lost else error.message
+            self.submit(StageLost(command.work, why))
 
-        errand = self.parts.errands.of(command.work)
-        errand.tasks["stage"] = self._start(asked(), failed, ComputeFailed)
+        try:
+            link = self.parts.peers.link(command.peer)
+        except LeptonError as error:
+            failed(error)
+        else:
+            self.parts.errands.of(command.work).stage = link.ask(command.frame, told, failed)
 
     def _cancel_stage(self, command: CancelStage) -> None:
-        self.parts.errands.stop(command.work, "stage")  # the link tells the peer when its caller gives up
+        self.parts.errands.stop_stage(command.work)  # the link tells the peer when its caller gives up
 
     def _set_timer(self, command: SetTimer) -> None:
         fired = TimerFired(command.work, command.timer)
@@ -212,12 +233,20 @@ class Driver:
         except LeptonError:  # a duplicate that came after its epoch was retired: the answer without names
             return command.frame
         labels = label_scores(command.frame, epoch.book.outputs, epoch.labels)
-        return dataclasses.replace(command.frame, labels=labels)
+        return dataclasses.replace(command.frame, labels=labels) if labels else command.frame
 
     def _answer(self, number: LinkId, frame: Frame) -> None:
         link = self._links.get(number)
         if link is not None and not link.closed.is_set():
-            self._spawn(_send(link, frame, self.state.device))
+            link.post(frame, functools.partial(self._unanswered, link, frame))
+
+    def _unanswered(self, link: Link, frame: Frame, error: LeptonError) -> None:
+        """Tell the caller at least that its answer cannot reach it: too large, say."""
+        log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
+        if frame.kind is FrameKind.REPLY and not link.closed.is_set():
+            device = self.state.device
+            told = error_frame(frame, as_wire(error, device), device)
+            link.post(told, functools.partial(self._unanswered, link, told))
 
     def _release(self, command: Release) -> None:
         self.parts.errands.release(command.work)
@@ -277,7 +306,7 @@ class Driver:
             event = failed(error)
         except Exception as error:
             log.exception("a task of the agent broke")
-            event = failed(kind(f"internal error: {type(error).__name__}: {error}", "see the agent's log"))
+            event = failed(_internal(kind, error))
         self.submit(event)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -287,22 +316,16 @@ class Driver:
         return task
 
     async def close(self) -> None:
-        """Stop every task."""
+        """Stop everything that goes on."""
+        self.parts.errands.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send(link: Link, frame: Frame, device: DeviceId) -> None:
-    try:
-        await link.send(frame)
-    except LeptonError as error:
-        log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
-        if (
-            frame.kind is FrameKind.REPLY and not link.closed.is_set()
-        ):  # too large, say: that is an answer too
-            await _send(link, error_frame(frame, as_wire(error, device), device), device)
+def _internal(kind: Callable[[str, str], LeptonError], error: BaseException) -> LeptonError:
+    return kind(f"internal error: {type(error).__name__}: {error}", "see the agent's log")
 
 
 _DO: dict[type, Callable[[Any, Any], None]] = {

@@ -1,4 +1,4 @@
-"""What the driver holds for each request: its tensors between two runs, its tasks, its timers.
+"""What the driver holds for each request: its tensors between two runs, what is under way, its timers.
 
 Law: everything of a request is here, and `release` frees all of it. The machine says when.
 """
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from device_agents.driver.holdings import Holdings
-from device_agents.engine import Engine, Work
+from device_agents.engine import Done, Engine, Work
 from device_agents.machine.commands import RunSegment
 from device_agents.machine.events import SegmentDone, Timing, WorkKey
-from lepton_edge.core.frames import WireTensor
+from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.results import Array
+from lepton_edge.link.reactions import Reaction
 from partitioner.codecs import RAW
 from partitioner.plan import CodecChoice
 from partitioner.units import Seconds, TensorName
@@ -22,12 +23,21 @@ from partitioner.units import Seconds, TensorName
 
 @dataclass
 class Errand:
-    """One request on this device. `begun` is set when its first run has taken its tensors off the queue."""
+    """One request on this device.
 
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    `running` is the run of blocks that waits or computes; `waiting` is done when the first one no longer does.
+    """
+
     kept: dict[TensorName, Array] = field(default_factory=dict)
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    running: asyncio.Future[Done] | None = None
+    waiting: asyncio.Future[None] | None = None
+    stage: Reaction[Frame] | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Let whoever sent the request send another."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
 
 
 class Errands:
@@ -39,49 +49,87 @@ class Errands:
 
     def of(self, work: WorkKey) -> Errand:
         """Return the errand of `work`, a new one where there is none."""
-        return self._errands.setdefault(work, Errand())
+        errand = self._errands.get(work)
+        if errand is None:
+            errand = self._errands[work] = Errand()
+        return errand
 
     def known(self, work: WorkKey) -> Errand | None:
         """Return the errand of `work`, if there is one."""
         return self._errands.get(work)
 
+    def waiting(self, work: WorkKey) -> asyncio.Future[None] | None:
+        """Return what is done when `work` no longer waits to be computed; None where it does not wait."""
+        errand = self._errands.get(work)
+        if errand is None or errand.running is None:
+            return None
+        if errand.waiting is None:
+            errand.waiting = asyncio.get_running_loop().create_future()
+        return errand.waiting
+
     def release(self, work: WorkKey) -> None:
-        """Forget `work`: stop its tasks and timers, free its tensors."""
+        """Forget `work`: stop its run, its stage and its timers, free its tensors."""
         errand = self._errands.pop(work, None)
         if errand is None:
             return
-        errand.begun.set()
+        errand.let_go()
         for timer in errand.timers:
             timer.cancel()
-        for task in errand.tasks.values():
-            if task is not asyncio.current_task():
-                task.cancel()
+        for under_way in (errand.running, errand.stage):
+            if under_way is not None:
+                under_way.cancel()
 
-    def stop(self, work: WorkKey, what: str) -> None:
-        """Stop one task of `work`."""
+    def stop_stage(self, work: WorkKey) -> None:
+        """Wait for the next stage of `work` no longer."""
         errand = self._errands.get(work)
-        task = errand.tasks.pop(what, None) if errand else None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        if errand is not None and errand.stage is not None:
+            errand.stage.cancel()
+
+    def close(self) -> None:
+        """Release everything."""
+        for work in list(self._errands):
+            self.release(work)
 
     def set_timer(self, work: WorkKey, delay: Seconds, fire: Callable[[], None]) -> None:
         """Call `fire` after `delay`, unless the work is released before."""
         self.of(work).timers.append(asyncio.get_running_loop().call_later(delay, fire))
 
-    async def run(self, command: RunSegment) -> SegmentDone:
-        """Run a segment: decode, compute, encode; keep what a fallback would need."""
+    def start(self, command: RunSegment) -> asyncio.Future[Done]:
+        """Begin a run: decode, compute, encode; `ran` makes of its outcome what the machine wants to know.
+
+        Raises:
+            StaleEpoch: the epoch is not open here.
+            Overloaded, Unavailable: the engine takes no more.
+        """
         errand = self.of(command.work)
         epoch = self._holdings.opened(command.epoch)
         given: dict[TensorName, Array | WireTensor] = {**errand.kept}
-        given.update({tensor.name: tensor for tensor in command.tensors})
-        raw = tuple(CodecChoice(name, RAW.name) for name in command.outputs)
-        keep = frozenset(command.keep)
-        work = Work(epoch.blocks, command.first, command.last, given, keep, (*command.forward, *raw))
+        for tensor in command.tensors:
+            given[tensor.name] = tensor
+        raw = [CodecChoice(name, RAW.name) for name in command.outputs]
+        leaving = (*command.forward, *raw)
+        rule = epoch.book.queue
+        work = Work(
+            epoch.blocks,
+            command.first,
+            command.last,
+            given,
+            frozenset(command.keep),
+            leaving,
+            rule.max_batch,
+            Seconds(rule.batch_wait_ms / 1e3),
+        )
         # a request that fell back was here before: what is further along goes first
         priority = 2 * command.priority + (command.run > 1)
-        done = await self._engine.run(work, priority)
-        errand.kept = done.arrays
-        errand.begun.set()
+        errand.running = self._engine.start(work, priority)
+        return errand.running
+
+    def ran(self, command: RunSegment, done: Done) -> SegmentDone:
+        """Return what a run made, and keep what a fallback would need."""
+        errand = self._errands.get(command.work)
+        if errand is not None:
+            errand.kept, errand.running = done.arrays, None
+            errand.let_go()
         spent = done.timings
         timing = Timing(spent.queue, spent.decode, spent.compute, spent.encode, spent.batch)
         border = len(command.forward)

@@ -37,7 +37,9 @@ class Port:
 )
 async def test_requests_cancels_and_tunnels_are_passed_on_and_nothing_else(kind, taken) -> None:
     port = Port()
-    await DataService(port, port.tunnel).handle("link", Frame(kind, "r"))
+    waits = DataService(port, port.tunnel).handle("link", Frame(kind, "r"))
+    if waits is not None:
+        await waits
     assert port.took == taken
 
 

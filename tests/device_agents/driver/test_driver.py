@@ -24,7 +24,7 @@ def said():
 @pytest.fixture
 def driver(said):
     made = Driver(State("board"))
-    nothing = SimpleNamespace(keep=lambda peers: None, close=lambda key: None)
+    nothing = SimpleNamespace(keep=lambda peers: None, close=lambda *key: None)
     made.connect(Parts(nothing, nothing, nothing, nothing, nothing, said.append))
     return made
 

@@ -13,7 +13,9 @@ from device_agents.engine import Engine, EngineConfig
 from device_agents.machine.commands import OpenEpoch, RunSegment
 from device_agents.machine.events import EpochKey, WorkKey
 from device_agents.store import ArtifactStore
+from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.messages import FetchChunk
+from lepton_edge.link.reactions import Reaction
 from lepton_edge.wire import tensors
 from partitioner.plan import CodecChoice
 from tests.device_agents.engine.models import small_model
@@ -45,36 +47,53 @@ async def errands(tmp_path, model):
     engine.close()
 
 
+async def run(errands, command):
+    """Run a segment to its end."""
+    return errands.ran(command, await errands.start(command))
+
+
 async def test_a_fallback_goes_on_from_what_the_first_run_kept(errands, model) -> None:
     x = model.input()
     forward = (CodecChoice("mid", "f16"),)
     first = RunSegment(WORK, 1, KEY, 0, 1, (tensors.pack("x", x),), forward, keep=("mid",))
-    done = await errands.run(first)
+    done = await run(errands, first)
     assert [(tensor.name, tensor.codec) for tensor in done.forward] == [("mid", "f16")]
     assert done.outputs == ()
     assert done.timing.compute > 0
-    rest = await errands.run(RunSegment(WORK, 2, KEY, 1, 2, outputs=("y",)))
+    rest = await run(errands, RunSegment(WORK, 2, KEY, 1, 2, outputs=("y",)))
     np.testing.assert_allclose(tensors.unpack(rest.outputs[0]), model.reference(x)["y"], atol=1e-6)
 
 
 async def test_the_next_request_may_come_when_this_one_computes_no_longer(errands, model) -> None:
-    errand = errands.of(WORK)
-    assert not errand.begun.is_set()
-    await errands.run(RunSegment(WORK, 1, KEY, 0, 2, (tensors.pack("x", model.input()),), outputs=("y",)))
-    assert errand.begun.is_set()
+    assert errands.waiting(WORK) is None
+    command = RunSegment(WORK, 1, KEY, 0, 2, (tensors.pack("x", model.input()),), outputs=("y",))
+    running = errands.start(command)
+    waiting = errands.waiting(WORK)
+    assert waiting is errands.waiting(WORK)
+    assert not waiting.done()
+    errands.ran(command, await running)
+    assert waiting.done()
+    assert errands.waiting(WORK) is None
 
 
-async def test_releasing_stops_tasks_and_timers_and_lets_the_caller_go_on(errands) -> None:
+async def test_an_epoch_that_is_not_open_is_refused_at_once(errands) -> None:
+    with pytest.raises(StaleEpoch):
+        errands.start(RunSegment(WORK, 1, EpochKey("net", 2), 0, 2))
+
+
+async def test_releasing_stops_what_is_under_way_and_lets_the_caller_go_on(errands) -> None:
     fired = []
     errand = errands.of(WORK)
-    task = asyncio.create_task(asyncio.sleep(60))
-    errand.tasks["run"] = task
+    running = errand.running = asyncio.get_running_loop().create_future()
+    waiting = errands.waiting(WORK)
+    over = []
+    errand.stage = Reaction(over.append, over.append, lambda: over.append("given up"))
     errands.set_timer(WORK, 0.01, lambda: fired.append(1))
-    errands.release(WORK)
+    errands.close()
     await asyncio.sleep(0.03)
-    assert task.cancelled()
-    assert fired == []
-    assert errand.begun.is_set()
+    assert running.cancelled()
+    assert (over, fired) == (["given up"], [])
+    assert waiting.done()
     assert errands.known(WORK) is None
     errands.release(WORK)  # twice does no harm
 
