@@ -29,6 +29,7 @@ from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link.link import Handler, Link
 from lepton_edge.wire import rpc
 from lepton_edge.wire.codec import Chunk
+from lepton_edge.wire.streams import Over, Take
 from partitioner.codecs import RAW
 from partitioner.errors import LeptonError
 from partitioner.units import Bytes, DeviceId, RequestId, Seconds, TensorName
@@ -72,6 +73,10 @@ class RelayedStream:
         chunk, taken = self._arrived.popleft()
         taken.set()
         return chunk
+
+    def push(self, take: Take, over: Over) -> bool:
+        """Say that it is to be read: a chunk's credit goes back when somebody reads it."""
+        return False
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk to the carrier; Unavailable when the tunnel is over."""

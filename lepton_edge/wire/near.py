@@ -20,6 +20,7 @@ import numpy as np
 
 from lepton_edge.core.errors import CorruptFrame, Unavailable
 from lepton_edge.wire.codec import Chunk
+from lepton_edge.wire.streams import Over, Take
 from partitioner.errors import LeptonError
 
 HEAD = struct.Struct("<II")
@@ -116,7 +117,23 @@ class NearStream:
         self._rest: list[Chunk] = []  # of the chunk that the system has not taken whole
         self._flushing: asyncio.Future[None] | None = None
         self._paused = False
+        self._take: Take = self._keep
+        self._told: Over = self._wake_reader
         self._loop.add_reader(self._number, self._readable)
+
+    def push(self, take: Take, over: Over) -> bool:
+        """Give each chunk to `take` from now on, in the very call that received it, and the end to `over`."""
+        self._take, self._told = take, over
+        waiting = list(self._ready)
+        self._ready.clear()
+        self._held = 0
+        self._give(waiting)
+        if self._over:
+            self._tell(self._error)
+        elif self._paused:
+            self._paused = False
+            self._loop.add_reader(self._number, self._readable)
+        return True
 
     async def read(self) -> Chunk | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
@@ -159,6 +176,10 @@ class NearStream:
 
     async def close(self) -> None:
         """End the stream; reading and writing elsewhere end with it."""
+        self.end()
+
+    def end(self) -> None:
+        """Close, at once."""
         self._ready.clear()
         self._finish(Unavailable("the link was closed here"))
 
@@ -176,7 +197,6 @@ class NearStream:
         if self._held >= READY_BYTES and not self._over:
             self._paused = True
             self._loop.remove_reader(self._number)
-        _wake(self._reading if self._ready else None)
 
     def _receive(self) -> None:
         for _ in range(_TURNS):
@@ -185,12 +205,32 @@ class NearStream:
             if not count:
                 broken = Unavailable(f"{self.peer} broke off") if self._receiver.amid else None
                 return self._finish(broken)
-            chunks = self._receiver.took(count)
-            self._ready += chunks
-            self._held += sum([len(chunk) for chunk in chunks])
-            if count < len(space) or self._held >= READY_BYTES:
+            self._give(self._receiver.took(count))
+            if count < len(space) or self._held >= READY_BYTES or self._over:
                 return None
         return None
+
+    def _give(self, chunks: list[Chunk]) -> None:
+        try:
+            for chunk in chunks:
+                self._take(chunk)
+        except (
+            LeptonError
+        ) as error:  # that chunk cannot be: whoever takes them says so to the peer, if he likes
+            self._loop.remove_reader(self._number)
+            self._tell(error)
+
+    def _tell(self, error: LeptonError | None) -> None:
+        told, self._told = self._told, _nobody
+        told(error)
+
+    def _keep(self, chunk: Chunk) -> None:
+        self._ready.append(chunk)
+        self._held += len(chunk)
+        self._wake_reader()
+
+    def _wake_reader(self, error: LeptonError | None = None) -> None:
+        _wake(self._reading)
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -234,8 +274,12 @@ class NearStream:
         self._loop.remove_reader(self._number)
         self._loop.remove_writer(self._number)
         self._socket.close()
-        _wake(self._reading)
         _wake(self._flushing)
+        self._tell(error)
+
+
+def _nobody(error: LeptonError | None) -> None:
+    """The end was told already."""
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

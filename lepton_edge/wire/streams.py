@@ -21,6 +21,8 @@ from partitioner.errors import LeptonError
 
 LINK = "Link"
 
+Take = Callable[[Chunk], None]
+Over = Callable[[LeptonError | None], None]
 Serve = Callable[["ChunkStream"], Awaitable[None]]
 
 
@@ -36,6 +38,13 @@ class ChunkStream(Protocol):
     async def read(self) -> Chunk | None:
         """Return the next chunk, which nobody will change, or None after the last; Unavailable when it breaks."""
         ...
+
+    def push(self, take: Take, over: Over) -> bool:
+        """Give each chunk to `take` and the end to `over` (None: no more comes), and say so; else it is to be read.
+
+        An error of the tree that `take` raises is told to `over`, and no more chunks come.
+        """
+        return False
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over: its head, and pieces of payload behind it; Unavailable when the stream is broken."""
@@ -65,6 +74,10 @@ class DialledStream:
         with rpc.typed(self.peer), _closed_here(self._call):
             chunk = await self._call.read()
         return None if chunk is grpc.aio.EOF else chunk
+
+    def push(self, take: Take, over: Over) -> bool:
+        """Say that it is to be read."""
+        return False
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""
@@ -111,6 +124,10 @@ class AcceptedStream:
         with rpc.typed(self.peer), _broken(self.peer):
             chunk = await self._context.read()
         return None if chunk is grpc.aio.EOF else chunk
+
+    def push(self, take: Take, over: Over) -> bool:
+        """Say that it is to be read."""
+        return False
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""

@@ -153,3 +153,53 @@ async def test_a_near_stream_asks_for_no_checksum() -> None:
     await stream.close()
     there.close()
     assert near.NearStream.secure
+
+
+async def test_chunks_may_be_pushed_and_so_is_the_end() -> None:
+    stream, there = pair()
+    there.sendall(wire([b"before"]))
+    await asyncio.sleep(0.05)
+    came: list[object] = []
+    ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    assert stream.push(came.append, ended.set_result)
+    there.sendall(wire([b"one", b"two"]))
+    there.close()
+    assert await asyncio.wait_for(ended, 2) is None
+    assert came == [b"before", b"one", b"two"]
+
+
+async def test_a_chunk_that_is_refused_is_the_last_one_and_its_reason_can_still_be_said() -> None:
+    stream, there = pair()
+    came: list[object] = []
+
+    def take(chunk: object) -> None:
+        came.append(chunk)
+        raise CorruptFrame("not that")
+
+    ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    stream.push(take, ended.set_result)
+    there.sendall(wire([b"one", b"two"]))
+    assert isinstance(await asyncio.wait_for(ended, 2), CorruptFrame)
+    there.sendall(wire([b"three"]))
+    await asyncio.sleep(0.05)
+    assert came == [b"one"]
+    assert stream.write_now(b"why")
+    assert drained(there, HEAD.size + 3) == wire([b"why"], 3)
+    await stream.close()
+    there.close()
+
+
+async def test_whoever_pushes_may_close_at_any_chunk() -> None:
+    stream, there = pair()
+    came: list[object] = []
+
+    def take(chunk: object) -> None:
+        came.append(chunk)
+        stream.end()
+
+    ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    stream.push(take, ended.set_result)
+    there.sendall(wire([b"one"]))
+    assert isinstance(await asyncio.wait_for(ended, 2), Unavailable)
+    assert came == [b"one"]
+    there.close()
