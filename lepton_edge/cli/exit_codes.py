@@ -37,7 +37,7 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     11: (
         "the service or a device failed; mostly worth another try",
-        ("overloaded", "stale_epoch", "prepare_failed", "compute_failed", "service_error"),
+        ("overloaded", "superseded", "stale_epoch", "prepare_failed", "compute_failed", "service_error"),
     ),
     12: ("an optional extra is not installed", ("missing_extra",)),
     ANSWERS_DIFFER: ("`model check`: some split answers differently from the whole", ()),
