@@ -50,12 +50,15 @@ class Limits:
     Attributes:
         queue_frames, queue_bytes: what waits to be sent, beyond which a request is refused as Overloaded.
         pending: requests that wait for their answer.
-        chunk: payload bytes of one chunk; a small frame waits for one chunk of a large one at most.
+        chunk: payload bytes of one chunk at most; on a link that is measured they are what it moves in about
+            12 ms, so that a small frame never waits long behind a large one.
         idle_probe: after so long without a word from the peer, ask for one.
-        dead_after: after so long without a word, plus `slowest` for what is under way to it, the peer is
-            gone.
-        slowest: the slowest link, in bytes per second, that is not taken for a dead one.
+        dead_after: after so long without a word, plus what is under way to it explains, an idle peer is gone.
+        suspect_after, lost_after: the same while a request waits for its answer, or bytes to be acknowledged.
+        slowest: the slowest link, in bytes per second, that is not taken for a dead one where no rate is
+            measured yet.
         handshake: how long the other side may take for its hello.
+        paced: whether what is under way is bounded by acknowledgements; a local socket needs none.
         checksum: whether to offer checksums where the transport has none of its own (TLS has).
     """
 
@@ -64,10 +67,13 @@ class Limits:
     pending: int = 1024
     chunk: Bytes = Bytes(512 << 10)
     idle_probe: Seconds = Seconds(3.0)
-    dead_after: Seconds = Seconds(10.0)
+    dead_after: Seconds = Seconds(8.0)
+    suspect_after: Seconds = Seconds(1.0)
+    lost_after: Seconds = Seconds(4.0)
     slowest: float = 50e3
     handshake: Seconds = Seconds(5.0)
     checksum: bool = True
+    paced: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,9 @@ class LinkEstimate:
     """A link as the transfers on it show it, without a probe and without comparing two clocks.
 
     Attributes:
-        up: bytes a second that reach the peer, as this side measured them (chunks with their headers; TCP's and IP's
-            own come on top). Slow start and transfers that ended before they filled the link are discounted. 0: unknown.
+        up: bytes a second that reach the peer, as this side measured them (chunks with their headers; TCP's
+            and IP's own come on top). Slow start, and times when nothing was to be sent, are discounted. 0:
+            unknown.
         down: the same towards this side, as the peer measured it. 0: unknown.
         rtt_least: the shortest round trip of late: what the link takes when nothing waits. 0: unknown.
         rtt_recent: the last round trip, with what waited before it. 0: unknown.

@@ -15,12 +15,28 @@ from partitioner.errors import LeptonError
 
 @dataclass(frozen=True)
 class WriteChunk:
-    """Write the next chunk of `frame`; answer with Wrote. The credits go into its header (first chunk)."""
+    """Write the next chunk of `frame`, of `room` payload bytes or what is left; answer with Wrote.
+
+    The credits go into its header (first chunk). `asks`: the peer shall say what it has received. `unwanted`:
+    in place of a chunk, tell the peer that the rest will not come.
+    """
 
     ticket: int
     frame: Frame
     credit_frames: int = 0
     credit_bytes: int = 0
+    room: int = 0
+    asks: bool = False
+    unwanted: bool = False
+
+
+@dataclass(frozen=True)
+class WriteAck:
+    """Tell the peer how many bytes have come from it, and the rate towards it; answer with Wrote."""
+
+    received: int
+    rate: int
+    ticket: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,4 +94,4 @@ class Close:
     goodbye: bool
 
 
-Command = WriteChunk | Sent | Refuse | Deliver | Answer | Fail | Opened | Close
+Command = WriteChunk | WriteAck | Sent | Refuse | Deliver | Answer | Fail | Opened | Close

@@ -34,7 +34,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Wrote:
-    """The chunk of the last WriteChunk was handed over; `size` are its bytes."""
+    """The chunk of the last WriteChunk (or WriteAck) was handed over; `size` are all its bytes."""
 
     ticket: int
     size: int
@@ -53,15 +53,34 @@ class Unsendable:
 
 @dataclass(frozen=True)
 class Heard:
-    """A chunk came that completes no frame."""
+    """A chunk came that completes no frame.
+
+    `chunk` are the bytes of all of it, `half_received` payload bytes of frames that are announced and not
+    complete; `asks`: the peer wants to know what has come.
+    """
+
+    chunk: int = 0
+    asks: bool = False
+    half_received: int = 0
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """A whole frame of `size` payload bytes came."""
+    """A whole frame of `size` payload bytes came; the rest is of its last chunk, as in `Heard`."""
 
     frame: Frame
     size: int
+    chunk: int = 0
+    asks: bool = False
+    half_received: int = 0
+
+
+@dataclass(frozen=True)
+class Acked:
+    """The peer told the bytes of all chunks that it received, and the rate that it measured towards here."""
+
+    received: int
+    rate: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,13 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Breached:
+    """The peer broke the protocol: it is told `error`, and left."""
+
+    error: LeptonError
+
+
+@dataclass(frozen=True)
 class Ended:
     """The stream is over: broken, or ended by the peer, whose goodbye (if any) said `error`."""
 
@@ -102,9 +128,11 @@ Event = (
     | Unsendable
     | Heard
     | Arrived
+    | Acked
     | Released
     | Abandoned
     | Tick
+    | Breached
     | Ended
     | CloseAsked
 )

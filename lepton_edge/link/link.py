@@ -12,17 +12,19 @@ import functools
 import itertools
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 
 from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Unavailable
-from lepton_edge.core.frames import Frame, FrameKind, WireError
+from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
-from lepton_edge.link import commands, events, machine, probes
+from lepton_edge.link import commands, events, handshake, machine, probes
+from lepton_edge.link.estimate import estimate
 from lepton_edge.link.reactions import Reaction, Waits, fail, nothing, tell
 from lepton_edge.link.timeout import Timeout
+from lepton_edge.link.writer import Writer
 from lepton_edge.wire import codec, rpc, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
 from partitioner.errors import LeptonError
@@ -33,7 +35,6 @@ log = structlog.get_logger("link")
 Handler = Callable[["Link", Frame], Awaitable[None] | None]
 
 TICK = 0.25  # seconds
-_NUMBERS = 1 << 32  # frame numbers wrap
 _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill the window
 
 
@@ -72,15 +73,16 @@ class Link:
         self._stream, self._hello, self._handler = stream, hello, handler
         self._state = machine.opening(hello, self._limits, time.monotonic())
         self._decoder = codec.Decoder(FrameLimits())
-        self._how = codec.Writing(self._limits.chunk, limits=FrameLimits())
+        self._writer = Writer(codec.Writing(self._limits.chunk, limits=FrameLimits()))
         self._tickets = itertools.count(1)
-        self._numbers = itertools.count()
         self._sends: dict[int, Waits[None]] = {}  # by ticket: waits for the last byte to go
         self._asks: dict[int, Waits[Frame]] = {}  # by ticket: may still be refused
         self._answers: dict[events.Key, Waits[Frame]] = {}
-        self._iterators: dict[int, Iterator[codec.Piece]] = {}
         self._serials: dict[int, int] = {}  # id of a delivered frame -> serial
-        self._next_write: commands.WriteChunk | None = None
+        self._next_write: commands.WriteChunk | commands.WriteAck | None = None
+        self._unwritten: codec.Piece | None = None
+        self._flushing = False
+        self._writing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._probing = asyncio.Lock()
@@ -92,42 +94,14 @@ class Link:
 
     async def open(self) -> None:
         """Exchange hellos and start; raise what went wrong, with the stream closed."""
-        try:
-            async with Timeout(self._limits.handshake, Unavailable(f"{self._stream.peer} did not say hello")):
-                await self._stream.write(codec.hello_chunk(self._hello))
-                first = await self._stream.read()
-        except LeptonError:
-            await self._stream.close()
-            raise
-        await self._begin(first)
-
-    async def _begin(self, first: codec.Chunk | None) -> None:
-        try:
-            if first is None:
-                raise Unavailable(
-                    f"{self._stream.peer} closed the link at once", "is this the data port of an agent?"
-                )
-            hello = codec.read_hello(first)
-            if isinstance(hello, WireError):
-                raise rpc.raised(hello)
-        except LeptonError as error:
-            await self._refuse(error)
-            raise
+        hello = await handshake.greet(self._stream, self._hello, self._limits.handshake)
         self._step(events.Greeted(hello))
         if self.error is not None:
-            await self._refuse(self.error)
+            await handshake.refuse(self._stream, self.error)
             raise self.error
         self._spawn(self._read_loop())
-        self._spawn(self._write_loop())
+        self._writing = self._spawn(self._write_loop())
         self._timer = self._loop.call_later(TICK, self._tick)
-
-    async def _refuse(self, error: LeptonError) -> None:
-        """Tell the peer why there will be no link, as far as it still listens."""
-        try:
-            await self._stream.write(codec.goodbye_chunk(rpc.wire_error(error)))
-        except LeptonError as broken:
-            log.debug("no goodbye", peer=self._stream.peer, error=str(broken))
-        await self._stream.close()
 
     async def close(self) -> None:
         """Say goodbye and close; everything that waits gets Unavailable."""
@@ -230,7 +204,19 @@ class Link:
 
     def estimate(self) -> LinkEstimate:
         """Return what the transfers on this link show of it."""
-        return LinkEstimate()
+        return estimate(self._state, time.monotonic())
+
+    async def refreshed(self, age: float = 10.0, size: int = 0) -> LinkEstimate:
+        """Return an estimate no older than `age` seconds, after a probe where there is none.
+
+        `size` bytes (4 MiB at most) go each way in it: 0 shows the round trip alone, 64 KiB and more the rates.
+        """
+        known = self.estimate()
+        if known.samples and known.age <= age and (not size or known.up):
+            return known
+        await self.probe(size, size)
+        await self.probe()  # the peer's own measurement of `size` rides on the acknowledgement of this one
+        return self.estimate()
 
     # --- the loops --------------------------------------------------------------------------------
 
@@ -245,47 +231,66 @@ class Link:
             self._step(events.Ended(error))
 
     def _take(self, chunk: codec.Chunk) -> None:
-        found = self._decoder.feed(chunk)
+        decoder = self._decoder
+        try:
+            found = decoder.feed(chunk)
+        except LeptonError as error:
+            self._step(events.Breached(error))
+            return
         if found is None:
-            self._step(events.Heard())
-        elif isinstance(found, WireError):
-            self._step(events.Ended(self._farewell(found)))
+            self._step(events.Heard(len(chunk), codec.asks(chunk), decoder.open_bytes))
+        elif isinstance(found, Frame):
+            size = payload_size(found)
+            self._step(events.Arrived(found, size, len(chunk), codec.asks(chunk), decoder.open_bytes))
+        elif isinstance(found, codec.Ack):
+            self._step(events.Acked(found.received, found.rate))
         else:
-            self._step(events.Arrived(found, payload_size(found)))
-
-    def _farewell(self, goodbye: WireError) -> LeptonError:
-        return rpc.raised(goodbye) if goodbye.code else Unavailable(f"{self.peer.name} closed the link")
+            self._step(events.Ended(handshake.meaning_of(found, self.peer.name)))
 
     async def _write_loop(self) -> None:
+        """Write what the stream did not take at once."""
         try:
             while not self.closed.is_set():
                 await self._wake.wait()
                 self._wake.clear()
-                while self._next_write is not None:
-                    await self._write(self._next_write)
+                piece, self._unwritten = self._unwritten, None
+                if piece is not None and not self.closed.is_set():
+                    await self._stream.write(piece.head, *piece.payload)
+                    self._wrote(piece)
         except LeptonError as error:
             self._step(events.Ended(error))
 
-    async def _write(self, command: commands.WriteChunk) -> None:
-        chunks = self._iterators.get(command.ticket)
-        if chunks is None:
-            number = next(self._numbers) % _NUMBERS
-            chunks = codec.pieces(
-                command.frame, number, self._how, command.credit_frames, command.credit_bytes
-            )
-            self._iterators[command.ticket] = chunks
+    def _flush(self) -> None:
+        """Write what the stream takes without waiting, one chunk after the other; leave the rest to the loop."""
+        self._flushing = True
         try:
-            piece = next(chunks)
+            while self._next_write is not None and self._unwritten is None:
+                piece = self._encoded(self._next_write)
+                if piece is None:
+                    continue
+                if not self._stream.write_now(piece.head, *piece.payload):
+                    self._unwritten = piece
+                    self._wake.set()
+                    return
+                self._wrote(piece)
+        except LeptonError as error:
+            self._step(events.Ended(error))
+        finally:
+            self._flushing = False
+
+    def _encoded(self, command: commands.WriteChunk | commands.WriteAck) -> codec.Piece | None:
+        try:
+            return self._writer.chunk(command)
         except InvalidInput as error:  # that frame's fault, and nobody else's
-            del self._iterators[command.ticket]
+            assert isinstance(command, commands.WriteChunk)
             self._next_write = None
             self._step(events.Unsendable(command.ticket, error, command.credit_frames, command.credit_bytes))
-            return
-        if piece.last:
-            del self._iterators[command.ticket]
-        await self._stream.write(piece.head, *piece.payload)
-        self._next_write = None
-        self._step(events.Wrote(command.ticket, piece.size, piece.last))
+            return None
+
+    def _wrote(self, piece: codec.Piece) -> None:
+        command, self._next_write = self._next_write, None
+        if command is not None:
+            self._step(events.Wrote(command.ticket, piece.size, piece.last))
 
     def _tick(self) -> None:
         if not self.closed.is_set():
@@ -298,9 +303,10 @@ class Link:
         for command in machine.step(self._state, event, time.monotonic()):
             _DO[type(command)](self, command)
 
-    def _do_write(self, command: commands.WriteChunk) -> None:
+    def _do_write(self, command: commands.WriteChunk | commands.WriteAck) -> None:
         self._next_write = command
-        self._wake.set()
+        if not self._flushing:  # else the loop that is flushing goes on with it
+            self._flush()
 
     def _do_sent(self, command: commands.Sent) -> None:
         tell(self._sends.pop(command.ticket, None), None)
@@ -334,7 +340,7 @@ class Link:
         ours = self._hello
         limits = FrameLimits(ours.max_frame_bytes, Bytes(ours.window_bytes + _OPEN_SLACK))
         self._decoder = codec.Decoder(limits, checked)
-        self._how = codec.Writing(self._limits.chunk, checked, FrameLimits())
+        self._writer.how = codec.Writing(self._limits.chunk, checked, FrameLimits())
 
     def _do_close(self, command: commands.Close) -> None:
         self.error = command.error
@@ -346,15 +352,10 @@ class Link:
             self._spawn(self._leave(command))
 
     async def _leave(self, command: commands.Close) -> None:
-        if command.goodbye and self._next_write is None:
-            farewell = (
-                WireError("", "") if isinstance(command.error, Unavailable) else rpc.wire_error(command.error)
-            )
-            try:
-                async with Timeout(0.5, Unavailable("nobody reads the goodbye")):
-                    await self._stream.write(codec.goodbye_chunk(farewell))
-            except LeptonError as error:
-                log.debug("no goodbye", peer=self.peer.name, error=str(error))
+        if command.goodbye and self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=handshake.LAST_WORD)
+            if self._writing.done():
+                await handshake.say_goodbye(self._stream, handshake.goodbye_for(command.error))
         await self._stream.close()
         self._left.set()
 
@@ -386,6 +387,7 @@ class Link:
 
 _DO: dict[type, Callable[[Any, Any], None]] = {
     commands.WriteChunk: Link._do_write,
+    commands.WriteAck: Link._do_write,
     commands.Sent: Link._do_sent,
     commands.Refuse: Link._do_refuse,
     commands.Deliver: Link._do_deliver,

@@ -8,12 +8,16 @@ A chunk, little-endian:
 
     0   4s  magic "LEP1"
     4   u8  major version        5  u8  minor version
-    6   u8  kind                 0 frame, 1 hello, 2 goodbye
-    7   u8  flags                1 first chunk of its frame, 2 last chunk, 4 the checksum counts
+    6   u8  kind                 0 frame, 1 hello, 2 goodbye, 3 acknowledgement (prefix only; since 1.1)
+    7   u8  flags                1 first chunk of its frame, 2 last chunk, 4 the checksum counts,
+                                 8 asks for an acknowledgement, 16 ends its frame unfinished: nobody wants it
+                                 any more (both for frames, and since 1.1)
     8   u32 frame number         unique among the frames that are open on this direction of the stream
     12  u32 header length        protobuf header (first chunk only; hello: LinkHello, goodbye: WireError)
-    16  u64 payload offset       of this chunk's slice in the frame's payload
-    24  u64 payload total        of the frame
+    16  u64 payload offset       of this chunk's slice in the frame's payload; acknowledgement: the bytes of
+                                 all chunks of frames that have come
+    24  u64 payload total        of the frame; acknowledgement: bytes a second that its sender moves towards
+                                 the receiver of it, as its sender measured them, 0 for unknown
     32  u64 checksum             xxh3-64 of bytes 0..31, header and slice, where negotiated
     40      header, then the slice; tensors' payloads are laid out one after the other, each aligned to 64
     bytes
@@ -23,7 +27,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,9 +51,10 @@ CHUNK = 512 << 10
 XXH3 = "xxh3"
 CHECKSUMS: tuple[str, ...] = (XXH3,) if xxhash is not None else ()
 
-FRAME, HELLO, GOODBYE = 0, 1, 2
-_FIRST, _LAST, _CHECKED = 1, 2, 4
+FRAME, HELLO, GOODBYE, ACK = 0, 1, 2, 3
+_FIRST, _LAST, _CHECKED, ASKS, UNWANTED = 1, 2, 4, 8, 16
 _WORTH_STAYING = 4096  # bytes; less is copied sooner than looked at
+_FLAGS_AT = 7
 _SUMMED = PREFIX.size - 8  # the prefix without the checksum itself
 
 
@@ -69,6 +74,19 @@ def goodbye_chunk(error: WireError) -> bytes:
 def _lone_chunk(kind: int, head: bytes) -> bytes:
     fields = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, kind, _FIRST | _LAST, 0, len(head), 0, 0, 0)
     return PREFIX.pack(*fields) + head
+
+
+class Ack(NamedTuple):
+    """An acknowledgement: the bytes of all chunks of frames that came, and its sender's own rate or 0."""
+
+    received: int
+    rate: int
+
+
+def ack_chunk(ack: Ack, checked: bool = False) -> bytes:
+    """Return an acknowledgement as a chunk: a prefix and nothing else."""
+    prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, ACK, _CHECKED * checked, 0, 0, ack.received, ack.rate)
+    return _prefixed(prefix, b"", [], checked)
 
 
 @dataclass(frozen=True)
@@ -108,17 +126,58 @@ def pieces(
     frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
 ) -> Iterator[Piece]:
     """Yield the chunks of `frame` under the number `number`, without joining what they are made of."""
-    head = header.write(frame, credit_frames, credit_bytes, how.limits)
-    views = _views(frame)
-    total = sum(len(view) for view in views)
-    flags, offset = _FIRST, 0
-    for slices in _slices(views, how.chunk):
-        size = sum(len(one) for one in slices)
+    writer = FrameWriter(frame, number, how, credit_frames, credit_bytes)
+    last = False
+    while not last:
+        piece = writer.next(how.chunk)
+        last = piece.last
+        yield piece
+
+
+class FrameWriter:
+    """Cuts one frame into chunks, each as large as is wanted when its turn comes.
+
+    Raises InvalidInput when the frame cannot be encoded, or `how.limits` would not take it.
+    """
+
+    def __init__(
+        self, frame: Frame, number: int, how: Writing, credit_frames: int = 0, credit_bytes: int = 0
+    ) -> None:
+        self._head = header.write(frame, credit_frames, credit_bytes, how.limits)
+        self._views = _views(frame)
+        self._total = sum([len(view) for view in self._views])
+        self._number, self._checked, self._offset = number, how.checked, 0
+
+    def next(self, room: int, asks: bool = False) -> Piece:
+        """Return the next chunk, with `room` payload bytes or what is left of them."""
+        head, offset, total = self._head, self._offset, self._total
+        size = min(room, total - offset)
+        slices = self._views if size == total else self._take(size)
         last = offset + size == total
-        flags |= _LAST * last | _CHECKED * how.checked
-        prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, FRAME, flags, number, len(head), offset, total)
-        yield Piece(_prefixed(prefix, head, slices, how.checked), slices, last)
-        flags, head, offset = 0, b"", offset + size
+        flags = _FIRST * (not offset) | _LAST * last | _CHECKED * self._checked | ASKS * asks
+        prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, FRAME, flags, self._number, len(head), offset, total)
+        self._head, self._offset = b"", offset + size
+        return Piece(_prefixed(prefix, head, slices, self._checked), slices, last)
+
+    def unwanted(self) -> Piece:
+        """Return a chunk that ends the frame unfinished, for one of which a chunk has gone."""
+        flags = UNWANTED | _CHECKED * self._checked
+        fields = (FRAME, flags, self._number, 0, self._offset, self._total)
+        prefix = (MAGIC, PROTOCOL_MAJOR, PROTOCOL_MINOR, *fields)
+        return Piece(_prefixed(prefix, b"", [], self._checked), [], True)
+
+    def _take(self, size: int) -> list[bytes | memoryview]:
+        """Return slices of the views that together hold `size` bytes, and drop them from what is left."""
+        slices: list[bytes | memoryview] = []
+        while size:
+            view = memoryview(self._views[0])
+            slices.append(view[:size])
+            if len(view) > size:
+                self._views[0] = view[size:]
+            else:
+                del self._views[0]
+            size -= len(slices[-1])
+        return slices
 
 
 def _views(frame: Frame) -> list[bytes | memoryview]:
@@ -133,20 +192,6 @@ def _views(frame: Frame) -> list[bytes | memoryview]:
         views.append(view)
         end += padding + len(view)
     return views
-
-
-def _slices(views: Sequence[bytes | memoryview], chunk: int) -> Iterator[list[bytes | memoryview]]:
-    """Yield lists of slices that together hold `chunk` bytes (the last what is left); one list at least."""
-    slices: list[bytes | memoryview] = []
-    room = chunk
-    for view in views:
-        rest = memoryview(view)
-        while len(rest) > room:
-            yield [*slices, rest[:room]]
-            rest, slices, room = rest[room:], [], chunk
-        slices.append(rest)
-        room -= len(rest)
-    yield slices
 
 
 def _prefixed(prefix: tuple[Any, ...], head: bytes, slices: list[bytes | memoryview], checked: bool) -> bytes:
@@ -197,6 +242,11 @@ def prefix_of(chunk: Chunk) -> Prefix:
     return prefix
 
 
+def asks(chunk: Chunk) -> bool:
+    """Say whether a chunk, of at least a prefix, asks for an acknowledgement."""
+    return bool(chunk[_FLAGS_AT] & ASKS)
+
+
 def read_hello(chunk: Chunk) -> LinkHello | WireError:
     """Return the peer's hello, or the error with which it refuses ours."""
     prefix = prefix_of(chunk)
@@ -229,21 +279,26 @@ class Decoder:
         self._open: dict[int, _Open] = {}
         self.open_bytes = 0
 
-    def feed(self, chunk: Chunk) -> Frame | WireError | None:
-        """Take one chunk; return the frame that it completes, a goodbye, or None."""
+    def feed(self, chunk: Chunk) -> Frame | WireError | Ack | None:
+        """Take one chunk; return the frame that it completes, a goodbye, an acknowledgement, or None."""
         prefix = prefix_of(chunk)
         body = memoryview(chunk)[PREFIX.size :]
         self._verify(prefix, chunk, body)
         if prefix.kind == GOODBYE:
             return convert.decode(WireError, bytes(body[: prefix.head]))
+        if prefix.kind == ACK and len(chunk) == PREFIX.size:
+            return Ack(prefix.offset, prefix.total)
         if prefix.kind != FRAME:
             raise CorruptFrame(f"a chunk of the unknown kind {prefix.kind}")
+        if prefix.flags & UNWANTED:
+            self._forget(prefix)
+            return None
         head, piece = body[: prefix.head], body[prefix.head :]
         opened = self._begin(prefix, head, piece) if prefix.flags & _FIRST else self._going_on(prefix)
         return self._append(opened, prefix, piece)
 
     def _verify(self, prefix: Prefix, chunk: Chunk, body: memoryview) -> None:
-        if not self._checked or prefix.kind != FRAME:
+        if not self._checked or prefix.kind not in (FRAME, ACK):
             return
         if not prefix.flags & _CHECKED or prefix.checksum != _checksum(memoryview(chunk)[:_SUMMED], body):
             raise CorruptFrame("a chunk's checksum is wrong", "the network or its memory damages data")
@@ -269,6 +324,10 @@ class Decoder:
         if opened is None or prefix.head:
             raise CorruptFrame("a chunk that continues no frame")
         return opened
+
+    def _forget(self, prefix: Prefix) -> None:
+        self.open_bytes -= len(self._going_on(prefix).payload)
+        del self._open[prefix.number]
 
     def _append(self, opened: _Open, prefix: Prefix, piece: memoryview) -> Frame | None:
         end = opened.received + len(piece)

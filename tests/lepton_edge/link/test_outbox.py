@@ -31,7 +31,7 @@ def order(box: Outbox, chunks: int) -> list[int]:
         ticket = outgoing.ticket
         left[ticket] = max(0, left.get(ticket, outgoing.size) - LIMITS.chunk)
         tickets.append(ticket)
-        box.wrote(ticket, min(LIMITS.chunk, outgoing.size), last=left[ticket] == 0)
+        box.wrote(min(LIMITS.chunk, outgoing.left), last=left[ticket] == 0)
     return tickets
 
 

@@ -30,7 +30,7 @@ NOUNS = [
     for room in (plan, costs, frames, links, messages, calls)
     for kind in vars(room).values()
     if dataclasses.is_dataclass(kind) and kind.__module__ == room.__name__
-    if kind not in (*FRAMES_OWN, links.Limits, links.ProbeSample)
+    if kind not in (*FRAMES_OWN, links.Limits, links.LinkEstimate, links.ProbeSample)
 ]
 integers = st.integers(-(2**63), 2**63 - 1)
 sizes = st.integers(0, 2**63 - 1)

@@ -1,0 +1,233 @@
+"""How much of one direction of a link may be under way, and what its acknowledgements tell about it.
+
+Law: pure: counts of bytes and times that it is told go in; nothing here knows frames or what a chunk looks
+like. Without acknowledgements (a peer of protocol 1.0) it holds nothing back and measures nothing.
+
+The receiver counts the bytes of all chunks of frames. A sender that needs to know sets a flag on a chunk; the
+answer is the count so far. A reply proves the same for the request that it answers, for nothing. From that:
+
+- *round trip*: from handing over a chunk that asks to the answer. `least` rests on chunks that were small and
+  alone, of the last 10 s; under lasting load it is looked at again after 30 s, by letting the link drain once.
+- *delivery rate*: the link serves what is handed over in order, each chunk from the later of "its first byte
+  could have arrived" and "the one before it was done", in the time of the answers (least round trip added):
+  Lindley's recursion. So pauses of the sender are not in it, and only one clock is.
+- *window*: 1.25 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
+  filtered by windowed maximum and minimum, and the link is taken to be full when the rate has not grown by a
+  quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
+  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the window is 256 KiB and grows by what is
+  acknowledged, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
+  always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it.
+- *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+START_WINDOW = 256 << 10  # 18 times TCP's own first window: slow start never waits for us
+START_CHUNK = 64 << 10
+LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
+CHUNK_SECONDS = 0.0125
+LARGEST_WINDOW = 16 << 20
+GAIN = 1.25
+GROWTH, LOOKS = 1.25, 3  # of the rate, below which in so many round trips the link is taken to be full
+SMALL = 8 << 10  # bytes under way, up to which a round trip is the link's and not the queue's
+LEAST_AGE = 10.0  # seconds that a least round trip is good for
+DRAIN_AGE = 30.0
+ASK_AGE = 1.0  # seconds between looks at the round trip while frames are small
+SAMPLE_AGE = 10.0
+SAMPLES = 10
+SAMPLE_BYTES = 16 << 10
+SHORTEST, TRUSTED = 0.001, 0.005  # seconds of a sample: below it is a bound only, from here on a measurement
+TRAIN = 0.2  # seconds of one sample, or ten round trips
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """A chunk that asked for an acknowledgement: the count at its end, and the burst that it belongs to."""
+
+    through: int
+    at: float
+    under_way: int
+    burst_at: float
+    burst_from: int
+
+
+@dataclass
+class _Train:
+    """Bytes that the link served without a pause: since when, and the rate of them."""
+
+    began: float
+    count: int
+    rate: float = 0.0
+    at: float = 0.0
+
+
+class Pacing:
+    """One direction of one link. Times are seconds of one monotonic clock, sizes are bytes of chunks."""
+
+    def __init__(self, largest_chunk: int) -> None:
+        self.acks = False
+        self.sent = self.acked = 0
+        self.chunk = self.largest_chunk = largest_chunk
+        self.window = 0
+        self.rate = self.least = self.recent = 0.0
+        self.samples, self.round_trips, self.sampled_at = 0, 0, 0.0
+        self._least_at = self._recent_at = -1e9
+        self._asks: deque[_Ask] = deque()
+        self._asked = 0  # the count at the end of the last chunk that asked
+        self._burst_at, self._burst_from, self._paused = 0.0, 0, True
+        self._done_at, self._done = 0.0, 0  # the last answer, and its count
+        self._trains: deque[_Train] = deque(maxlen=SAMPLES)
+        self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
+        self._startup_from = 0
+
+    def begin(self) -> None:
+        """The peer acknowledges: hold back what it has not."""
+        self.acks = True
+        self.window = START_WINDOW
+        self.chunk = min(START_CHUNK, self.largest_chunk)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> int:
+        """Return the bytes that were handed over and may not have arrived."""
+        return self.sent - self.acked
+
+    @property
+    def waits_since(self) -> float | None:
+        """Return when the oldest question that has no answer was asked."""
+        return self._asks[0].at if self._asks else None
+
+    def may_send(self, more: int = 0) -> bool:
+        """Say whether another chunk may go; `more` bytes beyond the window for what is small."""
+        if not self.acks or self.under_way < self.window + more:
+            return True
+        return not self._asks  # else nothing would ever open it again
+
+    def piece(self, left: int, now: float) -> int:
+        """Return how many of `left` payload bytes the next chunk takes: few where it is to tell the round trip."""
+        size = min(left, self.chunk)
+        return min(size, SMALL // 2) if self._is_stale(now) else size
+
+    def _is_stale(self, now: float) -> bool:
+        """Say whether the least round trip is to be looked at, and a chunk sent now would show it."""
+        return self.acks and not self.under_way and now - self._least_at > LEAST_AGE
+
+    def wants_answer(self, size: int, now: float) -> bool:
+        """Say whether a chunk of `size` payload bytes is to ask for an acknowledgement."""
+        if not self.acks:
+            return False
+        unasked = self.sent + size - max(self._asked, self.acked)
+        full = not self._asks and self.under_way + size >= self.window // 2
+        old = not self._asks and now - self._recent_at > ASK_AGE
+        return unasked >= self.chunk or full or old or self._is_stale(now)
+
+    def paused(self) -> None:
+        """Nothing goes for now: what comes next begins a burst."""
+        self._paused = True
+
+    def handed(self, size: int, began: float, asked: bool) -> None:
+        """A chunk of `size` bytes in all was handed over, beginning at `began`."""
+        if self._paused:
+            self._paused, self._burst_at, self._burst_from = False, began, self.sent
+        self.sent += size
+        if asked:
+            self._asks.append(_Ask(self.sent, began, self.under_way, self._burst_at, self._burst_from))
+            self._asked = self.sent
+
+    # --- what comes back --------------------------------------------------------------------------
+
+    def arrived(self, count: int) -> None:
+        """Everything up to `count` is known to have arrived, from an answer that was not asked for."""
+        self.acked = max(self.acked, min(count, self.sent))
+
+    def acknowledged(self, count: int, now: float) -> bool:
+        """Take the peer's count of received bytes; say whether it can be true."""
+        if count > self.sent:
+            return False
+        self.acked = max(self.acked, count)
+        while self._asks and self._asks[0].through <= count:
+            ask = self._asks.popleft()
+            self._round_trip(ask, now)
+            self._serve(ask, now)
+        self._follow(now)
+        return True
+
+    def _round_trip(self, ask: _Ask, now: float) -> None:
+        self.recent, self._recent_at = now - ask.at, now
+        alone = ask.under_way <= SMALL
+        if not self.least or self.recent < self.least or (alone and now - self._least_at > LEAST_AGE):
+            self.least = self.recent
+        if alone and self.recent <= self.least:
+            self._least_at = now
+        self.sampled_at, self.round_trips = now, self.round_trips + 1
+
+    def _serve(self, ask: _Ask, now: float) -> None:
+        """Account for the service of the bytes up to `ask`, which ended `now` (in the time of answers)."""
+        earliest = ask.burst_at + self.least
+        train = self._trains[-1] if self._trains else None
+        longest = max(TRAIN, 10 * self.least)
+        if train is None or earliest > self._done_at or self._done_at - train.began > longest:
+            begun = max(earliest, self._done_at)
+            train = _Train(begun, max(self._done, ask.burst_from) if earliest > self._done_at else self._done)
+            if self._trains and not self._trains[-1].rate:
+                self._trains.pop()  # too little in it for a rate
+            self._trains.append(train)
+        self._done_at, self._done = now, ask.through
+        self._sample(train, ask.through - train.count, now)
+
+    def _sample(self, train: _Train, size: int, now: float) -> None:
+        took = now - train.began
+        if size < SAMPLE_BYTES:
+            return
+        rate = size / max(took, SHORTEST)
+        if took < TRUSTED and rate < self.rate:
+            return
+        self.samples += not train.rate
+        train.rate, train.at = rate, now
+        self._look(rate, now)
+
+    def _look(self, rate: float, now: float) -> None:
+        """Startup lasts until the rate has not grown by a quarter in three round trips."""
+        if rate > self._best * GROWTH:
+            self._best, self._looks = rate, 0
+        elif now >= self._look_at:
+            self._looks += 1
+        else:
+            return
+        self._look_at = now + self.least
+
+    def _follow(self, now: float) -> None:
+        """Set rate, window and chunk by what is known now."""
+        fresh = [train.rate for train in self._trains if train.rate and now - train.at < SAMPLE_AGE]
+        if not fresh:
+            return
+        if len(fresh) == 1 and fresh[0] * GROWTH < self.rate:
+            self._begin_anew(fresh[0])
+        self.rate = max(fresh)
+        self.chunk = int(min(max(self.rate * CHUNK_SECONDS, LEAST_CHUNK), self.largest_chunk))
+        if self.under_way and now - self._least_at > DRAIN_AGE:
+            self.window = 0
+        elif self._looks < LOOKS:
+            self.window = min(START_WINDOW + self.acked - self._startup_from, LARGEST_WINDOW)
+        else:
+            self.window = min(int(GAIN * self.rate * self.least) + 2 * self.chunk, LARGEST_WINDOW)
+
+    def _begin_anew(self, rate: float) -> None:
+        """After a long pause: TCP begins with slow start again, or the link has become another one."""
+        self._best, self._looks, self._startup_from = rate, 0, self.acked
+
+    # --- what it knows ----------------------------------------------------------------------------
+
+    def typical(self) -> float:
+        """Return the rate that a transfer may count on: the upper quartile of the last measurements."""
+        rates = sorted(train.rate for train in self._trains if train.rate)
+        return rates[len(rates) * 3 // 4] if rates else 0.0
+
+    def explains(self, slowest: float) -> float:
+        """Return the seconds of silence that what is under way explains."""
+        rate = self.rate / 4 if self.rate else slowest
+        return self.under_way / rate
