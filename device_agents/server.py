@@ -51,7 +51,7 @@ from lepton_edge.link.link import Link, dial
 from lepton_edge.link.relay import RelayedStream, Tunnels, meet
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc
-from lepton_edge.wire.memory import tune_malloc
+from lepton_edge.wire.memory import settle_garbage, tune_malloc
 from partitioner.units import Bytes, DeviceId, Seconds
 
 log = structlog.get_logger("agent")
@@ -178,6 +178,7 @@ class Agent:
         self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
         self.driver.submit(Restored(self.saved.read()))
+        settle_garbage()
         try:
             await self._serve_until_asked()
         finally:

@@ -1,6 +1,6 @@
 """How this process takes memory from the system, and how it gives it back.
 
-Law: single calls, no state, and nothing happens where the C library is not glibc. By default glibc gives
+Law: single calls, no state; what concerns malloc does nothing where the C library is not glibc. By default glibc gives
 every buffer above 128 KiB its own mapping and unmaps it when it is freed, so that each tensor's pages are
 faulted in anew: at 600 kB that is half of the time of an echo. With the thresholds raised, buffers stay in
 the heap; 10 to 120 MB more stay resident.
@@ -9,6 +9,7 @@ the heap; 10 to 120 MB more stay resident.
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -33,6 +34,15 @@ def trim_malloc() -> bool:
     """
     library = _glibc()
     return bool(library.malloc_trim(0)) if library is not None else False
+
+
+def settle_garbage() -> None:
+    """Exempt all objects that live now from garbage collection: call it when a process has loaded what it needs.
+
+    An agent has 50,000 of them; looking at each takes 20 ms, 160 ms on a board that is 8 times slower, in the
+    middle of a request.
+    """
+    gc.freeze()
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -59,3 +59,23 @@ def test_nothing_happens_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     assert not memory.tune_malloc()
     assert not memory.trim_malloc()
+
+
+SETTLED = """
+import gc, time
+from lepton_edge.wire.memory import settle_garbage
+held = [[number] for number in range(300_000)]
+def took():
+    begin = time.process_time()
+    gc.collect()
+    return time.process_time() - begin
+before = took()
+settle_garbage()
+print(before, took())
+"""
+
+
+def test_what_lives_when_a_process_has_settled_is_not_looked_at_again() -> None:
+    told = subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, check=True).stdout
+    before, after = (float(word) for word in told.split())
+    assert after < before / 5
