@@ -23,7 +23,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -32,7 +31,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.byhand import ByHand, thin_book
 from bench.rows import Row
-from examples.demo.processes import Conditions, Town, free_port, lepton
+from examples.demo.processes import Child, Conditions, Town, free_port, lepton
 from lepton_edge.client import AsyncClient
 from lepton_edge.core.results import Result
 from partitioner.costs import HEADER_OVERHEAD
@@ -109,10 +108,11 @@ async def _started(town: Town, cell: Cell, byhand: ByHand) -> str:
     _agent(town, CLOUD, byhand.address, cell.cloud, ["--port", str(ports["cloud"]), *advertise])
     board = _agent(town, BOARD, byhand.address, cell.board, ["--port", "0"])
     await byhand.attached(BOARD, CLOUD)
-    return (await asyncio.to_thread(board.wait_for, "agent ready"))["data"]
+    ready = await asyncio.to_thread(board.wait_for, "agent ready")
+    return ready["data"]
 
 
-def _agent(town: Town, name: str, coordinator: str, slow: float, extra: Sequence[str]) -> Any:
+def _agent(town: Town, name: str, coordinator: str, slow: float, extra: Sequence[str]) -> Child:
     words = lepton("agent", "start", "--role", name, "--name", name, "--coordinator", coordinator)
     state = ["--state-directory", str(town.directory / name)]
     one = ["--threads", "1", "--workers", "1", "--simulate-slow", str(slow)]
@@ -188,7 +188,7 @@ def _with(book: PlanBook, names: Sequence[Sha256]) -> PlanBook:
 
 def _weights(seed: int) -> Floats:
     made = np.random.default_rng(seed).normal(size=(COLUMNS, COLUMNS)) / np.sqrt(COLUMNS)
-    return made.astype(np.float32)
+    return np.asarray(made, np.float32)
 
 
 def _graph(weights: Floats, given: str, made: str, answer: int) -> bytes:
