@@ -23,6 +23,7 @@ from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, handshake, machine, probes
 from lepton_edge.link.estimate import estimate
 from lepton_edge.link.reactions import Reaction, Waits, fail, nothing, tell
+from lepton_edge.link.reading import read_all
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.link.writer import Writer
 from lepton_edge.wire import codec, rpc, streams
@@ -99,7 +100,7 @@ class Link:
         if self.error is not None:
             await handshake.refuse(self._stream, self.error)
             raise self.error
-        self._spawn(self._read_loop())
+        self._spawn(read_all(self._stream, self._take, self._ended))
         self._writing = self._spawn(self._write_loop())
         self._timer = self._loop.call_later(TICK, self._tick)
 
@@ -220,17 +221,12 @@ class Link:
 
     # --- the loops --------------------------------------------------------------------------------
 
-    async def _read_loop(self) -> None:
-        try:
-            while not self.closed.is_set():
-                chunk = await self._stream.read()
-                if chunk is None:
-                    raise Unavailable(f"{self.peer.name} closed the link")
-                self._take(chunk)
-        except LeptonError as error:
-            self._step(events.Ended(error))
+    def _ended(self, error: LeptonError | None) -> None:
+        self._step(events.Ended(error or Unavailable(f"{self.peer.name} closed the link")))
 
     def _take(self, chunk: codec.Chunk) -> None:
+        if self.closed.is_set():
+            return
         decoder = self._decoder
         try:
             found = decoder.feed(chunk)

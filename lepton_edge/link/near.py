@@ -16,7 +16,7 @@ from lepton_edge.link.server import accepting
 from lepton_edge.wire import near_door
 from partitioner.units import Bytes
 
-LIMITS = Limits(chunk=Bytes(2 << 20), checksum=False)
+LIMITS = Limits(chunk=Bytes(2 << 20), checksum=False, paced=False)
 
 
 async def dial(path: str, hello: LinkHello, handler: Handler) -> Link:
