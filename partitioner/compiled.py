@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from partitioner.codecs import CODECS
 from partitioner.graph import CostGraph
-from partitioner.plan import InputSpec, OutputSpec, WeightRef
+from partitioner.plan import InputSpec, OutputSpec, QueueRule, WeightRef
 from partitioner.units import Bytes, CodecName, ModelName, ModelVersion, Sha256, TensorName
 
 
@@ -60,6 +60,7 @@ class CompiledModel:
     description: str = ""
     format: int = 1
     unmeasured: tuple[TensorName, ...] = ()
+    queue: QueueRule = QueueRule()
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from partitioner.errors import InvalidManifest
-from partitioner.plan import QueueRule
+from partitioner.plan import QUEUE_POLICIES, QueueRule
 from partitioner.units import TensorName
 
 if sys.version_info >= (3, 11):
@@ -39,7 +39,6 @@ MAX_SIDE = 16384  # pixels; a larger picture is refused before it is resized, so
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5  # where softmax or labels are asked for without saying how many
 MAX_TEXT = 1 << 20
-POLICIES = ("block", "newest", "oldest")
 MAX_QUEUE = 1 << 16
 MAX_BATCH_WAIT = 1000.0  # milliseconds
 
@@ -346,7 +345,7 @@ def _accuracy(table: _Table) -> Accuracy:
 
 def _queue(table: _Table) -> QueueRule:
     rule = QueueRule(
-        table.choice("policy", POLICIES),
+        table.choice("policy", QUEUE_POLICIES),
         table.take("limit", int, 0),
         table.take("in_flight", int, 0),
         table.take("max_batch", int, 0),

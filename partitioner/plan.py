@@ -25,6 +25,7 @@ from partitioner.units import (
 Dim = int | str  # a known size, or the name of a symbolic dimension ("" when it has none)
 
 LOCAL_PAGE = PageName("local")
+QUEUE_POLICIES = ("block", "newest", "oldest")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Law: asks, shows progress, draws the explained plan by the planner's own rendere
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,20 @@ _Page = Annotated[str, typer.Option(help="Pin this page instead of the best.")]
 _Devices = Annotated[
     list[str] | None,
     typer.Option(metavar="board=NAME|cloud=NAME", help="Choose the devices. Repeatable."),
+]
+
+
+class Policy(str, Enum):
+    """How one caller's requests wait."""
+
+    BLOCK = "block"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+_Queue = Annotated[
+    Policy | None,
+    typer.Option(help="How one caller's requests wait, whatever the model's manifest says."),
 ]
 _Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")]
 
@@ -48,6 +63,7 @@ def deploy(
     refresh: _Refresh = False,
     dry_run: DryRunOption = False,
     page: _Page = "",
+    queue: _Queue = None,
     device: _Devices = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
@@ -63,6 +79,7 @@ def deploy(
             devices=devices,
             wishes=wishes,
             refresh=refresh,
+            queue=queue.value if queue else "",
             progress=progress,
         )
     print_document(told, form, render)

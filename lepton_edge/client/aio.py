@@ -44,10 +44,11 @@ from lepton_edge.client.streaming import (
 from lepton_edge.client.transport import Transport
 from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
-from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Superseded
+from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, LeptonError, Superseded
 from lepton_edge.core.messages import AdminCall, Wishes
 from lepton_edge.core.results import Result
 from lepton_edge.link.timeout import Timeout
+from partitioner.plan import QUEUE_POLICIES
 from partitioner.units import DeviceId, Epoch, ModelName, RequestId
 
 MAX_IN_FLIGHT = 64
@@ -237,6 +238,7 @@ class AsyncClient:
         devices: tuple[str, str] = ("", ""),
         wishes: Wishes = NO_WISHES,
         refresh: bool = False,
+        queue: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
@@ -249,17 +251,23 @@ class AsyncClient:
             devices: (board, cloud) by name; "" lets the coordinator choose.
             wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
             refresh: measure again what is measured.
+            queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
             progress: called for each step, on the event loop.
 
         Raises:
             UnknownModel: not pushed.
+            InvalidInput: there is no such queue policy.
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
         refuse_odd_texts(name, page, *devices, *wishes.texts)
+        if queue not in ("", *QUEUE_POLICIES):
+            raise InvalidInput(
+                f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}"
+            )
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
         call = messages.Deploy(
-            _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh
+            _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
         )
         return await self._ask(admin.only(call), "deployment", progress)
 

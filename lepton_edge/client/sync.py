@@ -178,6 +178,7 @@ class Client:
         devices: tuple[str, str] = ("", ""),
         wishes: Wishes = NO_WISHES,
         refresh: bool = False,
+        queue: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
@@ -190,6 +191,7 @@ class Client:
                 devices=devices,
                 wishes=wishes,
                 refresh=refresh,
+                queue=queue,
                 progress=progress,
             )
         )

@@ -59,6 +59,7 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         _estimate(state, run, run.cloud) if cloud is None else None,
         tuple(name for name, record in records.items() if record is not None and stale(state, record)),
         minor=min((minor_of(state, name) for name in records), default=PROTOCOL_MINOR),
+        queue=run.request.queue,
     )
     return _supposing(order, run)
 

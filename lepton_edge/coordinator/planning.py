@@ -18,11 +18,12 @@ from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.options import as_supposed, book_options, guessed
 from lepton_edge.coordinator.records import PlanOrder
 from lepton_edge.coordinator.trials import keep_golden
+from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
 from partitioner.compiled import CompiledModel
 from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
-from partitioner.plan import Frontier, PlanBook, QueueRule, TensorSpec
+from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec
 from partitioner.report import explain
 from partitioner.units import Bytes, DeviceId, TensorName
 
@@ -87,6 +88,8 @@ def _queue(rule: QueueRule, policy: str) -> QueueRule:
     """Return the manifest's rule, or the plain one of another policy that was asked for at deployment."""
     if policy in ("", rule.policy):
         return rule
+    if policy not in QUEUE_POLICIES:
+        raise InvalidInput(f"there is no queue policy {policy!r}", f"known are {', '.join(QUEUE_POLICIES)}")
     return dataclasses.replace(rule, policy=policy, limit=0, in_flight=0)
 
 

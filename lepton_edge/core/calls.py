@@ -165,6 +165,7 @@ class Deploy:
     page: str = ""  # pin this page instead of the best
     wishes: Wishes = Wishes()
     refresh: bool = False  # measure again what is measured
+    queue: str = ""  # how requests wait: "block", "newest", "oldest"; empty: as the model's manifest says
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ AdminCall = (
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),
-    Deploy: ("wishes", "refresh"),
+    Deploy: ("wishes", "refresh", "queue"),
     ExplainPlan: ("epoch",),
 }
 

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
@@ -67,6 +68,7 @@ def compile_model(
         version=_version(loaded.files, rules, shapes, labels),
         source_bytes=Bytes(sum(one.stat().st_size for one in loaded.files)),
         description=rules.description,
+        queue=rules.queue,
     )
     _write_labels(into, labels)
     _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
@@ -167,11 +169,20 @@ def _version(
     digest = hashlib.sha256()
     for path in files:
         digest.update(_file_digest(path))
-    said = {"manifest": to_json(rules), "shapes": {one: list(shapes[one]) for one in sorted(shapes)}}
+    said = {"manifest": _said(rules), "shapes": {one: list(shapes[one]) for one in sorted(shapes)}}
     digest.update(json.dumps(said, sort_keys=True).encode())
     for one in sorted(labels):
         digest.update(one.encode() + hashlib.sha256(labels[one]).digest())
     return ModelVersion(digest.hexdigest()[:16])
+
+
+def _said(rules: Manifest) -> dict[str, Any]:
+    """Return the rules by name, without those that a manifest of before did not have and this one leaves out."""
+    return {
+        name: rule
+        for name, rule in to_json(rules).items()
+        if name != "queue" or rules.queue != Manifest.queue
+    }
 
 
 def _file_digest(path: Path) -> bytes:

@@ -95,7 +95,7 @@ def test_a_size_beyond_every_disk_is_refused(size: str) -> None:
 def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLine) -> None:
     line.tell("deployment", model="net", epoch=1, page="local", plan={})
     money = "--objective latency=1,energy=0.2 --min-throughput 5 --max-latency 40 --max-energy 2"
-    limits = "--max-egress 20kB --max-loss 1.5 --no-measure --refresh --memory board=256MB"
+    limits = "--max-egress 20kB --max-loss 1.5 --no-measure --refresh --memory board=256MB --queue newest"
     stays = "--keep-output-on-board --stay a --stay b --first-layers 3"
     watts = "--watts board=5 --watts cloud=60 --watts radio=1.5"
     lacks = "--lacks board=Resize --lacks board=Odd --lacks cloud=TopK"
@@ -105,6 +105,7 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
     (call,) = line.calls
     assert isinstance(call, Deploy)
     assert call.refresh
+    assert call.queue == "newest"
     assert call.wishes == Wishes(
         latency=1.0,
         energy=0.2,

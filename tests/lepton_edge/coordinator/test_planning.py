@@ -14,13 +14,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import PlanJob
-from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _tolerance, make_plan
+from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _queue, _tolerance, make_plan
 from lepton_edge.coordinator.records import Estimate, PlanOrder
 from lepton_edge.core.calls import LinkChange, Wishes
+from lepton_edge.core.errors import InvalidInput
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
 from partitioner.errors import LeptonError
 from partitioner.onnx_io import compile_model, load_compiled
+from partitioner.plan import QueueRule
 
 LINK = LinkProfile(1e7, 1e7, 0.001, 0.001)
 
@@ -87,6 +89,16 @@ def test_a_page_that_is_asked_for_is_active_and_the_reason_tells_the_planners(de
 def test_an_unknown_page_is_left_to_the_decider(desk: Desk) -> None:
     book, _ = desk.plan(desk.order())
     assert desk.plan(desk.order(page="cut-99"))[0].active == book.active
+
+
+def test_the_book_has_the_queue_rule_of_the_manifest_or_the_policy_that_was_asked_for(desk: Desk) -> None:
+    assert desk.plan(desk.order())[0].queue == QueueRule()
+    assert desk.plan(desk.order(queue="newest"))[0].queue == QueueRule("newest")
+    declared = QueueRule("newest", limit=3, in_flight=2, max_batch=1)
+    assert _queue(declared, "") == _queue(declared, "newest") == declared
+    assert _queue(declared, "block") == QueueRule("block", max_batch=1)
+    with pytest.raises(InvalidInput, match="no queue policy 'lifo'"):
+        _queue(declared, "lifo")
 
 
 def test_a_half_measured_device_is_completed_and_named(desk: Desk) -> None:

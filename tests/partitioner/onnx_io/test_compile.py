@@ -14,6 +14,7 @@ from partitioner.errors import InvalidManifest, InvalidModel, UnsupportedOperato
 from partitioner.manifest import Manifest, OutputRule
 from partitioner.onnx_io import compile_model, cut, load_compiled
 from partitioner.onnx_io.blob import MIN_EXTERNAL, PAGE, PAGE_FROM
+from partitioner.plan import QueueRule
 from tests.partitioner.onnx_io import handmade
 from tests.partitioner.onnx_io.conftest import Compile, Compiled
 
@@ -74,6 +75,9 @@ def test_equal_input_gives_equal_files_and_another_gives_another_version(tmp_pat
 
     assert run("a") == run("b")
     assert run("c", manifest=Manifest(outputs=(OutputRule("y", top_k=2),)))[0].version != run("a")[0].version
+    lined = run("e", manifest=Manifest(queue=QueueRule("newest")))[0]
+    assert lined.queue == load_compiled(tmp_path / "e").queue == QueueRule("newest")
+    assert lined.version != run("a")[0].version == run("f", manifest=Manifest())[0].version
     onnx.save(handmade.mlp(), str(source))
     assert run("d")[0].version != load_compiled(tmp_path / "b").version
 
