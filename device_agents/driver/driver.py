@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from device_agents.driver.errands import Errands
+from device_agents.driver.flows import flow_of
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.labels import label_scores
 from device_agents.driver.measuring import Measuring
@@ -133,7 +134,8 @@ class Driver:
 
     def request(self, link: Link, frame: Frame) -> asyncio.Future[None] | None:
         """Take a REQUEST; return what is done when it no longer waits, so that the peer may send another."""
-        self.submit(RequestArrived(self._number(link), frame))
+        number = self._number(link)
+        self.submit(RequestArrived(number, frame, flow_of(link, number, frame)))
         return self.parts.errands.waiting(work_key(frame))
 
     def cancel(self, link: Link, frame: Frame) -> None:

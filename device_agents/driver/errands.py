@@ -121,7 +121,7 @@ class Errands:
         )
         # a request that fell back was here before: what is further along goes first
         priority = 2 * command.priority + (command.run > 1)
-        errand.running = self._engine.start(work, priority)
+        errand.running = self._engine.start(work, priority, command.flow)
         return errand.running
 
     def ran(self, command: RunSegment, done: Done) -> SegmentDone:
