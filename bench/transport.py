@@ -1,180 +1,213 @@
-"""An echo over loopback between two processes: our link beside gRPC's bare stream and bare TCP.
+"""Our link against a raw TCP socket and against protobuf over gRPC, paired in one run.
 
-    python -m bench.transport [--repeats N]
+    python -m bench.transport [PART...] [--size "600 kB"] [--repeats N] [--seconds S] >rows.jsonl
 
-Law: report, no goal yet (the data-plane issue sets them). All three are measured in turns in one run, since
-the machine changes speed for minutes. The echoed payload is one float32 tensor, so a row's time holds it
-twice on the wire.
+Parts: `echo` (round trip over loopback), `throughput` (one way, pipelined), `small` (small requests beside 12 MB
+tensors, over loopback), `far` (one way over 20 ms and 50 Mbit/s, warm and after 2 s idle), `far-small` (small
+requests beside 12 MB over 18.88 Mbit/s). The last two need root: they are measured between the two hosts of
+`bench/lab`. All are run when none is named, the last two only where they can be.
+
+Law: orders and judges; the processes are `ends`'. What is compared takes turns, since a machine changes speed for
+minutes; medians, and goals where the issue sets some. Malloc is tuned as an agent tunes it, for everybody but
+"proto-untuned", which is protobuf over gRPC as a program has it that does nothing about its memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import dataclasses
-import itertools
-import socket
+import os
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
-import numpy as np
-
+from bench.ends import Asker, askers
+from bench.laboratory import Laboratory
 from bench.rows import Row
-from lepton_edge.core.frames import Frame, FrameKind
-from lepton_edge.core.links import Limits, LinkHello
-from lepton_edge.core.messages import Description
-from lepton_edge.link.link import Link, dial
-from lepton_edge.link.server import link_handlers
-from lepton_edge.wire import rpc, streams, tensors
-from lepton_edge.wire.codec import CHECKSUMS
-from lepton_edge.wire.memory import tune_malloc
-from partitioner.units import RequestId, TensorName
+from examples.demo.processes import WIFI, Conditions
 
-SIZES = {"1 kB": 1_000, "150 kB": 150_000, "600 kB": 600_000}
-CHUNK = 512 << 10
-Echo = Callable[[int], Awaitable[None]]
-
-
-# --- the far side ---------------------------------------------------------------------------------
+SIZES = {"1 kB": 1_000, "150 kB": 150_000, "600 kB": 600_000, "3 MB": 3_000_000, "12 MB": 12_000_000}
+GOALS = {"1 kB": 10.0, "150 kB": 5.0, "600 kB": 3.5, "3 MB": 2.5}
+REPEATS = {"1 kB": 400, "150 kB": 200, "600 kB": 120, "3 MB": 40, "12 MB": 12}
+TURN = {"1 kB": 20, "150 kB": 10, "600 kB": 10, "3 MB": 4, "12 MB": 2}
+"""Trips in a row, after one that does not count: what comes from a pause is slower, and that is another figure."""
+WAYS = ("raw", "link", "link-unchecked", "near", "bare", "proto", "proto-untuned")
+BATCH, BATCHES, IN_FLIGHT = 60, 12, 16
+FAR = Conditions("20 ms, 50 Mbit/s", 50, 20)
+FAR_SIZES = ("150 kB", "600 kB", "3 MB")
+WARM, WARM_GOAL, IDLE, IDLE_GOAL = 0.0, 1.02, 2.0, 1.10
+Askers = Mapping[str, Asker]
+Samples = dict[str, list[float]]
 
 
-async def echo_frame(link: Link, frame: Frame) -> None:
-    if frame.kind is FrameKind.REQUEST:
-        await link.send(dataclasses.replace(frame, kind=FrameKind.REPLY))
+# --- round trips over loopback --------------------------------------------------------------------
 
 
-async def echo_chunks(stream: streams.ChunkStream) -> None:
-    while (chunk := await stream.read()) is not None:
-        await stream.write(chunk)
+def echo(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield how long a payload takes there and back, by every way."""
+    for size in _sizes(options, SIZES):
+        wall: Samples = {name: [] for name in ways}
+        busy: Samples = {name: [] for name in ways}
+        for _ in range(max(1, (options.repeats or REPEATS[size]) // TURN[size])):
+            for name, way in ways.items():
+                told = way.ask(do="trips", size=SIZES[size], count=TURN[size], warm=1, echo=True)
+                wall[name] += told["wall"]
+                busy[name].append(told["busy"])
+        base = statistics.median(wall["raw"])
+        for name, seconds in wall.items():
+            median, used = statistics.median(seconds) * 1e3, statistics.median(busy[name]) * 1e3
+            beside = f"{median:.3f} ms; raw {base * 1e3:.3f} ms; asker's processor {used:.3f} ms"
+            goal = GOALS.get(size) if name == "link" else None
+            yield _row(f"echo {size}: {name} / raw TCP", median / base / 1e3, "1", beside, goal)
 
 
-async def echo_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while head := await reader.read(4):
-        payload = await reader.readexactly(int.from_bytes(head, "big"))
-        writer.writelines([head, payload])
-        await writer.drain()
+# --- one way, pipelined ---------------------------------------------------------------------------
 
 
-async def describe() -> Description:
-    return Description("agent", "echo", "bench", 1, 0)
+def throughput(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield what passes one way with many payloads under way, answered by next to nothing."""
+    for size in _sizes(options, ("600 kB",)):
+        rates: Samples = {name: [] for name in ways}
+        for _ in range(options.repeats or BATCHES):
+            for name, way in ways.items():
+                told = way.ask(do="stream", size=SIZES[size], count=BATCH, in_flight=IN_FLIGHT)
+                rates[name].append(told["rate"] / 1e6)
+        medians = {name: statistics.median(one) for name, one in rates.items()}
+        beside = (
+            f"{', '.join(f'{name} {rate:.0f} MB/s' for name, rate in medians.items())}; {IN_FLIGHT} in flight"
+        )
+        for name in ("proto-untuned", "proto"):
+            goal = 2.0 if name == "proto-untuned" else None
+            gain = medians["link"] / medians[name]
+            yield _row(f"one way {size}: link / {name}", gain, "1", beside, goal, least=True)
 
 
-async def serve(tuned: bool) -> None:
-    if tuned:
-        tune_malloc()
-    plain, checked = (
-        link_handlers(LinkHello("agent", "echo"), echo_frame, describe, limits=Limits(checksum=checksum))
-        for checksum in (False, True)
+# --- far away -------------------------------------------------------------------------------------
+
+
+def far(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield what a payload takes one way on a long link, above raw TCP on the same one."""
+    for size in _sizes(options, FAR_SIZES):
+        for idle, rounds, goal in ((WARM, 12, WARM_GOAL), (IDLE, 8, IDLE_GOAL)):
+            samples = _far_turns(ways, SIZES[size], idle, options.repeats or rounds)
+            link, raw = (statistics.median(samples[name]) * 1e3 for name in ("link", "raw"))
+            ideal = SIZES[size] * 1.046 * 8e-3 / FAR.rate + 2 * FAR.delay
+            told = f"link {link:.1f} ms, raw {raw:.1f} ms, arithmetic {ideal:.1f} ms; {control()}"
+            when = f"after {idle:g} s idle" if idle else "warm"
+            yield _row(f"{FAR.name}, {size} {when}: link / raw TCP", link / raw, "1", told, goal)
+
+
+def _far_turns(ways: Askers, size: int, idle: float, rounds: int) -> Samples:
+    """Return seconds of both ways: each just after one like it, or after `idle` seconds without a word."""
+    samples: Samples = {name: [] for name in ways}
+    order = list(ways)
+    for _ in range(rounds):
+        order.reverse()
+        time.sleep(idle)
+        for name in order:
+            told = ways[name].ask(do="trips", size=size, count=1, warm=0 if idle else 1)
+            samples[name] += told["wall"]
+    return samples
+
+
+def control() -> str:
+    """Return which congestion control the kernel uses, as it tells it."""
+    folder = Path("/proc/sys/net/ipv4")
+    try:
+        name = (folder / "tcp_congestion_control").read_text().strip()
+        anew = (folder / "tcp_slow_start_after_idle").read_text().strip()
+    except OSError:
+        return "congestion control unknown"
+    return f"congestion control {name}, slow start after idle {'on' if anew == '1' else 'off'}"
+
+
+# --- small requests beside large ones -------------------------------------------------------------
+
+
+def small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the 99th percentile of small requests alone and while 12 MB pass, over loopback."""
+    yield _small("loopback", ways["link"], options.seconds or 12.0)
+
+
+def far_small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the same over a slow link."""
+    where = f"{WIFI.rate} Mbit/s, {WIFI.delay} ms"
+    yield _small(where, ways["link"], options.seconds or 30.0)
+
+
+def _small(where: str, way: Asker, seconds: float) -> Row:
+    seen = way.ask(do="beside", size=SIZES["12 MB"], seconds=seconds)
+    alone, beside, chunk = seen["alone"], seen["beside"], seen["chunk"]
+    told = (
+        f"alone: median {alone['median'] * 1e3:.2f}, p99 {alone['p99'] * 1e3:.2f} ms of {alone['count']}; "
+        f"beside: median {beside['median'] * 1e3:.2f} ms of {beside['count']}; 12 MB at "
+        f"{seen['rate'] / 1e6:.2f} MB/s, a chunk of {seen['chunk_bytes'] / 1e3:.0f} kB takes {chunk * 1e3:.1f} ms"
     )
-    handlers = (plain, checked, streams.link_handlers(echo_chunks))
-    servers = [await rpc.open_server("127.0.0.1:0", one) for one in handlers]
-    addresses = [address for _, address in servers]
-    tcp = await asyncio.start_server(echo_tcp, "127.0.0.1", 0, limit=1 << 21)
-    addresses.append(f"127.0.0.1:{tcp.sockets[0].getsockname()[1]}")
-    print(*addresses, flush=True)
-    await asyncio.Event().wait()
+    goal = 3 * alone["p99"] + chunk
+    return _row(f"small p99 beside 12 MB, {where}", beside["p99"] * 1e3, "ms", told, goal * 1e3)
 
 
-# --- the near side --------------------------------------------------------------------------------
+# --- rows and the run -----------------------------------------------------------------------------
 
 
-async def link_echo(address: str, checksum: bool) -> Echo:
-    link = await dial(address, LinkHello("client", "bench"), echo_frame, Limits(checksum=checksum))
-    numbers = itertools.count()
-    arrays = {size: np.random.default_rng(0).random(size // 4, np.float32) for size in SIZES.values()}
-
-    async def echo(size: int) -> None:
-        packed = tensors.pack(TensorName("x"), arrays[size])
-        await link.request(Frame(FrameKind.REQUEST, RequestId(f"{next(numbers):032x}"), tensors=(packed,)))
-
-    return echo
+def _row(
+    what: str, value: float, unit: str, told: str, goal: float | None = None, *, least: bool = False
+) -> Row:
+    met = None if goal is None else (value >= goal if least else value <= goal)
+    goal = None if goal is None else round(goal, 3)
+    return Row("transport", what, round(value, 3), unit, told, goal, met)
 
 
-async def stream_echo(address: str) -> Echo:
-    stream = streams.DialledStream(address)
-
-    async def echo(size: int) -> None:
-        for begin in range(0, size, CHUNK):
-            await stream.write(bytes(min(CHUNK, size - begin)))
-        for _ in range(0, size, CHUNK):
-            await stream.read()
-
-    return echo
+def _sizes(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
+    return [size for size in known if not options.size or size in options.size]
 
 
-async def tcp_echo(address: str) -> Echo:
-    host, port = rpc.split_address(address)
-    reader, writer = await asyncio.open_connection(host, port, limit=1 << 21)
-    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    async def echo(size: int) -> None:
-        writer.writelines([size.to_bytes(4, "big"), bytes(size)])
-        await reader.readexactly(4)
-        await reader.readexactly(size)
-
-    return echo
-
-
-async def measure(tuned: bool, repeats: int) -> None:
-    if tuned:
-        tune_malloc()
-    command = [sys.executable, "-m", "bench.transport", "--serve", *(["--tuned"] if tuned else [])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as far:
-        try:
-            assert far.stdout
-            await report(await dial_all(far.stdout.readline().split()), tuned, repeats)
-        finally:
-            far.kill()
+PARTS = {"echo": echo, "throughput": throughput, "small": small, "far": far, "far-small": far_small}
+NEEDED = {
+    "echo": WAYS,
+    "throughput": ("link", "proto", "proto-untuned"),
+    "small": ("link",),
+    "far": ("raw", "link"),
+    "far-small": ("link",),
+}
+CONDITIONS = {"far": FAR, "far-small": WIFI}
+"""The parts that need a laboratory, and its link."""
 
 
-async def dial_all(addresses: list[str]) -> dict[str, Echo]:
-    plain, checked, bare, tcp = addresses
-    echoes = {
-        "TCP": await tcp_echo(tcp),
-        "gRPC stream": await stream_echo(bare),
-        "link": await link_echo(plain, False),
-    }
-    if CHECKSUMS:
-        echoes["link, checksum"] = await link_echo(checked, True)
-    return echoes
+def run(part: str, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows of one part, measured in the laboratory where it needs one."""
+    kinds = [kind for kind in NEEDED[part] if not options.way or kind == "raw" or kind in options.way]
+    if part not in CONDITIONS:
+        with askers(kinds) as ways:
+            yield from PARTS[part](ways, options)
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder,
+        Laboratory(part, Path(folder)) as there,
+    ):
+        there.shape(CONDITIONS[part])
+        near, distant = there.command("edge", ()), there.command("cloud", ())
+        with askers(kinds, there.hosts.cloud, near, distant) as ways:
+            yield from PARTS[part](ways, options)
 
 
-async def report(echoes: dict[str, Echo], tuned: bool, repeats: int) -> None:
-    how = "malloc tuned" if tuned else "malloc as it is"
-    for name, size in SIZES.items():
-        times: dict[str, list[float]] = {what: [] for what in echoes}
-        for _ in range(repeats):
-            for what, echo in echoes.items():
-                begun = time.perf_counter()
-                await echo(size)
-                times[what].append(time.perf_counter() - begun)
-        base = statistics.median(times["TCP"]) * 1e3
-        for what, seconds in times.items():
-            median = round(statistics.median(seconds) * 1e3, 3)
-            Row("transport", f"echo {name}, {what}, {how}", median, "ms", f"TCP {base:.3f} ms").print()
-
-
-def main() -> None:
-    """Print the rows, untuned first."""
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--tuned", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        asyncio.run(serve(given.tuned))
-        return
-    asyncio.run(measure(given.tuned, given.repeats))
-    if not given.tuned:  # the thresholds cannot be set back: a process of its own
-        again = [sys.executable, "-m", "bench.transport", "--tuned", "--repeats", str(given.repeats)]
-        subprocess.run(again, check=True)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--size", action="append", choices=list(SIZES), help="this one only")
+    parser.add_argument("--way", action="append", choices=WAYS, help="of echo: this one only, and raw TCP")
+    parser.add_argument("--repeats", type=int, help="turns of each way, instead of some hundred")
+    parser.add_argument("--seconds", type=float, help="how long small requests go beside large ones")
+    options = parser.parse_args()
+    for part in options.parts or [part for part in PARTS if part not in CONDITIONS or os.geteuid() == 0]:
+        for row in run(part, options):
+            row.print()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
