@@ -1,0 +1,85 @@
+"""One process of a crowd: many clients, each with a connection of its own, asking in a closed loop.
+
+    python -m bench.crowd <job.json     (a line on stdin; then "go" on a line of its own)
+
+Prints "ready" when every client has been answered once, and a JSON object with every client's figures at the end.
+Law: the SDK only, without retries: what is refused counts as an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.client import AsyncClient
+from lepton_edge.core.errors import LeptonError
+
+Job = dict[str, Any]
+
+
+@dataclass
+class Member:
+    """One client: what it asks for, and what came of it; seconds are from the start of the crowd."""
+
+    page: str
+    in_flight: int
+    ended: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    strayed: int = 0
+
+
+async def ask_until(client: AsyncClient, member: Member, job: Job, begun: float) -> None:
+    """Ask again and again until the time is over."""
+    inputs = {job["input"]: Path(job["file"]).read_bytes()}
+    while (now := time.monotonic()) - begun < job["seconds"]:
+        try:
+            result = await client.infer(job["model"], inputs, page=member.page)
+        except LeptonError as error:
+            member.errors[f"{error.code}: {error.message[:120]}"] += 1
+            await asyncio.sleep(0.01)  # a refusal that costs nothing must not become a loop
+            continue
+        done = time.monotonic()
+        member.ended.append(round(done - begun, 4))
+        member.latencies.append(round(done - now, 5))
+        member.strayed += result.page != member.page
+
+
+async def warm_up(client: AsyncClient, member: Member, job: Job) -> None:
+    inputs = {job["input"]: Path(job["file"]).read_bytes()}
+    await client.infer(job["model"], inputs, page=member.page)
+
+
+async def crowd(job: Job) -> list[Member]:
+    """Let every member ask; return them with their figures."""
+    members = [Member(**one) for one in job["members"]]
+    clients = [AsyncClient(job["address"], retries=0, patience=120.0) for _ in members]
+    await asyncio.gather(*(warm_up(client, one, job) for client, one in zip(clients, members, strict=True)))
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    begun = time.monotonic()
+    loops = [
+        ask_until(client, one, job, begun)
+        for client, one in zip(clients, members, strict=True)
+        for _ in range(one.in_flight)
+    ]
+    await asyncio.gather(*loops)
+    await asyncio.gather(*(client.close() for client in clients))
+    return members
+
+
+def main() -> int:
+    job: Job = json.loads(sys.stdin.readline())
+    members = asyncio.run(crowd(job))
+    json.dump([asdict(one) for one in members], sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
