@@ -312,9 +312,9 @@ class Decoder:
         if self.open_bytes + prefix.total > limits.open_bytes:
             raise CorruptFrame("the peer has more half-sent bytes under way than were granted")
         message = header.parse(head)
-        offsets = header.check(message, prefix.total, limits)
+        laid = header.check(message, prefix.total, limits)
         payload = piece if _may_stay(piece, prefix.total) else _aligned(prefix.total)
-        opened = _Open(header.read(message, offsets, payload.toreadonly()), payload)
+        opened = _Open(header.read(message, laid, payload.toreadonly()), payload)
         self._open[prefix.number] = opened
         self.open_bytes += prefix.total
         return opened

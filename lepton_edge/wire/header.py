@@ -8,8 +8,10 @@ sides.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
@@ -22,10 +24,6 @@ from partitioner.codecs import CODECS, DTYPE_BYTES, GRAPH_PARTS, Codec
 from partitioner.units import (
     Bytes,
     CodecName,
-    Epoch,
-    ModelName,
-    PageName,
-    RequestId,
     TensorName,
 )
 
@@ -33,11 +31,20 @@ ALIGNMENT = 64
 _CODED_BYTES = {part: DTYPE_BYTES[coded] for part, coded in GRAPH_PARTS.items()}
 
 
+MAX_KNOWN = 256
+
+Look = tuple[str, str, tuple[int, ...], str, int, float]
+"""All that is checked of a tensor: name, dtype, shape, codec, bytes of payload, scale."""
+Laid = tuple[Look, int, int]
+"""A tensor as a checked header announces it: its look, its zero point, and where its payload begins."""
+
+
 @dataclass(frozen=True)
 class FrameLimits:
     """What a decoder accepts: a frame's header and payload, all half-received payloads, tensors' shapes.
 
-    `decoded_bytes` bounds one tensor after decompression (it is declared by dtype and shape).
+    `decoded_bytes` bounds one tensor after decompression (it is declared by dtype and shape). `known` are the last
+    tensors' looks that passed, `MAX_KNOWN` at most: most frames of a stream carry tensors that look alike.
     """
 
     frame_bytes: Bytes = MAX_FRAME_BYTES
@@ -48,6 +55,7 @@ class FrameLimits:
     rank: int = 16
     name_length: int = 1024
     decoded_bytes: Bytes = Bytes(256 << 20)
+    known: set[Look] = field(default_factory=set, init=False, repr=False, compare=False)
 
 
 def layout(sizes: Sequence[int]) -> tuple[list[int], int]:
@@ -62,7 +70,10 @@ def layout(sizes: Sequence[int]) -> tuple[list[int], int]:
 
 def payload_size(frame: Frame) -> Bytes:
     """Return the bytes of `frame`'s payloads as they are laid out on the wire."""
-    return Bytes(layout([len_of(tensor.payload) for tensor in frame.tensors])[1])
+    end = 0
+    for tensor in frame.tensors:
+        end += -end % ALIGNMENT + len_of(tensor.payload)
+    return Bytes(end)
 
 
 def len_of(payload: bytes | memoryview) -> int:
@@ -85,7 +96,8 @@ def write(
         header = _message(frame, credit_frames, credit_bytes)
         encoded = bytes(header.SerializeToString())
         if limits is not None:
-            check(header, payload_size(frame), limits)
+            _check_tensors([look_of(tensor) for tensor in frame.tensors], limits)
+            _check_numbers(header)
             _check_length(encoded, limits)
     except (TypeError, ValueError, EncodeError) as error:  # no text, a lone surrogate, a number out of range
         raise InvalidInput(
@@ -103,16 +115,25 @@ def _check_length(encoded: bytes, limits: FrameLimits) -> None:
         )
 
 
+_SELDOM = (
+    "page", "first_block", "step", "attempt", "priority", "remaining_ms", "traceparent", "credit_frames",
+    "credit_bytes", "degraded", "reason", "flow",
+)  # fmt: skip  # what most frames leave at zero, which costs nothing to write and something to set
+
+
 def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.Frame:
     header = frame_pb2.Frame(
         kind=int(frame.kind),  # type: ignore[arg-type]
-request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
-        page=frame.page,
-        first_block=frame.first_block, step=frame.step, attempt=frame.attempt, priority=frame.priority,
-        remaining_ms=frame.remaining_ms, state_position=frame.state_position, traceparent=frame.traceparent,
-        credit_frames=credit_frames or frame.credit_frames, credit_bytes=credit_bytes or frame.credit_bytes,
-        degraded=frame.degraded, reason=frame.reason, flow=frame.flow,
+        request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
+        state_position=frame.state_position,
     )  # fmt: skip
+    for name in _SELDOM:
+        value = getattr(frame, name)
+        if value:
+            setattr(header, name, value)
+    if credit_frames or credit_bytes:
+        header.credit_frames = credit_frames or frame.credit_frames
+        header.credit_bytes = credit_bytes or frame.credit_bytes
     for tensor in frame.tensors:
         header.tensors.add(
             name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, codec=tensor.codec,
@@ -141,90 +162,130 @@ def _write_report(header: frame_pb2.Frame, frame: Frame) -> None:
 
 def parse(encoded: bytes | memoryview) -> frame_pb2.Frame:
     """Return the header message in `encoded`."""
-    header = frame_pb2.Frame()
     try:
-        header.ParseFromString(bytes(encoded))
+        header: frame_pb2.Frame = frame_pb2.Frame.FromString(bytes(encoded))
     except DecodeError as error:
         raise CorruptFrame("a frame's header cannot be read") from error
     return header
 
 
-def check(header: frame_pb2.Frame, total: int, limits: FrameLimits) -> list[int]:
-    """Check a header against its payload's size and the limits; return where each tensor's payload begins."""
-    tensors = header.tensors
-    if len(tensors) > limits.tensors:
-        raise CorruptFrame(f"a frame with {len(tensors)} tensors; at most {limits.tensors} are accepted")
-    if len({tensor.name for tensor in tensors}) != len(tensors):
-        raise CorruptFrame("a frame names one tensor twice")
-    for tensor in tensors:
-        _check_tensor(tensor, limits)
-    offsets, end = layout([tensor.payload_size for tensor in tensors])
+def check(header: frame_pb2.Frame, total: int, limits: FrameLimits) -> list[Laid]:
+    """Check a header against its payload's size and the limits; return its tensors, and where each one begins."""
+    laid, end = [], 0
+    for tensor in header.tensors:
+        scale = tensor.scale if tensor.HasField("scale") else 1.0
+        size = tensor.payload_size
+        begin = end + -end % ALIGNMENT
+        end = begin + size
+        look = (tensor.name, tensor.dtype, tuple(tensor.shape), tensor.codec, size, scale)
+        laid.append((look, tensor.zero_point, begin))
+    _check_tensors([look for look, _, _ in laid], limits)
     if end != total:
         raise CorruptFrame(f"a frame's tensors take {end} bytes, but {total} are announced")
+    _check_numbers(header)
+    return laid
+
+
+def look_of(tensor: WireTensor) -> Look:
+    """Return what is checked of a tensor."""
+    size = len_of(tensor.payload)
+    return tensor.name, tensor.dtype, tuple(tensor.shape), tensor.codec, size, tensor.scale
+
+
+def _check_numbers(header: frame_pb2.Frame) -> None:
     if min(header.credit_frames, header.credit_bytes, header.remaining_ms, header.epoch) < 0:
         raise CorruptFrame("a frame with negative credits, epoch or deadline")
-    return offsets
 
 
-def _check_tensor(tensor: frame_pb2.WireTensor, limits: FrameLimits) -> None:
-    codec = CODECS.get(CodecName(tensor.codec))
+def _check_tensors(looks: Sequence[Look], limits: FrameLimits) -> None:
+    if len(looks) > limits.tensors:
+        raise CorruptFrame(f"a frame with {len(looks)} tensors; at most {limits.tensors} are accepted")
+    if len(looks) > 1 and len({look[0] for look in looks}) != len(looks):
+        raise CorruptFrame("a frame names one tensor twice")
+    for look in looks:
+        if look not in limits.known:
+            _check_tensor(look, limits)
+            if len(limits.known) >= MAX_KNOWN:
+                limits.known.clear()
+            limits.known.add(look)
+
+
+def _check_tensor(look: Look, limits: FrameLimits) -> None:
+    name, dtype, shape, by, size, scale = look
+    codec = CODECS.get(CodecName(by))
     if codec is None:
-        raise CorruptFrame(f"tensor {tensor.name[:80]!r} travels by the unknown codec {tensor.codec[:40]!r}")
-    if tensor.dtype not in codec.holds:
-        raise CorruptFrame(f"codec {codec.name} holds no {tensor.dtype[:40]!r}")
-    if len(tensor.name) > limits.name_length or len(tensor.shape) > limits.rank:
-        raise CorruptFrame(f"tensor {tensor.name[:80]!r} has too long a name or too many dimensions")
-    if tensor.payload_size < 0 or min(tensor.shape, default=0) < 0:
-        raise CorruptFrame(f"tensor {tensor.name[:80]!r} has a negative size")
-    if not math.isfinite(tensor.scale):
-        raise CorruptFrame(f"tensor {tensor.name[:80]!r} has the scale {tensor.scale}")
-    _check_size(tensor, codec, limits)
+        raise CorruptFrame(f"tensor {name[:80]!r} travels by the unknown codec {by[:40]!r}")
+    if dtype not in codec.holds:
+        raise CorruptFrame(f"codec {codec.name} holds no {dtype[:40]!r}")
+    if len(name) > limits.name_length or len(shape) > limits.rank:
+        raise CorruptFrame(f"tensor {name[:80]!r} has too long a name or too many dimensions")
+    if size < 0 or min(shape, default=0) < 0:
+        raise CorruptFrame(f"tensor {name[:80]!r} has a negative size")
+    if not math.isfinite(scale):
+        raise CorruptFrame(f"tensor {name[:80]!r} has the scale {scale}")
+    _check_size(look, codec, limits)
 
 
-def _check_size(tensor: frame_pb2.WireTensor, codec: Codec, limits: FrameLimits) -> None:
-    elements = math.prod(tensor.shape)
-    if elements * DTYPE_BYTES[tensor.dtype] > limits.decoded_bytes:
-        raise CorruptFrame(f"tensor {tensor.name[:80]!r} of shape {list(tensor.shape)} passes the size limit")
+def _check_size(look: Look, codec: Codec, limits: FrameLimits) -> None:
+    name, dtype, shape, _, size, _ = look
+    elements = math.prod(shape)
+    if elements * DTYPE_BYTES[dtype] > limits.decoded_bytes:
+        raise CorruptFrame(f"tensor {name[:80]!r} of shape {list(shape)} passes the size limit")
     if codec.byte_part:
         return  # its decoder is told the size that must come out
-    expected = elements * _CODED_BYTES.get(codec.graph_part, DTYPE_BYTES[tensor.dtype])
-    if expected != tensor.payload_size:
+    expected = elements * _CODED_BYTES.get(codec.graph_part, DTYPE_BYTES[dtype])
+    if expected != size:
         raise CorruptFrame(
-            f"tensor {tensor.name[:80]!r} is {tensor.dtype} {list(tensor.shape)} by {codec.name}: "
-            f"{expected} bytes, but {tensor.payload_size} came"
+            f"tensor {name[:80]!r} is {dtype} {list(shape)} by {codec.name}: "
+            f"{expected} bytes, but {size} came"
         )
 
 
-def read(header: frame_pb2.Frame, offsets: list[int], payload: memoryview) -> Frame:
+_PLAIN = (
+    "request_id", "model", "epoch", "page", "first_block", "step", "attempt", "priority", "remaining_ms",
+    "traceparent", "credit_frames", "credit_bytes", "degraded", "reason", "flow",
+)  # fmt: skip  # fields that a noun takes from a header as they are
+_plain_of = operator.attrgetter(*_PLAIN)
+_KINDS = {int(kind): kind for kind in FrameKind}
+
+
+def read(header: frame_pb2.Frame, laid: Sequence[Laid], payload: memoryview) -> Frame:
     """Return the frame of a checked header; its tensors' payloads are slices of `payload`."""
-    try:
-        kind = FrameKind(header.kind)
-    except ValueError as error:
-        raise CorruptFrame(f"a frame of the unknown kind {header.kind}", "update this side") from error
-    tensors = [
-        _tensor(tensor, payload[begin : begin + tensor.payload_size])
-        for tensor, begin in zip(header.tensors, offsets, strict=True)
-    ]
-    return Frame(
-        kind=kind, request_id=RequestId(header.request_id), model=ModelName(header.model),
-        epoch=Epoch(header.epoch), page=PageName(header.page), first_block=header.first_block,
-        step=header.step,
-        attempt=header.attempt, priority=header.priority, remaining_ms=header.remaining_ms,
+    kind = _KINDS.get(header.kind)
+    if kind is None:
+        raise CorruptFrame(f"a frame of the unknown kind {header.kind}", "update this side")
+    given: dict[str, Any] = dict(zip(_PLAIN, _plain_of(header), strict=True))
+    metadata = header.metadata
+    given.update(
+        kind=kind,
         state_position=header.state_position if header.HasField("state_position") else -1,
-        tensors=tuple(tensors), traceparent=header.traceparent,
-        outputs=tuple([TensorName(name) for name in header.outputs]),
-        hops=tuple([convert.from_message(Hop, hop) for hop in header.hops]),
+        tensors=tuple([_tensor(one, payload) for one in laid]),
+        outputs=tuple(header.outputs),
+        hops=tuple([_hop(hop) for hop in header.hops]),
         error=convert.from_message(WireError, header.error) if header.HasField("error") else None,
         labels=tuple([_label(label) for label in header.labels]),
-        metadata=dict(header.metadata), credit_frames=header.credit_frames, credit_bytes=header.credit_bytes,
-        degraded=header.degraded, reason=header.reason, flow=header.flow,
-    )  # fmt: skip
+        metadata=dict(metadata) if metadata else {},
+    )
+    return Frame.of(given)
 
 
-def _tensor(tensor: frame_pb2.WireTensor, payload: memoryview) -> WireTensor:
-    scale = tensor.scale if tensor.HasField("scale") else 1.0
-    name, codec = TensorName(tensor.name), CodecName(tensor.codec)
-    return WireTensor(name, tensor.dtype, tuple(tensor.shape), codec, payload, scale, tensor.zero_point)
+def _tensor(laid: Laid, payload: memoryview) -> WireTensor:
+    (name, dtype, shape, codec, size, scale), zero_point, begin = laid
+    piece = payload[begin : begin + size]
+    return WireTensor(TensorName(name), dtype, shape, CodecName(codec), piece, scale, zero_point)
+
+
+_HOP = tuple(one.name for one in fields(Hop))
+_hop_of = operator.attrgetter(*_HOP)
+_hop_made: Any = Hop
+
+
+def _hop(message: frame_pb2.Hop) -> Hop:
+    values = _hop_of(message)
+    if message.HasField("simulated_slowdown") and math.isfinite(sum(values[1:])):
+        hop: Hop = _hop_made(*values)
+        return hop
+    return convert.from_message(Hop, message)  # the slow way also says what is wrong
 
 
 def _label(label: frame_pb2.LabelScore) -> LabelScore:
