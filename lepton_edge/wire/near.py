@@ -206,7 +206,8 @@ class NearStream:
                 broken = Unavailable(f"{self.peer} broke off") if self._receiver.amid else None
                 return self._finish(broken)
             self._give(self._receiver.took(count))
-            if count < len(space) or self._held >= READY_BYTES or self._over:
+            drained = count < len(space) and not self._receiver.amid  # amid a chunk, more is on its way
+            if drained or self._held >= READY_BYTES or self._over:
                 return None
         return None
 
