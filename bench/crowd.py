@@ -34,6 +34,10 @@ class Member:
     errors: Counter[str] = field(default_factory=Counter)
     strayed: int = 0
 
+    def answered_within(self, seconds: float) -> int:
+        """Return how many answers came in the first `seconds`; the last ones end later."""
+        return sum(end <= seconds for end in self.ended)
+
 
 async def ask_until(client: AsyncClient, member: Member, job: Job, begun: float) -> None:
     """Ask again and again until the time is over."""

@@ -229,7 +229,7 @@ def _group_rows(title: str, answered: list[Member], seconds: float) -> Iterator[
         groups[one.page, one.in_flight].append(one)
     for (page, in_flight), group in sorted(groups.items()):
         name = f"{title}: {len(group)} on {page}, {in_flight} in flight"
-        counts = [sum(end <= seconds for end in one.ended) for one in group]
+        counts = [one.answered_within(seconds) for one in group]
         told = f"{min(counts)} to {max(counts)} answers a client, Jain {jain(counts):.4f}"
         fair = round(spread(counts), 3)
         yield Row("load", f"{name}: most / fewest answers", fair, "1", told, FAIR, met=fair <= FAIR)
@@ -237,14 +237,14 @@ def _group_rows(title: str, answered: list[Member], seconds: float) -> Iterator[
         for rank in (50, 99):
             value = latencies[min(len(latencies) - 1, len(latencies) * rank // 100)]
             yield Row("load", f"{name}: p{rank}", round(value * 1e3, 1), "ms", f"of {len(latencies)}")
-    yield from _flood_rows(title, groups)
+    yield from _flood_rows(title, groups, seconds)
 
 
-def _flood_rows(title: str, groups: dict[tuple[str, int], list[Member]]) -> Iterator[Row]:
+def _flood_rows(title: str, groups: dict[tuple[str, int], list[Member]], seconds: float) -> Iterator[Row]:
     """Tell what a client gains by asking for more at a time than the others."""
-    for page in sorted({page for page, in_flight in groups if in_flight == FLOOD}):
+    for page in sorted({page for page, _ in groups if {(page, FLOOD), (page, 1)} <= groups.keys()}):
         flooding, polite = (
-            statistics.mean(len(one.ended) for one in groups[page, in_flight] or [Member(page, 0, [0.0])])
+            statistics.mean(one.answered_within(seconds) for one in groups[page, in_flight])
             for in_flight in (FLOOD, 1)
         )
         told = f"{flooding:.0f} and {polite:.0f} answers"
