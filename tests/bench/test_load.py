@@ -44,7 +44,7 @@ def test_equals_are_compared_with_equals_and_errors_are_told() -> None:
     assert (uneven.value, uneven.met) == (1.5, False), "what ended too late does not count"
     assert by_name["t: 1 on local, 8 in flight: most / fewest answers"].met
     assert by_name["t: 2 on local, 1 in flight: p99"].value == 800
-    assert by_name["t: local: a flooding client's answers / a polite one's"].value == 10.0
+    assert by_name["t: local: a flooding client's answers / a polite one's"].value == 12.0
     fair.errors["overloaded: full"] += 2
     assert next(iter(load._error_rows("t", [fair, late], 6, 1.0))).met is False
 
