@@ -28,6 +28,7 @@ from __future__ import annotations
 import importlib.util
 import struct
 from collections.abc import Iterator
+from ctypes import addressof, c_char
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -352,14 +353,13 @@ class Decoder:
 
 def _may_stay(piece: memoryview, total: int) -> bool:
     """Say whether a frame's payload, come whole in one chunk, lies so that it need not be copied."""
-    if len(piece) != total or total < _WORTH_STAYING:
+    if len(piece) != total or total < _WORTH_STAYING or piece.readonly:  # what gRPC gives lies as it comes
         return False
-    address: int = np.frombuffer(piece, np.uint8).ctypes.data
-    return address % header.ALIGNMENT == 0
+    return addressof(c_char.from_buffer(piece)) % header.ALIGNMENT == 0
 
 
 def _aligned(size: int) -> memoryview:
     """Return `size` bytes of memory that begin at a multiple of 64; not zeroed: every byte gets written."""
     room = np.empty(size + header.ALIGNMENT, np.uint8)
-    begin = -room.ctypes.data % header.ALIGNMENT
+    begin = -addressof(c_char.from_buffer(room)) % header.ALIGNMENT  # type: ignore[arg-type]
     return memoryview(room)[begin : begin + size]  # type: ignore[arg-type]

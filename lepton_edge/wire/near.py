@@ -15,6 +15,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from ctypes import addressof, c_char
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Receiver:
 def _placed(length: int, lead: int) -> memoryview:
     """Return `length` bytes of memory of which the one at `lead` is aligned; not zeroed: each gets written."""
     room = np.empty(length + ALIGNMENT, np.uint8)
-    begin = -(room.ctypes.data + lead) % ALIGNMENT
+    begin = -(addressof(c_char.from_buffer(room)) + lead) % ALIGNMENT  # type: ignore[arg-type]
     return memoryview(room)[begin : begin + length]  # type: ignore[arg-type]
 
 
