@@ -49,18 +49,21 @@ def persist(state: State) -> Persist:
 
 
 def keep_peers(state: State) -> KeepPeers:
-    """Return the peers that some page of some epoch sends to from here."""
+    """Return the peers that some page of some epoch sends to from here, or to here from there.
+
+    Both, because it may be that only the one that is sent to can dial.
+    """
     wanted: dict[DeviceId, Peer] = {}
     for held in state.epochs.values():
-        onward = _onward(held, state.device)
-        wanted.update({peer.device: peer for peer in held.peers if peer.device in onward})
+        near = _beside(held, state.device)
+        wanted.update({peer.device: peer for peer in held.peers if peer.device in near})
     return KeepPeers(tuple(wanted.values()))
 
 
-def _onward(held: EpochState, device: DeviceId) -> set[DeviceId]:
+def _beside(held: EpochState, device: DeviceId) -> set[DeviceId]:
     found: set[DeviceId] = set()
     for page in held.book.pages:
-        devices = [stage.device for stage in page.stages]
+        devices = {stage.device for stage in page.stages}
         if device in devices:
-            found.update(devices[devices.index(device) + 1 :])
+            found |= devices
     return found - {device}

@@ -90,6 +90,16 @@ def milliseconds(seconds: Any) -> str:
     return f"{seconds * 1e3:.1f}" if isinstance(seconds, (int, float)) else ""
 
 
+def ago(seconds: Any) -> str:
+    """Return "3 min ago", in days, hours, minutes or seconds; empty when there is no number."""
+    if not isinstance(seconds, (int, float)):
+        return ""
+    for limit, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= limit:
+            return f"{seconds / limit:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
 def size(count: Any) -> str:
     """Return a number of bytes as people read it (powers of 1000); empty when there is no number."""
     if not isinstance(count, (int, float)):

@@ -17,6 +17,7 @@ from lepton_edge.cli.output import (
     Column,
     ProgressLine,
     Row,
+    ago,
     dig,
     milliseconds,
     print_document,
@@ -110,13 +111,8 @@ def _render_device(one: Row, console: Console, every: bool) -> None:
 
 def age(one: Row) -> str:
     """Return ", measured 3 min ago" of a profile; empty where that was not noted."""
-    seconds = one.get("age")
-    if not isinstance(seconds, (int, float)):
-        return ""
-    for limit, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= limit:
-            return f", measured {seconds / limit:.0f} {unit} ago"
-    return f", measured {seconds:.0f} s ago"
+    when = ago(one.get("age"))
+    return f", measured {when}" if when else ""
 
 
 def _slowest(found: Row, every: bool) -> list[Row]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from lepton_edge.cli import device, model
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.cli.output import Column, Row, milliseconds, print_document, table, text
+from lepton_edge.cli.output import Column, Row, ago, milliseconds, print_document, table, text
 from partitioner.report.terminal import megabits
 
 app = typer.Typer(add_completion=False)
@@ -37,6 +37,23 @@ def _round_trip(row: Row) -> str:
     return milliseconds(up + down) if isinstance(up, (int, float)) and isinstance(down, (int, float)) else ""
 
 
+def _way(row: Row) -> str:
+    """Return how the two meet, and loudly when they do not."""
+    if "via" not in row:  # an older coordinator
+        return ""
+    way = f"through {row['via']}" if row["via"] else "direct"
+    if row.get("connected") is False:
+        return f"DOWN, {row.get('error') or 'no link yet'}"
+    now = row.get("now_via")
+    moved = now is not None and now != row.get("via", "")
+    return f"{way}, now {f'through {now}' if now else 'direct'}" if moved else way
+
+
+def _measured(row: Row) -> str:
+    by, age = row.get("by"), row.get("age")
+    return f"by {by}, {ago(age)}".removesuffix(", ") if by else ""
+
+
 _MODELS = [column for column in model.MODELS if column.title in {"model", "version", "weights", "active"}]
 _LINKS = (
     Column("from", text("device")),
@@ -44,6 +61,8 @@ _LINKS = (
     _rate("up"),
     _rate("down"),
     Column("round trip ms", _round_trip, right=True),
+    Column("way", _way),
+    Column("measured", _measured),
 )
 
 

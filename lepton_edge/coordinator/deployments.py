@@ -189,7 +189,7 @@ def gauged(state: State, pending: Pending, message: Gauged, now: Seconds) -> lis
 
 def probed(state: State, message: Probed, now: Seconds) -> list[Command]:
     """Remember a link and go on."""
-    return [*reach.note(state, telling.running(state), message.link), *_reach(state, now)]
+    return [*reach.note(state, telling.running(state), message.link, now), *_reach(state, now)]
 
 
 def _plan(state: State, now: Seconds) -> list[Command]:
@@ -300,7 +300,7 @@ def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> l
     """Fail, because a device answered a command of the running deployment with an error."""
     error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
     if pending.kind == "probe" and error.code in reach.UNREACHABLE:
-        return [*reach.note(state, telling.running(state), error), *_reach(state, now)]
+        return [*reach.note(state, telling.running(state), error, now), *_reach(state, now)]
     named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
     return fail_with(state, named, now)
 

@@ -55,7 +55,7 @@ def probe(state: State, now: Seconds) -> list[Command] | None:
     return [told, *telling.say(state, run, todo.device, message)]
 
 
-def note(state: State, run: Deployment, found: LinkProfile | WireError) -> list[Command]:
+def note(state: State, run: Deployment, found: LinkProfile | WireError, now: Seconds) -> list[Command]:
     """Remember what the last probe found."""
     tried = run.trying
     if tried is None:
@@ -67,7 +67,7 @@ def note(state: State, run: Deployment, found: LinkProfile | WireError) -> list[
     if pair == (run.cloud, run.board):
         pair, link = (pair[1], pair[0]), _turned(found)
     (state.dialled_by_cloud.add if link is not found else state.dialled_by_cloud.discard)(pair)
-    state.links[pair] = link
+    state.links[pair], state.probed_at[pair] = link, now
     return [KeepLink(run.cause, *pair, link)]
 
 

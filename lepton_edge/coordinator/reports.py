@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import drift, orders
+from lepton_edge.coordinator import drift, orders, reach
 from lepton_edge.coordinator.commands import Deployed, Supposed
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
@@ -25,9 +25,10 @@ from lepton_edge.core.messages import (
 )
 from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
+from partitioner.costs import LinkProfile
 from partitioner.nouns_json import to_json
 from partitioner.plan import InputSpec, OutputSpec
-from partitioner.units import Epoch, ModelName, PageName, Seconds
+from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds
 
 DEVICES, MODELS, MODEL = "lepton-edge/devices/1", "lepton-edge/models/1", "lepton-edge/model/1"
 PROFILE, DEPLOYMENT = "lepton-edge/profile/1", "lepton-edge/deployment/1"
@@ -319,9 +320,28 @@ def status(state: State, started: Seconds, now: Seconds) -> Json:
         "models": _models(state),
         "drifted": _drifted(state),
         "links": [
-            {"device": device, "peer": peer, **to_json(link)}
-            for (device, peer), link in sorted(state.links.items())
+            _link(state, device, peer, link, now) for (device, peer), link in sorted(state.links.items())
         ],
+    }
+
+
+def _link(state: State, device: DeviceId, peer: DeviceId, probed: LinkProfile, now: Seconds) -> Json:
+    """Return a link as it is known best: by "traffic" or by a "probe", how old that is, and whether it is there.
+
+    `connected` is null where no plan needs the link; `via` is the relay of what is planned with.
+    """
+    told, seen = reach.report(state, device, peer), reach.seen(state, device, peer)
+    probed_at = state.probed_at.get((device, peer))
+    age = told.age if seen and told else round(now - probed_at, 1) if probed_at is not None else None
+    return {
+        "device": device,
+        "peer": peer,
+        **to_json(seen or probed),
+        "by": "traffic" if seen else "probe",
+        "age": age,
+        "connected": told.connected if told else None,
+        "now_via": told.via if told else None,
+        "error": told.error if told else "",
     }
 
 

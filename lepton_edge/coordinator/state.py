@@ -157,6 +157,7 @@ class State:
     models: dict[ModelName, ModelRecord] = field(default_factory=dict)
     profiles: dict[tuple[ModelName, ModelVersion, DeviceId], ProfileRecord] = field(default_factory=dict)
     links: dict[tuple[DeviceId, DeviceId], LinkProfile] = field(default_factory=dict)
+    probed_at: dict[tuple[DeviceId, DeviceId], Seconds] = field(default_factory=dict)
     dialled_by_cloud: set[tuple[DeviceId, DeviceId]] = field(default_factory=set)
     epochs: dict[EpochKey, EpochRecord] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)

@@ -223,6 +223,7 @@ def _link(link: LinkProfile | None) -> Document | None:
         "delay_down": link.delay_down,
         "overhead": link.overhead,
         "measured": link.measured,
+        "via": link.via,
     }
 
 

@@ -190,9 +190,10 @@ def link_line(document: Document) -> list[str]:
     if link is None:
         return []
     source = "measured" if link["measured"] else "declared, not measured"
+    through = f" through {link['via']}" if link.get("via") else ""
     round_trip = link["delay_up"] + link["delay_down"]
     return [
-        f"Link ({source}): {megabits(link['up'])} up, {megabits(link['down'])} down, "
+        f"Link{through} ({source}): {megabits(link['up'])} up, {megabits(link['down'])} down, "
         f"round trip {milliseconds(round_trip)}, headers {link['overhead'] - 1:.1%}"
     ]
 

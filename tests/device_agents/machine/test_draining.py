@@ -8,9 +8,9 @@ from device_agents.machine.draining import keep_peers, persist
 from device_agents.machine.state import DRAINING
 
 
-def test_a_board_keeps_links_to_whoever_comes_after_it_on_some_page(world) -> None:
+def test_both_keep_the_link_between_two_that_share_a_page(world) -> None:
     assert [peer.device for peer in keep_peers(world.agent()).peers] == ["cloud"]
-    assert keep_peers(world.agent("cloud")).peers == ()
+    assert [peer.device for peer in keep_peers(world.agent("cloud")).peers] == ["board"]
 
 
 def test_a_book_without_a_far_side_needs_no_links(world) -> None:

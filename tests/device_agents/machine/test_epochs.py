@@ -52,10 +52,10 @@ def test_prepare_activate_then_the_board_keeps_a_link_and_a_copy(world) -> None:
     assert state.active == {"net": 1}
 
 
-def test_the_cloud_dials_nobody(world) -> None:
+def test_the_cloud_keeps_it_too_since_only_it_may_be_able_to_dial(world) -> None:
     state = State("cloud")
     kept = [command for command in world.deploy(state) if isinstance(command, KeepPeers)]
-    assert all(command.peers == () for command in kept)
+    assert [[peer.device for peer in command.peers] for command in kept] == [["board"], ["board"]]
 
 
 def test_a_failed_prepare_keeps_the_old_epoch(world) -> None:

@@ -43,6 +43,19 @@ def test_a_fast_link_is_in_gigabits_with_four_digits_at_most() -> None:
     assert row.split()[2:6] == ["9.412", "Gbit/s", "987.7", "Mbit/s"]
 
 
+def test_how_two_meet_and_who_says_how_fast() -> None:
+    relayed = {**LINK, "via": "middle", "by": "traffic", "age": 3.2, "connected": True, "now_via": "middle"}
+    row = shown(links=[relayed]).splitlines()[-1]
+    assert "through middle " in row
+    assert row.rstrip().endswith("by traffic, 3 s ago")
+    moved = shown(links=[{**relayed, "now_via": "", "by": "probe", "age": None}]).splitlines()[-1]
+    assert "through middle, now direct" in moved
+    assert moved.rstrip().endswith("by probe")
+    down = {**relayed, "via": "", "connected": False, "error": "nobody at there:1"}
+    assert "DOWN, nobody at there:1" in shown(links=[down])
+    assert "direct" in shown(links=[{**relayed, "via": "", "connected": None, "now_via": None}])
+
+
 def test_what_was_not_measured_is_left_empty() -> None:
     row = shown(links=[{**LINK, "up": None, "delay_down": None}]).splitlines()[-1]
     assert row.split() == ["pi", "server", "1", "Mbit/s"]

@@ -114,9 +114,22 @@ def test_status_is_everything_at_once(deployed: Any) -> None:
     assert (about["uptime"], about["devices"], about["models"], about["deploying"]) == (12.0, 2, 1, None)
     (link,) = told["links"]
     assert (link["device"], link["peer"], link["up"]) == ("board", "cloud", 1e6)
+    assert (link["by"], link["age"], link["via"], link["connected"]) == ("probe", 0.0, "", None)
     deployed.deploy()
     again = reports.status(deployed.state, 0.0, deployed.now)["coordinator"]
     assert (again["deploying"], again["phase"]) == ("net", "probing")
+
+
+def test_status_says_what_traffic_shows_and_which_link_is_down(deployed: Any) -> None:
+    def tell(**about: Any) -> Any:
+        told = m.Telemetry(0.1, 0, 0, 0.0, 0, 0, 0, 1.0, links=(m.LinkReport("cloud", **about),))
+        deployed.hear(deployed.state.devices["board"].stream, told)
+        return as_json(reports.status(deployed.state, 0.0, deployed.now))["links"][0]
+
+    seen = tell(up=5e6, down=1e6, round_trip=0.02, samples=9, age=4.0)
+    assert (seen["by"], seen["age"], seen["connected"], seen["delay_up"]) == ("traffic", 4.0, True, 0.01)
+    down = tell(connected=False, error="no route")
+    assert (down["by"], down["connected"], down["error"], down["up"]) == ("probe", False, "no route", 1e6)
 
 
 def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any) -> None:
