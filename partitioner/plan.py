@@ -82,6 +82,16 @@ class Block:
     weights: tuple[WeightRef, ...] = ()
     name: str = ""
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether all that it reads and makes may begin with one dynamic dimension, so that requests may share a run.
+
+        A tensor that lost the dimension's name on its way may still have it; a device proves it before it relies on it.
+        """
+        leading = {spec.shape[0] if spec.shape else 0 for spec in (*self.inputs, *self.outputs)}
+        named = leading - {""}
+        return bool(self.inputs) and all(isinstance(dim, str) for dim in leading) and len(named) == 1
+
 
 @dataclass(frozen=True)
 class Frontier:

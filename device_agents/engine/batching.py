@@ -22,23 +22,13 @@ PROOFS = (2, 3)
 """Batches of so many are held against single runs: a constant in a Reshape fits one of them at most."""
 
 
-def has_rows(block: Block) -> bool:
-    """Whether everything that `block` reads and makes may begin with one and the same dynamic dimension.
-
-    A tensor that lost the dimension's name on its way may still have it: the proof will tell.
-    """
-    leading = {spec.shape[0] if spec.shape else 0 for spec in (*block.inputs, *block.outputs)}
-    named = {dim for dim in leading if dim != ""}
-    return bool(block.inputs) and all(isinstance(dim, str) for dim in leading) and len(named) == 1
-
-
 def prove_rows(one: OpenBlock, golden: Mapping[TensorName, Array], tolerance: float) -> bool:
     """Run a block on batches of the golden sample and changed copies of it; say whether rows stay by themselves.
 
     Some graphs mix rows (a Reshape with a constant, a mean over everything, a range that is found anew for each
     quantization); they answer otherwise, or fail. False too where the golden sample lacks an input.
     """
-    if not has_rows(one.block) or any(spec.name not in golden for spec in one.block.inputs):
+    if not one.block.has_rows or any(spec.name not in golden for spec in one.block.inputs):
         return False
     feeds = [
         {spec.name: changed(golden[spec.name], turn) for spec in one.block.inputs}

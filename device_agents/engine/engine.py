@@ -19,7 +19,7 @@ import onnxruntime
 import psutil
 import structlog
 
-from device_agents.engine.batching import has_rows, prove_rows
+from device_agents.engine.batching import prove_rows
 from device_agents.engine.blocks import OpenBlock, OpenBlocks
 from device_agents.engine.codecs import TensorCodec
 from device_agents.engine.driver import Company, Terms, Ticket, Workers
@@ -199,7 +199,7 @@ class Engine:
             return one
         prove = functools.partial(prove_rows, one, arrays, tolerance)
         proven = await self.call(_without_ticket(prove))
-        if has_rows(one.block) and not proven:
+        if one.block.has_rows and not proven:
             log.info("a block is not batched: its rows depend on each other", block=one.block.name)
         return replace(one, by_rows=proven)
 

@@ -7,14 +7,14 @@ need not. Pseudo-nodes stay blocks of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lepton_edge.coordinator.placement import fits
 from partitioner.compiled import CompiledModel
 from partitioner.graph import needed_boundaries
 from partitioner.onnx_io import CutBlock, Cutter
-from partitioner.plan import Fused, Page, Stage
+from partitioner.plan import Block, Fused, Page, Stage
 from partitioner.units import BlockIndex, Bytes, DeviceId
 
 Boundaries = tuple[frozenset[int], ...]
@@ -37,12 +37,27 @@ def fuse(
     count = len(boundaries) - 1
     found: list[tuple[Fused, CutBlock]] = []
     for stage in active.stages:
-        first = _behind_pseudo(compiled, stage)
-        if stage.last - first < LEAST_BLOCKS or not _room(compiled, stage, boundaries, memory):
+        begin = _behind_pseudo(compiled, stage)
+        if stage.last - begin < LEAST_BLOCKS or not _room(compiled, stage, boundaries, memory):
             continue
-        cut = cutter.block(count + len(found), boundaries[first], boundaries[stage.last])
-        found.append((Fused(stage.device, BlockIndex(first), stage.last, cut.block), cut))
+        pairs = list(zip(boundaries, boundaries[1:], strict=False))[begin : stage.last]
+        for first, last in runs([cutter.block(0, inner, outer).block for inner, outer in pairs]):
+            ends = begin + first, begin + last
+            cut = cutter.block(count + len(found), boundaries[ends[0]], boundaries[ends[1]])
+            found.append((Fused(stage.device, BlockIndex(ends[0]), BlockIndex(ends[1]), cut.block), cut))
     return found
+
+
+def runs(blocks: Sequence[Block]) -> list[tuple[int, int]]:
+    """Return the runs [first, last) of a stage's blocks that become one block each.
+
+    What prepares one picture is not fused with a model that several requests may share a run of: together they could
+    not, and between them lies the model's own input, where a boundary costs next to nothing.
+    """
+    rows = [block.has_rows for block in blocks]
+    border = len(rows) - next((at for at, has in enumerate(reversed(rows)) if not has), len(rows))
+    parts = [(0, border), (border, len(blocks))] if border < len(blocks) else [(0, len(blocks))]
+    return [(first, last) for first, last in parts if last - first >= LEAST_BLOCKS]
 
 
 def may_fuse(compiled: CompiledModel, weights: Bytes, memory: Bytes) -> bool:

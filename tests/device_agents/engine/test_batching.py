@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from device_agents.engine.batching import changed, has_rows, prove_rows, rows_of, run_together
+from device_agents.engine.batching import changed, prove_rows, rows_of, run_together
 from device_agents.engine.blocks import OpenBlock, OpenBlocks, run_span
 from device_agents.engine.runtime import start_runtime
 from device_agents.engine.sessions import open_block
@@ -46,24 +46,6 @@ def ints(name, *values):
 
 
 GOLDEN = {"x": np.random.default_rng(3).normal(0, 1, (1, 4)).astype(np.float32)}
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "may"),
-    [
-        ([("batch", 3)], [("batch", 5)], True),
-        ([("batch", 3), ("batch",)], [("", 5)], True),
-        ([(1, 3)], [(1, 5)], False),
-        ([("batch", 3)], [(1, 5)], False),
-        ([("batch", 3), ("other", 3)], [("batch", 5)], False),
-        ([("", 3)], [("", 5)], False),
-        ([()], [("batch",)], False),
-        ([("bytes",)], [("height", "width", 3)], False),
-    ],
-)
-def test_which_blocks_may_have_rows(inputs, outputs, may):
-    sides = [[spec(f"{n}", shape) for n, shape in enumerate(side)] for side in (inputs, outputs)]
-    assert has_rows(block(*sides)) is may
 
 
 def test_a_block_whose_rows_stay_apart_is_proven():

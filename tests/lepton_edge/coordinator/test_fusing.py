@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from lepton_edge.coordinator.fusing import fuse
+from lepton_edge.coordinator.fusing import fuse, runs
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import make_plan
 from partitioner.onnx_io import cut
 from partitioner.onnx_io.runtime import open_session, options, run
-from partitioner.plan import Page, Prediction, Stage
+from partitioner.plan import Block, Page, Prediction, Stage, TensorSpec
 from tests.lepton_edge.coordinator.test_planning import Desk
 
 NOTHING = Prediction(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
@@ -54,6 +54,28 @@ def test_a_fused_block_computes_what_its_blocks_compute_one_after_another(desk):
     assert whole_value.keys() == value.keys()
     for name, array in whole_value.items():
         np.testing.assert_allclose(array, value[name], rtol=1e-5, atol=1e-6)
+
+
+def blocks(*dims):
+    """Return blocks of a line whose boundaries begin with these dimensions."""
+    specs = [TensorSpec(f"t{place}", "float32", (dim, 4)) for place, dim in enumerate(dims)]
+    return [Block(at, "onnx", (specs[at],), (specs[at + 1],)) for at in range(len(dims) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("dims", "found"),
+    [
+        ((1, 1, 1, 1), [(0, 3)]),  # no rows at all
+        (("N", "N", "N", "N"), [(0, 3)]),
+        ((224, 224, "N", "N", "N"), [(0, 2), (2, 4)]),  # a picture is prepared, then the model
+        ((224, "N", "N", "N"), [(1, 3)]),  # one block to prepare it: that one stays as it is
+        ((224, 224, 224, "N", "N"), [(0, 3)]),  # one block of the model stays as it is
+        (("N", "N", 1, 1), [(0, 3)]),  # rows that end before the stage does
+        ((224, "N", "N"), []),
+    ],
+)
+def test_what_prepares_a_picture_is_not_fused_with_what_requests_may_share(dims, found):
+    assert runs(blocks(*dims)) == found
 
 
 def test_without_the_memory_for_it_nothing_is_fused(desk):
