@@ -12,11 +12,13 @@ answer is the count so far. A reply proves the same for the request that it answ
   could have arrived" and "the one before it was done", in the time of the answers (least round trip added):
   Lindley's recursion. So pauses of the sender are not in it, and only one clock is.
 - *window*: 1.25 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
-  filtered by windowed maximum and minimum, and the link is taken to be full when the rate has not grown by a
+  filtered over a window of time, and the link is taken to be full when the rate has not grown by a
   quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
-  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the window is 256 KiB and grows by what is
-  acknowledged, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
-  always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it.
+  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the factor is 2.89 and the window 256 KiB
+  at least, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
+  always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. In place of
+  the maximum stands the upper quartile of ten measurements: a receiver that stalls and then answers in one
+  burst makes the maximum far too high.
 - *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`.
 """
 
@@ -30,7 +32,7 @@ START_CHUNK = 64 << 10
 LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
 CHUNK_SECONDS = 0.0125
 LARGEST_WINDOW = 16 << 20
-GAIN = 1.25
+GAIN, STARTUP_GAIN = 1.25, 2.89
 GROWTH, LOOKS = 1.25, 3  # of the rate, below which in so many round trips the link is taken to be full
 SMALL = 8 << 10  # bytes under way, up to which a round trip is the link's and not the queue's
 LEAST_AGE = 10.0  # seconds that a least round trip is good for
@@ -81,7 +83,7 @@ class Pacing:
         self._done_at, self._done = 0.0, 0  # the last answer, and its count
         self._trains: deque[_Train] = deque(maxlen=SAMPLES)
         self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
-        self._startup_from = 0
+        self._trusted = False  # a measurement long enough to be one is known
 
     def begin(self) -> None:
         """The peer acknowledges: hold back what it has not."""
@@ -153,7 +155,7 @@ class Pacing:
             ask = self._asks.popleft()
             self._round_trip(ask, now)
             self._serve(ask, now)
-        self._follow(now)
+        self._follow()
         return True
 
     def _round_trip(self, ask: _Ask, now: float) -> None:
@@ -169,26 +171,31 @@ class Pacing:
         """Account for the service of the bytes up to `ask`, which ended `now` (in the time of answers)."""
         earliest = ask.burst_at + self.least
         train = self._trains[-1] if self._trains else None
-        longest = max(TRAIN, 10 * self.least)
-        if train is None or earliest > self._done_at or self._done_at - train.began > longest:
-            begun = max(earliest, self._done_at)
-            train = _Train(begun, max(self._done, ask.burst_from) if earliest > self._done_at else self._done)
-            if self._trains and not self._trains[-1].rate:
-                self._trains.pop()  # too little in it for a rate
-            self._trains.append(train)
+        if train is None or earliest > self._done_at:
+            train = self._begin_train(earliest, max(self._done, ask.burst_from), now)
+        elif self._done_at - train.began > max(TRAIN, 10 * self.least):
+            train = self._begin_train(self._done_at, self._done, now)
         self._done_at, self._done = now, ask.through
         self._sample(train, ask.through - train.count, now)
 
+    def _begin_train(self, began: float, count: int, now: float) -> _Train:
+        if self._trains and not self._trains[-1].rate:
+            self._trains.pop()  # there was too little in it
+        if self._trains and now - self._trains[-1].at > SAMPLE_AGE:
+            self._trains.clear()  # the link may have become another one, and TCP begins anew
+            self._best, self._looks = 0.0, 0
+        train = _Train(began, count)
+        self._trains.append(train)
+        return train
+
     def _sample(self, train: _Train, size: int, now: float) -> None:
         took = now - train.began
-        if size < SAMPLE_BYTES:
+        if size < SAMPLE_BYTES or (took < TRUSTED and self._trusted):
             return
-        rate = size / max(took, SHORTEST)
-        if took < TRUSTED and rate < self.rate:
-            return
+        self._trusted = took >= TRUSTED
         self.samples += not train.rate
-        train.rate, train.at = rate, now
-        self._look(rate, now)
+        train.rate, train.at = size / max(took, SHORTEST), now
+        self._look(train.rate, now)
 
     def _look(self, rate: float, now: float) -> None:
         """Startup lasts until the rate has not grown by a quarter in three round trips."""
@@ -200,25 +207,19 @@ class Pacing:
             return
         self._look_at = now + self.least
 
-    def _follow(self, now: float) -> None:
+    def _follow(self) -> None:
         """Set rate, window and chunk by what is known now."""
-        fresh = [train.rate for train in self._trains if train.rate and now - train.at < SAMPLE_AGE]
-        if not fresh:
+        rates = [train.rate for train in self._trains if train.rate]
+        if not rates:
             return
-        if len(fresh) == 1 and fresh[0] * GROWTH < self.rate:
-            self._begin_anew(fresh[0])
-        self.rate = max(fresh)
+        full = self._looks >= LOOKS
+        self.rate = self.typical() if full else max(rates)
         self.chunk = int(min(max(self.rate * CHUNK_SECONDS, LEAST_CHUNK), self.largest_chunk))
-        if self.under_way and now - self._least_at > DRAIN_AGE:
+        if self.under_way and self._recent_at - self._least_at > DRAIN_AGE:
             self.window = 0
-        elif self._looks < LOOKS:
-            self.window = min(START_WINDOW + self.acked - self._startup_from, LARGEST_WINDOW)
-        else:
-            self.window = min(int(GAIN * self.rate * self.least) + 2 * self.chunk, LARGEST_WINDOW)
-
-    def _begin_anew(self, rate: float) -> None:
-        """After a long pause: TCP begins with slow start again, or the link has become another one."""
-        self._best, self._looks, self._startup_from = rate, 0, self.acked
+            return
+        window = int((GAIN if full else STARTUP_GAIN) * self.rate * self.least) + 2 * self.chunk
+        self.window = min(window if full else max(window, START_WINDOW), LARGEST_WINDOW)
 
     # --- what it knows ----------------------------------------------------------------------------
 
