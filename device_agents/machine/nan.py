@@ -1,11 +1,12 @@
 """Inputs that hold NaN are refused before anything runs on them.
 
-Law: pure; reads the bytes of raw floating-point tensors and nothing else. A sum is enough for good input; only
-a doubtful one is counted. Infinities are allowed: attention masks hold them.
+Law: pure; reads the bytes of raw floating-point tensors and nothing else. Their largest value is NaN where any of
+them is; only then they are counted. Infinities are allowed: attention masks hold them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -40,8 +41,8 @@ def _nan_count(tensor: WireTensor) -> int:
     if tensor.dtype not in _FLOATS:
         return 0
     kind = np.dtype(tensor.dtype)
-    with np.errstate(all="ignore"):  # infinities of both signs, and overflow, only mean a second look
-        doubtful = np.isnan(_values(tensor, kind).sum())
+    values = _values(tensor, kind)
+    doubtful = values.size > 0 and math.isnan(np.maximum.reduce(values))
     return _count(tensor, kind, np.isnan) if doubtful else 0
 
 
