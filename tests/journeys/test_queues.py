@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
-import os
-import signal
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from onnx import helper, numpy_helper
 import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client import AsyncClient
+from tests.journeys.conftest import until
 
 pytestmark = pytest.mark.journey
 
@@ -123,3 +122,132 @@ async def test_sixty_four_callers_with_one_request_each_are_all_let_in(served: A
         for client in clients:
             await client.close()
     assert len(results) == 64
+
+
+@pytest.fixture
+def camera(served: Any) -> Iterator[Any]:
+    """Deploy the model with another queue policy, and as before in the end."""
+    with lepton_edge.Client(served.coordinator) as client:
+        yield lambda policy: client.deploy("net", queue=policy, page="local")
+        client.deploy("net")
+        client.pin("net", behind="second/relu")
+
+
+async def see(client: AsyncClient, frames: int, every: float) -> list[tuple[str, float]]:
+    """Send a picture every so many seconds; return how each ended, and after how long."""
+
+    async def one() -> tuple[str, float]:
+        begun = time.perf_counter()
+        try:
+            await client.infer("net", X)
+        except errors.LeptonError as error:
+            return error.code, time.perf_counter() - begun
+        return "answered", time.perf_counter() - begun
+
+    tasks = []
+    for _ in range(frames):
+        tasks.append(asyncio.create_task(one()))
+        await asyncio.sleep(every)
+    return await asyncio.gather(*tasks)
+
+
+async def test_a_camera_gets_its_newest_picture_answered(
+    served: Any, polite: AsyncClient, camera: Any
+) -> None:
+    camera("newest")
+    alone = statistics.median(await latencies(polite, ""))
+    ends = await see(polite, 40, alone / 4)
+    assert {how for how, _ in ends} == {"answered", "superseded"}
+    assert ends[-1][0] == "answered", "the newest of all has nothing that takes its place"
+    answered = [seconds for how, seconds in ends if how == "answered"]
+    assert 5 <= len(answered) <= 20, "about one in four"
+    assert statistics.median(answered) < 3 * alone, "it never waits for more than what runs"
+
+
+async def test_oldest_refuses_the_newer_while_one_waits(
+    served: Any, polite: AsyncClient, camera: Any
+) -> None:
+    camera("oldest")
+    alone = statistics.median(await latencies(polite, ""))
+    async with AsyncClient(served.board, retries=0) as impatient:
+        ends = await see(impatient, 12, alone / 8)
+        assert {how for how, _ in ends} == {"answered", "overloaded"}
+        assert [how for how, _ in ends[:2]] == ["answered", "answered"]
+        assert max(seconds for how, seconds in ends if how == "overloaded") < alone
+    async with AsyncClient(served.board, retries=10) as patient:
+        ends = await see(patient, 6, alone / 8)
+        assert {how for how, _ in ends} == {"answered"}, "the wait that a refusal tells is kept"
+
+
+async def test_what_cannot_wait_ends_in_the_queue_and_never_runs(served: Any, polite: AsyncClient) -> None:
+    alone = statistics.median(await latencies(polite, "local"))
+
+    async def hurried(client: AsyncClient) -> str:
+        try:
+            await client.infer("net", X, page="local", deadline=3 * alone)
+        except errors.DeadlineExceeded:
+            return "late"
+        return "answered"
+
+    async with AsyncClient(served.board, retries=0) as client:
+        ends = await asyncio.gather(*(hurried(client) for _ in range(40)))
+        assert 1 <= ends.count("answered") <= 8
+        begun = time.perf_counter()
+        await client.infer("net", X, page="local")
+    assert time.perf_counter() - begun < 3 * alone, "thirty dead requests would have been before it"
+
+
+@pytest.fixture(scope="module")
+def snail(served: Any) -> Any:
+    """The same, where the cloud now takes about a second for a request: long enough to give it up."""
+    served.end("cloud")
+    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "400", "--workers", "1")
+    with lepton_edge.Client(served.board) as client:
+        until(lambda: client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
+    return served
+
+
+async def time_to_stop(address: str) -> float:
+    """Ask the cloud by itself; return how long that waited for what the cloud was doing."""
+    async with AsyncClient(address) as client:
+        result = await client.infer("net", X, page="cloud-raw")
+    (hop,) = [hop for hop in result.hops if hop.device == "cloud"]
+    print(f"it waited {hop.queue * 1e3:.1f} ms")
+    return hop.queue
+
+
+@pytest.mark.parametrize("waiting", [1, 5])
+async def test_what_its_caller_cancels_stops_in_the_cloud_too(
+    snail: Any, polite: AsyncClient, waiting: int
+) -> None:
+    """The first is being computed there, the others wait behind it."""
+    tasks = [asyncio.create_task(polite.infer("net", X, page="cloud-raw")) for _ in range(waiting)]
+    await asyncio.sleep(0.4)
+    for task in tasks:
+        task.cancel()
+    assert await time_to_stop(snail.cloud) < 0.25
+
+
+async def test_a_caller_that_dies_leaves_no_work_behind(snail: Any) -> None:
+    asking = "import sys, numpy, lepton_edge\nwith lepton_edge.Client(sys.argv[1]) as client:\n"
+    asking += "    print('asks', flush=True)\n"
+    asking += "    client.infer('net', {'x': numpy.zeros((1, 3, 96, 96), 'f4')}, page='cloud-raw')"
+    command = [sys.executable, "-c", asking, snail.board]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asks\n"
+        await asyncio.sleep(0.4)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert await time_to_stop(snail.cloud) < 0.25
+
+
+async def test_a_deadline_is_kept_without_the_cloud_which_stops(snail: Any, polite: AsyncClient) -> None:
+    begun = time.perf_counter()
+    result = await polite.infer("net", X, page="cloud-raw", deadline=0.4)
+    assert time.perf_counter() - begun < 0.4
+    assert (result.page, result.hops[-1].device) == ("local", "board")
+    assert await time_to_stop(snail.cloud) < 0.25
