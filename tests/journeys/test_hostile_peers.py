@@ -198,20 +198,28 @@ def faults() -> dict[str, tuple[list[bytes], str]]:
 async def told(address: str, sent: list[bytes], patience: float = 10.0) -> Frame | WireError | None:
     """Shake hands, send, and return the first answer: an error frame, a goodbye, or None where nothing came."""
     stream = streams.DialledStream(address)
+    await stream.write(codec.hello_chunk(dataclasses.replace(HELLO, checksums=codec.CHECKSUMS)))
+    await stream.read()
+    answer = asyncio.create_task(heard(stream))
     try:
-        await stream.write(codec.hello_chunk(dataclasses.replace(HELLO, checksums=codec.CHECKSUMS)))
-        await stream.read()
         with contextlib.suppress(Unavailable):  # it may be let go before it is through
             for chunk in sent:
+                if answer.done():
+                    break
                 await stream.write(checked(chunk))
-        decoder = codec.Decoder(header.FrameLimits())
-        while True:
-            chunk = await asyncio.wait_for(stream.read(), patience)
-            found = decoder.feed(chunk) if chunk else None
-            if chunk is None or isinstance(found, WireError) or (isinstance(found, Frame) and found.error):
-                return found
+                await asyncio.sleep(0)
+        return await asyncio.wait_for(answer, patience)
     finally:
         await stream.close()
+
+
+async def heard(stream: streams.DialledStream) -> Frame | WireError | None:
+    decoder = codec.Decoder(header.FrameLimits())
+    while (chunk := await stream.read()) is not None:
+        found = decoder.feed(chunk)
+        if isinstance(found, WireError) or (isinstance(found, Frame) and found.error):
+            return found
+    return None
 
 
 def checked(chunk: bytes) -> bytes:
