@@ -132,7 +132,7 @@ class Peers:
 
     def keep(self, peers: tuple[Peer, ...]) -> None:
         """Hold a link to each of these, dialled again and again, and to their relays; let go of the others."""
-        wanted = {relay.device: relay for peer in peers for relay in peer.via}
+        wanted = {relay.device: Peer(relay.device, relay.addresses) for peer in peers for relay in peer.via}
         wanted.update({peer.device: peer for peer in peers})
         for device, (peer, task) in list(self._kept.items()):
             if wanted.get(device) != peer:
@@ -158,7 +158,7 @@ class Peers:
         if there:
             return min(there, key=self._rank).link
         if relays:
-            await self.reach(relays[0])
+            await self.reach(Peer(relays[0].device, relays[0].addresses))
         link, via = await (self._through(peer) if relays else self._dial(peer))
         self.add(link, dialled=True, via=via)
         return link

@@ -17,7 +17,7 @@ from lepton_edge.coordinator.commands import Command, KeepLink
 from lepton_edge.coordinator.state import Deployment, Device, State, Try
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import LinkReport, Peer, ProbeCommand
+from lepton_edge.core.messages import LinkReport, Peer, ProbeCommand, Relay
 from partitioner.costs import HEADER_OVERHEAD, LinkProfile, transfer_time
 from partitioner.units import Bytes, BytesPerSecond, DeviceId, Seconds
 
@@ -46,7 +46,7 @@ def probe(state: State, now: Seconds) -> list[Command] | None:
     run.phase, run.trying = "probing", todo
     peer = _peer(state, todo.peer)
     if todo.via:
-        peer = dataclasses.replace(peer, via=(_peer(state, todo.via),))
+        peer = dataclasses.replace(peer, via=(_relay(state, todo.via),))
     ends = {run.board, run.cloud} == {todo.device, todo.peer}
     command = telling.owe(state, run, "probe", todo.device, Seconds(now + PROBE_LIMIT))
     message = ProbeCommand(command, peer, PROBE_SIZES, PROBE_BUDGET if ends else SHORT_BUDGET)
@@ -166,7 +166,7 @@ def _met(state: State, device: DeviceId, other: DeviceId) -> Peer:
     first = cloud if (board, cloud) in state.dialled_by_cloud else board
     link = state.links.get((board, cloud))
     found = relays(state, board, cloud, link.via)[:RELAYS_GIVEN] if link is not None and link.via else []
-    via = tuple(_peer(state, relay.name) for relay in found)
+    via = tuple(_relay(state, relay.name) for relay in found)
     after = Seconds(0.0) if device == first else DIAL_AFTER
     return dataclasses.replace(_peer(state, other), via=via, dial_after=after)
 
@@ -176,6 +176,10 @@ def is_relayed(state: State, devices: list[DeviceId]) -> bool:
     return any(
         link.via and device in devices and peer in devices for (device, peer), link in state.links.items()
     )
+
+
+def _relay(state: State, name: DeviceId) -> Relay:
+    return Relay(name, state.devices[name].hello.data_addresses)
 
 
 def _peer(state: State, name: DeviceId) -> Peer:

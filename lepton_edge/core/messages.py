@@ -26,6 +26,9 @@ from lepton_edge.core.calls import Upload as Upload
 from lepton_edge.core.calls import WhatIf as WhatIf
 from lepton_edge.core.calls import Wishes as Wishes
 from lepton_edge.core.frames import WireError
+from lepton_edge.core.peers import LinkReport as LinkReport
+from lepton_edge.core.peers import Peer as Peer
+from lepton_edge.core.peers import Relay as Relay
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.plan import Block, PlanBook, TensorSpec
 from partitioner.units import (
@@ -123,31 +126,6 @@ class StageReport:
 
 
 @dataclass(frozen=True)
-class LinkReport:
-    """How the link to a peer that a plan needs does, as its traffic and small probes tell; 0 where not known.
-
-    Attributes:
-        peer: who is at its other end.
-        connected: whether there is a link now; `error` says why not.
-        via: the relay that it goes through, "" for none.
-        up, down: bytes per second of payload and headers, to the peer and from it.
-        round_trip: seconds of an empty frame there and back, of late.
-        samples: how many transfers the rates rest on.
-        age: seconds since the last of them.
-    """
-
-    peer: DeviceId
-    connected: bool = True
-    via: DeviceId = DeviceId("")
-    up: float = 0.0
-    down: float = 0.0
-    round_trip: Seconds = Seconds(0.0)
-    samples: int = 0
-    age: Seconds = Seconds(0.0)
-    error: str = ""
-
-
-@dataclass(frozen=True)
 class Telemetry:
     """A heartbeat with what changed."""
 
@@ -234,20 +212,6 @@ class Rejected:
     """The agent is not registered; the reason says what to do."""
 
     error: WireError
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Where another device's data port is, and how else it may be met.
-
-    `via` are relays to meet at, best first, where neither can dial the other. `dial_after` are the seconds
-    without a link after which to dial: above 0 where the other side dials first.
-    """
-
-    device: DeviceId
-    addresses: tuple[str, ...]
-    via: tuple[Peer, ...] = ()
-    dial_after: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)

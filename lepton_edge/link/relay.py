@@ -158,11 +158,9 @@ class Tunnels:
         stream = self._end(relay, RequestId(secrets.token_hex(8)), device)
         try:
             await _asked(relay, _open_frame(stream.tunnel, {"to": device}))
-        except BaseException as error:
-            told = error if isinstance(error, LeptonError) else None
-            stream.end(told)
-            if told is None:  # given up: the relay may be at it still
-                self._spawn(_told(relay, _close_frame(stream.tunnel)))
+        except (LeptonError, asyncio.CancelledError):
+            stream.end(None)
+            self._spawn(_told(relay, _close_frame(stream.tunnel)))  # it may be at it still
             raise
         return stream
 

@@ -27,6 +27,14 @@ class Description(_message.Message):
     near: str
     def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., near: _Optional[str] = ...) -> None: ...
 
+class Relay(_message.Message):
+    __slots__ = ("device", "addresses")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Peer(_message.Message):
     __slots__ = ("device", "addresses", "via", "dial_after")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -35,9 +43,9 @@ class Peer(_message.Message):
     DIAL_AFTER_FIELD_NUMBER: _ClassVar[int]
     device: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
-    via: _containers.RepeatedCompositeFieldContainer[Peer]
+    via: _containers.RepeatedCompositeFieldContainer[Relay]
     dial_after: float
-    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., dial_after: _Optional[float] = ...) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[_Union[Relay, _Mapping]]] = ..., dial_after: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("command", "stage", "done", "total", "message")

@@ -12,7 +12,7 @@ from device_agents.driver import peers as room
 from device_agents.driver.peers import Peers, Ways
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.links import LinkEstimate
-from lepton_edge.core.messages import LinkReport, Peer
+from lepton_edge.core.messages import LinkReport, Peer, Relay
 
 CLOUD = Peer("cloud", ("gone:1", "here:2"))
 
@@ -193,7 +193,7 @@ async def test_a_link_that_dies_at_once_is_dialled_ever_more_seldom() -> None:
     await world.peers.close()
 
 
-RELAY = Peer("middle", ("here:3",))
+RELAY = Relay("middle", ("here:3",))
 MET = Peer("cloud", ("gone:1",), (RELAY,))
 
 
@@ -221,7 +221,7 @@ async def test_another_relay_is_taken_when_the_first_is_gone() -> None:
     world = World()
     world.answers = {"here:3": "middle", "here:4": "other"}
     world.tunnels = {"middle": {"cloud"}, "other": {"cloud"}}
-    world.peers.keep((replace(MET, via=(RELAY, Peer("other", ("here:4",)))),))
+    world.peers.keep((replace(MET, via=(RELAY, Relay("other", ("here:4",)))),))
     await world.until(3)
     world.answers.pop("here:3")
     for link in [one for one in world.links if one.peer.name in ("middle", "cloud")]:

@@ -95,7 +95,7 @@ def test_two_that_cannot_dial_each_other_meet_at_the_best_relay(pair: Any, make:
         "board_cloud_near",
     ]  # fmt: skip
     assert pair.ordered[-1].link == dataclasses.replace(UPLINK, via="near")
-    via = (m.Peer("near", ("near:8011",)), m.Peer("far", ("far:8011",)))
+    via = (m.Relay("near", ("near:8011",)), m.Relay("far", ("far:8011",)))
     assert peers(pair, "board") == (m.Peer("cloud", ("cloud:8011",), via),)
     assert peers(pair, "cloud") == (m.Peer("board", ("board:8011",), via, reach.DIAL_AFTER),)
     assert any("through near" in told.progress.message for told in pair.told)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lepton_edge.core import calls, frames, links, messages
+from lepton_edge.core import calls, frames, links, messages, peers
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, plan_pb2
@@ -27,7 +27,7 @@ UNIONS = [
 FRAMES_OWN = (frames.Frame, frames.WireTensor)  # they travel by header.py
 NOUNS = [
     kind
-    for room in (plan, costs, frames, links, messages, calls)
+    for room in (plan, costs, frames, links, messages, peers, calls)
     for kind in vars(room).values()
     if dataclasses.is_dataclass(kind) and kind.__module__ == room.__name__
     if kind not in (*FRAMES_OWN, links.Limits, links.LinkEstimate, links.ProbeSample)
