@@ -163,19 +163,14 @@ class Driver:
 
     def _run(self, command: RunSegment) -> None:
         try:
-            running = self.parts.errands.start(command)
+            self.parts.errands.begin(command, functools.partial(self._ran, command))
         except LeptonError as error:  # too many wait, say, or the epoch is gone
             self._run_failed(command, error)
-        else:
-            running.add_done_callback(functools.partial(self._ran, command))
 
-    def _ran(self, command: RunSegment, running: asyncio.Future[Done]) -> None:
+    def _ran(self, command: RunSegment, done: Done, error: Exception | None) -> None:
         """Take the outcome of a run: a plain call, since a task would cost two turns of the loop a request."""
-        if running.cancelled():
-            return
-        error = running.exception()
         if error is None:
-            self.submit(self.parts.errands.ran(command, running.result()))
+            self.submit(self.parts.errands.ran(command, done))
         elif isinstance(error, LeptonError):
             self._run_failed(command, error)
         else:

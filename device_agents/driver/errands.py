@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from device_agents.driver.holdings import Holdings
-from device_agents.engine import Done, Engine, Work
+from device_agents.engine import Done, Engine, Told, Work
 from device_agents.machine.commands import RunSegment
 from device_agents.machine.events import SegmentDone, Timing, WorkKey
 from lepton_edge.core.frames import Frame, WireTensor
@@ -25,11 +25,11 @@ from partitioner.units import Seconds, TensorName
 class Errand:
     """One request on this device.
 
-    `running` is the run of blocks that waits or computes; `waiting` is done when the first one no longer does.
+    `give_up` stops the run of blocks that waits or computes; `waiting` is done when the first one no longer does.
     """
 
     kept: dict[TensorName, Array] = field(default_factory=dict)
-    running: asyncio.Future[Done] | None = None
+    give_up: Callable[[], None] | None = None
     waiting: asyncio.Future[None] | None = None
     stage: Reaction[Frame] | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Errands:
     def waiting(self, work: WorkKey) -> asyncio.Future[None] | None:
         """Return what is done when `work` no longer waits to be computed; None where it does not wait."""
         errand = self._errands.get(work)
-        if errand is None or errand.running is None:
+        if errand is None or errand.give_up is None:
             return None
         if errand.waiting is None:
             errand.waiting = asyncio.get_running_loop().create_future()
@@ -75,9 +75,10 @@ class Errands:
         errand.let_go()
         for timer in errand.timers:
             timer.cancel()
-        for under_way in (errand.running, errand.stage):
-            if under_way is not None:
-                under_way.cancel()
+        if errand.give_up is not None:
+            errand.give_up()
+        if errand.stage is not None:
+            errand.stage.cancel()
 
     def stop_stage(self, work: WorkKey) -> None:
         """Wait for the next stage of `work` no longer."""
@@ -94,8 +95,8 @@ class Errands:
         """Call `fire` after `delay`, unless the work is released before."""
         self.of(work).timers.append(asyncio.get_running_loop().call_later(delay, fire))
 
-    def start(self, command: RunSegment) -> asyncio.Future[Done]:
-        """Begin a run: decode, compute, encode; `ran` makes of its outcome what the machine wants to know.
+    def begin(self, command: RunSegment, told: Told) -> None:
+        """Begin a run: decode, compute, encode; `ran` makes of what is told what the machine wants to know.
 
         Raises:
             StaleEpoch: the epoch is not open here.
@@ -121,14 +122,13 @@ class Errands:
         )
         # a request that fell back was here before: what is further along goes first
         priority = 2 * command.priority + (command.run > 1)
-        errand.running = self._engine.start(work, priority, command.flow)
-        return errand.running
+        errand.give_up = self._engine.begin(work, told, priority, command.flow)
 
     def ran(self, command: RunSegment, done: Done) -> SegmentDone:
         """Return what a run made, and keep what a fallback would need."""
         errand = self._errands.get(command.work)
         if errand is not None:
-            errand.kept, errand.running = done.arrays, None
+            errand.kept, errand.give_up = done.arrays, None
             errand.let_go()
         spent = done.timings
         timing = Timing(spent.queue, spent.decode, spent.compute, spent.encode, spent.batch)

@@ -8,9 +8,20 @@ Law: the only room of an agent that imports onnxruntime for a session, a codec o
 """
 
 from device_agents.engine.blocks import OpenBlock, OpenBlocks
+from device_agents.engine.driver import Told
 from device_agents.engine.engine import Engine, EngineConfig
 from device_agents.engine.runtime import claim_process
 from device_agents.engine.timing import Timings
 from device_agents.engine.work import Done, Work
 
-__all__ = ["Done", "Engine", "EngineConfig", "OpenBlock", "OpenBlocks", "Timings", "Work", "claim_process"]
+__all__ = [
+    "Done",
+    "Engine",
+    "EngineConfig",
+    "OpenBlock",
+    "OpenBlocks",
+    "Timings",
+    "Told",
+    "Work",
+    "claim_process",
+]

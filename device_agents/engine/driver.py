@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -21,6 +22,7 @@ from device_agents.engine.waiting import Waiting
 from partitioner.units import Bytes, Seconds
 
 T = TypeVar("T")
+Told = Callable[[Any, "Exception | None"], None]
 
 LOOK = 0.0005  # seconds; a job that waits for company looks this often whether some has come
 
@@ -114,17 +116,22 @@ class Terms:
 
 @dataclass(eq=False)
 class Job:
-    """A job as it waits."""
+    """A job as it waits. `told` gets its result and None, or None and its error, in the loop's thread."""
 
     do: Callable[[Ticket], Any]
     terms: Terms
-    outcome: asyncio.Future[Any]
+    told: Told
+    loop: asyncio.AbstractEventLoop
     ticket: Ticket = field(default_factory=Ticket)
 
     def finish(self, result: Any, error: Exception | None = None) -> None:
         """Tell the outcome to whoever waits for it, from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self.outcome.get_loop().call_soon_threadsafe(_tell, self.outcome, result, error)
+            self.loop.call_soon_threadsafe(self._tell, result, error)
+
+    def _tell(self, result: Any, error: Exception | None) -> None:
+        if not self.ticket.cancelled:
+            self.told(result, error)
 
 
 class Workers:
@@ -147,22 +154,29 @@ class Workers:
         """Return how many jobs wait."""
         return len(self._waiting)
 
-    def start(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> asyncio.Future[T]:
-        """Let `do(ticket)` wait for its turn; the future tells its result, and cancelling that gives the job up.
+    def begin(
+        self, do: Callable[[Ticket], Any], told: Told, terms: Terms | None = None
+    ) -> Callable[[], None]:
+        """Let `do(ticket)` wait for its turn; return what gives it up: then `told` is not called any more.
 
         Raises:
             Overloaded: the queue is full.
             Unavailable: the workers are closed.
         """
         terms = terms or Terms()
-        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        job = Job(do, terms, outcome)
+        job = Job(do, terms, told, asyncio.get_running_loop())
         self._waiting.put(job, terms.flow, terms.priority)
-        outcome.add_done_callback(lambda told: self._give_up(job) if told.cancelled() else None)
+        return lambda: self._give_up(job)
+
+    def start(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> asyncio.Future[T]:
+        """Do what `begin` does; the future tells the result, and cancelling that gives the job up."""
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        give_up = self.begin(do, functools.partial(_tell, outcome), terms)
+        outcome.add_done_callback(lambda told: give_up() if told.cancelled() else None)
         return outcome
 
     async def submit(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> T:
-        """Run `do(ticket)` and return its result; a cancelled caller cancels the job. Raises what `start` does."""
+        """Run `do(ticket)` and return its result; a cancelled caller cancels the job. Raises what `begin` does."""
         return await self.start(do, terms)
 
     def close(self, timeout: float = 5.0) -> None:

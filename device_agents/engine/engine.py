@@ -22,7 +22,7 @@ import structlog
 from device_agents.engine.batching import prove_rows
 from device_agents.engine.blocks import OpenBlock, OpenBlocks
 from device_agents.engine.codecs import TensorCodec
-from device_agents.engine.driver import Company, Terms, Ticket, Workers
+from device_agents.engine.driver import Company, Terms, Ticket, Told, Workers
 from device_agents.engine.golden import check_block, load_golden
 from device_agents.engine.pictures import DECODE_PICTURE, PictureDecoder
 from device_agents.engine.runtime import cores, start_runtime
@@ -121,8 +121,19 @@ class Engine:
 
     def start(self, work: Work, priority: int = 0, flow: str = "") -> asyncio.Future[Done]:
         """Begin what `run` does and return its outcome; cancelling that stops the work."""
-        terms = Terms(priority, flow, memory=self._memory(work), company=self._company(work))
-        return self._workers.start(functools.partial(self._stages.run, work), terms)
+        return self._workers.start(functools.partial(self._stages.run, work), self._terms(work, priority, flow))
+
+    def begin(self, work: Work, told: Told, priority: int = 0, flow: str = "") -> Callable[[], None]:
+        """Begin what `run` does; `told(done, None)` or `told(None, error)` follows, unless what this returns is called.
+
+        That stops the work. Nothing is awaited on the way of a request: a future and a task cost two turns of the
+        event loop.
+        """
+        do = functools.partial(self._stages.run, work)
+        return self._workers.begin(do, told, self._terms(work, priority, flow))
+
+    def _terms(self, work: Work, priority: int, flow: str) -> Terms:
+        return Terms(priority, flow, memory=self._memory(work), company=self._company(work))
 
     async def call(self, job: Callable[[Ticket], T], priority: int = 0) -> T:
         """Run any function in a worker's thread, in turn with the requests and alone (for measurements)."""

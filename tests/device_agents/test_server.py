@@ -69,8 +69,7 @@ async def test_a_lost_cloud_is_answered_for_by_the_board(deployed, model):
     x = model.input()
     cloud = deployed.agents["cloud"]
     await cloud.engine.call(lambda ticket: None)
-    held = asyncio.get_running_loop().create_future()
-    cloud.driver.parts.errands.start = lambda command: held  # a request that the cloud never ends
+    cloud.driver.parts.errands.begin = lambda command, told: None  # a request that the cloud never ends
     waiting = asyncio.create_task(link.request(ask(x)))
     while not cloud.state.works:
         await asyncio.sleep(0.005)
@@ -84,8 +83,7 @@ async def test_a_lost_cloud_is_answered_for_by_the_board(deployed, model):
 
 async def test_a_cloud_that_hangs_is_answered_for_by_the_board(deployed, model):
     link = await deployed.client()
-    held = asyncio.get_running_loop().create_future()
-    deployed.agents["cloud"].driver.parts.errands.start = lambda command: held
+    deployed.agents["cloud"].driver.parts.errands.begin = lambda command, told: None
     reply = await asyncio.wait_for(link.request(ask(model.input())), 5.0)
     assert reply.page == "local"
     assert reply.reason.startswith("fallback: cloud did not answer within 1.0")
@@ -96,16 +94,12 @@ async def test_a_cloud_that_hangs_is_answered_for_by_the_board(deployed, model):
 async def test_an_agent_that_is_asked_to_end_answers_what_it_accepted(deployed, model):
     link = await deployed.client()
     board, x = deployed.agents["board"], model.input()
-    start = board.driver.parts.errands.start
+    begin = board.driver.parts.errands.begin
 
-    def slowly(command):
-        async def run():
-            await asyncio.sleep(0.3)
-            return await start(command)
+    def slowly(command, told):
+        asyncio.get_running_loop().call_later(0.3, begin, command, told)
 
-        return asyncio.ensure_future(run())
-
-    board.driver.parts.errands.start = slowly
+    board.driver.parts.errands.begin = slowly
     waiting = asyncio.create_task(link.request(ask(x, "local")))
     while not board.state.works:
         await asyncio.sleep(0.005)
@@ -116,9 +110,8 @@ async def test_an_agent_that_is_asked_to_end_answers_what_it_accepted(deployed, 
 
 async def test_a_caller_that_gives_up_frees_both_devices(deployed, model):
     link = await deployed.client()
-    held = asyncio.get_running_loop().create_future()
     cloud, board = deployed.agents["cloud"], deployed.agents["board"]
-    cloud.driver.parts.errands.start = lambda command: held
+    cloud.driver.parts.errands.begin = lambda command, told: None
     waiting = asyncio.create_task(link.request(ask(model.input())))
     while not cloud.state.works:
         await asyncio.sleep(0.005)

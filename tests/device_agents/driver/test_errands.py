@@ -49,7 +49,11 @@ async def errands(tmp_path, model):
 
 async def run(errands, command):
     """Run a segment to its end."""
-    return errands.ran(command, await errands.start(command))
+    outcome = asyncio.get_running_loop().create_future()
+    errands.begin(command, lambda done, error: outcome.set_result((done, error)))
+    done, error = await outcome
+    assert error is None
+    return errands.ran(command, done)
 
 
 async def test_a_fallback_goes_on_from_what_the_first_run_kept(errands, model) -> None:
@@ -67,31 +71,33 @@ async def test_a_fallback_goes_on_from_what_the_first_run_kept(errands, model) -
 async def test_the_next_request_may_come_when_this_one_computes_no_longer(errands, model) -> None:
     assert errands.waiting(WORK) is None
     command = RunSegment(WORK, 1, KEY, 0, 2, (tensors.pack("x", model.input()),), outputs=("y",))
-    running = errands.start(command)
+    running = asyncio.create_task(run(errands, command))
+    await asyncio.sleep(0)
     waiting = errands.waiting(WORK)
     assert waiting is errands.waiting(WORK)
     assert not waiting.done()
-    errands.ran(command, await running)
+    await running
     assert waiting.done()
     assert errands.waiting(WORK) is None
 
 
 async def test_an_epoch_that_is_not_open_is_refused_at_once(errands) -> None:
     with pytest.raises(StaleEpoch):
-        errands.start(RunSegment(WORK, 1, EpochKey("net", 2), 0, 2))
+        errands.begin(RunSegment(WORK, 1, EpochKey("net", 2), 0, 2), pytest.fail)
 
 
 async def test_releasing_stops_what_is_under_way_and_lets_the_caller_go_on(errands) -> None:
     fired = []
     errand = errands.of(WORK)
-    running = errand.running = asyncio.get_running_loop().create_future()
+    given_up = []
+    errand.give_up = lambda: given_up.append(1)
     waiting = errands.waiting(WORK)
     over = []
     errand.stage = Reaction(over.append, over.append, lambda: over.append("given up"))
     errands.set_timer(WORK, 0.01, lambda: fired.append(1))
     errands.close()
     await asyncio.sleep(0.03)
-    assert running.cancelled()
+    assert given_up == [1]
     assert (over, fired) == (["given up"], [])
     assert waiting.done()
     assert errands.known(WORK) is None

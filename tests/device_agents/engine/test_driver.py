@@ -254,3 +254,20 @@ async def test_closing_finishes_what_waits_and_refuses_what_comes():
     await gate
     with pytest.raises(Unavailable):
         await worker.submit(lambda _: None)
+
+
+async def test_who_begins_a_job_is_told_in_the_loop_and_not_after_giving_up(worker) -> None:
+    heard, loop_thread = asyncio.Queue(), threading.get_ident()
+    told = lambda *outcome: heard.put_nowait((outcome, threading.get_ident()))  # noqa: E731
+    give_up = worker.begin(lambda _: 7, told)
+    assert await heard.get() == ((7, None), loop_thread)
+    give_up()  # late: nothing to stop
+    worker.begin(lambda _: 1 / 0, told)
+    (result, error), _ = await heard.get()
+    assert (result, type(error)) == (None, ZeroDivisionError)
+    release = threading.Event()
+    stopped = worker.begin(lambda ticket: release.wait(5), told)
+    stopped()
+    release.set()
+    await worker.submit(lambda _: None)
+    assert heard.empty()
