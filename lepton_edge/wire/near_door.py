@@ -28,7 +28,6 @@ from partitioner.errors import LeptonError
 log = structlog.get_logger("wire")
 
 MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
-LONGEST_PATH = 100  # bytes; macOS takes 103 in all, Linux 107
 _NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
 
 
@@ -113,38 +112,42 @@ def open_door(state: Path, serve: Serve) -> NearDoor | None:
     """
     if not hasattr(socket, "AF_UNIX"):
         return None
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path = _place(state)
-        listening.bind(str(path))
-        listening.listen(MAX_STREAMS)
-        listening.setblocking(False)
-        return NearDoor(path, listening, serve)
-    except (OSError, NotImplementedError) as error:  # a strange file system, or an event loop of Windows
-        listening.close()
-        log.info("there is no near door", error=str(error))
-        return None
-
-
-def _place(state: Path) -> Path:
-    """Return a path for a socket in a folder that only this user may enter; raises OSError."""
-    name = secrets.token_hex(4)
     for folder in _folders(state):
-        if len(os.fsencode(folder / name)) > LONGEST_PATH:
-            continue
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = (
-            folder.lstat()
-        )  # not followed: in a folder for everybody, another user may have been there first
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
-            for left in folder.iterdir():
-                left.unlink()
-            return folder / name
-    raise OSError(errno.ENAMETOOLONG, "no folder for a socket that is ours alone")
+        try:
+            return _opened(folder / secrets.token_hex(4), serve)
+        except (OSError, NotImplementedError) as error:  # noqa: PERF203 (twice, at the start of a process)
+            log.debug("no near door here", folder=str(folder), error=str(error))
+    log.info("there is no near door: applications on this machine come by gRPC", state=str(state))
+    return None
 
 
 def _folders(state: Path) -> Iterator[Path]:
+    """Yield where a socket may lie: with the state; where that is too deep or takes no sockets, elsewhere."""
     state = state.absolute()
     yield state / "near"
     own = f"lepton-edge-{os.geteuid()}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
     yield Path(tempfile.gettempdir()) / own
+
+
+def _opened(path: Path, serve: Serve) -> NearDoor:
+    """Listen at `path`; OSError where that cannot be (too long, say), NotImplementedError on Windows' event loop."""
+    _empty(path.parent)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(str(path))
+        listening.listen(MAX_STREAMS)
+        listening.setblocking(False)
+        return NearDoor(path, listening, serve)
+    except (OSError, NotImplementedError):
+        listening.close()
+        raise
+
+
+def _empty(folder: Path) -> None:
+    """Make `folder`, or empty it; raises OSError unless this user alone may enter it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()  # not followed: where everybody may write, another user may have been there first
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise OSError(errno.EPERM, "the folder is not this user's alone")
+    for left in folder.iterdir():
+        left.unlink()

@@ -83,7 +83,7 @@ async def test_a_path_that_is_too_long_gets_a_short_one_elsewhere(tmp_path: Path
     door = opened(deep)
     try:
         assert door.path.startswith(tempfile.gettempdir())
-        assert len(door.path) <= near_door.LONGEST_PATH
+        assert len(door.path) <= 100
         assert await answers(door.path)
     finally:
         await door.close()
