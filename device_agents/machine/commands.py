@@ -24,8 +24,8 @@ class RunSegment:
 
     First `tensors` are decoded into the work's environment; last, `forward` is encoded and `outputs` packed
     raw. The environment stays until `Release`: a fallback runs on from it, with no `tensors`. `run` counts
-    the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it. `flow` is who asked: the
-    engine's queue is fair between flows.
+    the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it. `flow` is who asked, `cost` the
+    seconds that it took of late: the engine's queue is fair between flows, by what they cost.
     """
 
     work: WorkKey
@@ -39,6 +39,7 @@ class RunSegment:
     keep: tuple[TensorName, ...] = ()
     priority: int = 0
     flow: str = ""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)

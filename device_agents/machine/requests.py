@@ -77,7 +77,7 @@ def _start(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float
     work.begun = now
     _note_company(state, work)
     if not work.terms.passes:
-        return [_first_run(work, tensors)]
+        return [_first_run(state, work, tensors)]
     work.given = tensors if work.terms.keep else ()
     return _send(state, work, tensors, now)
 
@@ -98,11 +98,20 @@ def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
     work = state.works.get(event.work)
     if work is None or event.run != work.run or work.phase == "remote":
         return []
+    _note_cost(state, work, event.timing)
     work.timing += event.timing
     work.outputs += event.outputs
     if work.phase == "local" and work.route.peer:
         return _send(state, work, event.forward, now)
     return answers.reply(state, work, now) + _cancel_remote(work)
+
+
+def _note_cost(state: State, work: Work, spent: Timing) -> None:
+    """Note what a run cost: of what was computed together, its share."""
+    seconds = spent.decode + spent.compute / max(1, spent.batch) + spent.encode
+    first, last = work.route.first, work.route.last
+    ends = (last, _blocks(state, work)) if work.phase == "fallback" else (first, last)
+    state.epochs[work.epoch].note_cost(*ends, seconds)
 
 
 def segment_failed(state: State, event: SegmentFailed, now: float) -> list[Command]:
@@ -181,7 +190,7 @@ def _drop(state: State, work: Work, error: WireError, now: float) -> list[Comman
     return commands
 
 
-def _first_run(work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
+def _first_run(state: State, work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
     terms, route = work.terms, work.terms.route
     return RunSegment(
         work.key,
@@ -195,21 +204,24 @@ def _first_run(work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
         keep=terms.keep,
         priority=work.asked.priority,
         flow=work.flow,
+        cost=state.epochs[work.epoch].cost(route.first, route.last),
     )
 
 
 def _last_run(state: State, work: Work) -> RunSegment:
     """Run the rest here, from what was kept of the first run, or passed on as it came."""
+    first, last = work.route.last, _blocks(state, work)
     return RunSegment(
         work.key,
         work.run,
         work.epoch,
-        work.route.last,
-        _blocks(state, work),
+        first,
+        last,
         tensors=work.given,
         outputs=work.terms.beyond,
         priority=work.asked.priority,
         flow=work.flow,
+        cost=state.epochs[work.epoch].cost(first, last),
     )
 
 

@@ -24,6 +24,8 @@ from partitioner.units import DeviceId, Epoch, ModelName, PageName, TensorName
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
+UNKNOWN_COST = 0.02  # seconds
+COST_WEIGHT = 0.2
 
 PREPARING, READY, ACTIVE, DRAINING = "preparing", "ready", "active", "draining"
 
@@ -45,6 +47,8 @@ class EpochState:
     retire_command: str = ""
     activate_when_open: bool = False
     terms: KnownTerms = field(init=False, repr=False, compare=False)
+    costs: dict[tuple[int, int], float] = field(default_factory=dict)
+    """What a run of blocks [first, last) takes for one request: seconds, a moving average."""
 
     def __post_init__(self) -> None:
         self.terms = KnownTerms(self.book, self.hold)
@@ -52,6 +56,16 @@ class EpochState:
     def holds(self, first: int, last: int) -> bool:
         """Whether blocks [first, last) are all here."""
         return set(range(first, last)) <= set(self.hold)
+
+    def cost(self, first: int, last: int) -> float:
+        """Return what a run of blocks [first, last) took of late; before the first one, what others of the model."""
+        known = self.costs.get((first, last))
+        return known or max(self.costs.values(), default=UNKNOWN_COST)
+
+    def note_cost(self, first: int, last: int, seconds: float) -> None:
+        """Note what a run took."""
+        known = self.costs.get((first, last), seconds)
+        self.costs[first, last] = known + COST_WEIGHT * (seconds - known)
 
     def status(self) -> EpochStatus:
         """Return what the coordinator is told of this epoch."""

@@ -6,7 +6,7 @@ import pytest
 
 from device_agents.machine import step
 from device_agents.machine.commands import Refuse, Reply, Resend, RunSegment
-from device_agents.machine.events import Closing, SegmentDone
+from device_agents.machine.events import Closing, RequestArrived, SegmentDone, Timing
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,51 @@ def test_too_much_metadata_is_refused(world) -> None:
     refused = world.only(world.ask(world.agent(), metadata={"k": "v" * 20_000}), Refuse)
     assert refused.frame.error.code == "invalid_input"
     assert "20001 bytes of metadata" in refused.frame.error.message
+
+
+def test_what_cannot_be_in_time_is_refused_at_once_while_that_is_known(world) -> None:
+    state = world.agent()
+    for number in range(8):
+        run = world.only(world.ask(state, request_id=f"r{number}", page="local", now=1.0), RunSegment)
+        step(state, SegmentDone(run.work, 1, Timing(compute=0.2 + number / 100)), 1.3)
+    late = world.only(world.ask(state, request_id="a", page="local", now=2.0, remaining_ms=150), Refuse)
+    assert late.frame.error.code == "deadline_exceeded"
+    assert "150 ms are left, and board alone needs 200 ms" in late.frame.error.message
+    world.only(world.ask(state, request_id="b", page="local", now=2.0, remaining_ms=250), RunSegment)
+    world.only(world.ask(state, request_id="c", page="local", now=12.0, remaining_ms=150), RunSegment)
+
+
+def test_one_who_floods_is_told_its_share_and_when_to_come_back(world) -> None:
+    state = world.agent(queue_limit=8)
+    refused = [ask for ask in (_from(world, state, f"f{n}", "flood") for n in range(10)) if ask.error]
+    assert len(refused) == 4
+    assert "6 of them yours; its limit is 8" in refused[0].error.message
+    assert refused[0].error.retry_after_ms > 0
+    assert _from(world, state, "p1", "polite").error is None
+
+
+def test_bytes_in_progress_are_bounded_too(world) -> None:
+    state = world.agent(queue_bytes=250)
+    assert [_from(world, state, f"f{n}", "flood").error is None for n in range(4)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert _from(world, state, "p", "polite").error is None
+
+
+def _from(world, state, name, flow):
+    """What a request of 100 bytes is answered at once: an error, or nothing yet."""
+    commands = step(state, RequestArrived(1, world.request(name, page="local"), flow), 0.0)
+    refused = [command.frame for command in commands if isinstance(command, Refuse)]
+    return refused[0] if refused else world.request(name)
+
+
+def test_a_run_is_told_what_the_last_ones_cost(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, request_id="a", page="local"), RunSegment)
+    step(state, SegmentDone(run.work, 1, Timing(decode=0.01, compute=0.4, encode=0.01, batch=4)), 0.5)
+    assert world.only(world.ask(state, request_id="b", page="local"), RunSegment).cost == pytest.approx(0.12)
+    part = world.only(world.ask(state, request_id="c", page="cut-4"), RunSegment)
+    assert part.cost == pytest.approx(0.12), "the first of its kind counts as the dearest of the model"
