@@ -57,7 +57,7 @@ def serving(*answers: LeptonError | None) -> tuple[Client, MockTransport]:
         return reply(frame, {}) if error is None else failure(frame, error)
 
     transport = MockTransport(answer)
-    return Client(transport=transport), transport
+    return Client(transport=transport, retries=0), transport
 
 
 def test_a_board_that_is_not_ready_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
