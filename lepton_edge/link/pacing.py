@@ -14,7 +14,7 @@ answer is the count so far. A reply proves the same for the request that it answ
 - *window*: 1.25 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
   filtered over a window of time, and the link is taken to be full when the rate has not grown by a
   quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
-  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the factor is 2.89 and the window 256 KiB
+  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the factor is 2.89 and the window 128 KiB
   at least, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
   always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. In place of
   the maximum stands the upper quartile of ten measurements: a receiver that stalls and then answers in one
@@ -27,8 +27,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-START_WINDOW = 256 << 10  # 18 times TCP's own first window: slow start never waits for us
-START_CHUNK = 64 << 10
+START_WINDOW = 128 << 10  # nine times the first window of TCP: slow start never waits for us
+START_CHUNK = 32 << 10
 LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
 CHUNK_SECONDS = 0.0125
 LARGEST_WINDOW = 16 << 20
@@ -82,6 +82,7 @@ class Pacing:
         self._burst_at, self._burst_from, self._paused = 0.0, 0, True
         self._done_at, self._done = 0.0, 0  # the last answer, and its count
         self._trains: deque[_Train] = deque(maxlen=SAMPLES)
+        self.rate_at: float | None = None
         self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
         self._trusted = False  # a measurement long enough to be one is known
 
@@ -195,6 +196,7 @@ class Pacing:
         self._trusted = took >= TRUSTED
         self.samples += not train.rate
         train.rate, train.at = size / max(took, SHORTEST), now
+        self.rate_at = now
         self._look(train.rate, now)
 
     def _look(self, rate: float, now: float) -> None:

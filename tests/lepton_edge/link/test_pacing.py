@@ -1,0 +1,198 @@
+"""What acknowledgements tell, over a simulated link: its rate, its round trip, and how much to have under way."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+import pytest
+
+from lepton_edge.link import pacing
+from lepton_edge.link.pacing import LEAST_CHUNK, SMALL, START_WINDOW, Pacing
+
+LARGEST = 512 << 10
+KB, MB = 1e3, 1e6
+
+
+class Wire:
+    """A link with a rate and a round trip, and somebody who sends on it. Times are seconds, sizes bytes."""
+
+    def __init__(self, rate: float, trip: float) -> None:
+        self.rate, self.trip = rate, trip
+        self.now = self.free_at = 0.0
+        self.received: list[tuple[float, int]] = []  # when each acknowledgement is back, and its count
+        self.pacing = Pacing(LARGEST)
+        self.pacing.begin()
+        self.most = 0
+
+    def send(self, size: int) -> None:
+        """Send one frame as the machine does: chunk by chunk, as far as the window lets it."""
+        while size:
+            while not self.pacing.may_send():
+                self.pacing.paused()
+                self.hear_next()
+            piece = self.pacing.piece(size, self.now)
+            asks = self.pacing.wants_answer(piece, self.now)
+            self.pacing.handed(piece, self.now, asks)
+            self.free_at = max(self.free_at, self.now + self.trip / 2) + piece / self.rate
+            if asks:
+                heapq.heappush(self.received, (self.back_at(self.free_at), self.pacing.sent))
+            size -= piece
+            self.most = max(self.most, self.pacing.under_way)
+        self.pacing.paused()
+
+    def back_at(self, arrived: float) -> float:
+        return arrived + self.trip / 2
+
+    def hear_next(self) -> None:
+        at, count = heapq.heappop(self.received)
+        self.now = max(self.now, at)
+        assert self.pacing.acknowledged(count, self.now)
+
+    def finish(self, rest: float = 0.0) -> None:
+        """Wait until all that was asked is answered, the last byte has arrived, and `rest` longer."""
+        while self.received:
+            self.hear_next()
+        self.now = max(self.now, self.free_at + self.trip / 2) + rest
+
+
+def ask_and_answer(wire: Wire, size: int, times: int, rest: float = 0.0) -> None:
+    """Request after request, each of which is answered when all of it came: the answer proves that it did."""
+    for _ in range(times):
+        wire.send(size)
+        wire.finish(rest)
+        wire.pacing.arrived(wire.pacing.sent)
+
+
+@pytest.mark.parametrize(
+    ("rate", "trip"), [(6.25 * MB, 0.04), (137 * KB, 0.1), (19 * MB, 0.004), (500 * MB, 0.0005)]
+)
+def test_rate_and_round_trip_of_a_full_link_are_found(rate: float, trip: float) -> None:
+    wire = Wire(rate, trip)
+    ask_and_answer(wire, 1000, 1)
+    wire.send(int(max(2 * MB, rate)))
+    wire.finish()
+    known = wire.pacing
+    assert known.typical() == pytest.approx(rate, rel=0.1)
+    assert trip <= known.least <= trip * 1.1 + SMALL / rate
+    assert LEAST_CHUNK <= known.chunk <= LARGEST
+    assert known.chunk == pytest.approx(min(max(rate * pacing.CHUNK_SECONDS, LEAST_CHUNK), LARGEST), rel=0.1)
+
+
+@pytest.mark.parametrize(("rate", "trip"), [(6.25 * MB, 0.04), (137 * KB, 0.1), (19 * MB, 0.004)])
+def test_a_full_link_stays_full_and_little_waits_before_it(rate: float, trip: float) -> None:
+    wire = Wire(rate, trip)
+    ask_and_answer(wire, 1000, 1)
+    wire.send(int(2 * rate))  # two seconds: until it is known
+    wire.finish()
+    begun, sent, wire.most = wire.now, wire.pacing.acked, 0
+    wire.send(int(3 * rate))
+    wire.finish()
+    assert (wire.pacing.sent - sent) / (wire.now - begun) > 0.97 * rate
+    assert wire.most <= 1.4 * rate * trip + 3.5 * wire.pacing.chunk
+    assert wire.most / rate < 2 * trip + 0.06 + 2 * LEAST_CHUNK / rate
+
+
+def test_frames_with_pauses_between_them_show_the_rate_and_not_the_pauses() -> None:
+    wire = Wire(6.25 * MB, 0.04)
+    ask_and_answer(wire, 150_000, 20, rest=0.3)
+    assert wire.pacing.typical() == pytest.approx(wire.rate, rel=0.1)
+    assert wire.pacing.least == pytest.approx(0.04, rel=0.1)
+
+
+def test_small_requests_cost_one_question_a_second_and_tell_no_rate() -> None:
+    wire = Wire(6.25 * MB, 0.04)
+    asked = 0
+    for _ in range(100):
+        before = wire.pacing.sent
+        wire.send(1000)
+        asked += len(wire.received)
+        wire.finish()
+        wire.pacing.arrived(wire.pacing.sent)
+        assert wire.pacing.sent == before + 1000
+    assert asked == pytest.approx(wire.now, abs=1.5)
+    assert wire.pacing.typical() == 0
+    assert wire.pacing.least == pytest.approx(0.04, rel=0.1)
+
+
+def test_the_start_holds_back_no_more_than_a_window_that_slow_start_never_fills_first() -> None:
+    wire = Wire(6.25 * MB, 0.2)
+    wire.send(4 << 20)
+    assert wire.most >= START_WINDOW
+    assert wire.most <= 2 * START_WINDOW + 1.2 * pacing.STARTUP_GAIN * wire.rate * wire.trip
+
+
+def test_a_link_that_becomes_slower_is_followed_within_a_second_or_two() -> None:
+    wire = Wire(6.25 * MB, 0.04)
+    wire.send(6_000_000)
+    wire.finish()
+    wire.rate = 0.625 * MB
+    wire.send(3_000_000)
+    wire.finish()
+    assert wire.pacing.typical() == pytest.approx(wire.rate, rel=0.2)
+    assert wire.pacing.window < 4 * (wire.rate * wire.trip + wire.pacing.chunk)
+
+
+def test_a_receiver_that_stalls_and_answers_in_a_burst_does_not_make_the_link_fast() -> None:
+    wire = Wire(6.25 * MB, 0.04)
+    wire.send(2_000_000)
+    straight = wire.back_at
+
+    def stalled(arrived: float) -> float:
+        return max(straight(arrived), (int(arrived * 4) + (arrived * 4 % 1 > 0.6)) / 4 + 0.02)
+
+    wire.back_at = stalled  # type: ignore[method-assign]
+    wire.send(20_000_000)
+    wire.finish()
+    assert wire.pacing.typical() < 1.5 * wire.rate
+    assert wire.pacing.rate == wire.pacing.typical()
+
+
+def test_under_lasting_load_the_link_drains_once_in_a_while_to_look_at_the_round_trip() -> None:
+    wire = Wire(1 * MB, 0.05)
+    ask_and_answer(wire, 1000, 1)
+    wire.send(20_000_000)
+    wire.trip = 0.1  # the route changed: a queue that is never empty cannot tell
+    wire.send(60_000_000)
+    wire.finish()
+    assert wire.pacing.least == pytest.approx(0.1, rel=0.2)
+
+
+@pytest.mark.parametrize("tell", [lambda p: p.acknowledged(10**9, 1.0)])
+def test_a_count_of_what_was_never_sent_is_not_believed(tell: Callable[[Pacing], bool]) -> None:
+    one = Pacing(LARGEST)
+    one.begin()
+    one.handed(1000, 0.0, asked=True)
+    assert not tell(one)
+    assert one.under_way == 1000
+
+
+def test_an_old_or_repeated_count_takes_nothing_back() -> None:
+    one = Pacing(LARGEST)
+    one.begin()
+    for _ in range(3):
+        one.handed(1000, 0.0, asked=True)
+    assert one.acknowledged(2000, 1.0)
+    for count in (1000, 2000, 0):
+        assert one.acknowledged(count, 1.1)
+        assert one.under_way == 1000
+
+
+def test_a_window_that_shrank_below_what_is_under_way_opens_again() -> None:
+    one = Pacing(LARGEST)
+    one.begin()
+    one.handed(100, 0.0, asked=True)
+    assert one.acknowledged(100, 0.1)
+    one.handed(5000, 0.2, asked=False)
+    one.window = 10
+    assert one.may_send(), "nothing was asked: nobody would ever open it"
+    assert one.wants_answer(1000, 0.3)
+
+
+def test_without_acknowledgements_nothing_is_held_back_or_asked() -> None:
+    one = Pacing(LARGEST)
+    for _ in range(100):
+        assert one.may_send()
+        assert one.piece(LARGEST, 0.0) == LARGEST
+        assert not one.wants_answer(LARGEST, 0.0)
+        one.handed(LARGEST, 0.0, asked=False)
