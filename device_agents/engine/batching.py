@@ -1,12 +1,15 @@
 """Several requests through one range of blocks at once: which blocks may, the proof, and the walk.
 
 Law: arrays and names. A block may run for several requests at once when the first dimension of everything it reads and
-makes is one symbol, and when a batch was seen to give what each row gives by itself. Other blocks of the range (a
-picture's decoder, say) run request by request in between. Knows no codec, no thread and no clock.
+makes is one symbol, and when a batch was seen to give what each row gives by itself; whether that is worth it is
+measured. Other blocks of the range (a picture's decoder, say) run request by request in between. Knows no codec and no
+thread.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,10 +19,13 @@ from device_agents.engine.golden import difference
 from lepton_edge.core.errors import ComputeFailed, InvalidInput
 from lepton_edge.core.results import Array
 from partitioner.plan import Block
-from partitioner.units import TensorName
+from partitioner.units import Seconds, TensorName
 
 PROOFS = (2, 3)
 """Batches of so many are held against single runs: a constant in a Reshape fits one of them at most."""
+TRIAL = 4
+"""How many requests share a batch that is timed; measured with more, there was hardly more to gain."""
+TURNS = 6
 
 
 def prove_rows(one: OpenBlock, golden: Mapping[TensorName, Array], tolerance: float) -> bool:
@@ -41,6 +47,28 @@ def prove_rows(one: OpenBlock, golden: Mapping[TensorName, Array], tolerance: fl
         return all(_agrees(one, feeds[:count], alone[:count], tolerance) for count in PROOFS)
     except (ComputeFailed, InvalidInput):
         return False
+
+
+def time_rows(one: OpenBlock, golden: Mapping[TensorName, Array], budget: Seconds) -> tuple[Seconds, Seconds]:
+    """Return the seconds of a request by itself and of one's share in a batch of TRIAL, each the least of a few.
+
+    The two take turns, so that they share the machine's moods; after `budget` seconds no further turn begins.
+    """
+    feed = {spec.name: golden[spec.name] for spec in one.block.inputs}
+    batch = {name: np.concatenate([array] * TRIAL) for name, array in feed.items()}
+    alone, shared, end = math.inf, math.inf, time.perf_counter() + budget
+    for turn in range(TURNS):
+        if turn and time.perf_counter() > end:
+            break
+        alone = min(alone, _timed(one, feed))
+        shared = min(shared, _timed(one, batch) / TRIAL)
+    return Seconds(alone), Seconds(shared)
+
+
+def _timed(one: OpenBlock, feed: Env) -> float:
+    begin = time.perf_counter()
+    one.runner.run(feed)
+    return time.perf_counter() - begin
 
 
 def changed(array: Array, turn: int) -> Array:
@@ -157,4 +185,4 @@ def _agrees(one: OpenBlock, feeds: list[Env], alone: list[Env], tolerance: float
 
 def _span_of(one: OpenBlock) -> Span:
     proven = OpenBlock(one.block, one.runner, by_rows=True)
-    return Span((proven,), frozenset(spec.name for spec in one.block.inputs), by_rows=True)
+    return Span((proven,), frozenset(spec.name for spec in one.block.inputs))

@@ -6,6 +6,7 @@ it, and not a block longer. Knows no codec, no thread and no clock: each step is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -28,13 +29,16 @@ class OpenBlock:
     """A block that is ready to run.
 
     `opened` is how long opening took. `by_rows` says that a batch through it is proven to be what its rows are, each by
-    itself (None: not looked at).
+    itself (None: not looked at); then `alone` and `shared` are the seconds of a request by itself and of one's share in
+    a batch, here, at this device's own speed.
     """
 
     block: Block
     runner: Runner
     opened: Seconds = Seconds(0.0)
     by_rows: bool | None = None
+    alone: Seconds = Seconds(0.0)
+    shared: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,6 @@ class Span:
 
     steps: tuple[OpenBlock, ...]
     inputs: frozenset[TensorName]
-    by_rows: bool = False  # some step may run for several requests at once
     _alive: dict[frozenset[TensorName], tuple[frozenset[TensorName], ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -57,7 +60,20 @@ class Span:
             known = self._alive[wanted] = _needed_after(self.steps, wanted)
         return known
 
-    @property
+    @functools.cached_property
+    def by_rows(self) -> bool:
+        """Whether some step may run for several requests at once."""
+        return any(one.by_rows for one in self.steps)
+
+    @functools.cached_property
+    def gain(self) -> float:
+        """Return what part of those steps' time was saved when requests shared them; negative: it was more."""
+        alone, shared = (
+            sum(getattr(one, name) for one in self.steps if one.by_rows) for name in ("alone", "shared")
+        )
+        return 1 - shared / alone if alone else 0.0
+
+    @functools.cached_property
     def size(self) -> Bytes:
         """Return the bytes that the largest step reads and makes, in the declared shape bucket."""
         specs = ([*one.block.inputs, *one.block.outputs] for one in self.steps)
@@ -88,8 +104,7 @@ class OpenBlocks:
             if len(self._spans) >= LARGEST_MEMORY:
                 self._spans.clear()
             steps = tuple(self._steps(first, last))
-            rows = any(one.by_rows for one in steps)
-            known = self._spans[first, last] = Span(steps, inputs_of(steps), rows)
+            known = self._spans[first, last] = Span(steps, inputs_of(steps))
         return known
 
     def _steps(self, first: int, last: int) -> list[OpenBlock]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from device_agents.engine.batching import changed, prove_rows, rows_of, run_together
+from device_agents.engine.batching import changed, prove_rows, rows_of, run_together, time_rows
 from device_agents.engine.blocks import OpenBlock, OpenBlocks, run_span
 from device_agents.engine.runtime import start_runtime
 from device_agents.engine.sessions import open_block
@@ -173,3 +176,29 @@ def test_a_batch_that_comes_out_with_other_rows_is_refused():
     span.steps[0].runner.run = lambda env, options=None: {"b": env["a"][:1]}
     with pytest.raises(ComputeFailed):
         run_together(span, [{"a": np.zeros((1, 2))}] * 2, frozenset("b"), run)
+
+
+def test_what_a_batch_saves_is_measured_a_request():
+    span = line(True)
+    slow = span.steps[0]
+    quick = slow.runner.run
+    slow.runner.run = lambda env: time.sleep(0.004) or quick(env)  # however many rows
+    alone, shared = time_rows(slow, {"a": np.zeros((1, 2), np.float32)}, 0.1)
+    assert 0.004 <= alone < 0.008
+    assert 0.001 <= shared < 0.002
+    assert set(slow.runner.rows) == {1, 4}
+
+
+def test_timing_ends_when_its_time_is_over():
+    slow = line(True).steps[0]
+    quick, begin = slow.runner.run, time.perf_counter()
+    slow.runner.run = lambda env: time.sleep(0.05) or quick(env)
+    time_rows(slow, {"a": np.zeros((1, 2), np.float32)}, 0.01)
+    assert time.perf_counter() - begin < 0.2
+
+
+def test_the_gain_of_a_range_is_that_of_the_steps_that_may_share():
+    steps = line(False, True, True).steps
+    timed = [dataclasses.replace(one, alone=1.0, shared=0.6) if one.by_rows else one for one in steps]
+    assert OpenBlocks(dict(enumerate(timed))).span(0, 3).gain == pytest.approx(0.4)
+    assert OpenBlocks(dict(enumerate(timed))).span(0, 1).gain == 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import math
+import threading
 import time
 
 import numpy as np
 import pytest
 
-from device_agents.engine import Engine, EngineConfig, Work
+from device_agents.engine import Engine, EngineConfig, OpenBlocks, Work
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.core.frames import WireTensor
 from partitioner.plan import CodecChoice
@@ -36,12 +39,31 @@ async def accepted(engine, model, tmp_path):
     return await engine.accept(blocks, tmp_path / "golden.npz", 1e-3)
 
 
+def asked(blocks, first, last, given, **more):
+    """Return work whose model wants batches of 4, worth it or not."""
+    return Work(blocks, first, last, given, **{"max_batch": 4, **more})
+
+
+async def busy(engine):
+    """Occupy the engine; return (task, release)."""
+    begun, release = threading.Event(), threading.Event()
+
+    def job(_):
+        begun.set()
+        release.wait(5)
+
+    task = asyncio.create_task(engine.call(job))
+    await asyncio.to_thread(begun.wait, 5)
+    return task, release.set
+
+
 async def together(engine, works):
-    """Run all works while the engine is busy with something else, so that they wait together."""
-    gate = asyncio.create_task(engine.call(lambda _: __import__("time").sleep(0.03)))
-    await asyncio.sleep(0.01)
-    found = await asyncio.gather(*(engine.run(work) for work in works), return_exceptions=True)
-    await gate
+    """Run all works, which have waited together."""
+    task, release = await busy(engine)
+    runs = [engine.start(work) for work in works]
+    release()
+    found = await asyncio.gather(*runs, return_exceptions=True)
+    await task
     return found
 
 
@@ -55,7 +77,7 @@ async def test_requests_that_wait_together_run_as_one_and_answer_what_each_would
 ):
     blocks = await accepted(engine, model, tmp_path)
     inputs = [model.input(seed) for seed in range(6)]
-    works = [Work(blocks, 1, 3, {"x": x}, keep=frozenset({"mid"}), leaving=RAW) for x in inputs]
+    works = [asked(blocks, 1, 3, {"x": x}, keep=frozenset({"mid"}), leaving=RAW) for x in inputs]
     found = await together(engine, works)
     assert [done.timings.batch for done in found] == [4, 4, 4, 4, 2, 2]
     for x, done in zip(inputs, found, strict=True):
@@ -68,7 +90,7 @@ async def test_requests_that_wait_together_run_as_one_and_answer_what_each_would
 async def test_pictures_are_decoded_one_by_one_and_go_on_alone(engine, model, tmp_path):
     blocks = await accepted(engine, model, tmp_path)
     works = [
-        Work(blocks, 0, 1, {"x@encoded": jpeg(40, 30, n)}, keep=frozenset({"x@picture"})) for n in range(3)
+        asked(blocks, 0, 1, {"x@encoded": jpeg(40, 30, n)}, keep=frozenset({"x@picture"})) for n in range(3)
     ]
     found = await together(engine, works)
     assert [done.arrays["x@picture"].shape for done in found] == [(30, 40, 3)] * 3
@@ -80,7 +102,7 @@ async def test_a_corrupt_request_spoils_nobody_elses(engine, model, tmp_path):
     x = model.input()
     broken = WireTensor("x", "float32", x.shape, "no-such-codec", b"")
     whole = WireTensor("x", "float32", x.shape, "raw", x.tobytes())
-    works = [Work(blocks, 1, 3, {"x": one}, leaving=RAW) for one in (whole, broken, whole)]
+    works = [asked(blocks, 1, 3, {"x": one}, leaving=RAW) for one in (whole, broken, whole)]
     found = await together(engine, works)
     assert isinstance(found[1], CorruptFrame)
     for done in (found[0], found[2]):
@@ -93,9 +115,9 @@ async def test_codecs_shapes_and_limits_keep_requests_apart(engine, model, tmp_p
     blocks = await accepted(engine, model, tmp_path)
     x = model.input()
     choices = [CodecChoice("mid", "f16"), CodecChoice("mid", "u8+zstd")]
-    works = [Work(blocks, 1, 2, {"x": x}, leaving=(one,)) for one in choices]
-    works += [Work(blocks, 1, 3, {"x": np.concatenate([x, x])}, leaving=RAW)]
-    works += [Work(blocks, 1, 3, {"x": x}, leaving=RAW, max_batch=1) for _ in range(2)]
+    works = [asked(blocks, 1, 2, {"x": x}, leaving=(one,)) for one in choices]
+    works += [asked(blocks, 1, 3, {"x": np.concatenate([x, x])}, leaving=RAW)]
+    works += [asked(blocks, 1, 3, {"x": x}, leaving=RAW, max_batch=1) for _ in range(2)]
     found = await together(engine, works)
     assert [done.timings.batch for done in found] == [1] * 5
     assert [done.wire[0].codec for done in found[:2]] == ["f16", "u8+zstd"]
@@ -104,7 +126,7 @@ async def test_codecs_shapes_and_limits_keep_requests_apart(engine, model, tmp_p
 async def test_a_codec_after_a_batch_sees_each_requests_own_rows(engine, model, tmp_path):
     blocks = await accepted(engine, model, tmp_path)
     inputs = [model.input(seed) * 10.0**seed for seed in range(3)]  # each with a range of its own
-    works = [Work(blocks, 1, 2, {"x": x}, leaving=(CodecChoice("mid", "u8"),)) for x in inputs]
+    works = [asked(blocks, 1, 2, {"x": x}, leaving=(CodecChoice("mid", "u8"),)) for x in inputs]
     found = await together(engine, works)
     assert {done.timings.batch for done in found} == {3}
     scales = [done.wire[0].scale for done in found]
@@ -115,10 +137,10 @@ async def test_the_time_of_a_batch_is_every_requests_and_what_it_waited_is_told(
     engine = Engine(EngineConfig(threads=1, workers=1, slowdown=20.0))
     blocks = await accepted(engine, model, tmp_path)
     leaving = (CodecChoice("mid", "u8+zstd"),)  # encoding them takes as long as computing
-    works = [Work(blocks, 1, 2, {"x": model.input()}, leaving=leaving) for _ in range(4)]
+    works = [asked(blocks, 1, 2, {"x": model.input()}, leaving=leaving) for _ in range(4)]
     begin = time.perf_counter()
     found = await together(engine, works)
-    elapsed = time.perf_counter() - begin - 0.01
+    elapsed = time.perf_counter() - begin
     engine.close()
     assert len({done.timings.compute for done in found}) == 1
     assert found[0].timings.batch == 4
@@ -127,10 +149,26 @@ async def test_the_time_of_a_batch_is_every_requests_and_what_it_waited_is_told(
 
 async def test_one_given_up_in_a_batch_leaves_the_others_their_answers(engine, model, tmp_path):
     blocks = await accepted(engine, model, tmp_path)
-    gate = asyncio.create_task(engine.call(lambda _: __import__("time").sleep(0.03)))
-    await asyncio.sleep(0.01)
-    runs = [engine.start(Work(blocks, 1, 3, {"x": model.input()}, leaving=RAW)) for _ in range(3)]
+    task, release = await busy(engine)
+    runs = [engine.start(asked(blocks, 1, 3, {"x": model.input()}, leaving=RAW)) for _ in range(3)]
     runs[1].cancel()
-    await gate
+    await asyncio.sleep(0)
+    release()
+    await task
     assert (await runs[0]).timings.batch == (await runs[2]).timings.batch == 2
     assert runs[1].cancelled()
+
+
+async def test_a_batch_that_saves_too_little_is_not_made_unless_the_model_asks(engine, model, tmp_path):
+    blocks = await accepted(engine, model, tmp_path)
+    assert all(
+        0 < one.shared < math.inf and 0 < one.alone < math.inf for one in list(blocks.held.values())[1:]
+    )
+    for shared, batch, max_batch in ((0.95, 1, 0), (0.8, 2, 0), (1.5, 2, 4)):
+        held = {
+            index: dataclasses.replace(one, alone=1.0, shared=shared) if one.by_rows else one
+            for index, one in blocks.held.items()
+        }
+        works = [asked(OpenBlocks(held), 1, 3, {"x": model.input()}, max_batch=max_batch)] * 2
+        found = await together(engine, works)
+        assert [done.timings.batch for done in found] == [batch] * 2, shared
