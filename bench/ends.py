@@ -37,7 +37,7 @@ Job = dict[str, Any]
 async def near_end(kind: str, address: str) -> None:
     """Do the jobs of stdin, one after the other, over one open connection."""
     way = await way_to(kind, address)
-    for line in iter(sys.stdin.readline, ""):
+    while line := await asyncio.to_thread(sys.stdin.readline):  # the link lives on between jobs
         job = json.loads(line)
         told = await asyncio.wait_for(JOBS[job["do"]](way, job), LONGEST)
         print(json.dumps(told), flush=True)
