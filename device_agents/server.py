@@ -27,9 +27,10 @@ from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers, Ways
 from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
+from device_agents.driver.watching import Watch
 from device_agents.engine import Engine, EngineConfig
 from device_agents.machine import State
-from device_agents.machine.events import Closing, PeerDown, PeerUp, Restored
+from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, Restored
 from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
 from device_agents.store import ArtifactStore
@@ -143,7 +144,8 @@ class Agent:
             Voice(self._find, self._hello, lambda: self.health.telemetry(), driver.submit, self._registered)
         )
         self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress, self.device)
-        self.health = Health(self.state, self.engine, self.holdings)
+        self.health = Health(self.state, self.engine, self.holdings, self.peers.reports)
+        self.watch = Watch(self.peers, lambda seen: driver.submit(LinksSeen(seen)))
         driver.connect(
             Parts(
                 Errands(self.engine, self.holdings),
@@ -187,7 +189,10 @@ class Agent:
     async def _serve_until_asked(self) -> None:
         asked = asyncio.Event()
         _on_signals(asked.set)
-        tasks = [asyncio.create_task(one) for one in (asked.wait(), self.control.run(), self.health.watch())]
+        tasks = [
+            asyncio.create_task(one)
+            for one in (asked.wait(), self.control.run(), self.health.watch(), self.watch.run())
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -94,13 +94,18 @@ class Peers:
         """Return how the links to the peers that are kept do."""
         return tuple(self._report(device) for device in sorted(self._kept))
 
+    def watched(self) -> list[Link]:
+        """Return the links that this side looks at while they are idle: those to peers that it dials first."""
+        ours = [peer.device for peer, _ in self._kept.values() if peer.addresses and not peer.dial_after]
+        return [best.link for best in map(self._best, ours) if best is not None]
+
     def _report(self, device: DeviceId) -> LinkReport:
         best = self._best(device)
         if best is None:
             return LinkReport(device, connected=False, error=self._why.get(device, ""))
         seen = best.link.estimate()
         return LinkReport(
-            device, True, best.via, seen.up, seen.down, seen.rtt_least, seen.samples, Seconds(seen.age)
+            device, True, best.via, seen.up, seen.down, seen.rtt_least, seen.rates, seen.rate_age
         )
 
     def _best(self, device: DeviceId) -> Way | None:

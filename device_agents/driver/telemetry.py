@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -16,7 +17,8 @@ from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
 from device_agents.machine import State
 from device_agents.machine.stages import reports
-from lepton_edge.core.messages import Telemetry
+from device_agents.machine.state import queue_reports
+from lepton_edge.core.messages import LinkReport, Telemetry
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -28,8 +30,10 @@ SYNTHETIC_EVERY = Seconds(30.0)
 class Health:
     """The state of one agent, as it is told to the coordinator."""
 
-    def __init__(self, state: State, engine: Engine, holdings: Holdings) -> None:
-        self._state, self._engine, self._holdings = state, engine, holdings
+    def __init__(
+        self, state: State, engine: Engine, holdings: Holdings, links: Callable[[], tuple[LinkReport, ...]]
+    ) -> None:
+        self._state, self._engine, self._holdings, self._links = state, engine, holdings, links
         self._last_synthetic = -1.0
 
     def telemetry(self) -> Telemetry:
@@ -46,6 +50,8 @@ class Health:
             requests_failed=state.failed,
             seconds_since_success=Seconds(time.monotonic() - last if last >= 0 else -1.0),
             stages=reports(state.stages),
+            queues=queue_reports(state),
+            links=self._links(),
         )
 
     async def watch(self) -> None:

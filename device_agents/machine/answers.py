@@ -22,6 +22,7 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     state.last_success = now
     taken = now - work.arrived
     state.room.answered(work.begun, now)
+    state.epochs[work.epoch].note_wait(work.timing.queue)
     if work.alone and work.phase != "fallback" and not state.measuring:
         _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)

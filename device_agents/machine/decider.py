@@ -5,7 +5,7 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, epochs, requests
+from device_agents.machine import admission, epochs, links, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -15,6 +15,7 @@ from device_agents.machine.events import (
     EpochRefused,
     Event,
     LinkClosed,
+    LinksSeen,
     Measured,
     PeerDown,
     PeerUp,
@@ -85,6 +86,8 @@ def _around(state: State, event: Event) -> list[Command]:
             state.peers_up.add(event.device)
         case PeerDown():
             state.peers_up.discard(event.device)
+        case LinksSeen():
+            links.note(state, event.reports)
         case EpochOpened():
             return epochs.opened(state, event)
         case EpochRefused():

@@ -15,6 +15,7 @@ from lepton_edge.core.messages import (
     Drain,
     GaugeCommand,
     Gauged,
+    LinkReport,
     Outcome,
     Peer,
     Prepare,
@@ -172,6 +173,13 @@ class PeerDown:
     device: DeviceId
 
 
+@dataclass(frozen=True)
+class LinksSeen:
+    """How the links to the peers that plans need do now."""
+
+    reports: tuple[LinkReport, ...]
+
+
 # --- the control plane ------------------------------------------------------------------------
 
 
@@ -229,6 +237,7 @@ Event = (
     | TimerFired
     | PeerUp
     | PeerDown
+    | LinksSeen
     | CoordinatorSaid
     | EpochOpened
     | EpochRefused

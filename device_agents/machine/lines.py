@@ -84,7 +84,7 @@ class Lines:
             del self.lines[key]
         return None
 
-    def waiting(self, model: ModelName) -> int:
+    def waiting_for(self, model: ModelName) -> int:
         """Return how many requests for `model` wait in lines."""
         return sum(len(line.waiting) for key, line in self.lines.items() if key[1] == model)
 

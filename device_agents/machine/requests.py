@@ -10,7 +10,7 @@ the rest of the blocks here, from what this entry still has; else a typed, retry
 
 from __future__ import annotations
 
-from device_agents.machine import answers
+from device_agents.machine import answers, links
 from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
 from device_agents.machine.events import (
     LinkId,
@@ -26,7 +26,7 @@ from device_agents.machine.failures import CANCELLED, GONE, as_wire
 from device_agents.machine.state import State, Work
 from lepton_edge.core.errors import DeadlineExceeded, Superseded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
-from partitioner.units import RequestId, Seconds
+from partitioner.units import Bytes, RequestId, Seconds
 
 PATIENCE = 4.0
 """How many times its predicted time a remote stage may take before the entry answers by itself."""
@@ -232,7 +232,7 @@ def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float)
         return _fall_back(state, work, f"there is no link to {work.route.peer}", now)
     work.sent_at, work.asked_far = now, True
     work.bytes_out = sum([len(tensor.payload) for tensor in forward])
-    patience = SetTimer(work.key, "patience", _patience(work, now))
+    patience = SetTimer(work.key, "patience", _patience(state, work, now))
     return [SendStage(work.key, work.route.peer, _stage_frame(state, work, forward, now)), patience]
 
 
@@ -259,12 +259,14 @@ def _stage_frame(state: State, work: Work, forward: tuple[WireTensor, ...], now:
     )
 
 
-def _patience(work: Work, now: float) -> Seconds:
+def _patience(state: State, work: Work, now: float) -> Seconds:
     """Return how long to wait for the far side.
 
-    What is predicted with room, within what the deadline allows.
+    What is predicted, or what the link as it is now takes where that is longer, with room, within what the
+    deadline allows.
     """
-    patience = max(PATIENCE * work.terms.far, PATIENCE_FLOOR)
+    link = links.seconds(state, work.route.peer, Bytes(work.bytes_out), Bytes(0)) or 0.0
+    patience = max(PATIENCE * max(work.terms.far, link), PATIENCE_FLOOR)
     if not work.asked.remaining_ms:
         return Seconds(patience)
     spare = (work.deadline - now) * (1 - WAY_HOME) - work.terms.near

@@ -6,7 +6,7 @@ Law: plain values; only the decider's rooms change them. Everything here is boun
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 
 from device_agents.machine.commands import Fail, Reply
@@ -18,9 +18,9 @@ from device_agents.machine.stages import MAX_STAGES, Stages
 from device_agents.machine.terms import MAX_LOOKS, KnownTerms, Terms
 from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import Frame, Hop, WireTensor
-from lepton_edge.core.messages import EpochStatus, Peer
+from lepton_edge.core.messages import EpochStatus, LinkReport, Peer, QueueReport
 from partitioner.plan import PlanBook
-from partitioner.units import DeviceId, Epoch, ModelName, PageName, TensorName
+from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, TensorName
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
@@ -49,6 +49,8 @@ class EpochState:
     terms: KnownTerms = field(init=False, repr=False, compare=False)
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
     """What a run of blocks [first, last) takes for one request: seconds, a moving average."""
+    wait: float = 0.0
+    """What requests waited here of late, in line and for the engine: seconds, a moving average."""
 
     def __post_init__(self) -> None:
         self.terms = KnownTerms(self.book, self.hold)
@@ -66,6 +68,10 @@ class EpochState:
         """Note what a run took."""
         known = self.costs.get((first, last), seconds)
         self.costs[first, last] = known + COST_WEIGHT * (seconds - known)
+
+    def note_wait(self, seconds: float) -> None:
+        """Note how long a request waited."""
+        self.wait += COST_WEIGHT * (seconds - self.wait)
 
     def status(self) -> EpochStatus:
         """Return what the coordinator is told of this epoch."""
@@ -136,6 +142,7 @@ class State:
     works: dict[WorkKey, Work] = field(default_factory=dict)
     answers: OrderedDict[WorkKey, Reply | Fail] = field(default_factory=OrderedDict)
     answers_bytes: int = 0  # of the tensors in `answers`
+    links: dict[DeviceId, LinkReport] = field(default_factory=dict)
     peers_up: set[DeviceId] = field(default_factory=set)
     measuring: int = 0
     closing: bool = False
@@ -166,6 +173,16 @@ class State:
     def working_on(self, key: EpochKey) -> bool:
         """Whether a request still runs on an epoch."""
         return any(work.epoch == key for work in self.works.values())
+
+
+def queue_reports(state: State) -> tuple[QueueReport, ...]:
+    """Return how requests fare, for each model that is active here."""
+    active = Counter(work.epoch.model for work in state.works.values())
+    return tuple(
+        QueueReport(model, active[model], state.lines.waiting_for(model), Seconds(held.wait))
+        for model in state.active
+        if (held := state.active_epoch(model)) is not None
+    )
 
 
 def answer_bytes(answer: Reply | Fail) -> int:

@@ -102,6 +102,8 @@ class LinkEstimate:
         rtt_recent: the last round trip, with what waited before it. 0: unknown.
         samples: transfers that `up` and `rtt_*` rest on, since the link opened.
         age: seconds since the last of them; 0 where `samples` is 0.
+        rates: how many measurements of `up` there were; signs of life show the round trip alone.
+        rate_age: seconds since the last of these; 0 where `rates` is 0.
     """
 
     up: BytesPerSecond = BytesPerSecond(0.0)
@@ -110,3 +112,5 @@ class LinkEstimate:
     rtt_recent: Seconds = Seconds(0.0)
     samples: int = 0
     age: Seconds = Seconds(0.0)
+    rates: int = 0
+    rate_age: Seconds = Seconds(0.0)

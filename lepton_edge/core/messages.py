@@ -126,6 +126,19 @@ class StageReport:
 
 
 @dataclass(frozen=True)
+class QueueReport:
+    """How requests for a model fare on a device: `active` in progress, `waiting` of them in their callers' lines.
+
+    `wait` is the seconds that one spent waiting here of late, in line and for the engine: a moving average.
+    """
+
+    model: ModelName
+    active: int
+    waiting: int
+    wait: Seconds
+
+
+@dataclass(frozen=True)
 class Telemetry:
     """A heartbeat with what changed."""
 
@@ -139,6 +152,7 @@ class Telemetry:
     seconds_since_success: Seconds  # since a (synthetic) inference succeeded; -1 for never
     stages: tuple[StageReport, ...] = ()  # those with new requests
     links: tuple[LinkReport, ...] = ()  # to the peers that plans need
+    queues: tuple[QueueReport, ...] = ()  # of the models that are active here
 
 
 @dataclass(frozen=True)

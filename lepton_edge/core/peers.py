@@ -42,8 +42,8 @@ class LinkReport:
         connected: whether there is a link now; `error` says why not.
         via: the relay that it goes through, "" for none.
         up, down: bytes per second of payload and headers, to the peer and from it.
-        round_trip: seconds of an empty frame there and back, of late.
-        samples: how many transfers the rates rest on.
+        round_trip: the shortest there and back of late, in seconds.
+        samples: how many transfers `up` rests on.
         age: seconds since the last of them.
     """
 

@@ -21,4 +21,6 @@ def estimate(state: State, now: float) -> LinkEstimate:
         Seconds(pacing.recent),
         samples,
         Seconds(now - pacing.sampled_at if samples else 0.0),
+        pacing.samples,
+        Seconds(now - pacing.rate_at if pacing.rate_at is not None else 0.0),
     )

@@ -125,8 +125,20 @@ class LinkReport(_message.Message):
     error: str
     def __init__(self, peer: _Optional[str] = ..., connected: bool = ..., via: _Optional[str] = ..., up: _Optional[float] = ..., down: _Optional[float] = ..., round_trip: _Optional[float] = ..., samples: _Optional[int] = ..., age: _Optional[float] = ..., error: _Optional[str] = ...) -> None: ...
 
+class QueueReport(_message.Message):
+    __slots__ = ("model", "active", "waiting", "wait")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    active: int
+    waiting: int
+    wait: float
+    def __init__(self, model: _Optional[str] = ..., active: _Optional[int] = ..., waiting: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
+
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +149,7 @@ class Telemetry(_message.Message):
     SECONDS_SINCE_SUCCESS_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -147,7 +160,8 @@ class Telemetry(_message.Message):
     seconds_since_success: float
     stages: _containers.RepeatedCompositeFieldContainer[StageReport]
     links: _containers.RepeatedCompositeFieldContainer[LinkReport]
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ...) -> None: ...
+    queues: _containers.RepeatedCompositeFieldContainer[QueueReport]
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")

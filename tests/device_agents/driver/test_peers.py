@@ -24,7 +24,7 @@ class FakeLink:
         self.error = None
 
     def estimate(self):
-        return LinkEstimate(up=1e6, samples=3, age=2.0)
+        return LinkEstimate(up=1e6, rates=3, rate_age=2.0)
 
     async def close(self):
         self.closed.set()

@@ -10,6 +10,7 @@ import pytest
 from device_agents.driver.telemetry import Health
 from device_agents.machine import State
 from lepton_edge.core.errors import PrepareFailed
+from lepton_edge.core.messages import LinkReport
 
 
 class Holdings:
@@ -24,13 +25,14 @@ class Holdings:
 
 def _health(answer=True):
     engine = SimpleNamespace(resident=lambda: 123)
-    return Health(State("board"), engine, Holdings(answer))
+    return Health(State("board"), engine, Holdings(answer), lambda: (LinkReport("cloud"),))
 
 
 def test_an_agent_that_never_computed_says_so() -> None:
     told = _health().telemetry()
     assert (told.seconds_since_success, told.resident, told.requests_active) == (-1.0, 123, 0)
     assert told.memory_available > 0
+    assert told.links == (LinkReport("cloud"),)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from device_agents.machine.events import (
     TimerFired,
 )
 from device_agents.machine.lines import enough_in_flight, line_rule
-from device_agents.machine.state import validate
+from device_agents.machine.state import queue_reports, validate
 from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.messages import QueueReport
 from partitioner.plan import Page, Prediction, QueueRule, Stage
 
 STAGES = (Stage("board", 0, 4), Stage("cloud", 4, 5))
@@ -161,6 +162,19 @@ def test_a_pipeline_is_kept_full_and_no_more(world) -> None:
     assert sent.frame.flow == "board/camera"
     replied = camera.happens(StageReplied(camera.work("1"), Frame(FrameKind.REPLY, "1")))
     assert runs(replied) == ["5"]
+
+
+def test_the_heartbeat_tells_how_requests_fare(world) -> None:
+    camera = Camera(world, QueueRule("newest"))
+    assert queue_reports(camera.state) == (QueueReport("net", 0, 0, 0.0),)
+    for name in "12":
+        camera.sees(name)
+    assert queue_reports(camera.state) == (QueueReport("net", 2, 1, 0.0),)
+    for name in "12":
+        camera.done(name)
+    (told,) = queue_reports(camera.state)
+    assert (told.active, told.waiting) == (0, 0)
+    assert told.wait == pytest.approx(0.2 * 0.02, abs=0.002)
 
 
 @pytest.mark.parametrize(
