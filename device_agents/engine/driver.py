@@ -19,6 +19,7 @@ import onnxruntime
 
 from device_agents.engine.gate import Gate
 from device_agents.engine.waiting import Waiting
+from lepton_edge.core.quick import quick
 from partitioner.units import Bytes, Seconds
 
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class SharedTicket(Ticket):
             self.cancel()
 
 
+@quick
 @dataclass(frozen=True)
 class Company:
     """With whom a job may run as one: waiting jobs of equal `kind`, `most` in all, no more than fit into memory.
@@ -99,6 +101,7 @@ class Company:
     wait: Seconds = Seconds(0.0)
 
 
+@quick
 @dataclass(frozen=True)
 class Terms:
     """How a job wants to be run: `alone` means that nothing else computes meanwhile.

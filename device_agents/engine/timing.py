@@ -11,11 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lepton_edge.core.quick import quick
+
 T = TypeVar("T")
 
 NAP = 0.02  # seconds; a sleeping step looks this often whether it was cancelled
 
 
+@quick
 @dataclass(frozen=True)
 class Timings:
     """Where the seconds of one piece of work went; the fields are those of `Hop`.

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from device_agents.engine.blocks import OpenBlocks
 from device_agents.engine.timing import Timings
 from lepton_edge.core.frames import WireTensor
+from lepton_edge.core.quick import quick
 from lepton_edge.core.results import Array
 from partitioner.plan import CodecChoice
 from partitioner.units import Seconds, TensorName
 
 
+@quick
 @dataclass(frozen=True)
 class Work:
     """Run the blocks [first, last) of `blocks`.
@@ -37,6 +39,7 @@ class Work:
     batch_wait: Seconds = Seconds(0.0)
 
 
+@quick
 @dataclass(frozen=True)
 class Done:
     """The arrays to keep, the tensors as they leave, and where the time went."""

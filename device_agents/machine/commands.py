@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from device_agents.machine.events import EpochKey, LinkId, SavedEpoch, WorkKey
 from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.messages import AgentSays, GaugeCommand, Peer, ProbeCommand, ProfileCommand
+from lepton_edge.core.quick import quick
 from partitioner.plan import CodecChoice, PlanBook
 from partitioner.units import DeviceId, Seconds, TensorName
 
 # --- requests ---------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True)
 class RunSegment:
     """Run blocks [first, last) for a request.
@@ -42,6 +44,7 @@ class RunSegment:
     cost: float = 0.0
 
 
+@quick
 @dataclass(frozen=True)
 class SendStage:
     """Send a request to the next stage; `StageReplied` or `StageLost` follows."""
@@ -60,6 +63,7 @@ class CancelStage:
     frame: Frame
 
 
+@quick
 @dataclass(frozen=True)
 class SetTimer:
     """Tell `TimerFired(work, timer)` after `delay` seconds, unless the work is released before."""
@@ -69,6 +73,7 @@ class SetTimer:
     delay: Seconds
 
 
+@quick
 @dataclass(frozen=True)
 class Reply:
     """Answer the work, once. `labelled` asks for the names of the top-k classes (an entry's task)."""
@@ -89,6 +94,7 @@ class Fail:
     frame: Frame
 
 
+@quick
 @dataclass(frozen=True)
 class Release:
     """Forget the work's environment, timers and whatever still runs for it."""

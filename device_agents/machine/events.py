@@ -25,6 +25,7 @@ from lepton_edge.core.messages import (
     Profiled,
     Retire,
 )
+from lepton_edge.core.quick import quick
 from partitioner.plan import PlanBook
 from partitioner.units import Bytes, DeviceId, Epoch, ModelName, PageName, RequestId, Seconds
 
@@ -49,6 +50,7 @@ class EpochKey(NamedTuple):
     epoch: Epoch
 
 
+@quick
 @dataclass(frozen=True)
 class Timing:
     """Seconds that one run of blocks waited, decoded, computed and encoded on this device; `batch` as in `Hop`."""
@@ -82,6 +84,7 @@ class SavedEpoch:
 # --- the data port ----------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True)
 class RequestArrived:
     """A REQUEST frame came in on a link.
@@ -112,6 +115,7 @@ class LinkClosed:
 # --- outcomes of the driver's work ------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True)
 class SegmentDone:
     """Run number `run` of `work` ended.
@@ -135,6 +139,7 @@ class SegmentFailed:
     error: WireError
 
 
+@quick
 @dataclass(frozen=True)
 class StageReplied:
     """The next stage answered with a REPLY or an ERROR frame."""

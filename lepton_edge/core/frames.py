@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lepton_edge.core.quick import quick
 from partitioner.units import CodecName, DeviceId, Epoch, ModelName, PageName, RequestId, TensorName
 
 
@@ -27,6 +28,7 @@ class FrameKind(enum.IntEnum):
     TUNNEL = 8  # since protocol 1.1: never sent to a peer of 1.0
 
 
+@quick
 @dataclass(frozen=True)
 class WireTensor:
     """One tensor as it travels.
@@ -45,6 +47,7 @@ class WireTensor:
     zero_point: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Hop:
     """What one device reports of one request, in seconds of its own monotonic clock.
@@ -93,6 +96,7 @@ class LabelScore:
     score: float
 
 
+@quick
 @dataclass(frozen=True)
 class Frame:
     """One message on a link.

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
+from lepton_edge.core.quick import quick
 from lepton_edge.link.events import Key
 from partitioner.errors import LeptonError
 
 
+@quick
 @dataclass(frozen=True)
 class WriteChunk:
     """Write the next chunk of `frame`, of `room` payload bytes or what is left; answer with Wrote.
@@ -30,6 +32,7 @@ class WriteChunk:
     unwanted: bool = False
 
 
+@quick
 @dataclass(frozen=True)
 class WriteAck:
     """Tell the peer how many bytes have come from it, and the rate towards it; answer with Wrote."""
@@ -39,6 +42,7 @@ class WriteAck:
     ticket: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Sent:
     """The last chunk of a submitted frame was handed over."""
@@ -54,6 +58,7 @@ class Refuse:
     error: LeptonError
 
 
+@quick
 @dataclass(frozen=True)
 class Deliver:
     """Give a frame that the peer sent to the handler; `serial` 0 means that there is no credit to return."""
@@ -62,6 +67,7 @@ class Deliver:
     serial: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Answer:
     """Give a reply to whoever waits for it."""

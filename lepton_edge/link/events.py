@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
+from lepton_edge.core.quick import quick
 from partitioner.errors import LeptonError
 from partitioner.units import RequestId
 
@@ -22,6 +23,7 @@ class Greeted:
     hello: LinkHello
 
 
+@quick
 @dataclass(frozen=True)
 class Submitted:
     """Somebody here wants `frame` sent, of `size` payload bytes; `expects`: and waits for its answer."""
@@ -32,6 +34,7 @@ class Submitted:
     expects: bool = False
 
 
+@quick
 @dataclass(frozen=True)
 class Wrote:
     """The chunk of the last WriteChunk (or WriteAck) was handed over; `size` are all its bytes."""
@@ -51,6 +54,7 @@ class Unsendable:
     credit_bytes: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Heard:
     """A chunk came that completes no frame.
@@ -64,6 +68,7 @@ class Heard:
     half_received: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Arrived:
     """A whole frame of `size` payload bytes came; the rest is of its last chunk, as in `Heard`."""
@@ -75,6 +80,7 @@ class Arrived:
     half_received: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Acked:
     """The peer told the bytes of all chunks that it received, and the rate that it measured towards here."""
@@ -83,6 +89,7 @@ class Acked:
     rate: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class Released:
     """Work on the request delivered as number `serial` begins: its credit goes back. May come twice."""

@@ -38,7 +38,7 @@ class Waiting:
 class Outgoing:
     """A frame on its way out: `size` payload bytes; `since` when it was added; who waits for its answer.
 
-    `abandoned`: nobody wants it any more, though some of it has gone.
+    `abandoned`: nobody wants it any more, though some of it has gone. `carries`: credits in its header.
     """
 
     ticket: int
@@ -48,6 +48,7 @@ class Outgoing:
     started: bool = False
     abandoned: bool = False
     waiting: Waiting | None = None
+    carries: tuple[int, int] = (0, 0)
     left: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +110,9 @@ class Outbox:
         self._open: deque[Outgoing] = deque()
         self._writing: Outgoing | None = None
         self.credit_frames = self.credit_bytes = self._window_bytes = 0
-        self._small_turn: int = self.chunk  # bytes of small frames that may pass before a large one's next chunk
+        self._small_turn: int = (
+            self.chunk
+        )  # bytes of small frames that may pass before a large one's next chunk
 
     def open_window(self, hello: LinkHello) -> None:
         """Take the peer's window as the first credit."""
@@ -124,6 +127,11 @@ class Outbox:
     def is_full_for(self, size: int) -> bool:
         """Say whether one more frame of `size` bytes passes the bound on what may wait."""
         return self._frames >= self._limits.queue_frames or self.size + size > self._limits.queue_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits, nor is under way."""
+        return not self._frames
 
     @property
     def is_writing(self) -> bool:
@@ -239,7 +247,7 @@ class Outbox:
     def _choose(self, large: bool, small: bool) -> Outgoing | None:
         if self._lanes[False, False].heap or self._lanes[False, True].heap:
             self._open_large()
-        turn = self._most_urgent_open() if large else None
+        turn = self._most_urgent_open() if large and self._open else None
         if small and (turn is None or self._small_turn > 0):
             one = self._take(small=True, above=turn.frame.priority if turn else None)
             if one is not None:
@@ -269,8 +277,9 @@ class Outbox:
 
         `room`: of so many bytes at most; `above`: of this priority at least.
         """
-        lanes = [self._lanes[small, False], self._lanes[small, True]]
-        lanes.sort(key=lambda lane: lane.heap[0][0] if lane.heap else 0)
+        lanes = [lane for lane in (self._lanes[small, False], self._lanes[small, True]) if lane.heap]
+        if len(lanes) > 1:
+            lanes.sort(key=lambda lane: lane.heap[0][0])
         for lane in lanes:
             head = lane.head()
             if head is None or (room is not None and head.size > room):

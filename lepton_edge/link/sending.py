@@ -93,6 +93,9 @@ def write_next(state: State) -> list[Command]:
     if state.ack_due:
         state.ack_due, state.writing = False, Writing(None)
         return [WriteAck(state.received, int(state.pacing.typical()))]
+    if state.outbox.is_empty:  # after most steps, and then nobody need be asked whether it may go
+        state.pacing.paused()
+        return []
     ended: list[Command] = []
     while (outgoing := _next(state)) is not None:
         if outgoing.started or not outgoing.expires(state.now):
@@ -118,7 +121,7 @@ def _chunk_of(state: State, outgoing: Outgoing) -> WriteChunk:
     state.writing = Writing(outgoing, piece, now, asks)
     if outgoing.started:
         return WriteChunk(outgoing.ticket, outgoing.frame, room=piece, asks=asks)
-    frames, size = _take_owed(state)
+    frames, size = outgoing.carries = _take_owed(state)
     return WriteChunk(outgoing.ticket, _on_leaving(outgoing, now), frames, size, piece, asks)
 
 
@@ -156,6 +159,8 @@ def wrote(state: State, event: Wrote) -> list[Command]:
     pacing.handed(event.size, writing.began, writing.asks)
     if writing.unwanted:
         state.outbox.unsent()
+        state.owed_frames += outgoing.carries[0]  # in a header that the peer threw away
+        state.owed_bytes += outgoing.carries[1]
         return _early(state)
     state.outbox.wrote(writing.piece, event.last)
     if not event.last:

@@ -119,6 +119,7 @@ _SELDOM = (
     "page", "first_block", "step", "attempt", "priority", "remaining_ms", "traceparent", "credit_frames",
     "credit_bytes", "degraded", "reason", "flow",
 )  # fmt: skip  # what most frames leave at zero, which costs nothing to write and something to set
+_seldom_of = operator.attrgetter(*_SELDOM)
 
 
 def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.Frame:
@@ -127,10 +128,11 @@ def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.F
         request_id=frame.request_id, model=frame.model, epoch=frame.epoch,
         state_position=frame.state_position,
     )  # fmt: skip
-    for name in _SELDOM:
-        value = getattr(frame, name)
-        if value:
-            setattr(header, name, value)
+    values = _seldom_of(frame)
+    if any(values):
+        for name, value in zip(_SELDOM, values, strict=True):
+            if value:
+                setattr(header, name, value)
     if credit_frames or credit_bytes:
         header.credit_frames = credit_frames or frame.credit_frames
         header.credit_bytes = credit_bytes or frame.credit_bytes
