@@ -69,15 +69,14 @@ def deploy(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure what is missing, plan, prepare the devices and activate."""
-    wishes, devices = w.read_wishes(ctx.params), read_devices(device or [])
+    wished: dict[str, Any] = {"wishes": w.read_wishes(ctx.params), "devices": read_devices(device or [])}
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.deploy(
             name,
             keep_input_on_board=keep_input_on_board,
             dry_run=dry_run,
             page=page,
-            devices=devices,
-            wishes=wishes,
+            **wished,
             refresh=refresh,
             queue=queue.value if queue else "",
             progress=progress,

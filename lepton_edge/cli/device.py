@@ -13,7 +13,9 @@ from rich.console import Console
 
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.cli.output import Column, Row, dig, print_document, size, table, text
+from lepton_edge.cli.output import Column, Row, dig, milliseconds, print_document, size, table, text
+
+NOTICED = 1e-3  # seconds of waiting that are worth a word
 
 app = typer.Typer(help="List the devices.", no_args_is_help=True, add_completion=False)
 
@@ -48,6 +50,16 @@ def load(row: Row) -> str:
     return f"{share:.0%}" if isinstance(share, (int, float)) else ""
 
 
+def requests(row: Row) -> str:
+    """Return how many requests are in progress, and how long they waited of late where that is to be noticed."""
+    active = dig(row, "telemetry", "requests_active")
+    if not isinstance(active, int):
+        return ""
+    queues = dig(row, "telemetry", "queues") or []
+    wait = max((one.get("wait", 0.0) for one in queues), default=0.0)
+    return f"{active}, wait {milliseconds(wait)} ms" if wait >= NOTICED else f"{active}"
+
+
 def age(row: Row) -> str:
     """Return how long ago the device was heard, and loudly when it is gone."""
     seconds = row.get("since_heard")
@@ -60,6 +72,7 @@ COLUMNS = (
     Column("role", text("role")),
     Column("heard", age),
     Column("load", load, right=True),
+    Column("requests", requests, right=True),
     Column("temp", temperature, right=True),
     Column("cores", text("hardware", "cores"), right=True),
     Column("free", lambda row: size(dig(row, "telemetry", "memory_available")), right=True),

@@ -261,10 +261,7 @@ class AsyncClient:
             PrepareFailed: a device could not; what was active stays so.
         """
         refuse_odd_texts(name, page, *devices, *wishes.texts)
-        if queue not in ("", *QUEUE_POLICIES):
-            raise InvalidInput(
-                f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}"
-            )
+        _check_policy(queue)
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
         call = messages.Deploy(
             _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
@@ -358,6 +355,11 @@ class AsyncClient:
     ) -> dict[str, Any]:
         self._asker.check_usable()
         return await admin.document(self._transport.admin(calls), schema, progress)
+
+
+def _check_policy(queue: str) -> None:
+    if queue not in ("", *QUEUE_POLICIES):
+        raise InvalidInput(f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}")
 
 
 def _model(name: str) -> ModelName:

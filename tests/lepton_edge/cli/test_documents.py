@@ -17,7 +17,13 @@ PI = {
     "simulated_slowdown": 8.0,
     "addresses": ["192.168.1.5:8011"],
     "hardware": {"cores": 4, "architecture": "aarch64"},
-    "telemetry": {"load": 0.25, "temperature": 61.2, "memory_available": 3_200_000_000},
+    "telemetry": {
+        "load": 0.25,
+        "temperature": 61.2,
+        "memory_available": 3_200_000_000,
+        "requests_active": 7,
+        "queues": [{"model": "net", "active": 7, "waiting": 4, "wait": 0.0125}],
+    },
 }
 SERVER = {
     "device": "server",
@@ -59,6 +65,7 @@ def test_devices_show_age_load_temperature_and_simulation(line: CommandLine) -> 
         " 0.4 s ago",
         "25%",
         "61 C",
+        "7, wait 12.5 ms",
         "3.2 GB",
         "aarch64",
         "SIMULATED 8x slower",

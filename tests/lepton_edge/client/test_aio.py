@@ -205,3 +205,9 @@ async def test_push_sends_every_file_in_order(tmp_path: Path) -> None:
     first, second = transport.calls
     assert first == messages.PushModel("net", (messages.ShapeBinding("x", (1, 3)),))  # type: ignore[arg-type]
     assert second == messages.Upload("model", b"onnx", last=True)
+
+
+async def test_a_queue_policy_that_there_is_not_is_refused_before_anything_is_asked() -> None:
+    client = AsyncClient(transport=MockTransport(reply))
+    with pytest.raises(InvalidInput, match="no queue policy 'lifo'"):
+        await client.deploy("net", queue="lifo")
