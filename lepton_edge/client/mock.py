@@ -77,7 +77,8 @@ def reply(
 
 def failure(frame: Frame, error: LeptonError) -> Frame:
     """Return the ERROR frame that answers `frame` with `error`."""
-    told = WireError(error.code, error.message, error.hint, error.fault, error.retryable)
+    wait = round(error.retry_after * 1e3)
+    told = WireError(error.code, error.message, error.hint, error.fault, error.retryable, retry_after_ms=wait)
     return Frame(
         kind=FrameKind.ERROR,
         request_id=frame.request_id,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -171,12 +172,17 @@ def peer_of(context: Any) -> PeerContext:
 
 def wire_error(error: LeptonError, device: str = "") -> WireError:
     """Return `error` as it travels."""
-    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device))
+    wait = math.ceil(error.retry_after * 1e3)
+    return WireError(
+        error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device), wait
+    )
 
 
 def raised(error: WireError) -> LeptonError:
     """Return the error that `error` stands for, ready to be raised."""
-    return from_code(error.code, error.message, error.hint, cast(Fault, error.fault), error.retryable)
+    made = from_code(error.code, error.message, error.hint, cast(Fault, error.fault), error.retryable)
+    made.retry_after = error.retry_after_ms / 1e3
+    return made
 
 
 _BY_STATUS: dict[grpc.StatusCode, tuple[type[LeptonError], str]] = {

@@ -66,6 +66,10 @@ class Agent:
             return
         if frame.model == "wrong":
             raise InvalidInput("x must be int64", "convert it")
+        if frame.model == "full-once" and len(self.frames) == 1:
+            full = Overloaded("full")
+            full.retry_after = 0.3
+            raise full
         if frame.model == "hangs-up-once" and len(self.frames) == 1:
             await link.close()
             return
@@ -185,6 +189,20 @@ async def test_a_deadline_cancels_on_the_far_side() -> None:
         await asyncio.wait_for(agent.cancelled.wait(), 2)
         assert 0 < agent.frames[0].remaining_ms <= 300
         assert (await client.infer("net", X))["y"].tolist() == [0, 2, 4, 6], "the link lives on"
+
+
+async def test_one_who_was_refused_comes_back_when_told_to() -> None:
+    async with Agent().running() as address, AsyncClient(address) as client:
+        with pytest.raises(Overloaded) as caught:
+            await client.infer("full-once", X, deadline=0.25)
+        assert caught.value.retry_after == pytest.approx(0.3), "too late for the deadline: told at once"
+    agent = Agent()
+    async with agent.running() as address, AsyncClient(address) as client:
+        result = await client.infer("full-once", X)
+    first, second = agent.frames
+    assert (first.request_id, first.attempt) == (second.request_id, 0)
+    assert second.attempt == 1
+    assert result.hops[0].queue >= 0.3
 
 
 async def test_a_link_lost_in_flight_costs_one_more_try_of_the_same_request() -> None:
