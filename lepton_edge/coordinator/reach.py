@@ -32,6 +32,9 @@ UNREACHABLE = frozenset({"unavailable", "deadline_exceeded"})
 TYPICAL_UP, TYPICAL_DOWN = Bytes(150_000), Bytes(4_000)
 FRESH = Seconds(60.0)  # older than that, what traffic showed no longer counts
 ENOUGH = 8  # transfers that a rate must rest on
+NOISE = 1.6  # between a probe and what traffic shows of the same link (measured: up to 1.45)
+FAST, SHORT_TRIP = BytesPerSecond(50e6), Seconds(0.005)  # beyond these both are noise of the processors
+CONFIRMED = Seconds(120.0)  # for so long a probe need not be repeated where traffic confirms it
 
 
 # --- finding a way --------------------------------------------------------------------------------
@@ -40,7 +43,7 @@ ENOUGH = 8  # transfers that a rate must rest on
 def probe(state: State, now: Seconds) -> list[Command] | None:
     """Have the next probe made; None when the link is known. Raises Unavailable when there is no way."""
     run = telling.running(state)
-    todo = _next(state, run)
+    todo = None if _is_known(state, run, now) else _next(state, run)
     if todo is None:
         return None
     run.phase, run.trying = "probing", todo
@@ -53,6 +56,12 @@ def probe(state: State, now: Seconds) -> list[Command] | None:
     through = f" through {todo.via}" if todo.via else ""
     told = telling.tell(run, "probing", f"the link from {todo.device} to {todo.peer}{through}")
     return [told, *telling.say(state, run, todo.device, message)]
+
+
+def _is_known(state: State, run: Deployment, now: Seconds) -> bool:
+    if run.tried or run.request.refresh or run.board is None or run.cloud is None:
+        return False
+    return confirmed(state, run.board, run.cloud, now)
 
 
 def note(state: State, run: Deployment, found: LinkProfile | WireError, now: Seconds) -> list[Command]:
@@ -212,5 +221,26 @@ def seen(state: State, board: DeviceId, cloud: DeviceId) -> LinkProfile | None:
 
 
 def current(state: State, board: DeviceId, cloud: DeviceId) -> LinkProfile | None:
-    """Return the best that is known of a link: what its traffic shows, else what was probed."""
-    return seen(state, board, cloud) or state.links.get((board, cloud))
+    """Return the best that is known of a link: the last probe, unless traffic since shows another link.
+
+    A probe is the better measurement; traffic shows when the link is no longer as it was probed.
+    """
+    probed, shown = state.links.get((board, cloud)), seen(state, board, cloud)
+    return probed if shown is None or (probed is not None and _alike(probed, shown)) else shown
+
+
+def confirmed(state: State, board: DeviceId, cloud: DeviceId, now: Seconds) -> bool:
+    """Return whether a link was probed a moment ago and its traffic shows that it is as it was then."""
+    probed, at = state.links.get((board, cloud)), state.probed_at.get((board, cloud))
+    shown = seen(state, board, cloud)
+    if probed is None or probed.via or shown is None or at is None:
+        return False
+    return now - at <= CONFIRMED and _alike(probed, shown)
+
+
+def _alike(one: LinkProfile, other: LinkProfile) -> bool:
+    """Return whether two measurements are of one link: rates within a factor, round trips too, or both short."""
+    rates = ((one.up, other.up), (one.down, other.down))
+    trips = (one.delay_up + one.delay_down, other.delay_up + other.delay_down)
+    near = max(trips) < SHORT_TRIP or max(trips) <= NOISE * min(trips)
+    return near and all(min(pair) >= FAST or max(pair) <= NOISE * min(pair) for pair in rates)

@@ -326,22 +326,25 @@ def status(state: State, started: Seconds, now: Seconds) -> Json:
 
 
 def _link(state: State, device: DeviceId, peer: DeviceId, probed: LinkProfile, now: Seconds) -> Json:
-    """Return a link as it is known best: by "traffic" or by a "probe", how old that is, and whether it is there.
+    """Return a link as it is planned with: by a "probe", or by "traffic" that shows another link; and how old that is.
 
     `connected` is null where no plan needs the link; `via` is the relay of what is planned with.
     """
-    told, seen = reach.report(state, device, peer), reach.seen(state, device, peer)
+    told, current = reach.report(state, device, peer), reach.current(state, device, peer)
+    seen = reach.seen(state, device, peer)
+    changed = current is not None and current is not probed
     probed_at = state.probed_at.get((device, peer))
-    age = told.age if seen and told else round(now - probed_at, 1) if probed_at is not None else None
+    age = told.age if changed and told else round(now - probed_at, 1) if probed_at is not None else None
     return {
         "device": device,
         "peer": peer,
-        **to_json(seen or probed),
-        "by": "traffic" if seen else "probe",
+        **to_json(current or probed),
+        "by": "traffic" if changed else "probe",
         "age": age,
         "connected": told.connected if told else None,
         "now_via": told.via if told else None,
         "error": told.error if told else "",
+        "seen": to_json(told) if seen else None,
     }
 
 

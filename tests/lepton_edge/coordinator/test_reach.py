@@ -196,6 +196,30 @@ def test_what_if_plans_with_what_traffic_shows(pair: Any, make: Any) -> None:
     assert seen.delay_up + seen.delay_down == pytest.approx(0.04)
 
 
+def test_what_traffic_confirms_is_not_probed_again_for_a_while(pair: Any, make: Any) -> None:
+    net = Net(pair, make, board_cloud=UPLINK)
+    pair.deploy()
+    net.run()
+    told(pair, up=UPLINK.up * 0.8, down=UPLINK.down * 0.9, round_trip=0.035)
+    pair.deploy()
+    net.run()
+    assert net.probed == ["board_cloud"]
+    assert pair.ordered[-1].link == UPLINK, "a probe is the better measurement"
+    pair.deploy(refresh=True)
+    net.run()
+    assert len(net.probed) == 2
+    told(pair, up=UPLINK.up / 3, round_trip=0.035)
+    pair.deploy()
+    net.run()
+    assert len(net.probed) == 3, "it is another link now"
+    told(pair, up=UPLINK.up * 0.8, down=UPLINK.down * 0.9, round_trip=0.035)
+    pair.now += 600
+    told(pair, up=UPLINK.up * 0.8, down=UPLINK.down * 0.9, round_trip=0.035)
+    pair.deploy()
+    net.run()
+    assert len(net.probed) == 4, "that was long ago"
+
+
 @pytest.mark.parametrize(
     "changes", [{"samples": 2}, {"age": 600.0}, {"connected": False}, {"via": "middle"}, {"up": 0.0}]
 )

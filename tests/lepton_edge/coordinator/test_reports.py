@@ -126,6 +126,8 @@ def test_status_says_what_traffic_shows_and_which_link_is_down(deployed: Any) ->
         deployed.hear(deployed.state.devices["board"].stream, told)
         return as_json(reports.status(deployed.state, 0.0, deployed.now))["links"][0]
 
+    same = tell(up=1.2e6, down=1e6, round_trip=0.005, samples=9, age=4.0)
+    assert (same["by"], same["up"], same["seen"]["up"]) == ("probe", 1e6, 1.2e6)
     seen = tell(up=5e6, down=1e6, round_trip=0.02, samples=9, age=4.0)
     assert (seen["by"], seen["age"], seen["connected"], seen["delay_up"]) == ("traffic", 4.0, True, 0.01)
     down = tell(connected=False, error="no route")
