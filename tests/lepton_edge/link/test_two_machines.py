@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lepton_edge.core.errors import Unavailable
-from lepton_edge.core.frames import FrameKind, WireTensor
+from lepton_edge.core.frames import Frame, FrameKind, WireTensor
 from lepton_edge.core.links import LinkHello
 from lepton_edge.link import machine
 from lepton_edge.link.commands import Answer, Close, Deliver, Fail, Refuse, WriteAck, WriteChunk
@@ -46,7 +46,10 @@ class Peer:
     def __init__(self, hello: LinkHello = HELLO) -> None:
         self.state = machine.opening(hello, LIMITS, 0.0)
         self.write: WriteChunk | WriteAck | None = None
-        self.left: dict[int, int] = {}  # ticket: bytes of it that are not written
+        self.wrote: Wrote | None = None
+        self.left: dict[
+            int, tuple[int, Frame]
+        ] = {}  # ticket: bytes of it that are not written, and its header
         self.wire: deque[Event] = deque()  # what the other end will be told
         self.inbox: deque[Deliver] = deque()
         self.outcomes: Counter[int] = Counter()
@@ -63,7 +66,7 @@ class Peer:
 
     def obey(self, command: Any) -> None:
         if isinstance(command, WriteChunk | WriteAck):
-            assert self.write is None, "one chunk at a time"
+            assert self.write is None and self.wrote is None, "one chunk at a time"  # noqa: PT018
             self.write = command
         elif isinstance(command, Deliver):
             self.inbox.append(command)
@@ -108,23 +111,29 @@ class Peer:
             self.do(Abandoned(key))
 
     def write_chunk(self) -> None:
+        """Put the chunk on the wire; the machine is told later: its answer may be back before."""
         command, self.write = self.write, None
         if isinstance(command, WriteAck):
             self.wire.append(Acked(command.received, command.rate))
-            self.do(Wrote(0, PREFIX, True))
+            self.wrote = Wrote(0, PREFIX, True)
         elif command is not None:
-            self.do(self.written(command))
+            self.wrote = self.written(command)
+
+    def tell(self) -> None:
+        wrote, self.wrote = self.wrote, None
+        if wrote is not None:
+            self.do(wrote)
 
     def written(self, command: WriteChunk) -> Wrote:
         size = sum(len(t.payload) for t in command.frame.tensors)
-        left = self.left.pop(command.ticket, size)
+        header = dataclasses.replace(
+            command.frame, credit_frames=command.credit_frames, credit_bytes=command.credit_bytes
+        )
+        left, sent = self.left.pop(command.ticket, (size, header))
         piece = 0 if command.unwanted else min(left, command.room)
         last = command.unwanted or left <= piece
         if not last:
-            self.left[command.ticket] = left - piece
-        sent = dataclasses.replace(
-            command.frame, credit_frames=command.credit_frames, credit_bytes=command.credit_bytes
-        )
+            self.left[command.ticket] = left - piece, sent
         chunk = piece + PREFIX
         if last and not command.unwanted:
             self.wire.append(Arrived(sent, size, chunk, command.asks))
@@ -144,7 +153,7 @@ class Peer:
             return
         self.do(Released(deliver.serial))
         self.ticket += 1
-        reply = frame(FrameKind.REPLY, deliver.frame.request_id, tensors=deliver.frame.tensors)
+        reply = dataclasses.replace(deliver.frame, kind=FrameKind.REPLY)  # credits and all, as an echo does
         self.do(Submitted(self.ticket, reply, sum(len(t.payload) for t in reply.tensors)))
 
 
@@ -166,6 +175,7 @@ def act(one: Peer, other: Peer, action: str) -> None:
         "ask late": lambda: one.ask(60, remaining_ms=300),
         "give up": one.give_up,
         "write": one.write_chunk,
+        "tell": one.tell,
         "receive": lambda: one.receive(other),
         "serve": one.serve,
         "tick": lambda: one.do(Tick()),
@@ -175,7 +185,7 @@ def act(one: Peer, other: Peer, action: str) -> None:
 
 
 ACTIONS = (
-    "ask", "ask large", "ask urgent", "ask late", "give up", *["write"] * 3, *["receive"] * 3, "serve", "tick",
+    "ask", "ask large", "ask urgent", "ask late", "give up", *["write", "receive", "tell"] * 3, "serve", "tick",
 )  # fmt: skip
 SCRIPTS = st.lists(st.tuples(st.booleans(), st.sampled_from(ACTIONS)), max_size=150)
 
@@ -188,12 +198,12 @@ def both(left: LinkHello = HELLO, right: LinkHello = HELLO) -> tuple[Peer, Peer]
 
 
 def run_to_the_end(left: Peer, right: Peer) -> None:
-    for _ in range(400):
+    for turn in range(400):
         for one, other in ((left, right), (right, left)):
-            for action in ("write", "receive", "serve"):
+            for action in ("write", "receive", "tell", "serve"):
                 act(one, other, action)
-    for one in (left, right):
-        one.do(Tick())
+            if not turn % 50:
+                one.do(Tick())
 
 
 def assert_each_request_ended_once(peer: Peer) -> None:
@@ -217,10 +227,17 @@ def test_under_any_order_and_delay_every_request_ends_exactly_once(
     for peer in (left, right):
         assert_each_request_ended_once(peer)
         assert peer.state.phase is (Phase.CLOSED if cut else Phase.READY), peer.closes
+        if not cut:
+            assert not peer.state.outbox.size
+            outbox, window = peer.state.outbox, HELLO
+            returned = (outbox.credit_frames, outbox.credit_bytes)
+            assert returned == (window.window_frames, window.window_bytes), "a credit was lost"
 
 
 @settings(max_examples=200, deadline=None)
-@given(SCRIPTS, st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["repeat", "swap", "drop"])), max_size=12))
+@given(
+    SCRIPTS, st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["repeat", "swap", "drop"])), max_size=12)
+)
 def test_a_stream_that_repeats_and_reorders_breaks_no_bound_and_forgets_nobody(
     script: list[tuple[bool, str]], spoils: list[tuple[int, str]]
 ) -> None:
@@ -256,6 +273,7 @@ def test_a_peer_that_lies_is_told_and_left(kind: str) -> None:
     }
     left.ask(10)
     left.write_chunk()
+    left.tell()
     for lie in lies[kind]:
         left.do(lie)
     if kind == "grants":  # one credit is back, of one that was taken: the next is a lie
@@ -264,6 +282,28 @@ def test_a_peer_that_lies_is_told_and_left(kind: str) -> None:
     assert close.goodbye
     assert close.error.code == "corrupt_frame"
     assert_each_request_ended_once(left)
+
+
+def test_credits_in_the_header_of_a_frame_that_is_given_up_half_sent_are_not_lost() -> None:
+    left, right = both(
+        dataclasses.replace(HELLO, window_frames=40), dataclasses.replace(HELLO, window_frames=40)
+    )
+    right.ask(10)
+    act(right, left, "write")
+    act(right, left, "tell")
+    for action in ("receive", "write", "tell"):  # the acknowledgement
+        act(left, right, action)
+    left.do(Released(1))
+    left.ask(550)
+    assert isinstance(left.write, WriteChunk)
+    assert left.write.credit_frames == 1
+    act(left, right, "write")
+    left.give_up()
+    run_to_the_end(left, right)
+    assert right.state.outbox.credit_frames == 40
+    assert left.state.outbox.credit_frames == 40
+    assert not left.inbox
+    assert not right.inbox, "what was given up half sent never comes"
 
 
 def test_the_table_answers_every_event_in_every_phase() -> None:
