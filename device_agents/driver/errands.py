@@ -119,10 +119,10 @@ class Errands:
             leaving,
             rule.max_batch,
             Seconds(rule.batch_wait_ms / 1e3),
+            Seconds(command.cost),
+            further=command.run > 1,  # a request that fell back was here before
         )
-        # a request that fell back was here before: what is further along goes first
-        priority = 2 * command.priority + (command.run > 1)
-        errand.give_up = self._engine.begin(work, told, priority, command.flow)
+        errand.give_up = self._engine.begin(work, told, command.priority, command.flow)
 
     def ran(self, command: RunSegment, done: Done) -> SegmentDone:
         """Return what a run made, and keep what a fallback would need."""

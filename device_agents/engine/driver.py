@@ -106,8 +106,8 @@ class Company:
 class Terms:
     """How a job wants to be run: `alone` means that nothing else computes meanwhile.
 
-    A higher priority goes first; `flow` is who asked, and flows of one priority share fairly. `memory` is what the job
-    takes while it runs.
+    A higher priority goes first; `flow` is who asked, and flows of one priority share fairly, by the seconds that their
+    jobs `cost`; in its flow, what is `further` along goes first. `memory` is what the job takes while it runs.
     """
 
     priority: int = 0
@@ -115,6 +115,8 @@ class Terms:
     alone: bool = False
     memory: Bytes = Bytes(0)
     company: Company | None = None
+    cost: float = 0.02
+    further: bool = False
 
 
 @dataclass(eq=False)
@@ -168,7 +170,7 @@ class Workers:
         """
         terms = terms or Terms()
         job = Job(do, terms, told, asyncio.get_running_loop())
-        self._waiting.put(job, terms.flow, terms.priority)
+        self._waiting.put(job, terms.flow, terms.priority, terms.cost, terms.further)
         return lambda: self._give_up(job)
 
     def start(self, do: Callable[[Ticket], T], terms: Terms | None = None) -> asyncio.Future[T]:

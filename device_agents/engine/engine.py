@@ -139,7 +139,8 @@ class Engine:
         return self._workers.begin(do, told, self._terms(work, priority, flow))
 
     def _terms(self, work: Work, priority: int, flow: str) -> Terms:
-        return Terms(priority, flow, memory=self._memory(work), company=self._company(work))
+        memory, company = self._memory(work), self._company(work)
+        return Terms(priority, flow, memory=memory, company=company, cost=work.cost, further=work.further)
 
     async def call(self, job: Callable[[Ticket], T], priority: int = 0) -> T:
         """Run any function in a worker's thread, in turn with the requests and alone (for measurements)."""

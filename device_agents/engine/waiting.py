@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -31,17 +31,29 @@ class _Entry(NamedTuple, Generic[T]):
 
 @dataclass
 class _Flow(Generic[T]):
-    """The waiting jobs of who asked, first come first; `reached` is the tag of its last job that went."""
+    """The waiting jobs of who asked: those that are `ahead`, then first come first.
+
+    `reached` is the tag of its last job that went.
+    """
 
     name: str
     priority: int
     reached: float
     served: bool = False
-    jobs: dict[int, _Entry[T]] = field(default_factory=dict)  # by identity, in order
+    ahead: dict[int, _Entry[T]] = field(default_factory=dict)  # by identity, in order
+    jobs: dict[int, _Entry[T]] = field(default_factory=dict)
+
+    def head(self) -> _Entry[T]:
+        """Return which of them goes next."""
+        return next(iter((self.ahead or self.jobs).values()))
+
+    def entries(self) -> Iterator[_Entry[T]]:
+        """Return all of them in order."""
+        return itertools.chain(self.ahead.values(), self.jobs.values())
 
     def turn(self) -> tuple[float, bool, int]:
         """Return what orders flows: the head's tag; where tags are equal, who had no turn yet."""
-        head = next(iter(self.jobs.values()))
+        head = self.head()
         return self.reached + head.weight, self.served, head.order
 
 
@@ -64,8 +76,10 @@ class Waiting(Generic[T]):
         self._open = True
         self._change = threading.Condition()
 
-    def put(self, job: T, flow: str = "", priority: int = 0, weight: float = 1.0) -> None:
-        """Let `job` wait behind those of its flow and priority.
+    def put(
+        self, job: T, flow: str = "", priority: int = 0, weight: float = 1.0, ahead: bool = False
+    ) -> None:
+        """Let `job` wait behind those of its flow and priority; `ahead`, before those of its flow that are not.
 
         `weight` is what it costs, in any unit that all jobs share: turns (1 each), or seconds as measured of late.
 
@@ -77,7 +91,8 @@ class Waiting(Generic[T]):
         with self._change:
             self._check_room(job)
             place = self._flow(flow, priority)
-            place.jobs[id(job)] = _Entry(job, max(weight, LEAST_WEIGHT), next(self._order))
+            line = place.ahead if ahead else place.jobs
+            line[id(job)] = _Entry(job, max(weight, LEAST_WEIGHT), next(self._order))
             self._places[id(job)] = place
             self._change.notify()
 
@@ -92,7 +107,7 @@ class Waiting(Generic[T]):
                 return None
             level = self._levels[max(self._levels)]
             place = min(level.flows.values(), key=_Flow.turn)
-            entry = next(iter(place.jobs.values()))
+            entry = place.head()
             self._charge(place, entry)
             level.clock = max(level.clock, place.reached)
             self._remove(entry.job)
@@ -149,7 +164,7 @@ class Waiting(Generic[T]):
         tagged = []
         for place in self._levels[priority].flows.values():
             tag = place.reached
-            for entry in place.jobs.values():
+            for entry in place.entries():
                 if same(entry.job):
                     tag += entry.weight
                     tagged.append(((tag, place.served, entry.order), place, entry))
@@ -162,9 +177,9 @@ class Waiting(Generic[T]):
 
     def _remove(self, job: T) -> None:
         place = self._places.pop(id(job))
-        del place.jobs[id(job)]
+        del (place.ahead if id(job) in place.ahead else place.jobs)[id(job)]
         level = self._levels[place.priority]
-        if not place.jobs:
+        if not place.ahead and not place.jobs:
             del level.flows[place.name]
         if not level.flows:
             del self._levels[place.priority]

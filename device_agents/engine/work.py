@@ -26,7 +26,8 @@ class Work:
     first. `keep` names tensors (given or made) that come back as arrays; every other one is dropped as soon
     as no block of the range reads it any more. `leaving` names those that come back encoded for the next
     device, each by its codec. `max_batch` requests at most are computed together (0: as many as the engine
-    likes), and one waits `batch_wait` seconds for others (0: only those that wait already join).
+    likes), and one waits `batch_wait` seconds for others (0: only those that wait already join). `cost` is how many
+    seconds such a run took of late; one that is `further` along goes before others of who asked.
     """
 
     blocks: OpenBlocks
@@ -37,6 +38,8 @@ class Work:
     leaving: tuple[CodecChoice, ...] = ()
     max_batch: int = 0
     batch_wait: Seconds = Seconds(0.0)
+    cost: Seconds = Seconds(0.02)
+    further: bool = False
 
 
 @quick

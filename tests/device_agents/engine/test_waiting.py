@@ -83,6 +83,14 @@ def test_what_weighs_twice_as_much_gets_half_the_turns() -> None:
     assert abs(counts["light"] - 2 * counts["heavy"]) <= 3
 
 
+def test_what_is_further_along_goes_before_others_of_its_flow_and_of_no_other() -> None:
+    queue = filled("aab")
+    for number in (8, 9):
+        queue.put(Job("a", number), "a", ahead=True)
+    order = [(job.flow, job.number) for job in drained(queue)]
+    assert order == [("b", 2), ("a", 8), ("a", 9), ("a", 0), ("a", 1)]
+
+
 def test_full_is_full() -> None:
     queue = filled("abc", limit=3)
     with pytest.raises(Overloaded):
@@ -186,12 +194,13 @@ def test_no_job_is_lost_or_doubled_and_order_holds(steps: list[tuple]) -> None: 
     model: dict[Job, int] = {}  # what waits, in order of arrival, with its priority
     for number, step in enumerate(steps):
         if step[0] == "put":
-            job = Job(step[1], number)
+            ahead = number % 5 == 0
+            job = Job(step[1], number if not ahead else number - 1000)
             if len(model) == 12:
                 with pytest.raises(Overloaded):
-                    queue.put(job, job.flow, step[2], step[3])
+                    queue.put(job, job.flow, step[2], step[3], ahead)
                 continue
-            queue.put(job, job.flow, step[2], step[3])
+            queue.put(job, job.flow, step[2], step[3], ahead)
             model[job] = step[2]
         elif step[0] == "take":
             taken = queue.take(0)
