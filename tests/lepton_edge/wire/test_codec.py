@@ -114,6 +114,97 @@ def test_the_format_of_today() -> None:
         assert same(one, Decoder(FrameLimits()).feed(chunk))
 
 
+# Every chunk of protocol 1.1, as it was released: tomorrow's reader must read it, and today's writer writes it.
+GOLDEN = {
+    name: bytes.fromhex(text)
+    for name, text in {
+        "hello": "4c4550310101010300000000290000000000000000000000000000000000000000000000000000000a056167656e741205"
+        "626f6172641a03302e3120012801320478786833384040808080204880808018",
+        "goodbye": "4c4550310101020300000000210000000000000000000000000000000000000000000000000000000a0a6f7665726c6f"
+        "616465641208746f6f206d7563682207736572766963652801",
+        "acknowledgement": "4c45503101010300000000000000000040e2010000000000808d5b00000000000000000000000000",
+        "checked acknowledgement": "4c45503101010304000000000000000040e2010000000000808d5b000000000025218d9408352127",
+        "first": "4c455031010100050700000036000000000000000000000006000000000000005e6634f5faf9b6ae0801120272311a016d"
+        "50fa0158ffffffffffffffffff01621d0a0178120575696e74381a01062203726177280631000000000000f03f0102",
+        "middle, asks": "4c4550310101000c070000000000000002000000000000000600000000000000331155a7638cfac30304",
+        "last": "4c4550310101000607000000000000000400000000000000060000000000000034d9db64596f19430506",
+        "unwanted": "4c455031010100100700000000000000020000000000000006000000000000000000000000000000",
+        "credit": "4c455031010100030800000014000000000000000000000000000000000000000000000000000000080558ffffffffffff"
+        "ffffff01980102a001ac02",
+        "cancel": "4c455031010100030800000013000000000000000000000000000000000000000000000000000000080412027231400158"
+        "ffffffffffffffffff01",
+        "probe": "4c455031010100030800000021000000000000000000000000000000000000000000000000000000080612017058ffffff"
+        "ffffffffffff0192010e0a0973697a655f646f776e120130",
+    }.items()
+}
+ASKED = Frame(FrameKind.REQUEST, "r1", model="m", tensors=(raw("x", 6, 1),))  # type: ignore[arg-type]
+CONTROL = {
+    "credit": Frame(FrameKind.CREDIT, "", credit_frames=2, credit_bytes=300),  # type: ignore[arg-type]
+    "cancel": Frame(FrameKind.CANCEL, "r1", attempt=1),  # type: ignore[arg-type]
+    "probe": Frame(FrameKind.PROBE, "p", metadata={"size_down": "0"}),  # type: ignore[arg-type]
+}
+
+
+def one_chunk(piece: codec.Piece) -> bytes:
+    return b"".join([piece.head, *piece.payload])
+
+
+def test_golden_bytes_are_what_is_written() -> None:
+    told = codec.Ack(123456, 6_000_000)
+    assert codec.hello_chunk(LinkHello("agent", "board", "0.1", checksums=("xxh3",))) == GOLDEN["hello"]
+    assert codec.goodbye_chunk(WireError("overloaded", "too much", retryable=True)) == GOLDEN["goodbye"]
+    assert codec.ack_chunk(told) == GOLDEN["acknowledgement"]
+    writer = codec.FrameWriter(ASKED, 7, Writing())
+    writer.next(2)
+    assert one_chunk(writer.unwanted()) == GOLDEN["unwanted"]
+    for name, one in CONTROL.items():
+        assert chunks_of(one, number=8, how=Writing()) == [GOLDEN[name]]
+
+
+@pytest.mark.skipif(not CHECKSUMS, reason="xxhash is missing")
+def test_golden_bytes_of_checked_chunks_are_what_is_written() -> None:
+    assert codec.ack_chunk(codec.Ack(123456, 6_000_000), True) == GOLDEN["checked acknowledgement"]
+    asked = dataclasses.replace(ASKED, remaining_ms=250)
+    writer = codec.FrameWriter(asked, 7, Writing(checked=True))
+    written = [one_chunk(writer.next(2, asks)) for asks in (False, True, False)]
+    assert written == [GOLDEN[name] for name in ("first", "middle, asks", "last")]
+
+
+@pytest.mark.skipif(not CHECKSUMS, reason="xxhash is missing")
+def test_golden_bytes_are_read() -> None:
+    hello = codec.read_hello(GOLDEN["hello"])
+    assert isinstance(hello, LinkHello)
+    assert (hello.name, hello.protocol_minor) == ("board", 1)
+    checked, plain = Decoder(FrameLimits(), checked=True), Decoder(FrameLimits())
+    assert checked.feed(GOLDEN["checked acknowledgement"]) == codec.Ack(123456, 6_000_000)
+    (found,) = fed(checked, [GOLDEN[name] for name in ("first", "middle, asks", "last")])
+    assert same(dataclasses.replace(ASKED, remaining_ms=250), found)
+    assert [codec.asks(GOLDEN[name]) for name in ("first", "middle, asks", "last")] == [False, True, False]
+    assert plain.feed(GOLDEN["acknowledgement"]) == codec.Ack(123456, 6_000_000)
+    assert plain.feed(GOLDEN["goodbye"]) == WireError("overloaded", "too much", retryable=True)
+    assert [plain.feed(GOLDEN[name]) for name in CONTROL] == list(CONTROL.values())
+
+
+def test_a_frame_that_nobody_wants_any_more_gives_its_room_back() -> None:
+    reader, writer = Decoder(FrameLimits()), codec.FrameWriter(ASKED, 7, Writing())
+    assert reader.feed(one_chunk(writer.next(2))) is None
+    assert reader.open_bytes == 6
+    assert reader.feed(GOLDEN["unwanted"]) is None
+    assert reader.open_bytes == 0
+    with pytest.raises(CorruptFrame):
+        reader.feed(GOLDEN["unwanted"])
+    assert same(ASKED, fed(reader, chunks_of(ASKED, 7))[0]), "its number is free again"
+
+
+def test_a_damaged_acknowledgement_is_refused() -> None:
+    for broken in (GOLDEN["acknowledgement"] + b"x", GOLDEN["acknowledgement"][:-1]):
+        with pytest.raises(CorruptFrame):
+            Decoder(FrameLimits()).feed(broken)
+    if CHECKSUMS:
+        with pytest.raises(CorruptFrame):
+            Decoder(FrameLimits(), checked=True).feed(GOLDEN["acknowledgement"])
+
+
 def test_hello_and_goodbye_come_back_as_they_went() -> None:
     hello = LinkHello("agent", "board", "0.1", checksums=("xxh3",))
     assert codec.read_hello(codec.hello_chunk(hello)) == hello
