@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +17,11 @@ import pytest
 
 import lepton_edge
 from lepton_edge import errors
+from lepton_edge.client.remote import RemoteTransport
 
 pytestmark = pytest.mark.journey
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -123,3 +129,133 @@ def test_nobody_reaches_anybody_and_the_deployment_says_what_to_do(
     with pytest.raises(errors.Unavailable, match="board cannot reach cloud") as told:
         asked.deploy()
     assert "--relay" in told.value.hint
+
+
+class Shaped:
+    """A shaped link in front of an agent: it can be cut, restored, and broken for good and opened anew."""
+
+    def __init__(self, to: str, directory: Path) -> None:
+        self.to, self.control = to, directory / "link"
+        self.address = ""
+        self.process: subprocess.Popen[str] | None = None
+        self.open("127.0.0.1:0")
+
+    def open(self, listen: str = "") -> None:
+        self.control.write_text("50,5")
+        shape = ["--up", "50", "--down", "50", "--delay", "5", "--control", str(self.control)]
+        module = [sys.executable, "-m", "lepton_edge.link.shape"]
+        command = [*module, "--listen", listen or self.address, "--to", self.to, *shape]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip().partition("listen=")[2]
+
+    def set(self, rates: str) -> None:
+        self.control.write_text(rates)
+
+    def end(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def shaped(asked: Asked, house: Any, tmp_path: Path, nowhere: str) -> Iterator[Shaped]:
+    """A board and a cloud with a shaped link between them, which only the board can dial."""
+    asked.board = house.start_agent("board", "board", "--advertise", nowhere)
+    port = nowhere.rpartition(":")[2]
+    link = Shaped(f"127.0.0.1:{int(port) + 1}", tmp_path)
+    house.start_agent("cloud", "cloud", "--port", str(int(port) + 1), "--advertise", link.address)
+    asked.deploy()
+    until(asked.goes_there)
+    yield link
+    link.end()
+
+
+def in_turn(asked: Asked, meanwhile: Any, page: str = "cloud-raw", near: bool = True) -> list[Any]:
+    """Infer again and again on another thread while `meanwhile` runs; return every result."""
+    results: list[Any] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with lepton_edge.Client(transport=RemoteTransport(asked.board, near=near)) as client:
+            while not over.is_set():
+                results.append(asked.ask(client, page, deadline=20.0))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.5)
+    meanwhile()
+    time.sleep(3.0)
+    over.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    return results
+
+
+def served(house: Any, name: str) -> tuple[int, int]:
+    """Return how many requests an agent served, and how many failed, once it has told."""
+    time.sleep(2.0)  # a heartbeat
+    with lepton_edge.Client(house.coordinator) as client:
+        told = next(one for one in client.status()["devices"] if one["device"] == name)["telemetry"]
+    return told["requests_served"], told["requests_failed"]
+
+
+def test_a_link_that_is_cut_and_restored_costs_no_answer_and_gives_none_twice(
+    asked: Asked, house: Any, shaped: Shaped
+) -> None:
+    before = served(house, "board")
+
+    def break_it() -> None:
+        shaped.set("0,0")
+        time.sleep(3.0)
+        shaped.set("50,5")
+
+    results = in_turn(asked, break_it)
+    pages = [result.page for result in results]
+    assert "local" in pages, "while it was cut, the board answered"
+    assert pages[-1] == "cloud-raw", "and when it was back, the cloud"
+    after = served(house, "board")
+    assert (after[0] - before[0], after[1] - before[1]) == (len(results), 0), "each was answered once"
+
+
+def test_a_link_that_breaks_under_way_is_dialled_again_and_nothing_is_lost(
+    asked: Asked, house: Any, shaped: Shaped
+) -> None:
+    def break_it() -> None:
+        for _ in range(3):
+            shaped.end()
+            shaped.open()
+            time.sleep(0.7)
+
+    results = in_turn(asked, break_it)
+    assert results[-1].page == "cloud-raw"
+    assert len(results) > 20
+    assert asked.link()["connected"] is True
+
+
+def test_a_client_whose_link_breaks_asks_again_under_the_same_name(
+    asked: Asked, house: Any, tmp_path: Path, nowhere: str
+) -> None:
+    port = int(nowhere.rpartition(":")[2]) + 1
+    (tmp_path / "door").mkdir()
+    door = Shaped(f"127.0.0.1:{port}", tmp_path / "door")
+    house.start_agent("board", "board", "--port", str(port), "--advertise", door.address)
+    asked.board = door.address
+    asked.deploy()
+    before = served(house, "board")
+
+    def break_it() -> None:
+        for _ in range(3):
+            door.end()
+            door.open()
+            time.sleep(0.7)
+
+    try:
+        results = in_turn(asked, break_it, page="local", near=False)
+        after = served(house, "board")
+        assert len(results) > 20
+        assert after[0] - before[0] <= len(results) + 3, "at most what was under way at a break ran again"
+    finally:
+        door.end()
