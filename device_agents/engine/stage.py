@@ -115,9 +115,12 @@ class _Clock:
 
 
 def kind_of(work: Work, span: Span) -> Hashable:
-    """Return what two works have in common that may run as one: blocks, codecs, and shapes but for their values."""
+    """Return what two works have in common that may run as one: opened blocks, codecs, and shapes but for values.
+
+    Two epochs may share opened blocks; while something waits with a kind, its blocks are held, so that no id is reused.
+    """
     shapes = tuple((name, value.shape) for name, value in sorted(work.given.items()) if name in span.inputs)
-    return id(work.blocks), work.first, work.last, work.keep, work.leaving, shapes
+    return tuple(id(one.runner) for one in span.steps), work.keep, work.leaving, shapes
 
 
 def _kept(work: Work) -> frozenset[TensorName]:

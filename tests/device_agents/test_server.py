@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lepton_edge.core.errors import AlreadyExists
 from lepton_edge.core.frames import FrameKind
 from lepton_edge.core.messages import Drain, Peer, ProbeCommand, Probed, Rejected, Retire
 from lepton_edge.wire import rpc
+from partitioner.plan import QueueRule, Stage
 from tests.device_agents.engine.models import small_model
 from tests.device_agents.fleet import Fleet, answer, ask, book_of
 
@@ -246,3 +248,38 @@ async def test_an_agent_that_is_refused_ends_with_the_coordinators_error(fleet):
     await fleet.start("board")
     with pytest.raises(AlreadyExists, match="another agent called"):
         await asyncio.wait_for(fleet.tasks.pop("board"), 5)
+
+
+async def test_requests_of_several_devices_run_as_one_where_they_wait_for_the_same_blocks(fleet, tmp_path):
+    (tmp_path / "rows").mkdir()
+    model = small_model(tmp_path / "rows", rows="batch")
+    book, fleet.puppet.artifacts = book_of(model)
+    names = ("board", "board2", "cloud")
+    page = dataclasses.replace(
+        book.page("cloud-raw"), stages=(Stage("board", 0, 0), Stage("board2", 0, 0), Stage("cloud", 0, 2))
+    )
+    book = dataclasses.replace(book, pages=(page,), active=page.name, queue=QueueRule(max_batch=8))
+    for name in names:
+        await fleet.start(name, workers=1)
+    await fleet.registered(*names)
+    outcome = await fleet.puppet.deploy(book, {name: (0, 1) for name in names})
+    assert outcome.error is None, outcome
+    begun, release = threading.Event(), threading.Event()
+    cloud = fleet.agents["cloud"]
+    gate = asyncio.create_task(cloud.engine.call(lambda _: (begun.set(), release.wait(10))))
+    await asyncio.to_thread(begun.wait, 5)
+    asked = []
+    for turn in range(6):
+        name = names[turn % 2]
+        await fleet.linked(name)
+        link = await fleet.client(name)
+        x = model.input(turn)
+        asked.append((x, asyncio.create_task(link.request(ask(x, "cloud-raw")))))
+    while cloud.engine.waiting < 6:
+        await asyncio.sleep(0.01)
+    release.set()
+    await gate
+    for x, task in asked:
+        reply = await task
+        np.testing.assert_allclose(answer(reply), model.reference(x)["y"], atol=1e-5)
+        assert [hop.batch for hop in reply.hops] == [0, 6], "the entries only forwarded"
