@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab regret clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -84,8 +84,10 @@ all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model 
 aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a block, answers right
 	@$(BIN)/python -m bench.aarch64
 
-bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, planner, book, published instances
-	@for one in footprint transport planner book; do $(BIN)/python -m bench.$$one || exit 1; done
+bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, agents, planner, book, published instances
+	@$(BIN)/python -m bench.footprint
+	@$(BIN)/python -m bench.transport echo throughput small
+	@for one in cpu pipeline planner book; do $(BIN)/python -m bench.$$one || exit 1; done
 	@$(BIN)/python -m bench.published tests/partitioner/solve/published/*.json
 
 $(VENV)/.atheris: $(STAMP)
@@ -99,8 +101,15 @@ fuzz: $(VENV)/.atheris ## Slow: what nobody would send, at every door of the wir
 proof: $(STAMP) ## Slow: 10,000 random problems, every solver against the oracle
 	@$(BIN)/python -m bench.proof $(PROOF_ARGS)
 
-lab: $(DEMO_STAMP) ## Slow, needs root: end to end in network namespaces, on slowed boards
-	@$(BIN)/python -m bench.endtoend
+lab: $(DEMO_STAMP) ## Slow, needs root: end to end on slowed boards, and long links, in network namespaces
+	@$(BIN)/python -m bench.endtoend $(LAB_ARGS)
+	@$(BIN)/python -m bench.transport far far-small
+
+peers: $(DEMO_STAMP) ## Slow, 3 GB of downloads: beside Triton, KServe, MLServer, Ray Serve and torch (PEERS_ARGS="--venvs DIR")
+	@$(BIN)/python -m bench.peers $(PEERS_ARGS)
+
+load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--seconds 20")
+	@$(BIN)/python -m bench.load $(LOAD_ARGS)
 
 regret: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow, needs root: the choice against the best measured page, 45 cells
 	@$(BIN)/python -m bench.regret $(REGRET_ARGS)
