@@ -25,10 +25,14 @@ Job = dict[str, Any]
 
 @dataclass
 class Member:
-    """One client: what it asks for, and what came of it; seconds are from the start of the crowd."""
+    """One client: what it asks for, and what came of it; seconds are from the start of the crowd.
+
+    It leaves and comes back on a new connection after `stays` answers; 0: it stays.
+    """
 
     page: str
     in_flight: int
+    stays: int = 0
     ended: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
@@ -39,10 +43,26 @@ class Member:
         return sum(end <= seconds for end in self.ended)
 
 
-async def ask_until(client: AsyncClient, member: Member, job: Job, begun: float) -> None:
-    """Ask again and again until the time is over."""
+async def live(client: AsyncClient, member: Member, job: Job, begun: float) -> None:
+    """Be a client until the time is over, of one connection or of one after the other."""
+    while time.monotonic() - begun < job["seconds"]:
+        until = len(member.ended) + (member.stays or sys.maxsize)
+        await asyncio.gather(*(ask_until(client, member, job, begun, until) for _ in range(member.in_flight)))
+        await client.close()
+        client = new_client(job)
+    await client.close()
+
+
+def new_client(job: Job) -> AsyncClient:
+    return AsyncClient(job["address"], retries=0, patience=120.0)
+
+
+async def ask_until(
+    client: AsyncClient, member: Member, job: Job, begun: float, until: int = sys.maxsize
+) -> None:
+    """Ask again and again until the time is over, or the client has its answers."""
     inputs = {job["input"]: Path(job["file"]).read_bytes()}
-    while (now := time.monotonic()) - begun < job["seconds"]:
+    while (now := time.monotonic()) - begun < job["seconds"] and len(member.ended) < until:
         try:
             result = await client.infer(job["model"], inputs, page=member.page)
         except LeptonError as error:
@@ -63,18 +83,14 @@ async def warm_up(client: AsyncClient, member: Member, job: Job) -> None:
 async def crowd(job: Job) -> list[Member]:
     """Let every member ask; return them with their figures."""
     members = [Member(**one) for one in job["members"]]
-    clients = [AsyncClient(job["address"], retries=0, patience=120.0) for _ in members]
+    clients = [new_client(job) for _ in members]
     await asyncio.gather(*(warm_up(client, one, job) for client, one in zip(clients, members, strict=True)))
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     begun = time.monotonic()
-    loops = [
-        ask_until(client, one, job, begun)
-        for client, one in zip(clients, members, strict=True)
-        for _ in range(one.in_flight)
-    ]
-    await asyncio.gather(*loops)
-    await asyncio.gather(*(client.close() for client in clients))
+    await asyncio.gather(
+        *(live(client, one, job, begun) for client, one in zip(clients, members, strict=True))
+    )
     return members
 
 

@@ -4,8 +4,8 @@
 
 Real processes on loopback: a coordinator, a board, a cloud, MobileNetV2, and a crowd in several processes whose
 clients have a connection each and ask in a closed loop, half of them on a local page, half on a split one. One in
-`--floods` has 8 requests in flight instead of one; fairness is told among equals. Law: orders, sums up and
-judges; what a client does is `crowd`'s.
+`--floods` has 8 requests in flight instead of one, one in `--leavers` comes back on a new connection after every
+10 answers; fairness is told among equals. Law: orders, sums up and judges; what a client does is `crowd`'s.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ from lepton_edge.client import Client
 
 FLOOD = 8
 """Requests that a flooding client has in flight."""
+STAYS = 10
+"""Answers after which one who leaves leaves."""
 FAIR = 1.2
 FLAT = 2.0
 """Percent by which an agent may grow from the second fifth of the time to the last."""
 EVERY = 0.5
 """Seconds between two looks at the memory."""
 AGENTS = ("board", "cloud")
+Kind = tuple[str, int, int]
+"""What equals have in common: page, requests in flight, answers to a connection (0: all)."""
 
 
 def main() -> int:
@@ -65,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--clients", type=int, default=64, help="in all processes together")
     parser.add_argument("--floods", type=int, default=8, help="one in so many floods; 0: nobody")
+    parser.add_argument("--leavers", type=int, default=8, help="one in so many comes and goes; 0: nobody")
     parser.add_argument("--keep", type=Path, help="a file for every client's figures and the memory's")
     return parser.parse_args()
 
@@ -89,7 +94,8 @@ def _rows(
     town: Town, job: dict[str, Any], pages: Sequence[str], options: argparse.Namespace
 ) -> Iterator[Row]:
     print(f"[load] pages {', '.join(pages)}; {options.clients} clients", file=sys.stderr, flush=True)
-    shares = shared_out(members(options.clients, pages, options.floods), options.processes)
+    everybody = members(options.clients, pages, options.floods, options.leavers)
+    shares = shared_out(everybody, options.processes)
     jobs = [job | {"seconds": options.seconds, "members": share} for share in shares]
     memory = Memory({name: town.children[name].process.pid for name in AGENTS})
     answered = _run(jobs, memory)
@@ -104,15 +110,15 @@ def _rows(
         yield from _memory_rows(f"{title}: {name}", memory.seen[name], done)
 
 
-def members(count: int, pages: Sequence[str], floods: int) -> list[dict[str, Any]]:
-    """Return `count` clients, pages in turn; one in `floods` with FLOOD requests in flight."""
-    return [
-        {
-            "page": pages[number % len(pages)],
-            "in_flight": FLOOD if floods and number // len(pages) % floods == 0 else 1,
-        }
-        for number in range(count)
-    ]
+def members(count: int, pages: Sequence[str], floods: int, leavers: int) -> list[dict[str, Any]]:
+    """Return `count` clients, pages in turn; one in `floods` floods, another one in `leavers` comes and goes."""
+    made = []
+    for number in range(count):
+        turn = number // len(pages)
+        flood, leaver = floods and turn % floods == 0, leavers and turn % leavers == 1
+        how = {"in_flight": FLOOD if flood else 1, "stays": STAYS if leaver else 0}
+        made.append({"page": pages[number % len(pages)], **how})
+    return made
 
 
 def shared_out(everybody: list[dict[str, Any]], processes: int) -> list[list[dict[str, Any]]]:
@@ -224,11 +230,12 @@ def _error_rows(title: str, answered: list[Member], done: int, seconds: float) -
 
 
 def _group_rows(title: str, answered: list[Member], seconds: float) -> Iterator[Row]:
-    groups: dict[tuple[str, int], list[Member]] = defaultdict(list)
+    groups: dict[Kind, list[Member]] = defaultdict(list)
     for one in answered:
-        groups[one.page, one.in_flight].append(one)
-    for (page, in_flight), group in sorted(groups.items()):
-        name = f"{title}: {len(group)} on {page}, {in_flight} in flight"
+        groups[one.page, one.in_flight, one.stays].append(one)
+    for (page, in_flight, stays), group in sorted(groups.items()):
+        leaving = f", a new connection every {stays} answers" if stays else ""
+        name = f"{title}: {len(group)} on {page}, {in_flight} in flight{leaving}"
         counts = [one.answered_within(seconds) for one in group]
         told = f"{min(counts)} to {max(counts)} answers a client, Jain {jain(counts):.4f}"
         fair = round(spread(counts), 3)
@@ -240,11 +247,11 @@ def _group_rows(title: str, answered: list[Member], seconds: float) -> Iterator[
     yield from _flood_rows(title, groups, seconds)
 
 
-def _flood_rows(title: str, groups: dict[tuple[str, int], list[Member]], seconds: float) -> Iterator[Row]:
+def _flood_rows(title: str, groups: dict[Kind, list[Member]], seconds: float) -> Iterator[Row]:
     """Tell what a client gains by asking for more at a time than the others."""
-    for page in sorted({page for page, _ in groups if {(page, FLOOD), (page, 1)} <= groups.keys()}):
+    for page in sorted({page for page, *_ in groups if {(page, FLOOD, 0), (page, 1, 0)} <= groups.keys()}):
         flooding, polite = (
-            statistics.mean(one.answered_within(seconds) for one in groups[page, in_flight])
+            statistics.mean(one.answered_within(seconds) for one in groups[page, in_flight, 0])
             for in_flight in (FLOOD, 1)
         )
         told = f"{flooding:.0f} and {polite:.0f} answers"

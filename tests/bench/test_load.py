@@ -13,12 +13,15 @@ from bench.crowd import Member
 from bench.load import Memory, growth, jain, members, shared_out, spread
 
 
-def test_one_in_eight_floods_on_every_page_alike() -> None:
-    made = members(64, ["local", "cut"], 8)
+def test_one_in_eight_floods_and_another_comes_and_goes_on_every_page_alike() -> None:
+    made = members(64, ["local", "cut"], 8, 8)
     floods = [one["page"] for one in made if one["in_flight"] == load.FLOOD]
     assert sorted(floods) == ["cut"] * 4 + ["local"] * 4
     assert sum(one["page"] == "cut" for one in made) == 32
-    assert all(one["in_flight"] == 1 for one in members(64, ["local"], 0))
+    leavers = [one for one in made if one["stays"]]
+    assert len(leavers) == 8
+    assert {one["in_flight"] for one in leavers} == {1}
+    assert all(one["in_flight"] == 1 and not one["stays"] for one in members(64, ["local"], 0, 0))
     assert sorted(map(len, shared_out(made, 4))) == [16] * 4
 
 
