@@ -1,4 +1,4 @@
-"""What computes on a device: onnxruntime behind one worker thread.
+"""What computes on a device: onnxruntime behind a few computing threads.
 
 Law: the only room of an agent that imports onnxruntime for a session, a codec or a run. Its face is `Engine`:
 
