@@ -50,7 +50,7 @@ from lepton_edge.core.version import __version__
 from lepton_edge.link import near
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.relay import RelayedStream, Tunnels, meet
-from lepton_edge.link.server import link_handlers
+from lepton_edge.link.server import open_data_port
 from lepton_edge.wire import rpc
 from lepton_edge.wire.memory import settle_garbage, tune_malloc
 from partitioner.units import Bytes, DeviceId, Seconds
@@ -170,8 +170,10 @@ class Agent:
     async def run(self) -> None:
         """Serve until asked to end; raises when the coordinator refuses this agent."""
         hello = self._link_hello()
-        handlers = link_handlers(hello, self.service.handle, self._describe, on_open=self.service.opened)
-        server, bound = await rpc.open_server(rpc.join_address(self.config.bind, self.config.port), handlers)
+        address = rpc.join_address(self.config.bind, self.config.port)
+        server, bound = await open_data_port(
+            address, hello, self.service.handle, self._describe, on_open=self.service.opened
+        )
         near_door = near.open_door(
             self.config.state_directory, hello, self.service.handle, self.service.opened
         )

@@ -26,7 +26,7 @@ from lepton_edge.link.reactions import Reaction, Waits, fail, nothing, tell
 from lepton_edge.link.reading import read_all
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.link.writer import Writer
-from lepton_edge.wire import codec, rpc, streams
+from lepton_edge.wire import codec, front, rpc, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
 from partitioner.errors import LeptonError
 from partitioner.units import Bytes, RequestId, Seconds
@@ -42,9 +42,11 @@ _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill th
 async def dial(address: str, hello: LinkHello, handler: Handler, limits: Limits | None = None) -> Link:
     """Open a link to the data port at "host:port" and return it after the handshake.
 
-    Raises Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
+    It is a plain stream where the peer has one, else (a peer of protocol 1.0, a proxy between) one over gRPC. Raises
+    Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
     """
-    stream = streams.DialledStream(address)
+    within = (limits or Limits()).handshake
+    stream = await front.dial(address, within) or streams.DialledStream(address)
     link = Link(stream, hello, handler, limits)
     await link.open()
     return link

@@ -11,7 +11,7 @@ import structlog
 
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link.link import Handler, Link
-from lepton_edge.wire import rpc, streams
+from lepton_edge.wire import front, rpc, streams
 
 log = structlog.get_logger("link")
 
@@ -37,6 +37,23 @@ def accepting(
         log.info("link closed", peer=link.peer.name, why=str(link.error))
 
     return serve
+
+
+async def open_data_port(
+    address: str,
+    hello: LinkHello,
+    handler: Handler,
+    describe: rpc.Describe,
+    *,
+    on_open: Callable[[Link], None] | None = None,
+    limits: Limits | None = None,
+) -> tuple[front.Port, str]:
+    """Serve links and Describe on "host:port", plain and over gRPC; return the port and its true address.
+
+    Raises PortInUse and InvalidInput as `rpc.open_server`.
+    """
+    handlers = link_handlers(hello, handler, describe, on_open=on_open, limits=limits)
+    return await front.open_port(address, handlers, accepting(hello, handler, on_open, limits))
 
 
 def link_handlers(

@@ -1,6 +1,6 @@
 """The door for near streams: where an agent listens on its own machine, and how an application gets in.
 
-Law: knows paths, owners and sockets; what passes is `near.py`'s. The socket lies in a folder that its owner alone
+Law: knows paths, owners and sockets; what passes is `sockets.py`'s. The socket lies in a folder that its owner alone
 may enter, under a name that no other process has, now or later: an address that was told by another machine (through
 a tunnel, say) leads nowhere here. Where there can be no such door, there is none: the gRPC door is always open.
 """
@@ -21,27 +21,34 @@ from pathlib import Path
 import structlog
 
 from lepton_edge.core.errors import Unavailable
-from lepton_edge.wire.near import NearStream
+from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.streams import Serve
 from partitioner.errors import LeptonError
 
 log = structlog.get_logger("wire")
 
 MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
+_BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
 _NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
 
 
-async def dial(path: str) -> NearStream:
+async def dial(path: str) -> SocketStream:
     """Return a stream to the door at `path`; Unavailable when there is none that is ours, or it has no room."""
     _refuse_strange(path)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.setblocking(False)
     try:
         connection.connect(path)  # at once, or not at all: who listens is on this machine
-        return NearStream(connection, path)
+        return _stream(connection, path)
     except (OSError, NotImplementedError) as error:
         connection.close()
         raise Unavailable(f"no near door at {path}: {error}") from error
+
+
+def _stream(connection: socket.socket, path: str) -> SocketStream:
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+    return SocketStream(connection, path, secure=True)
 
 
 def _refuse_strange(path: str) -> None:
@@ -92,11 +99,11 @@ class NearDoor:
         if len(self._tasks) >= MAX_STREAMS:
             connection.close()
             return
-        task = self._loop.create_task(self._served(NearStream(connection, self.path)))
+        task = self._loop.create_task(self._served(_stream(connection, self.path)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _served(self, stream: NearStream) -> None:
+    async def _served(self, stream: SocketStream) -> None:
         try:
             await self._serve(stream)
         except LeptonError as error:

@@ -1,7 +1,7 @@
 """The one method of a data port: a stream of chunks in both directions, the same face for both ends.
 
 Law: bytes pass untouched; what a chunk means is `codec.py`'s. `ChunkStream` is kept here over gRPC, and in
-`near.py` between processes of one machine. gRPC's ways of ending a stream become two: None
+`sockets.py` over plain sockets. gRPC's ways of ending a stream become two: None
 after the last chunk, and Unavailable.
 """
 

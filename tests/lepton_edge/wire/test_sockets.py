@@ -1,4 +1,4 @@
-"""The near stream cuts bytes into chunks wherever they break, and refuses what cannot be one."""
+"""A stream over a socket cuts bytes into chunks wherever they break, and refuses what cannot be one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lepton_edge.core.errors import CorruptFrame, Unavailable
-from lepton_edge.wire import near
-from lepton_edge.wire.near import ALIGNMENT, HEAD, LONGEST, READY_BYTES, SCRATCH, NearStream, Receiver
+from lepton_edge.wire.sockets import ALIGNMENT, HEAD, LONGEST, READY_BYTES, SCRATCH, Receiver, SocketStream
 
 sizes = st.one_of(st.integers(1, 300), st.sampled_from([SCRATCH - 8, SCRATCH - 7, SCRATCH, 3 * SCRATCH]))
 
@@ -66,10 +65,10 @@ def test_what_cannot_be_a_chunk_is_refused_before_memory_is_taken(head: bytes) -
         receiver.took(len(head))
 
 
-def pair() -> tuple[NearStream, socket.socket]:
+def pair() -> tuple[SocketStream, socket.socket]:
     here, there = socket.socketpair()
     there.settimeout(2)
-    return NearStream(here, "there"), there
+    return SocketStream(here, "there", secure=True), there
 
 
 async def test_a_peer_that_breaks_off_in_the_middle_is_unavailable_one_that_ends_is_none() -> None:
@@ -145,14 +144,6 @@ async def test_a_writer_whose_peer_goes_away_is_told() -> None:
         await asyncio.wait_for(writing, 2)
     with pytest.raises(Unavailable):
         stream.write_now(b"more")
-
-
-async def test_a_near_stream_asks_for_no_checksum() -> None:
-    stream, there = pair()
-    assert stream.secure
-    await stream.close()
-    there.close()
-    assert near.NearStream.secure
 
 
 async def test_chunks_may_be_pushed_and_so_is_the_end() -> None:

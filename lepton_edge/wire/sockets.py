@@ -1,9 +1,9 @@
-"""The near door: chunks over a Unix domain socket, between an application and the agent on its own machine.
+"""Chunks over a plain stream socket, without gRPC: a Unix socket within a machine, TCP between machines.
 
-Law: bytes pass untouched, as in `streams.py`; no gRPC, no thread, no asyncio transport between. Bounded both ways:
+Law: bytes pass untouched, as in `streams.py`; no HTTP/2, no thread, no asyncio transport between. Bounded both ways:
 what came and is not yet read (`READY_BYTES`, and one chunk that is coming), and what is written and not yet taken
-by the system (one chunk: `write` returns when its last byte is with the system). Who may connect is the file
-system's to say: nobody but the owner of the socket's folder may enter it.
+by the system (one chunk: `write` returns when its last byte is with the system). Who may connect, and how two peers
+find each other, is for `near_door.py` and `front.py`.
 
 Before each chunk, little-endian: u32 its length, u32 how far into it its payload begins. A chunk that does not come
 at once is received where it stays, its payload aligned to 64 bytes, so that nobody needs to copy it again.
@@ -12,25 +12,29 @@ at once is received where it stays, its payload aligned to 64 bytes, so that nob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
 from ctypes import addressof, c_char
 
 import numpy as np
+import structlog
 
 from lepton_edge.core.errors import CorruptFrame, Unavailable
 from lepton_edge.wire.codec import Chunk
 from lepton_edge.wire.streams import Over, Take
 from partitioner.errors import LeptonError
 
+log = structlog.get_logger("wire")
+
 HEAD = struct.Struct("<II")
 LONGEST = 4 << 20  # bytes of one chunk, as with gRPC
 READY_BYTES = 4 << 20  # of chunks that nobody has read yet, beyond which the peer has to wait
 SCRATCH = 16 << 10  # bytes that are taken at first, before it is known what they are
 ALIGNMENT = 64
+LINGER = 0.5  # seconds
 _TURNS = 8  # calls of the system in a row, before others have their turn
-_BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
 _MOST_PARTS = 64  # more are joined: the system takes no more than 1,024
 
 
@@ -97,16 +101,19 @@ def _placed(length: int, lead: int) -> memoryview:
     return memoryview(room)[begin : begin + length]  # type: ignore[arg-type]
 
 
-class NearStream:
-    """A `ChunkStream` over a connected Unix socket; one task reads and one task writes at a time."""
+class SocketStream:
+    """A `ChunkStream` over a connected socket; one task reads and one task writes at a time.
 
-    secure = True  # no network between: nothing that a checksum would find
+    `secure` says that no network is between which could damage bytes. A stream over a network lingers when it is
+    closed, so that its last word is not lost: a socket that is closed with bytes unread resets the connection.
 
-    def __init__(self, connection: socket.socket, peer: str) -> None:
+    Raises NotImplementedError where the event loop cannot watch sockets (Windows' default).
+    """
+
+    def __init__(self, connection: socket.socket, peer: str, *, secure: bool = False) -> None:
         connection.setblocking(False)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        self.peer = peer
+        self.peer, self.secure = peer, secure
+        self._linger = 0.0 if secure else LINGER
         self._socket, self._number = connection, connection.fileno()
         self._loop = asyncio.get_running_loop()
         self._receiver = Receiver()
@@ -177,6 +184,8 @@ class NearStream:
 
     async def close(self) -> None:
         """End the stream; reading and writing elsewhere end with it."""
+        if not self._over and self._linger:
+            await self._last_words()
         self.end()
 
     def end(self) -> None:
@@ -268,6 +277,26 @@ class NearStream:
         return self._error or Unavailable(f"{self.peer} closed the link")
 
     # --- the end ----------------------------------------------------------------------------------
+
+    async def _last_words(self) -> None:
+        """Say that no more comes, and take what the peer still sends, until it ends or a moment has passed."""
+        linger, self._linger = self._linger, 0.0
+        ended: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(self._number, self._discard, memoryview(bytearray(SCRATCH)), ended)
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            self._socket.shutdown(socket.SHUT_WR)
+            await asyncio.wait_for(ended, linger)
+
+    def _discard(self, waste: memoryview, ended: asyncio.Future[None]) -> None:
+        try:
+            if self._socket.recv_into(waste):
+                return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            log.debug("a peer is gone", peer=self.peer, error=str(error))
+        self._loop.remove_reader(self._number)
+        _wake(ended)
 
     def _finish(self, error: LeptonError | None) -> None:
         if self._over:
