@@ -39,7 +39,13 @@ class TensorCodec:
             return tensors.pack(name, array, RAW.name)
         payload = tensors.compress(coded.array, declared.byte_part)
         return WireTensor(
-            name, array.dtype.name, array.shape, declared.name, payload, coded.scale, coded.zero_point
+            name,
+            tensors.dtype_name(array.dtype),
+            array.shape,
+            declared.name,
+            payload,
+            coded.scale,
+            coded.zero_point,
         )
 
     def decode(self, tensor: WireTensor) -> Array:
@@ -63,5 +69,10 @@ class TensorCodec:
 
 
 def _fits(array: Array, codec: Codec) -> bool:
-    picture = array.ndim == 3 and array.shape[2] == 3 and max(array.shape) <= LARGEST_JPEG_SIDE
-    return array.size > 0 and array.dtype.name in codec.holds and (picture or not codec.pictures_only)
+    if not array.size or tensors.dtype_name(array.dtype) not in codec.holds:
+        return False
+    return not codec.pictures_only or _is_picture(array)
+
+
+def _is_picture(array: Array) -> bool:
+    return array.ndim == 3 and array.shape[2] == 3 and max(array.shape) <= LARGEST_JPEG_SIDE

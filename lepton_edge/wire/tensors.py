@@ -7,6 +7,7 @@ declare, and no picture is decoded before its pixels were counted. bfloat16, whi
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import struct
@@ -50,7 +51,7 @@ def pack(name: TensorName, array: Array, codec: CodecName = RAW.name, *, dtype: 
     as uint16). Raises InvalidInput for a dtype that no codec holds and for pictures that are none.
     """
     declared = CODECS[codec]
-    dtype = dtype or array.dtype.name
+    dtype = dtype or dtype_name(array.dtype)
     if dtype not in declared.holds or declared.graph_part:
         raise InvalidInput(f"tensor {name!r} of dtype {dtype} cannot travel by {codec}", "convert it first")
     return WireTensor(name, dtype, tuple(array.shape), codec, compress(array, declared.byte_part))
@@ -74,6 +75,13 @@ def unpack(tensor: WireTensor) -> Array:
     return np.frombuffer(payload, numpy_dtype(tensor.dtype)).reshape(tensor.shape)
 
 
+@functools.lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return numpy's name of `dtype`, which numpy puts together anew each time, longer than packing takes."""
+    return str(dtype.name)
+
+
+@functools.lru_cache(maxsize=64)
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
     """Return numpy's dtype for a wire dtype, little-endian; bfloat16 is seen as uint16."""
     found: np.dtype[Any] = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
