@@ -6,7 +6,10 @@ the coordinator. It knows nothing of plans, blocks or devices beyond their names
     transport.py   one question, one answer      address.py   who is there
     remote.py      over a link                   mock.py      over nothing, for tests of applications
     exchange.py    arrays to frames and back     upload.py    files to messages
-    admin.py       progress, then a document     aio.py, sync.py   the two faces of one client
+    asking.py      one request until it is answered   retries.py   when to try again
+    streaming.py   many requests, a few at a time     admin.py     progress, then a document
+    background.py  a loop in a thread                 feeding.py   a source in a thread
+    aio.py, sync.py   the two faces of one client
 """
 
 from __future__ import annotations

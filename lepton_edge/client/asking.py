@@ -20,6 +20,8 @@ from lepton_edge.core.errors import LeptonError, Overloaded, RequestError
 from lepton_edge.core.frames import Frame
 
 MAX_WAITING = 1024
+LONG_TRY = 2.0
+"""Seconds after which a try that reached nobody has waited enough: it is not made again."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,12 @@ class Asker:
                 sent = time.monotonic()
                 answer, error = await self._try(aged(frame, sent - started))
             now = time.monotonic()
-            if error is None and answer is not None:
+            if error is None:
+                assert answer is not None
                 return Told(answer, sent, now)
-            if error is not None:
-                await self._pause(error, tried, limit - (now - started))
+            if answer is None and now - sent > LONG_TRY:
+                raise error
+            await self._pause(error, tried, limit - (now - started))
             tried += 1
             frame = frame if answer is None else replace(frame, attempt=frame.attempt + 1)
 

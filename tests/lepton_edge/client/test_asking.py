@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lepton_edge.client import AsyncClient, MockTransport, failure, reply
+from lepton_edge.client import AsyncClient, MockTransport, asking, failure, reply
 from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Overloaded, RequestError, Unavailable
 from lepton_edge.core.frames import Frame
 
@@ -58,6 +58,19 @@ async def test_without_retries_the_error_comes_at_once() -> None:
     with pytest.raises(Unavailable):
         await AsyncClient(transport=transport, retries=0).infer("net", X)
     assert time.monotonic() - begun < 0.05
+    assert len(transport.frames) == 1
+
+
+async def test_who_looked_long_for_somebody_does_not_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "LONG_TRY", 0.02)
+
+    async def blackhole(frame: Frame) -> Frame:
+        await asyncio.sleep(0.05)
+        raise Unavailable("nobody answers")
+
+    transport = MockTransport(blackhole)
+    with pytest.raises(Unavailable):
+        await AsyncClient(transport=transport).infer("net", X)
     assert len(transport.frames) == 1
 
 
