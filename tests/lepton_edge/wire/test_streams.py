@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lepton_edge.core.errors import NotFound, Unavailable
-from lepton_edge.wire import near_door, rpc, streams
+from lepton_edge.wire import front, near_door, rpc, streams
 
 Dialled = Callable[[streams.Serve], AbstractAsyncContextManager[streams.ChunkStream]]
 
@@ -28,7 +28,19 @@ async def by_grpc(serve: streams.Serve) -> AsyncIterator[streams.ChunkStream]:
         await server.stop(None)
 
 
-@pytest.fixture(params=["grpc", "near"])
+@asynccontextmanager
+async def by_tcp(serve: streams.Serve) -> AsyncIterator[streams.ChunkStream]:
+    port, address = await front.open_port("127.0.0.1:0", [], serve)
+    stream = await front.dial(address)
+    assert stream is not None
+    try:
+        yield stream
+    finally:
+        await stream.close()
+        await port.stop(None)
+
+
+@pytest.fixture(params=["grpc", "near", "tcp"])
 def dialled(request: pytest.FixtureRequest, tmp_path: Path) -> Dialled:
     """Open a stream to what `serve` makes of it, by each implementation in turn."""
 
@@ -45,7 +57,7 @@ def dialled(request: pytest.FixtureRequest, tmp_path: Path) -> Dialled:
 
     if request.param == "near" and not hasattr(socket, "AF_UNIX"):
         pytest.skip("no Unix sockets here")
-    return by_grpc if request.param == "grpc" else by_socket
+    return {"grpc": by_grpc, "near": by_socket, "tcp": by_tcp}[request.param]
 
 
 async def echo(stream: streams.ChunkStream) -> None:
