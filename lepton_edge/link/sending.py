@@ -117,7 +117,8 @@ def _chunk_of(state: State, outgoing: Outgoing) -> WriteChunk:
         state.writing = Writing(outgoing, 0, now, unwanted=True)
         return WriteChunk(outgoing.ticket, outgoing.frame, unwanted=True)
     piece = pacing.piece(outgoing.left, now)
-    asks = pacing.wants_answer(piece, now)
+    probes = outgoing.frame.kind is FrameKind.PROBE  # somebody wants to know: the peer's measurement too
+    asks = pacing.wants_answer(piece, now) or (probes and pacing.acks)
     state.writing = Writing(outgoing, piece, now, asks)
     if outgoing.started:
         return WriteChunk(outgoing.ticket, outgoing.frame, room=piece, asks=asks)
