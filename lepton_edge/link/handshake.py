@@ -5,6 +5,8 @@ Law: knows streams and their chunks; whether two hellos fit together is `machine
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from lepton_edge.core.errors import Unavailable
@@ -26,7 +28,7 @@ async def greet(stream: streams.ChunkStream, hello: LinkHello, within: Seconds) 
         async with Timeout(within, Unavailable(f"{stream.peer} did not say hello")):
             await stream.write(codec.hello_chunk(hello))
             first = await stream.read()
-    except LeptonError:
+    except (LeptonError, asyncio.CancelledError):  # else the peer keeps a link that nobody here reads
         await stream.close()
         raise
     try:
