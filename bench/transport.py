@@ -38,6 +38,8 @@ BATCH, BATCHES, IN_FLIGHT = 60, 12, 16
 FAR = Conditions("20 ms, 50 Mbit/s", 50, 20)
 FAR_SIZES = ("150 kB", "600 kB", "3 MB")
 WARM, WARM_GOAL, IDLE, IDLE_GOAL = 0.0, 1.02, 2.0, 1.10
+WARM_UP = 3
+"""Payloads before one that counts as warm: while the other way had its turn, TCP has forgotten something."""
 Askers = Mapping[str, Asker]
 Samples = dict[str, list[float]]
 
@@ -94,33 +96,32 @@ def far(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
             samples = _far_turns(ways, SIZES[size], idle, options.repeats or rounds)
             link, raw = (statistics.median(samples[name]) * 1e3 for name in ("link", "raw"))
             ideal = SIZES[size] * 1.046 * 8e-3 / FAR.rate + 2 * FAR.delay
-            told = f"link {link:.1f} ms, raw {raw:.1f} ms, arithmetic {ideal:.1f} ms; {control()}"
+            told = f"link {link:.1f} ms, raw {raw:.1f} ms, arithmetic {ideal:.1f} ms"
             when = f"after {idle:g} s idle" if idle else "warm"
-            yield _row(f"{FAR.name}, {size} {when}: link / raw TCP", link / raw, "1", told, goal)
+            yield _row(
+                f"{FAR.name}, {options.control}, {size} {when}: link / raw TCP", link / raw, "1", told, goal
+            )
 
 
 def _far_turns(ways: Askers, size: int, idle: float, rounds: int) -> Samples:
-    """Return seconds of both ways: each just after one like it, or after `idle` seconds without a word."""
+    """Return seconds of both ways: each just after others like it, or after `idle` seconds without a word."""
     samples: Samples = {name: [] for name in ways}
     order = list(ways)
     for _ in range(rounds):
         order.reverse()
         time.sleep(idle)
         for name in order:
-            told = ways[name].ask(do="trips", size=size, count=1, warm=0 if idle else 1)
+            told = ways[name].ask(do="trips", size=size, count=1, warm=0 if idle else WARM_UP)
             samples[name] += told["wall"]
     return samples
 
 
-def control() -> str:
-    """Return which congestion control the kernel uses, as it tells it."""
+def controls() -> list[str]:
+    """Return the congestion controls to measure with: the kernel's own, and cubic, which most others have."""
     folder = Path("/proc/sys/net/ipv4")
-    try:
-        name = (folder / "tcp_congestion_control").read_text().strip()
-        anew = (folder / "tcp_slow_start_after_idle").read_text().strip()
-    except OSError:
-        return "congestion control unknown"
-    return f"congestion control {name}, slow start after idle {'on' if anew == '1' else 'off'}"
+    own = (folder / "tcp_congestion_control").read_text().strip()
+    known = (folder / "tcp_available_congestion_control").read_text().split()
+    return list(dict.fromkeys([own, *(name for name in ("cubic",) if name in known)]))
 
 
 # --- small requests beside large ones -------------------------------------------------------------
@@ -133,7 +134,7 @@ def small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
 
 def far_small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the same over a slow link."""
-    where = f"{WIFI.rate} Mbit/s, {WIFI.delay} ms"
+    where = f"{WIFI.rate} Mbit/s, {WIFI.delay} ms, {options.control}"
     yield _small(where, ways["link"], options.seconds or 30.0)
 
 
@@ -189,8 +190,10 @@ def run(part: str, options: argparse.Namespace) -> Iterator[Row]:
     ):
         there.shape(CONDITIONS[part])
         near, distant = there.command("edge", ()), there.command("cloud", ())
-        with askers(kinds, there.hosts.cloud, near, distant) as ways:
-            yield from PARTS[part](ways, options)
+        for name in options.congestion or controls()[: 2 if part == "far" else 1]:
+            with askers(kinds, there.hosts.cloud, near, distant, name) as ways:
+                options.control = ", ".join({way.ask(do="control")["control"] for way in ways.values()})
+                yield from PARTS[part](ways, options)
 
 
 def main() -> int:
@@ -202,6 +205,7 @@ def main() -> int:
     parser.add_argument("--way", action="append", choices=WAYS, help="of echo: this one only, and raw TCP")
     parser.add_argument("--repeats", type=int, help="turns of each way, instead of some hundred")
     parser.add_argument("--seconds", type=float, help="how long small requests go beside large ones")
+    parser.add_argument("--congestion", action="append", help="congestion control of the long links")
     options = parser.parse_args()
     for part in options.parts or [part for part in PARTS if part not in CONDITIONS or os.geteuid() == 0]:
         for row in run(part, options):
