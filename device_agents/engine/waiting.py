@@ -1,11 +1,12 @@
 """What waits to be computed: bounded, fair between those who ask, in order for each.
 
 Law: knows jobs by what `put` is told of them, and no model, link or clock. Every method may be called from any thread.
-A flow is who asked; it is forgotten as soon as nothing of it waits, so that memory is bounded by the jobs.
+A flow is who asked. What is kept of flows is bounded by the limit of the jobs, and gone when nothing waits.
 
-A higher priority goes first. Within one, flows share by self-clocked fair queueing (Golestani 1994): a job's tag is
-where its flow has come to plus what the job weighs, the least tag goes first, and a flow that comes anew begins at
-the tag of the job that went last. A flow with a thousand jobs and one with a single job each get their turn.
+A higher priority goes first. Within one, flows share by start-time fair queueing (Goyal, Vin, Cheng, SIGCOMM 1996): a
+job's tag is where its flow had come to before it, the least tag goes first and moves its flow on by what the job
+weighs, and a flow that comes anew begins at the tag of the job that went last. So who floods waits behind himself, and
+who asks now and then waits for nothing but what runs.
 """
 
 from __future__ import annotations
@@ -33,13 +34,12 @@ class _Entry(NamedTuple, Generic[T]):
 class _Flow(Generic[T]):
     """The waiting jobs of who asked: those that are `ahead`, then first come first.
 
-    `reached` is the tag of its last job that went.
+    `reached` is what it had: the tag of its next job.
     """
 
     name: str
     priority: int
     reached: float
-    served: bool = False
     ahead: dict[int, _Entry[T]] = field(default_factory=dict)  # by identity, in order
     jobs: dict[int, _Entry[T]] = field(default_factory=dict)
 
@@ -51,18 +51,35 @@ class _Flow(Generic[T]):
         """Return all of them in order."""
         return itertools.chain(self.ahead.values(), self.jobs.values())
 
-    def turn(self) -> tuple[float, bool, int]:
-        """Return what orders flows: the head's tag; where tags are equal, who had no turn yet."""
-        head = self.head()
-        return self.reached + head.weight, self.served, head.order
+    def turn(self) -> tuple[float, int]:
+        """Return what orders flows: the tag; where tags are equal, who came first."""
+        return self.reached, self.head().order
 
 
 @dataclass
 class _Level(Generic[T]):
-    """The flows of one priority, and the tag of the job that went last."""
+    """The flows of one priority, and the tag of the job that went last.
+
+    `gone` are flows of which nothing waits any more, and what they had: who comes back at once goes on from there.
+    """
 
     clock: float = 0.0
     flows: dict[str, _Flow[T]] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+
+    def flow(self, name: str, priority: int) -> _Flow[T]:
+        """Return the flow called so, a new one where nothing of it waits."""
+        if name not in self.flows:
+            self.flows[name] = _Flow(name, priority, max(self.clock, self.gone.pop(name, 0.0)))
+        return self.flows[name]
+
+    def forget(self, flow: _Flow[T], most: int) -> None:
+        """Let a flow go of which nothing waits; remember what `most` of them had."""
+        del self.flows[flow.name]
+        if flow.reached > self.clock:
+            self.gone[flow.name] = flow.reached
+        if len(self.gone) > most:
+            del self.gone[next(iter(self.gone))]
 
 
 class Waiting(Generic[T]):
@@ -90,7 +107,7 @@ class Waiting(Generic[T]):
         """
         with self._change:
             self._check_room(job)
-            place = self._flow(flow, priority)
+            place = self._levels.setdefault(priority, _Level()).flow(flow, priority)
             line = place.ahead if ahead else place.jobs
             line[id(job)] = _Entry(job, max(weight, LEAST_WEIGHT), next(self._order))
             self._places[id(job)] = place
@@ -108,8 +125,8 @@ class Waiting(Generic[T]):
             level = self._levels[max(self._levels)]
             place = min(level.flows.values(), key=_Flow.turn)
             entry = place.head()
-            self._charge(place, entry)
             level.clock = max(level.clock, place.reached)
+            place.reached += entry.weight
             self._remove(entry.job)
             return entry.job
 
@@ -124,7 +141,7 @@ class Waiting(Generic[T]):
                 one for priority in sorted(self._levels, reverse=True) for one in self._like(priority, same)
             ]
             for place, entry in joining[:most]:
-                self._charge(place, entry)
+                place.reached += entry.weight
                 self._remove(entry.job)
             return [entry.job for _, entry in joining[:most]]
 
@@ -153,12 +170,6 @@ class Waiting(Generic[T]):
         if id(job) in self._places:
             raise ValueError("this job waits already")
 
-    def _flow(self, name: str, priority: int) -> _Flow[T]:
-        level = self._levels.setdefault(priority, _Level())
-        if name not in level.flows:
-            level.flows[name] = _Flow(name, priority, level.clock)
-        return level.flows[name]
-
     def _like(self, priority: int, same: Callable[[T], bool]) -> list[tuple[_Flow[T], _Entry[T]]]:
         """Return the jobs of one priority that are alike, in the order in which their turns would come."""
         tagged = []
@@ -166,20 +177,16 @@ class Waiting(Generic[T]):
             tag = place.reached
             for entry in place.entries():
                 if same(entry.job):
+                    tagged.append(((tag, entry.order), place, entry))
                     tag += entry.weight
-                    tagged.append(((tag, place.served, entry.order), place, entry))
         tagged.sort(key=lambda one: one[0])
         return [(place, entry) for _, place, entry in tagged]
-
-    def _charge(self, place: _Flow[T], entry: _Entry[T]) -> None:
-        place.reached += entry.weight
-        place.served = True
 
     def _remove(self, job: T) -> None:
         place = self._places.pop(id(job))
         del (place.ahead if id(job) in place.ahead else place.jobs)[id(job)]
         level = self._levels[place.priority]
         if not place.ahead and not place.jobs:
-            del level.flows[place.name]
+            level.forget(place, self._limit)
         if not level.flows:
             del self._levels[place.priority]

@@ -164,14 +164,50 @@ def test_closing_wakes_who_waits() -> None:
     assert not thread.is_alive()
 
 
-def test_a_flow_is_forgotten_when_nothing_of_it_waits() -> None:
+def test_what_is_kept_of_flows_is_bounded_and_gone_when_nothing_waits() -> None:
     queue: Waiting[Job] = Waiting(4)
-    for number in range(1000):
+    first, staying = Job("z"), Job("z")
+    queue.put(first, "z", weight=1e6)
+    queue.put(staying, "z")
+    assert queue.take() is first
+    for number in range(100):
         job = Job(str(number))
-        queue.put(job, job.flow, priority=number)
-        assert queue.drop(job) if number % 2 else queue.take() is job
+        queue.put(job, job.flow)
+        assert queue.take() is job, "one that comes anew is before one who had so much"
+        assert len(queue._levels[0].gone) <= 4
+    assert queue.drop(staying)
     assert not queue._levels
     assert not queue._places
+
+
+def test_one_that_asks_now_and_then_waits_for_nothing_but_what_runs() -> None:
+    """Though its job costs more than each of those that wait, as it may by a moving average."""
+    queue: Waiting[Job] = Waiting(100)
+    for number in range(60):
+        queue.put(Job("flood", number), "flood", weight=1.0 + number % 3 / 10)
+    for number in range(15):
+        for _ in range(3):
+            queue.take()
+        queue.put(Job("polite", number), "polite", weight=2.0)
+        taken = queue.take()
+        assert taken is not None
+        assert taken.flow == "polite"
+
+
+def test_one_with_a_job_at_a_time_gets_no_more_than_its_share_of_many_threads() -> None:
+    """It comes back before the next is taken; others would never have a turn if it were as new each time."""
+    queue: Waiting[Job] = Waiting(100)
+    for flow in "bcd":
+        for number in range(20):
+            queue.put(Job(flow, number), flow)
+    counts: Counter[str] = Counter()
+    for number in range(40):
+        if not any(job.flow == "a" for job in waiting(queue)):
+            queue.put(Job("a", number), "a")
+        taken = queue.take()
+        assert taken is not None
+        counts[taken.flow] += 1
+    assert set(counts.values()) == {10}
 
 
 STEPS = st.lists(
@@ -232,7 +268,7 @@ def test_no_job_is_lost_or_doubled_and_order_holds(steps: list[tuple]) -> None: 
 def test_no_backlogged_flow_gets_ahead_by_more_than_a_turn_of_each(
     count: int, before: int, weight_a: float, weight_b: float
 ) -> None:
-    """The bound of self-clocked fair queueing: service differs by one job of each at most."""
+    """The bound of start-time fair queueing: service differs by one job of each at most."""
     queue: Waiting[Job] = Waiting(200)
     for number in range(count + before):
         queue.put(Job("a", number), "a", weight=weight_a)
