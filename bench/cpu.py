@@ -5,7 +5,7 @@
 Two real agents (the entry and the cloud) run a book whose two blocks compute next to nothing; 100 kB come in and
 100 kB cross the cut, raw. The application and the coordinator are this process. For "entry to next", a peer
 that does not answer yet stands in for the cloud: the entry's clock is read when a dozen requests have reached
-it, and again when it has answered them. Processor time is the whole process's, gRPC's threads included; the
+it, and again when it has answered them. Processor time is the whole process's, all threads included; the
 engine's own share (decode, compute, encode of the hops) is taken off. Beside it runs a process that does
 nothing but pass frames on from one link to the next: the floor that the transport sets.
 
@@ -37,8 +37,8 @@ from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Peer
 from lepton_edge.core.results import Result
 from lepton_edge.link.link import Link, dial
-from lepton_edge.link.server import link_handlers
-from lepton_edge.wire import rpc, tensors
+from lepton_edge.link.server import open_data_port
+from lepton_edge.wire import tensors
 from lepton_edge.wire.memory import tune_malloc
 from partitioner.units import DeviceId, TensorName
 
@@ -113,10 +113,9 @@ async def relay(onward: str) -> None:
             link.release(frame)
             await link.send(await ahead.request(frame))
 
-    handlers = link_handlers(hello, pass_on, _describe)
-    server, address = await rpc.open_server("127.0.0.1:0", handlers)
+    _, address = await open_data_port("127.0.0.1:0", hello, pass_on, _describe)
     print(f"relay ready data={address}", flush=True)
-    await server.wait_for_termination()
+    await asyncio.Event().wait()
 
 
 async def _ignore(link: Link, frame: Frame) -> None:
@@ -183,7 +182,7 @@ async def _measured(town: Town, options: argparse.Namespace) -> list[Row]:
     byhand, mute = ByHand(), Mute()
     await byhand.start()
     hello = LinkHello("agent", MUTE)
-    server, address = await rpc.open_server("127.0.0.1:0", link_handlers(hello, mute.handle, _describe))
+    port, address = await open_data_port("127.0.0.1:0", hello, mute.handle, _describe)
     children = {name: _agent(town, name, byhand.address) for name in (ENTRY, CLOUD)}
     children[RELAY] = town.python(RELAY, ["-m", "bench.cpu", "--relay", address])
     await _deploy(byhand, address, options.elements)
@@ -194,7 +193,7 @@ async def _measured(town: Town, options: argparse.Namespace) -> list[Row]:
         return await _rounds(Scene(given, mute, clients, children), options.rounds)
     finally:
         await asyncio.gather(*(client.close() for client in clients.values()))
-        await server.stop(0)
+        await port.stop(0)
         await byhand.stop()
 
 
