@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 
 FilesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE]...", help="Files for the model's only input, one request each."),
+    typer.Argument(metavar="FILE", help="Files for the model's only input, one request each."),
 ]
 InputsOption = Annotated[
     list[str] | None,

@@ -80,7 +80,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 def one_line(told: Row) -> str:
     """Return the figures of a document as one line."""
     answered = told["requests"] - told["failed"]
-    words = [f"{answered} answers in {told['seconds']:.1f} s ({told['rate']:.1f}/s)"]
+    words = [f"{answered} answers in {told['seconds']:.2f} s ({told['rate']:.1f}/s)"]
     words += [f"{told['failed']} failed"] if told["failed"] else []
     words += [f"{rank} {value * 1e3:.1f} ms" for rank, value in told["latency"].items()]
     return ", ".join(words)
@@ -91,6 +91,8 @@ def render(told: Row, console: Console) -> None:
     console.print(table(_HOPS, told["hops"]))
     console.print()
     console.print(one_line(told))
+    if "first" in told:
+        console.print(f"not counted: the first request, which connects, {told['first'] * 1e3:.1f} ms")
     console.print(f"pages: {', '.join(f'{page} {count}' for page, count in told['pages'].items()) or 'none'}")
 
 

@@ -112,17 +112,18 @@ def print_each(
 def print_figures(
     client: Client, requests: Sequence[Asked], how: How, form: Format, render: Callable[[Row, Console], None]
 ) -> None:
-    """Make the requests for the sake of what they take; print the figures.
+    """Make the requests for the sake of what they take, after one that connects; print the figures.
 
     Raises:
         LeptonError: the first one that failed; figures of what failed are none.
     """
+    first = client.infer(how.model, requests[0].read(), deadline=how.deadline, page=how.page).latency
     progress = ProgressOfMany(len(requests), shown=True)
     for result in how.stream(client, requests):
         if result.error is not None:
             raise result.error
         progress.add(result)
-    print_document(progress.document(), form, render)
+    print_document(progress.document() | {"first": first}, form, render)
 
 
 def make_folder(path: Path) -> Path:

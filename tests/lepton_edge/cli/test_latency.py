@@ -32,8 +32,8 @@ def test_each_device_has_its_own_and_failures_count_apart() -> None:
     assert (told["requests"], told["failed"], told["rate"]) == (3, 1, 0.5)
     assert told["hops"][1]["device"] == "pi"
     assert told["hops"][1]["compute"]["max"] == pytest.approx(0.15)
-    assert one_line(told).startswith("2 answers in 4.0 s (0.5/s), 1 failed, p50 300.0 ms, p90 300.0 ms, p99")
+    assert one_line(told).startswith("2 answers in 4.00 s (0.5/s), 1 failed, p50 300.0 ms, p90 300.0 ms, p99")
 
 
 def test_nothing_is_told_of_nothing() -> None:
-    assert one_line(Latencies().document(1.0)) == "0 answers in 1.0 s (0.0/s)"
+    assert one_line(Latencies().document(1.0)) == "0 answers in 1.00 s (0.0/s)"

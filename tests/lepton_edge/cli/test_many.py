@@ -122,11 +122,13 @@ def test_repeat_tells_what_it_took_in_all_and_on_each_device(line: CommandLine, 
     assert (told["schema"], told["requests"], told["failed"]) == ("lepton-edge/latency/1", 20, 0)
     assert told["latency"]["p50"] <= told["latency"]["p99"] <= told["latency"]["max"]
     assert told["pages"] == {"local": 20}
+    assert told["first"] > 0
+    assert len(line.frames) == 21, "and one that connects"
     client, pi = told["hops"]
     assert (client["device"], pi["device"], pi["requests"]) == ("client", "pi", 20)
     assert pi["compute"]["p50"] == pytest.approx(0.02)
     drawn = line.run(*asked).out
-    for word in ("pi", "20.0", "p90", "p99", "20 answers", "pages: local 20"):
+    for word in ("pi", "20.0", "p90", "p99", "20 answers", "pages: local 20", "not counted"):
         assert word in drawn
 
 
