@@ -135,7 +135,11 @@ class Agent:
         driver = self.driver
         self.peers = Peers(
             self.device,
-            Ways(self._dial, self._dial_through, driver.busy),
+            Ways(
+                self._dial,
+                self._dial_through,
+                lambda link: driver.busy(link) or self.tunnels.carried(link) > 0,
+            ),
             lambda device: driver.submit(PeerUp(device)),
             lambda device: driver.submit(PeerDown(device)),
         )

@@ -152,6 +152,10 @@ class Tunnels:
         """Return how many tunnels end here or are forwarded."""
         return len(self._ends) + len(self._legs) // 2
 
+    def carried(self, link: Link) -> int:
+        """Return how many tunnels' chunks travel on `link`."""
+        return sum(key[0] == id(link) for key in (*self._ends, *self._legs))
+
     async def open(self, relay: Link, device: DeviceId) -> RelayedStream:
         """Open a tunnel to `device` through `relay`; raise what the relay or the far end said."""
         self._check(relay)
@@ -260,7 +264,7 @@ class Tunnels:
             )
         if link.peer.protocol_minor < TUNNELLING:
             raise Unavailable(f"{link.peer.name} is too old to forward, or to be met so", "update it")
-        on_link = sum(key[0] == id(link) for key in (*self._ends, *self._legs))
+        on_link = self.carried(link)
         if len(self) >= MOST or on_link >= MOST_OF_LINK:
             raise Overloaded(
                 f"{len(self)} tunnels are open, {on_link} of them with {link.peer.name}", "try again later"

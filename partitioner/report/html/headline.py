@@ -62,7 +62,8 @@ def _facts(document: Document) -> list[tuple[str, str]]:
     far, _, side = off_bound(document).partition(" ")
     facts.append((far, f"{side} what is proven to be the best possible"))
     if link := document.get("link"):
-        facts.append((megabits(link["up"]), "up" + ("" if link["measured"] else ", declared")))
+        through = f" through {link['via']}" if link.get("via") else ""
+        facts.append((megabits(link["up"]), f"up{through}" + ("" if link["measured"] else ", declared")))
     return facts
 
 

@@ -126,6 +126,8 @@ async def test_two_that_cannot_dial_each_other_talk_bit_for_bit() -> None:
         assert back.peer.name == "board"
         assert (await back.request(request(1000), 5)).kind is FrameKind.REPLY
         assert len(middle.tunnels) == 1
+        assert [middle.tunnels.carried(one) for one in middle.links.values()] == [1, 1]
+        assert board.tunnels.carried(board.links["middle"]) == 1
         await link.close()
         await until(lambda: len(middle.tunnels) == 0 and back.closed.is_set())
         assert len(board.tunnels) == len(cloud.tunnels) == 0
