@@ -51,10 +51,6 @@ class _Flow(Generic[T]):
         """Return all of them in order."""
         return itertools.chain(self.ahead.values(), self.jobs.values())
 
-    def turn(self) -> tuple[float, int]:
-        """Return what orders flows: the tag; where tags are equal, who came first."""
-        return self.reached, self.head().order
-
 
 @dataclass
 class _Level(Generic[T]):
@@ -72,6 +68,12 @@ class _Level(Generic[T]):
         if name not in self.flows:
             self.flows[name] = _Flow(name, priority, max(self.clock, self.gone.pop(name, 0.0)))
         return self.flows[name]
+
+    def next(self) -> _Flow[T]:
+        """Return whose turn it is: the least tag; where tags are equal, whose job came first."""
+        flows = self.flows.values()
+        least = min([flow.reached for flow in flows])
+        return min([flow for flow in flows if flow.reached == least], key=lambda flow: flow.head().order)
 
     def forget(self, flow: _Flow[T], most: int) -> None:
         """Let a flow go of which nothing waits; remember what `most` of them had."""
@@ -123,7 +125,7 @@ class Waiting(Generic[T]):
             if not self._places:
                 return None
             level = self._levels[max(self._levels)]
-            place = min(level.flows.values(), key=_Flow.turn)
+            place = level.next()
             entry = place.head()
             level.clock = max(level.clock, place.reached)
             place.reached += entry.weight
