@@ -8,8 +8,7 @@ after the last chunk, and Unavailable.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 import grpc
@@ -20,6 +19,10 @@ from lepton_edge.wire.codec import Chunk
 from partitioner.errors import LeptonError
 
 LINK = "Link"
+
+# What gRPC raises where a call is over: with its status, as if the task were cancelled, or because it is over already.
+_ENDS = (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError)
+_ABORTS = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
 Take = Callable[[Chunk], None]
 Over = Callable[[LeptonError | None], None]
@@ -71,8 +74,10 @@ class DialledStream:
 
     async def read(self) -> bytes | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        with rpc.typed(self.peer), _closed_here(self._call):
+        try:
             chunk = await self._call.read()
+        except _ENDS as error:
+            raise self._meaning(error) from error
         return None if chunk is grpc.aio.EOF else chunk
 
     def push(self, take: Take, over: Over) -> bool:
@@ -82,10 +87,21 @@ class DialledStream:
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""
         try:
-            with rpc.typed(self.peer), _closed_here(self._call):
-                await self._call.write(_joined(head, payload))
-        except asyncio.InvalidStateError as error:  # what gRPC raises when the call is over already
-            raise Unavailable(f"the link to {self.peer} is closed") from error
+            await self._call.write(_joined(head, payload))
+        except _ENDS as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: BaseException) -> BaseException:
+        """Return what `error` of the call means: a typed error, or that the task was cancelled."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            return rpc.from_rpc_error(error, self.peer)
+        if isinstance(error, asyncio.InvalidStateError):
+            return Unavailable(f"the link to {self.peer} is closed")
+        task = asyncio.current_task()
+        asked = getattr(task, "cancelling", None)  # Python 3.11
+        if not self._call.cancelled() or (asked is not None and asked()):
+            return error
+        return Unavailable("the link was closed here")
 
     def write_now(self, head: Chunk, *payload: Chunk) -> bool:
         """Take nothing: gRPC is asynchronous through and through."""
@@ -95,19 +111,6 @@ class DialledStream:
         """End the call and close the connection."""
         self._call.cancel()
         await self._channel.close()
-
-
-@contextlib.contextmanager
-def _closed_here(call: Any) -> Iterator[None]:
-    """Tell a cancelled call (CancelledError by gRPC) from a cancelled task (CancelledError by asyncio)."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        asked = getattr(task, "cancelling", None)  # Python 3.11
-        if not call.cancelled() or (asked is not None and asked()):
-            raise
-        raise Unavailable("the link was closed here") from error
 
 
 class AcceptedStream:
@@ -121,8 +124,10 @@ class AcceptedStream:
 
     async def read(self) -> bytes | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        with rpc.typed(self.peer), _broken(self.peer):
+        try:
             chunk = await self._context.read()
+        except _ABORTS as error:
+            raise self._meaning(error) from error
         return None if chunk is grpc.aio.EOF else chunk
 
     def push(self, take: Take, over: Over) -> bool:
@@ -131,8 +136,15 @@ class AcceptedStream:
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over; Unavailable when the stream is broken."""
-        with rpc.typed(self.peer), _broken(self.peer):
+        try:
             await self._context.write(_joined(head, payload))
+        except _ABORTS as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> LeptonError:
+        if isinstance(error, grpc.aio.AioRpcError):
+            return rpc.from_rpc_error(error, self.peer)
+        return Unavailable(f"the link to {self.peer} is closed")
 
     def write_now(self, head: Chunk, *payload: Chunk) -> bool:
         """Take nothing: gRPC is asynchronous through and through."""
@@ -140,14 +152,6 @@ class AcceptedStream:
 
     async def close(self) -> None:
         """Do nothing: the stream ends when the method that serves it returns."""
-
-
-@contextlib.contextmanager
-def _broken(peer: str) -> Iterator[None]:
-    try:
-        yield
-    except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
-        raise Unavailable(f"the link to {peer} is closed") from error
 
 
 def _joined(head: Chunk, payload: tuple[Chunk, ...]) -> bytes:
