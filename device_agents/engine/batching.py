@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -49,7 +49,12 @@ def prove_rows(one: OpenBlock, golden: Mapping[TensorName, Array], tolerance: fl
         return False
 
 
-def time_rows(one: OpenBlock, golden: Mapping[TensorName, Array], budget: Seconds) -> tuple[Seconds, Seconds]:
+def time_rows(
+    one: OpenBlock,
+    golden: Mapping[TensorName, Array],
+    budget: Seconds,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Seconds, Seconds]:
     """Return the seconds of a request by itself and of one's share in a batch of TRIAL, each the least of a few.
 
     The two take turns, so that they share the machine's moods; after `budget` seconds no further turn begins.
@@ -60,15 +65,15 @@ def time_rows(one: OpenBlock, golden: Mapping[TensorName, Array], budget: Second
     for turn in range(TURNS):
         if turn and time.perf_counter() > end:
             break
-        alone = min(alone, _timed(one, feed))
-        shared = min(shared, _timed(one, batch) / TRIAL)
+        alone = min(alone, _timed(one, feed, clock))
+        shared = min(shared, _timed(one, batch, clock) / TRIAL)
     return Seconds(alone), Seconds(shared)
 
 
-def _timed(one: OpenBlock, feed: Env) -> float:
-    begin = time.perf_counter()
+def _timed(one: OpenBlock, feed: Env, clock: Callable[[], float]) -> float:
+    begin = clock()
     one.runner.run(feed)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def changed(array: Array, turn: int) -> Array:

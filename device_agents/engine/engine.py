@@ -221,7 +221,9 @@ class Engine:
             log.info("a block is not batched: its rows depend on each other", block=one.block.name)
         if not proven:
             return replace(one, by_rows=False)
-        time_it = functools.partial(time_rows, one, arrays, TRIAL_BUDGET)
+        # of one thread, without what other processes took from it meanwhile; several wait for each other
+        clock = time.thread_time if self.runtime.threads == 1 else time.perf_counter
+        time_it = functools.partial(time_rows, one, arrays, TRIAL_BUDGET, clock)
         alone, shared = await self.call(_without_ticket(time_it))
         return replace(one, by_rows=True, alone=alone, shared=shared)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 
-from device_agents.engine import Engine, EngineConfig, Work
+from device_agents.engine import Engine, EngineConfig, OpenBlock, OpenBlocks, Work
 from device_agents.engine.driver import Cancelled
 from lepton_edge.core.errors import ComputeFailed, InvalidInput, Overloaded, PrepareFailed, Unavailable
 from partitioner.errors import InvalidModel, ModelTooLarge, UnsupportedOperator
-from partitioner.plan import CodecChoice
+from partitioner.plan import Block, CodecChoice, TensorSpec
 from tests.device_agents.engine.models import jpeg, small_model
 
 
@@ -218,3 +219,38 @@ def test_a_cancelled_job_stops_at_its_next_step():
     ticket.cancel()
     with pytest.raises(Cancelled):
         ticket.check()
+
+
+class Meeting:
+    """A block that notes how many of its runs overlap."""
+
+    def __init__(self):
+        self.running, self.most = [], 0
+
+    def run(self, env, run_options=None):
+        self.running.append(1)
+        self.most = max(self.most, len(self.running))
+        time.sleep(0.01)
+        self.running.pop()
+        return {"y": env["x"]}
+
+
+@pytest.mark.parametrize(("activation", "limit", "most"), [(0, 0, 3), (1 << 40, 0, 1), (1 << 20, 1, 1)])
+async def test_runs_overlap_as_far_as_threads_and_memory_allow(activation, limit, most):
+    engine = Engine(EngineConfig(threads=1, workers=3, memory_limit=limit))
+    await engine.open([], {}, None)
+    meeting = Meeting()
+    specs = [(TensorSpec(name, "float32", (1,)),) for name in "xy"]
+    blocks = OpenBlocks({0: OpenBlock(Block(0, "onnx", *specs), meeting)}, activation=activation)
+    work = Work(blocks, 0, 1, {"x": np.zeros(1, np.float32)}, keep=frozenset("y"))
+    await asyncio.gather(*(engine.run(work) for _ in range(6)))
+    assert meeting.most == most
+    engine.close()
+
+
+def test_as_many_requests_at_once_as_the_cores_allow(monkeypatch):
+    monkeypatch.setattr("device_agents.engine.engine.cores", lambda: 8)
+    for threads, workers, expected in ((1, 0, 8), (3, 0, 2), (16, 0, 1), (8, 5, 5)):
+        engine = Engine(EngineConfig(threads=threads, workers=workers))
+        assert engine.workers == expected
+        engine.close()
