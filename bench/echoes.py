@@ -26,12 +26,12 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from numpy.typing import NDArray
 
 from lepton_edge.core.frames import Frame, FrameKind
-from lepton_edge.core.links import Limits, LinkHello
+from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import Description
 from lepton_edge.link import near
 from lepton_edge.link.link import Link
-from lepton_edge.link.server import link_handlers
-from lepton_edge.wire import rpc, streams, tensors
+from lepton_edge.link.server import link_handlers, open_data_port
+from lepton_edge.wire import front, rpc, streams, tensors
 from lepton_edge.wire.codec import Chunk
 from partitioner.errors import LeptonError
 from partitioner.units import ModelName, RequestId, TensorName
@@ -39,6 +39,8 @@ from partitioner.units import ModelName, RequestId, TensorName
 Bytes = NDArray[np.uint8]
 Buffer = bytes | memoryview
 ACK = b"k" * 64
+OURS = ("plain", "grpc", "near")
+"""Our link over a plain stream (what agents take), over gRPC (what always works), over a local socket."""
 HEAD = struct.Struct("<QB")  # payload bytes, whether they are wanted back
 LARGEST = 16 << 20
 BARE_CHUNK = 512 << 10
@@ -251,27 +253,53 @@ async def _describe() -> Description:
     return Description("agent", "echo", "bench", 1, 0)
 
 
-async def serve_link(host: str, checksum: bool = True) -> None:
-    """Serve our link with the limits of an agent."""
-    limits = Limits(checksum=checksum)
-    await _serve_handlers(host, link_handlers(LinkHello("agent", "echo"), _answer, _describe, limits=limits))
+async def serve_plain(host: str) -> None:
+    """Serve our link as an agent does: plain streams and gRPC on one port."""
+    _, address = await open_data_port(f"{host}:0", LinkHello("agent", "echo"), _answer, _describe)
+    print(f"serving {address}", flush=True)
+    await asyncio.Event().wait()
 
 
-class CountedStream(streams.DialledStream):
-    """A dialled stream that remembers how large the last chunks were that went by it."""
+async def serve_grpc(host: str) -> None:
+    """Serve our link over gRPC alone, as for a peer of protocol 1.0 or behind a proxy."""
+    await _serve_handlers(host, link_handlers(LinkHello("agent", "echo"), _answer, _describe))
 
-    def __init__(self, address: str) -> None:
-        super().__init__(address)
+
+class CountedStream:
+    """A stream that remembers how large the last chunks were that were written to it."""
+
+    def __init__(self, stream: streams.ChunkStream) -> None:
+        self._stream = stream
+        self.peer, self.secure = stream.peer, stream.secure
         self.sizes: deque[int] = deque(maxlen=4096)
+
+    async def read(self) -> Chunk | None:
+        """Return the next chunk."""
+        return await self._stream.read()
+
+    def push(self, take: streams.Take, over: streams.Over) -> bool:
+        """Give chunks to `take` where the stream does so."""
+        return self._stream.push(take, over)
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
         """Hand a chunk over, and note its size."""
         self.sizes.append(len(head) + sum(len(one) for one in payload))
-        await super().write(head, *payload)
+        await self._stream.write(head, *payload)
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Hand a chunk over at once where the stream can, and note its size."""
+        taken = self._stream.write_now(head, *payload)
+        if taken:
+            self.sizes.append(len(head) + sum(len(one) for one in payload))
+        return taken
+
+    async def close(self) -> None:
+        """End the stream."""
+        await self._stream.close()
 
 
 class LinkWay:
-    """A link as the SDK opens it; frames of one tensor."""
+    """One of our links; frames of one tensor."""
 
     def __init__(self, link: Link, sizes: Iterable[int] = ()) -> None:
         self.link, self._sizes = link, sizes
@@ -283,8 +311,9 @@ class LinkWay:
         hello = LinkHello("client", "bench")
         if kind == "near":
             return cls(await near.dial(address, hello, _answer))
-        stream = CountedStream(address)
-        link = Link(stream, hello, _answer, Limits(checksum=kind == "link"))
+        plain = await front.dial(address) if kind == "plain" else None
+        stream = CountedStream(plain or streams.DialledStream(address))
+        link = Link(stream, hello, _answer)
         await link.open()
         return cls(link, stream.sizes)
 
@@ -337,15 +366,15 @@ SERVE: dict[str, Callable[[str], Any]] = {
     "raw": serve_raw,
     "proto": lambda host: asyncio.run(serve_proto(host)),
     "bare": lambda host: asyncio.run(serve_bare(host)),
-    "link": lambda host: asyncio.run(serve_link(host)),
+    "plain": lambda host: asyncio.run(serve_plain(host)),
+    "grpc": lambda host: asyncio.run(serve_grpc(host)),
     "near": lambda host: asyncio.run(serve_near(host)),
-    "link-unchecked": lambda host: asyncio.run(serve_link(host, checksum=False)),
 }
 
 
 async def way_to(kind: str, address: str) -> Way:
     """Return a near end of `kind` to a far end at `address`."""
-    if kind == "near" or kind.startswith("link"):
+    if kind in OURS:
         return await LinkWay.open(kind, address)
     plain: dict[str, Callable[[str], Way]] = {"raw": RawWay, "proto": ProtoWay, "bare": BareWay}
     return plain[kind](address)

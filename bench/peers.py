@@ -48,7 +48,7 @@ READY, ANSWER, END = 120.0, 120.0, 15.0
 TURN, WARM = 5, 1
 """Requests in a row, after one that does not count."""
 OURS = {"ours": "near", "ours, synchronous client": "sync", "ours, by TCP": "tcp"}
-LINK = "our bare link"
+LINK = "our bare link"  # by TCP
 PAGE = "local"
 """The page in which the asked agent does all the work, as the peers' servers do."""
 Job = dict[str, Any]
@@ -247,7 +247,7 @@ def ours(folder: Path) -> Iterator[dict[str, Turns | Asker]]:
             stack.callback(turns.stop)
             turns.ready()
             found[name] = turns
-        found[LINK] = stack.enter_context(askers(("link",)))["link"]
+        found[LINK] = stack.enter_context(askers(("plain",)))["plain"]
         yield found
 
 

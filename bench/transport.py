@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 
 from bench.ends import Asker, askers
@@ -33,7 +34,9 @@ GOALS = {"1 kB": 10.0, "150 kB": 5.0, "600 kB": 3.5, "3 MB": 2.5}
 REPEATS = {"1 kB": 400, "150 kB": 200, "600 kB": 120, "3 MB": 40, "12 MB": 12}
 TURN = {"1 kB": 20, "150 kB": 10, "600 kB": 10, "3 MB": 4, "12 MB": 2}
 """Trips in a row, after one that does not count: what comes from a pause is slower, and that is another figure."""
-WAYS = ("raw", "link", "link-unchecked", "near", "bare", "proto", "proto-untuned")
+WAYS = ("raw", "plain", "grpc", "near", "bare", "proto", "proto-untuned")
+JUDGED = ("plain", "grpc")
+"""Our link by a plain stream, which agents and clients take, and by gRPC, which is there for all others."""
 BATCH, BATCHES, IN_FLIGHT = 60, 12, 16
 FAR = Conditions("20 ms, 50 Mbit/s", 50, 20)
 FAR_SIZES = ("150 kB", "600 kB", "3 MB")
@@ -61,7 +64,7 @@ def echo(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
         for name, seconds in wall.items():
             median, used = statistics.median(seconds) * 1e3, statistics.median(busy[name]) * 1e3
             beside = f"{median:.3f} ms; raw {base * 1e3:.3f} ms; asker's processor {used:.3f} ms"
-            goal = GOALS.get(size) if name == "link" else None
+            goal = GOALS.get(size) if name in JUDGED else None
             yield _row(f"echo {size}: {name} / raw TCP", median / base / 1e3, "1", beside, goal)
 
 
@@ -80,10 +83,10 @@ def throughput(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
         beside = (
             f"{', '.join(f'{name} {rate:.0f} MB/s' for name, rate in medians.items())}; {IN_FLIGHT} in flight"
         )
-        for name in ("proto-untuned", "proto"):
-            goal = 2.0 if name == "proto-untuned" else None
-            gain = medians["link"] / medians[name]
-            yield _row(f"one way {size}: link / {name}", gain, "1", beside, goal, least=True)
+        for own, other in product(filter(ways.__contains__, JUDGED), ("proto-untuned", "proto")):
+            goal = 2.0 if other == "proto-untuned" else None
+            gain = medians[own] / medians[other]
+            yield _row(f"one way {size}: {own} / {other}", gain, "1", beside, goal, least=True)
 
 
 # --- far away -------------------------------------------------------------------------------------
@@ -94,13 +97,13 @@ def far(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
     for size in _sizes(options, FAR_SIZES):
         for idle, rounds, goal in ((WARM, 12, WARM_GOAL), (IDLE, 8, IDLE_GOAL)):
             samples = _far_turns(ways, SIZES[size], idle, options.repeats or rounds)
-            link, raw = (statistics.median(samples[name]) * 1e3 for name in ("link", "raw"))
+            medians = {name: statistics.median(one) * 1e3 for name, one in samples.items()}
             ideal = SIZES[size] * 1.046 * 8e-3 / FAR.rate + 2 * FAR.delay
-            told = f"link {link:.1f} ms, raw {raw:.1f} ms, arithmetic {ideal:.1f} ms"
             when = f"after {idle:g} s idle" if idle else "warm"
-            yield _row(
-                f"{FAR.name}, {options.control}, {size} {when}: link / raw TCP", link / raw, "1", told, goal
-            )
+            for name in filter(ways.__contains__, JUDGED):
+                told = f"{medians[name]:.1f} ms, raw {medians['raw']:.1f} ms, arithmetic {ideal:.1f} ms"
+                what = f"{FAR.name}, {options.control}, {size} {when}: {name} / raw TCP"
+                yield _row(what, medians[name] / medians["raw"], "1", told, goal)
 
 
 def _far_turns(ways: Askers, size: int, idle: float, rounds: int) -> Samples:
@@ -129,13 +132,15 @@ def controls() -> list[str]:
 
 def small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the 99th percentile of small requests alone and while 12 MB pass, over loopback."""
-    yield _small("loopback", ways["link"], options.seconds or 12.0)
+    for name in filter(ways.__contains__, JUDGED):
+        yield _small(f"loopback, {name}", ways[name], options.seconds or 12.0)
 
 
 def far_small(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the same over a slow link."""
-    where = f"{WIFI.rate} Mbit/s, {WIFI.delay} ms, {options.control}"
-    yield _small(where, ways["link"], options.seconds or 30.0)
+    for name in filter(ways.__contains__, JUDGED):
+        where = f"{WIFI.rate} Mbit/s, {WIFI.delay} ms, {options.control}, {name}"
+        yield _small(where, ways[name], options.seconds or 30.0)
 
 
 def _small(where: str, way: Asker, seconds: float) -> Row:
@@ -168,18 +173,20 @@ def _sizes(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
 PARTS = {"echo": echo, "throughput": throughput, "small": small, "far": far, "far-small": far_small}
 NEEDED = {
     "echo": WAYS,
-    "throughput": ("link", "proto", "proto-untuned"),
-    "small": ("link",),
-    "far": ("raw", "link"),
-    "far-small": ("link",),
+    "throughput": (*JUDGED, "proto", "proto-untuned"),
+    "small": JUDGED,
+    "far": ("raw", *JUDGED),
+    "far-small": JUDGED,
 }
+OTHERS = {"throughput": ("proto", "proto-untuned")}
 CONDITIONS = {"far": FAR, "far-small": WIFI}
 """The parts that need a laboratory, and its link."""
 
 
 def run(part: str, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of one part, measured in the laboratory where it needs one."""
-    kinds = [kind for kind in NEEDED[part] if not options.way or kind == "raw" or kind in options.way]
+    wanted = options.way or WAYS
+    kinds = [kind for kind in NEEDED[part] if kind in ("raw", *OTHERS.get(part, ()), *wanted)]
     if part not in CONDITIONS:
         with askers(kinds) as ways:
             yield from PARTS[part](ways, options)
@@ -202,7 +209,9 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--size", action="append", choices=list(SIZES), help="this one only")
-    parser.add_argument("--way", action="append", choices=WAYS, help="of echo: this one only, and raw TCP")
+    parser.add_argument(
+        "--way", action="append", choices=WAYS, help="this one only, and what it is held against"
+    )
     parser.add_argument("--repeats", type=int, help="turns of each way, instead of some hundred")
     parser.add_argument("--seconds", type=float, help="how long small requests go beside large ones")
     parser.add_argument("--congestion", action="append", help="congestion control of the long links")
