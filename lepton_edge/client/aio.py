@@ -156,7 +156,8 @@ class AsyncClient:
         Args:
             model: as of `infer`.
             inputs: an iterable, asynchronous or not, of what `infer` takes as inputs; an item may also be a pair
-                (inputs, metadata). It is asked for the next one only when there is room.
+                (inputs, metadata). It is asked for the next one only when there is room; an array must not change
+                before its result is here.
             in_flight: inputs taken and not yet handed over, at most; a reader who waits stops the source.
             ordered: results in the order of the inputs, else as they come; each knows its `index`.
             on_error: "raise" ends the stream with the error; "yield" yields a result with that `error`.

@@ -140,7 +140,9 @@ def wire_input(name: str, value: Input) -> WireTensor:
     if isinstance(value, (bytes, bytearray, memoryview)):
         value = np.frombuffer(value, np.uint8)
     array = _array(name, value)
-    if array.dtype.name == "bfloat16":  # numpy has it only by an add-on; on the wire it is two bytes
+    if (
+        tensors.dtype_name(array.dtype) == "bfloat16"
+    ):  # numpy has it only by an add-on; on the wire it is two bytes
         return tensors.pack(TensorName(name), array.view(np.uint16), dtype="bfloat16")
     return tensors.pack(TensorName(name), array)
 
@@ -168,7 +170,7 @@ def _array(name: str, value: Any) -> Array:
         raise InvalidInput(f"input {name!r} is no array: {error}", "give rows of equal length") from error
     if array.ndim > WIRE.rank:
         raise InvalidInput(f"input {name!r} has {array.ndim} dimensions", f"{WIRE.rank} at most may travel")
-    if array.dtype.name not in ALL_DTYPES:
+    if tensors.dtype_name(array.dtype) not in ALL_DTYPES:
         raise InvalidInput(f"input {name!r} has dtype {array.dtype}", "convert it to the model's dtype")
     return array
 
