@@ -61,6 +61,7 @@ CELLS = (
     Cell("link slowest", 8.0, 8.0, Conditions("slow", 34.0, 5.0)),
     Cell("link slowest, far away", 8.0, 8.0, Conditions("slow", 34.0, 40.0)),
     Cell("cloud slowest", 8.0, 32.0, Conditions("fast", 160.0, 5.0)),
+    Cell("all alike", 32.0, 32.0, Conditions("slow", 34.0, 5.0)),
 )
 
 
