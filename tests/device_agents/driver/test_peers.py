@@ -156,9 +156,9 @@ async def test_two_that_dialled_at_once_prefer_the_same_link_and_the_spare_goes_
     monkeypatch.setattr(room, "QUIET", 0.03)
     world = World()
     ours, theirs = FakeLink("aaa"), FakeLink("aaa")  # "aaa" comes before "board": its own dial counts
-    world.peers.add(ours, dialled=True)
-    world.busy.add(ours)
     world.peers.add(theirs)
+    world.busy.add(ours)
+    world.peers.add(ours, dialled=True)
     assert world.peers.link("aaa") is theirs
     await asyncio.sleep(0.15)
     assert not ours.closed.is_set(), "somebody waits for an answer on it"

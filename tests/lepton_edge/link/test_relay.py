@@ -193,7 +193,7 @@ async def test_the_links_of_a_lost_carrier_end_at_once_for_both(who: str) -> Non
         await middle.links[who].close()
         with pytest.raises(Unavailable):
             await asyncio.wait_for(asked, 2)
-        await until(lambda: link.closed.is_set() and back.closed.is_set())
+        await until(lambda: link.closed.is_set() and back.closed.is_set(), 1.0)
         assert len(middle.tunnels) == len(board.tunnels) == len(cloud.tunnels) == 0
 
 
@@ -220,20 +220,25 @@ async def test_who_gives_up_while_it_opens_leaves_nothing_behind() -> None:
         opening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await opening
-        await until(lambda: len(middle.tunnels) == 0)
+        await until(lambda: len(middle.tunnels) == 0, 1.0)
         assert len(board.tunnels) == 0
         held.set()
 
 
-async def test_a_relay_holds_no_more_than_its_window_for_an_end_that_does_not_read() -> None:
+@pytest.mark.parametrize("who", ["the far end's link", "the far end"])
+async def test_nobody_holds_more_than_a_window_for_an_end_that_does_not_read(who: str) -> None:
     async with meeting() as (board, middle, cloud):
         taken = asyncio.Event()
 
-        async def stuck(link: Link, frame: Frame) -> None:
+        async def stuck(*_: Any) -> None:
             await taken.wait()
 
+        if who == "the far end":
+            cloud._serve = stuck  # type: ignore[method-assign]
+            cloud.tunnels = Tunnels(cloud._link_to, stuck)
         stream = await board.tunnels.open(board.links["middle"], "cloud")  # type: ignore[arg-type]
-        cloud.tunnels.handle = stuck  # type: ignore[method-assign]
+        if who == "the far end's link":
+            cloud.tunnels.handle = stuck  # type: ignore[method-assign]
         written = 0
 
         async def pour() -> None:
@@ -244,7 +249,7 @@ async def test_a_relay_holds_no_more_than_its_window_for_an_end_that_does_not_re
                     written += 1 << 20
 
         pouring = asyncio.create_task(pour())
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.5)
         window = board.hello.window_bytes
         assert written <= 2 * window + (4 << 20)  # the relay's window, and the far end's
         held = written
