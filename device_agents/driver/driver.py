@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from device_agents.driver.alarms import Alarms
 from device_agents.driver.errands import Errands
 from device_agents.driver.flows import flow_of
 from device_agents.driver.holdings import Holdings
@@ -83,11 +84,13 @@ class Parts:
 
 
 class Driver:
-    """Feeds one machine and executes what it wants."""
+    """Feeds one machine and executes what it wants. `parts` are the rooms, once `connect` has brought them."""
+
+    parts: Parts
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._parts: Parts | None = None
+        self._alarms = Alarms(lambda work, timer: self.submit(TimerFired(work, timer)))
         self._events: deque[Event] = deque()
         self._stepping = False
         self._links: dict[LinkId, Link] = {}
@@ -96,16 +99,9 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening: dict[EpochKey, asyncio.Task[None]] = {}
 
-    @property
-    def parts(self) -> Parts:
-        """The rooms, once `connect` has brought them."""
-        if self._parts is None:
-            raise RuntimeError("connect() comes before the first event")
-        return self._parts
-
     def connect(self, parts: Parts) -> None:
         """Bring the rooms that execute (they need this driver's `submit`, so they come after it)."""
-        self._parts = parts
+        self.parts = parts
 
     def submit(self, event: Event) -> None:
         """Give the machine an event and execute what follows; from inside a step, after it."""
@@ -201,8 +197,7 @@ class Driver:
         self.parts.errands.stop_stage(command.work)  # the link tells the peer when its caller gives up
 
     def _set_timer(self, command: SetTimer) -> None:
-        fired = TimerFired(command.work, command.timer)
-        self.parts.errands.set_timer(command.work, command.delay, lambda: self.submit(fired))
+        self._alarms.set(command.work, command.timer, command.delay)
 
     def _reply(self, command: Reply) -> None:
         self._answer(command.link, self._labelled(command))
@@ -246,6 +241,7 @@ class Driver:
             link.post(told, functools.partial(self._unanswered, link, told))
 
     def _release(self, command: Release) -> None:
+        self._alarms.drop(command.work)
         self.parts.errands.release(command.work)
 
     def _open_epoch(self, command: OpenEpoch) -> None:
@@ -315,6 +311,7 @@ class Driver:
     async def close(self) -> None:
         """Stop everything that goes on."""
         self.parts.errands.close()
+        self._alarms.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

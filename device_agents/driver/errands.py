@@ -1,4 +1,4 @@
-"""What the driver holds for each request: its tensors between two runs, what is under way, its timers.
+"""What the driver holds for each request: its tensors between two runs, what is under way.
 
 Law: everything of a request is here, and `release` frees all of it. The machine says when.
 """
@@ -32,7 +32,6 @@ class Errand:
     give_up: Callable[[], None] | None = None
     waiting: asyncio.Future[None] | None = None
     stage: Reaction[Frame] | None = None
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
     def let_go(self) -> None:
         """Let whoever sent the request send another."""
@@ -68,13 +67,11 @@ class Errands:
         return errand.waiting
 
     def release(self, work: WorkKey) -> None:
-        """Forget `work`: stop its run, its stage and its timers, free its tensors."""
+        """Forget `work`: stop its run and its stage, free its tensors."""
         errand = self._errands.pop(work, None)
         if errand is None:
             return
         errand.let_go()
-        for timer in errand.timers:
-            timer.cancel()
         if errand.give_up is not None:
             errand.give_up()
         if errand.stage is not None:
@@ -90,10 +87,6 @@ class Errands:
         """Release everything."""
         for work in list(self._errands):
             self.release(work)
-
-    def set_timer(self, work: WorkKey, delay: Seconds, fire: Callable[[], None]) -> None:
-        """Call `fire` after `delay`, unless the work is released before."""
-        self.of(work).timers.append(asyncio.get_running_loop().call_later(delay, fire))
 
     def begin(self, command: RunSegment, told: Told) -> None:
         """Begin a run: decode, compute, encode; `ran` makes of what is told what the machine wants to know.
