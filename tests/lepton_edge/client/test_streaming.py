@@ -275,3 +275,44 @@ async def test_wishes_that_cannot_be_are_refused_at_once() -> None:
         with pytest.raises(InvalidInput, match="no stream of inputs"):
             await anext(client.stream("net", source))  # type: ignore[arg-type]
     assert await alone()
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_happens_each_input_ends_once_and_nothing_is_left(seed: int) -> None:
+    """Random paces, failures, windows, orders and ends; the source, the agent and the reader all count."""
+    dice = random.Random(seed)
+    count, in_flight, ordered = dice.randint(0, 40), dice.randint(1, 9), dice.random() < 0.5
+    leaves_after = dice.choice([None, 0, 1, count // 2])
+    taken = handed = 0
+
+    async def pause() -> None:
+        if dice.random() < 0.5:
+            await asyncio.sleep(dice.choice([0, 0, 0.0005, 0.003]))
+
+    async def source() -> AsyncIterator[Any]:
+        nonlocal taken
+        for number in range(count):
+            await pause()
+            taken += 1
+            assert taken - handed <= in_flight
+            yield item(number)
+
+    async def answer(frame: Frame) -> Frame:
+        await pause()
+        return failure(frame, UnknownModel("gone")) if number_in(frame) % 7 == 3 else echo(frame)
+
+    client = AsyncClient(transport=MockTransport(answer))
+    stream = client.stream("net", source(), in_flight=in_flight, ordered=ordered, on_error="yield")
+    seen: list[int] = []
+    async with aclosing(stream) as results:
+        async for result in results:
+            handed += 1
+            seen.append(result.index)
+            assert (result.error is not None) == (result.index % 7 == 3)
+            await pause()
+            if leaves_after is not None and handed > leaves_after:
+                break
+    assert len(set(seen)) == len(seen)
+    assert not ordered or seen == list(range(len(seen)))
+    assert leaves_after is not None or sorted(seen) == list(range(count))
+    assert await alone()
