@@ -5,6 +5,7 @@ Law: the standard library and numpy alone: this runs in each rival's own environ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -51,14 +52,12 @@ def free_port() -> int:
         return port
 
 
-def wait_until(ready: Callable[[], bool], seconds: float = 90.0) -> None:
-    """Wait until a server says that it is ready; what it raises before that means that it is not."""
+def wait_until(ready: Callable[[], bool], *not_yet: type[Exception], seconds: float = 90.0) -> None:
+    """Wait until a server says that it is ready; what `not_yet` names means that it is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        try:
+        with contextlib.suppress(*not_yet):
             if ready():
                 return
-        except Exception as error:  # noqa: BLE001, PERF203 (each library has errors of its own)
-            last = error
         time.sleep(0.3)
-    raise TimeoutError(f"the server did not become ready: {last}")
+    raise TimeoutError(f"the server did not become ready within {seconds:.0f} s")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tritonclient.grpc as by_grpc
 import tritonclient.http as by_http
+from tritonclient.utils import InferenceServerException
 from turns import serve_turns, wait_until
 
 
@@ -17,7 +18,7 @@ def serve_client(how: str, port: int, *packages: str) -> None:
     """Wait for the server's model "identity" (x in, y out), then do jobs by `how`: "grpc" or "http"."""
     library: Any = by_grpc if how == "grpc" else by_http
     client = library.InferenceServerClient(f"127.0.0.1:{port}")
-    wait_until(lambda: bool(client.is_model_ready("identity")))
+    wait_until(lambda: bool(client.is_model_ready("identity")), OSError, InferenceServerException)
     wanted = [library.InferRequestedOutput("y")]
 
     def ask(array: np.ndarray) -> np.ndarray:
