@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import os
 import signal
 import subprocess
@@ -72,6 +73,15 @@ def test_both_faces_offer_the_same_calls() -> None:
         return {name for name in vars(kind) if not name.startswith("_")}
 
     assert calls(Client) == calls(AsyncClient)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(AsyncClient) if not name.startswith("_")])
+def test_a_call_takes_the_same_in_both_faces(name: str) -> None:
+    def taken(kind: type) -> list[tuple[str, Any, Any]]:
+        parameters = inspect.signature(getattr(kind, name)).parameters.values()
+        return [(one.name, one.kind, one.default) for one in parameters]
+
+    assert taken(Client) == taken(AsyncClient)
 
 
 def test_the_public_face_is_lazy_and_guarded() -> None:
