@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load regret clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load batch regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -110,6 +110,9 @@ peers: $(DEMO_STAMP) ## Slow, 3 GB of downloads: beside Triton, KServe, MLServer
 
 load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--seconds 20")
 	@$(BIN)/python -m bench.load $(LOAD_ARGS)
+
+batch: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: what computing several requests as one buys, model by model (BATCH_ARGS="--model mobilenetv2")
+	@$(BIN)/python -m bench.batch $(BATCH_ARGS)
 
 regret: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow, needs root: the choice against the best measured page, 45 cells
 	@$(BIN)/python -m bench.regret $(REGRET_ARGS)
