@@ -68,10 +68,8 @@ class Span:
     @functools.cached_property
     def gain(self) -> float:
         """Return what part of those steps' time was saved when requests shared them; negative: it was more."""
-        alone, shared = (
-            sum(getattr(one, name) for one in self.steps if one.by_rows) for name in ("alone", "shared")
-        )
-        return 1 - shared / alone if alone else 0.0
+        alone, shared = (sum(getattr(one, name) for one in self.steps) for name in ("alone", "shared"))
+        return 1 - shared / alone if alone else 0.0  # both are nothing where a step may not be shared
 
     @functools.cached_property
     def size(self) -> Bytes:

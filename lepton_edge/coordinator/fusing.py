@@ -56,7 +56,7 @@ def runs(blocks: Sequence[Block]) -> list[tuple[int, int]]:
     """
     rows = [block.has_rows for block in blocks]
     border = len(rows) - next((at for at, has in enumerate(reversed(rows)) if not has), len(rows))
-    parts = [(0, border), (border, len(blocks))] if border < len(blocks) else [(0, len(blocks))]
+    parts = ((0, border), (border, len(blocks)))
     return [(first, last) for first, last in parts if last - first >= LEAST_BLOCKS]
 
 

@@ -116,10 +116,10 @@ async def test_codecs_shapes_and_limits_keep_requests_apart(engine, model, tmp_p
     x = model.input()
     choices = [CodecChoice("mid", "f16"), CodecChoice("mid", "u8+zstd")]
     works = [asked(blocks, 1, 2, {"x": x}, leaving=(one,)) for one in choices]
-    works += [asked(blocks, 1, 3, {"x": np.concatenate([x, x])}, leaving=RAW)]
+    works += [asked(blocks, 1, 3, {"x": np.concatenate([x] * rows)}, leaving=RAW) for rows in (1, 2)]
     works += [asked(blocks, 1, 3, {"x": x}, leaving=RAW, max_batch=1) for _ in range(2)]
     found = await together(engine, works)
-    assert [done.timings.batch for done in found] == [1] * 5
+    assert [done.timings.batch for done in found] == [1] * 6
     assert [done.wire[0].codec for done in found[:2]] == ["f16", "u8+zstd"]
 
 
