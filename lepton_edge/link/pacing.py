@@ -16,9 +16,9 @@ answer is the count so far. A reply proves the same for the request that it answ
   quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
   Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the factor is 2.89 and the window 128 KiB
   at least, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
-  always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. In place of
-  the maximum stands the upper quartile of ten measurements: a receiver that stalls and then answers in one
-  burst makes the maximum far too high.
+  always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. A receiver
+  that stalls and then answers in one burst would make the maximum far too high: what begins with an answer
+  counts after 0.1 s only.
 - *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`.
 """
 
@@ -39,8 +39,9 @@ LEAST_AGE = 10.0  # seconds that a least round trip is good for
 DRAIN_AGE = 30.0
 ASK_AGE = 1.0  # seconds between looks at the round trip while frames are small
 SAMPLE_AGE = 10.0
-SAMPLES = 10
+SAMPLES, LATELY = 10, 5  # measurements that are remembered, and those that the window goes by
 SAMPLE_BYTES = 16 << 10
+REST = 1.0  # seconds without a chunk, after which TCP may begin with slow start again
 SHORTEST, TRUSTED = 0.001, 0.005  # seconds of a sample: below it is a bound only, from here on a measurement
 TRAIN = 0.2  # seconds of one sample, or ten round trips
 
@@ -54,14 +55,20 @@ class _Ask:
     under_way: int
     burst_at: float
     burst_from: int
+    cold: bool
 
 
 @dataclass
 class _Train:
-    """Bytes that the link served without a pause: since when, and the rate of them."""
+    """Bytes that the link served without a pause: since when, and the rate of them.
+
+    `shortest` seconds of it make a measurement; `cold`: it began with TCP's slow start, after a rest.
+    """
 
     began: float
     count: int
+    shortest: float
+    cold: bool
     rate: float = 0.0
     at: float = 0.0
 
@@ -80,6 +87,7 @@ class Pacing:
         self._asks: deque[_Ask] = deque()
         self._asked = 0  # the count at the end of the last chunk that asked
         self._burst_at, self._burst_from, self._paused = 0.0, 0, True
+        self._cold, self._handed_at = True, -1e9
         self._done_at, self._done = 0.0, 0  # the last answer, and its count
         self._trains: deque[_Train] = deque(maxlen=SAMPLES)
         self.rate_at: float | None = None
@@ -136,9 +144,12 @@ class Pacing:
         """A chunk of `size` bytes in all was handed over, beginning at `began`."""
         if self._paused:
             self._paused, self._burst_at, self._burst_from = False, began, self.sent
+            self._cold = began - self._handed_at > REST
         self.sent += size
+        self._handed_at = began
         if asked:
-            self._asks.append(_Ask(self.sent, began, self.under_way, self._burst_at, self._burst_from))
+            burst = (self._burst_at, self._burst_from, self._cold)
+            self._asks.append(_Ask(self.sent, began, self.under_way, *burst))
             self._asked = self.sent
 
     # --- what comes back --------------------------------------------------------------------------
@@ -173,30 +184,30 @@ class Pacing:
         earliest = ask.burst_at + self.least
         train = self._trains[-1] if self._trains else None
         if train is None or earliest > self._done_at:
-            train = self._begin_train(earliest, max(self._done, ask.burst_from), now)
+            train = _Train(earliest, max(self._done, ask.burst_from), TRUSTED, ask.cold)
+            self._begin_train(train, now)
         elif self._done_at - train.began > max(TRAIN, 10 * self.least):
-            train = self._begin_train(self._done_at, self._done, now)
+            # it begins with an answer, which may have been late: what follows soon looks too fast
+            train = _Train(self._done_at, self._done, max(TRAIN / 2, 2 * self.least), False)
+            self._begin_train(train, now)
         self._done_at, self._done = now, ask.through
         self._sample(train, ask.through - train.count, now)
 
-    def _begin_train(self, began: float, count: int, now: float) -> _Train:
+    def _begin_train(self, train: _Train, now: float) -> None:
         if self._trains and not self._trains[-1].rate:
             self._trains.pop()  # there was too little in it
         if self._trains and now - self._trains[-1].at > SAMPLE_AGE:
             self._trains.clear()  # the link may have become another one, and TCP begins anew
-            self._best, self._looks = 0.0, 0
-        train = _Train(began, count)
+            self._best, self._looks, self._trusted = 0.0, 0, False
         self._trains.append(train)
-        return train
 
     def _sample(self, train: _Train, size: int, now: float) -> None:
         took = now - train.began
-        if size < SAMPLE_BYTES or (took < TRUSTED and self._trusted):
+        if size < SAMPLE_BYTES or (took < train.shortest and (self._trusted or train.shortest > TRUSTED)):
             return
         self._trusted = took >= TRUSTED
         self.samples += not train.rate
         train.rate, train.at = size / max(took, SHORTEST), now
-        self.rate_at = now
         self._look(train.rate, now)
 
     def _look(self, rate: float, now: float) -> None:
@@ -211,11 +222,11 @@ class Pacing:
 
     def _follow(self) -> None:
         """Set rate, window and chunk by what is known now."""
-        rates = [train.rate for train in self._trains if train.rate]
-        if not rates:
+        fastest = max([train.rate for train in list(self._trains)[-LATELY:]], default=0.0)
+        if not fastest:
             return
         full = self._looks >= LOOKS
-        self.rate = self.typical() if full else max(rates)
+        self.rate = fastest
         self.chunk = int(min(max(self.rate * CHUNK_SECONDS, LEAST_CHUNK), self.largest_chunk))
         if self.under_way and self._recent_at - self._least_at > DRAIN_AGE:
             self.window = 0
@@ -226,8 +237,12 @@ class Pacing:
     # --- what it knows ----------------------------------------------------------------------------
 
     def typical(self) -> float:
-        """Return the rate that a transfer may count on: the upper quartile of the last measurements."""
-        rates = sorted(train.rate for train in self._trains if train.rate)
+        """Return the rate that a transfer may count on: the upper quartile of the last measurements.
+
+        Those that began with slow start count only where there are no others.
+        """
+        known = [train for train in self._trains if train.rate]
+        rates = sorted([train.rate for train in known if not train.cold] or [train.rate for train in known])
         return rates[len(rates) * 3 // 4] if rates else 0.0
 
     def explains(self, slowest: float) -> float:
