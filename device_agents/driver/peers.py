@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from device_agents.driver.dialling import first_to_answer
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.messages import LinkReport, Peer
 from lepton_edge.link.link import Link
@@ -278,14 +279,8 @@ class Peers:
         raise last
 
     async def _dial(self, peer: Peer) -> tuple[Link, DeviceId]:
-        """Dial the addresses of a peer in turn; raises what the last one said."""
-        last: LeptonError = Unavailable(f"no address of {peer.device} is known", "is it registered?")
-        for address in peer.addresses:
-            try:
-                return await self._right(peer, address), NOBODY
-            except LeptonError as error:  # noqa: PERF203 (a dial costs a thousand times more)
-                last = error
-        raise last
+        """Dial the addresses of a peer; raises what the last one said."""
+        return await first_to_answer(peer.addresses, lambda address: self._right(peer, address)), NOBODY
 
     async def _right(self, peer: Peer, address: str) -> Link:
         link = await self._ways.dial(address)

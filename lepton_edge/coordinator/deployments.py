@@ -299,7 +299,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
 def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> list[Command]:
     """Fail, because a device answered a command of the running deployment with an error."""
     error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
-    if pending.kind == "probe" and error.code in reach.UNREACHABLE:
+    if pending.kind == "probe" and error.code in reach.NOT_THERE:
         return [*reach.note(state, telling.running(state), error, now), *_reach(state, now)]
     named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
     return fail_with(state, named, now)

@@ -28,7 +28,8 @@ PROBE_SIZES = (Bytes(1 << 10), Bytes(32 << 10), Bytes(160 << 10))
 RELAYING = 1  # the minor version of the protocol from which on an agent can meet others at a relay
 RELAYS_TRIED, RELAYS_GIVEN = 3, 2
 DIAL_AFTER = Seconds(5.0)  # without a link the side that is to be dialled tries it itself
-UNREACHABLE = frozenset({"unavailable", "deadline_exceeded"})
+NOT_THERE = frozenset({"unavailable", "deadline_exceeded", "incompatible_version", "corrupt_frame"})
+"""What a probe fails with where nobody answers, or somebody else: private addresses exist in many networks."""
 TYPICAL_UP, TYPICAL_DOWN = Bytes(150_000), Bytes(4_000)
 FRESH = Seconds(60.0)  # older than that, what traffic showed no longer counts
 ENOUGH = 8  # transfers that a rate must rest on

@@ -13,7 +13,7 @@ from tests.device_agents.fleet import Fleet, ask, book_of
 
 @pytest.fixture
 async def fleet(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "QUIET", 0.1)
+    monkeypatch.setattr(room, "QUIET", 0.4)
     (tmp_path / "model").mkdir()
     made, model = Fleet(tmp_path), small_model(tmp_path / "model")
     await made.puppet.start()
@@ -45,8 +45,8 @@ async def test_one_link_of_many_stays_and_every_request_goes_through(fleet):
         for name, peer in (("cloud", "board"), ("board", "cloud")):
             agent = fleet.agents[name]
             agent.peers.add(await agent._dial(fleet.agents[peer].addresses[0]), dialled=True)
-            await asyncio.sleep(0.05)
-    assert len(ways(fleet, "board", "cloud")) >= 4
+            await asyncio.sleep(0.01)
+    assert len(ways(fleet, "board", "cloud")) > 2
     for _ in range(300):
         if len(ways(fleet, "board", "cloud")) == len(ways(fleet, "cloud", "board")) == 1:
             break
