@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client import AsyncClient
+from lepton_edge.core.results import Result
 from tests.journeys.conftest import until
 
 pytestmark = pytest.mark.journey
@@ -53,12 +54,8 @@ def served(lasting: Any) -> Iterator[Any]:
     path = lasting.directory / "net.onnx"
     onnx.save(model(), str(path))
     lasting.start_coordinator()
-    slow = (
-        "--simulate-slow",
-        "10",
-        "--workers",
-        "1",
-    )  # it naps: what is measured is queues, not this machine
+    # it naps, mostly: what is measured is queues, not this machine
+    slow = ("--simulate-slow", "20", "--workers", "1")
     lasting.board = lasting.start_agent("board", "board", *slow)
     lasting.cloud = lasting.start_agent("cloud", "cloud", *slow)
     with lepton_edge.Client(lasting.coordinator) as client:
@@ -74,14 +71,19 @@ async def polite(served: Any) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def latencies(client: AsyncClient, page: str, count: int = 15) -> list[float]:
-    """Ask one after the other; return the seconds that each took."""
-    taken = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        await client.infer("net", X, page=page)
-        taken.append(time.perf_counter() - begun)
-    return taken
+async def results(client: AsyncClient, page: str, count: int = 15) -> list[Result]:
+    """Ask one after the other."""
+    return [await client.infer("net", X, page=page) for _ in range(count)]
+
+
+def latency(answers: list[Result]) -> float:
+    """Return the median of the seconds that requests took."""
+    return statistics.median(one.latency for one in answers)
+
+
+async def usual(client: AsyncClient, page: str = "local") -> float:
+    """Return what a request takes when nobody else asks."""
+    return latency(await results(client, page, 9))
 
 
 @contextlib.asynccontextmanager
@@ -106,12 +108,17 @@ async def flood(address: str, page: str, in_flight: int = 60) -> AsyncIterator[l
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_one_who_floods_does_not_delay_the_others(served: Any, polite: AsyncClient, page: str) -> None:
-    """First come first served, the polite one would wait for sixty others: some fifty times as long as alone."""
-    alone = statistics.median(await latencies(polite, page))
+    """First come first served, the polite one would wait for sixty others, wherever that is."""
+    alone = await usual(polite, page)
     async with flood(served.board, page) as answers:
-        beside = statistics.median(await latencies(polite, page))
+        beside = await results(polite, page)
     assert answers[0] > 15, "the other one has its share too"
-    assert beside < 3 * alone, f"{alone * 1e3:.1f} ms alone, {beside * 1e3:.1f} ms beside the flood"
+    assert latency(beside) < 8 * alone, f"{alone * 1e3:.1f} ms alone, {latency(beside) * 1e3:.1f} ms beside"
+    for hops in zip(*(one.hops[1:] for one in beside), strict=True):
+        waited, computed = (
+            statistics.median(getattr(hop, what) for hop in hops) for what in ("queue", "compute")
+        )
+        assert waited < 2 * computed + 0.01, f"{waited * 1e3:.1f} ms for {computed * 1e3:.1f} ms of computing"
 
 
 async def test_sixty_four_callers_with_one_request_each_are_all_let_in(served: Any) -> None:
@@ -155,7 +162,7 @@ async def test_a_camera_gets_its_newest_picture_answered(
     served: Any, polite: AsyncClient, camera: Any
 ) -> None:
     camera("newest")
-    alone = statistics.median(await latencies(polite, ""))
+    alone = await usual(polite, "")
     ends = await see(polite, 40, alone / 4)
     assert {how for how, _ in ends} == {"answered", "superseded"}
     assert ends[-1][0] == "answered", "the newest of all has nothing that takes its place"
@@ -168,19 +175,19 @@ async def test_oldest_refuses_the_newer_while_one_waits(
     served: Any, polite: AsyncClient, camera: Any
 ) -> None:
     camera("oldest")
-    alone = statistics.median(await latencies(polite, ""))
+    alone = await usual(polite, "")
     async with AsyncClient(served.board, retries=0) as impatient:
         ends = await see(impatient, 12, alone / 8)
         assert {how for how, _ in ends} == {"answered", "overloaded"}
-        assert [how for how, _ in ends[:2]] == ["answered", "answered"]
-        assert max(seconds for how, seconds in ends if how == "overloaded") < alone
+        assert 2 <= [how for how, _ in ends].count("answered") <= 6, "what ran, what waited, and those after"
+        assert statistics.median(seconds for how, seconds in ends if how == "overloaded") < alone
     async with AsyncClient(served.board, retries=10) as patient:
         ends = await see(patient, 6, alone / 8)
         assert {how for how, _ in ends} == {"answered"}, "the wait that a refusal tells is kept"
 
 
 async def test_what_cannot_wait_ends_in_the_queue_and_never_runs(served: Any, polite: AsyncClient) -> None:
-    alone = statistics.median(await latencies(polite, "local"))
+    alone = await usual(polite)
 
     async def hurried(client: AsyncClient) -> str:
         try:
@@ -191,17 +198,16 @@ async def test_what_cannot_wait_ends_in_the_queue_and_never_runs(served: Any, po
 
     async with AsyncClient(served.board, retries=0) as client:
         ends = await asyncio.gather(*(hurried(client) for _ in range(40)))
-        assert 1 <= ends.count("answered") <= 8
-        begun = time.perf_counter()
-        await client.infer("net", X, page="local")
-    assert time.perf_counter() - begun < 3 * alone, "thirty dead requests would have been before it"
+        assert ends.count("late") >= 28
+        after = await client.infer("net", X, page="local")
+    assert after.hops[-1].queue < 10 * alone, "thirty dead requests would have been before it"
 
 
 @pytest.fixture(scope="module")
 def snail(served: Any) -> Any:
     """The same, where the cloud now takes about a second for a request: long enough to give it up."""
     served.end("cloud")
-    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "400", "--workers", "1")
+    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "600", "--workers", "1")
     with lepton_edge.Client(served.board) as client:
         until(lambda: client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
     return served
@@ -247,7 +253,7 @@ async def test_a_caller_that_dies_leaves_no_work_behind(snail: Any) -> None:
 
 async def test_a_deadline_is_kept_without_the_cloud_which_stops(snail: Any, polite: AsyncClient) -> None:
     begun = time.perf_counter()
-    result = await polite.infer("net", X, page="cloud-raw", deadline=0.4)
-    assert time.perf_counter() - begun < 0.4
+    result = await polite.infer("net", X, page="cloud-raw", deadline=0.9)
+    assert time.perf_counter() - begun < 0.9
     assert (result.page, result.hops[-1].device) == ("local", "board")
     assert await time_to_stop(snail.cloud) < 0.25
