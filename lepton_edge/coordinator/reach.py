@@ -76,7 +76,9 @@ def note(state: State, run: Deployment, found: LinkProfile | WireError, now: Sec
     pair, link = (tried.device, tried.peer), found
     if pair == (run.cloud, run.board):
         pair, link = (pair[1], pair[0]), _turned(found)
-    (state.dialled_by_cloud.add if link is not found else state.dialled_by_cloud.discard)(pair)
+        state.dialled_by_cloud.add(
+            pair
+        )  # for good: a later probe by the board may use the link that the cloud made
     state.links[pair], state.probed_at[pair] = link, now
     return [KeepLink(run.cause, *pair, link)]
 

@@ -26,9 +26,18 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address that nobody can dial: bound, so that nobody else gets it, and not listening."""
+    """An address that refuses whoever dials: bound, so that nobody else gets it, and not listening."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that swallows whatever is sent to it, as a firewall does."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen(64)
         yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
@@ -119,6 +128,14 @@ def test_two_that_cannot_be_dialled_meet_at_a_relay_and_at_another_when_it_dies(
     assert asked.infer().page in ("local", "cloud-raw"), "it answers whatever dies"
     until(asked.goes_there)
     assert "peer lost" in house.log("board")
+
+
+def test_addresses_behind_a_firewall_are_given_up_in_time(asked: Asked, house: Any, silent: str) -> None:
+    asked.board = house.start_agent("board", "board", "--advertise", silent)
+    house.start_agent("cloud", "cloud", "--advertise", silent)
+    house.start_agent("one", "cloud")
+    assert asked.deploy(devices=("", "cloud"))["plan"]["link"]["via"] == "one"
+    until(asked.goes_there)
 
 
 def test_nobody_reaches_anybody_and_the_deployment_says_what_to_do(

@@ -74,6 +74,10 @@ def test_a_cloud_that_can_only_dial_out_dials_the_board(pair: Any, make: Any) ->
     assert pair.ordered[-1].link == LinkProfile(5e6, 2e6, 0.02, 0.01), "as the board sees it"
     assert peers(pair, "board")[0].dial_after == reach.DIAL_AFTER
     assert peers(pair, "cloud")[0].dial_after == 0
+    net.links["board_cloud"] = UPLINK  # by the link that the cloud made
+    pair.deploy()
+    net.run()
+    assert peers(pair, "cloud")[0].dial_after == 0
 
 
 def attach_relays(world: Any, make: Any, *names: str, **more: Any) -> None:
