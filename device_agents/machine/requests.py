@@ -30,6 +30,11 @@ from partitioner.units import Bytes, RequestId, Seconds
 
 PATIENCE = 4.0
 """How many times its predicted time a remote stage may take before the entry answers by itself."""
+PATIENCE_OF_LATE = 2.0
+"""How many times what it took of late it may take: a far side that is busy with others is not gone, and to answer here
+instead makes this device busier yet."""
+PATIENCE_MOST = Seconds(10.0)
+"""What was slow of late is waited for so long at most; a link that is dead is found out before."""
 PATIENCE_FLOOR = Seconds(1.0)
 """Below this a remote stage is never called late: one lost packet on a slow link costs as much."""
 WAY_HOME = 0.1
@@ -160,6 +165,7 @@ def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
     waited = now - work.sent_at
     if not state.epochs[work.epoch].holds(work.route.last, _blocks(state, work)):
         return []  # nobody else can answer: the deadline bounds the wait
+    state.epochs[work.epoch].note_far(work.page, waited)
     return _fall_back(state, work, f"{work.route.peer} did not answer within {waited:.2f} s", now)
 
 
@@ -262,11 +268,12 @@ def _stage_frame(state: State, work: Work, forward: tuple[WireTensor, ...], now:
 def _patience(state: State, work: Work, now: float) -> Seconds:
     """Return how long to wait for the far side.
 
-    What is predicted, or what the link as it is now takes where that is longer, with room, within what the
-    deadline allows.
+    What is predicted, or what the link as it is now takes or the far side took of late where that is longer, with
+    room, within what the deadline allows.
     """
+    late = min(PATIENCE_OF_LATE * state.epochs[work.epoch].far.get(work.page, 0.0), PATIENCE_MOST)
     link = links.seconds(state, work.route.peer, Bytes(work.bytes_out), Bytes(0)) or 0.0
-    patience = max(PATIENCE * max(work.terms.far, link), PATIENCE_FLOOR)
+    patience = max(PATIENCE * max(work.terms.far, link), late, PATIENCE_FLOOR)
     if not work.asked.remaining_ms:
         return Seconds(patience)
     spare = (work.deadline - now) * (1 - WAY_HOME) - work.terms.near
@@ -290,6 +297,7 @@ def _fall_back(
 def _remote_answer(state: State, work: Work, frame: Frame, now: float) -> list[Command]:
     """Add the far side's outputs and hops; its own total is what is not network."""
     far = frame.hops[0].total if frame.hops else 0.0
+    state.epochs[work.epoch].note_far(work.page, now - work.sent_at)
     work.network = max(0.0, now - work.sent_at - far)
     work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
     work.hops = frame.hops

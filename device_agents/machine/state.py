@@ -51,6 +51,8 @@ class EpochState:
     """What a run of blocks [first, last) takes for one request: seconds, a moving average."""
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
+    far: dict[PageName, float] = field(default_factory=dict)
+    """What a page's stages beyond this one took of late, from sent to answered: seconds, a moving average."""
 
     def __post_init__(self) -> None:
         self.terms = KnownTerms(self.book, self.hold)
@@ -68,6 +70,11 @@ class EpochState:
         """Note what a run took."""
         known = self.costs.get((first, last), seconds)
         self.costs[first, last] = known + COST_WEIGHT * (seconds - known)
+
+    def note_far(self, page: PageName, seconds: float) -> None:
+        """Note how long the far side took, or how long it was waited for in vain."""
+        known = self.far.get(page, seconds)
+        self.far[page] = known + COST_WEIGHT * (seconds - known)
 
     def note_wait(self, seconds: float) -> None:
         """Note how long a request waited."""

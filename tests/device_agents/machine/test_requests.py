@@ -174,6 +174,33 @@ def test_patience_is_four_times_the_prediction_but_a_second_at_least(world) -> N
     assert (timer.timer, timer.delay) == ("patience", 1.0)  # 4 x (0.04 + 0.01 + 0.03) is less
 
 
+def _asked_far(world, state, number: int, now: float):
+    """Send a request of its own to the cloud; return its work and how long it will be waited for."""
+    run = world.only(world.ask(state, request_id=f"r{number}", now=now), RunSegment)
+    commands = step(state, SegmentDone(run.work, 1), now)
+    return run.work, world.only(commands, SetTimer).delay
+
+
+def test_a_far_side_that_is_busy_is_waited_for_as_it_took_of_late(world) -> None:
+    state = world.agent()
+    for number in range(40):
+        work, _ = _asked_far(world, state, number, 10.0 * number)
+        step(state, StageReplied(work, _far_reply(world)), 10.0 * number + 1.5)
+    assert _asked_far(world, state, 99, 500.0)[1] == pytest.approx(3.0)
+
+
+def test_one_that_never_answers_is_waited_for_ten_seconds_at_most(world) -> None:
+    state = world.agent()
+    delays = []
+    for number in range(60):
+        work, delay = _asked_far(world, state, number, 20.0 * number)
+        run = world.only(step(state, TimerFired(work, "patience"), 20.0 * number + delay), RunSegment)
+        step(state, SegmentDone(run.work, 2, outputs=run_outputs(world)), 20.0 * number + delay)
+        delays.append(delay)
+    assert delays[:2] == [1.0, 2.0]
+    assert max(delays) == 10.0
+
+
 def test_with_a_deadline_patience_leaves_time_to_answer_here(world) -> None:
     state = world.agent()
     run = world.only(world.ask(state, remaining_ms=500), RunSegment)
