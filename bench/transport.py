@@ -41,7 +41,7 @@ BATCH, BATCHES, IN_FLIGHT = 60, 12, 16
 FAR = Conditions("20 ms, 50 Mbit/s", 50, 20)
 FAR_SIZES = ("150 kB", "600 kB", "3 MB")
 WARM, WARM_GOAL, IDLE, IDLE_GOAL = 0.0, 1.02, 2.0, 1.10
-WARM_UP = 3
+WARM_UP = {"150 kB": 3, "600 kB": 3, "3 MB": 1}
 """Payloads before one that counts as warm: while the other way had its turn, TCP has forgotten something."""
 Askers = Mapping[str, Asker]
 Samples = dict[str, list[float]]
@@ -95,8 +95,8 @@ def throughput(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
 def far(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
     """Yield what a payload takes one way on a long link, above raw TCP on the same one."""
     for size in _sizes(options, FAR_SIZES):
-        for idle, rounds, goal in ((WARM, 12, WARM_GOAL), (IDLE, 8, IDLE_GOAL)):
-            samples = _far_turns(ways, SIZES[size], idle, options.repeats or rounds)
+        for idle, rounds, goal in ((WARM, 10, WARM_GOAL), (IDLE, 7, IDLE_GOAL)):
+            samples = _far_turns(ways, size, idle, options.repeats or rounds)
             medians = {name: statistics.median(one) * 1e3 for name, one in samples.items()}
             ideal = SIZES[size] * 1.046 * 8e-3 / FAR.rate + 2 * FAR.delay
             when = f"after {idle:g} s idle" if idle else "warm"
@@ -106,7 +106,7 @@ def far(ways: Askers, options: argparse.Namespace) -> Iterator[Row]:
                 yield _row(what, medians[name] / medians["raw"], "1", told, goal)
 
 
-def _far_turns(ways: Askers, size: int, idle: float, rounds: int) -> Samples:
+def _far_turns(ways: Askers, size: str, idle: float, rounds: int) -> Samples:
     """Return seconds of both ways: each just after others like it, or after `idle` seconds without a word."""
     samples: Samples = {name: [] for name in ways}
     order = list(ways)
@@ -114,7 +114,8 @@ def _far_turns(ways: Askers, size: int, idle: float, rounds: int) -> Samples:
         order.reverse()
         time.sleep(idle)
         for name in order:
-            told = ways[name].ask(do="trips", size=size, count=1, warm=0 if idle else WARM_UP)
+            warm = 0 if idle else WARM_UP[size]
+            told = ways[name].ask(do="trips", size=SIZES[size], count=1, warm=warm)
             samples[name] += told["wall"]
     return samples
 
