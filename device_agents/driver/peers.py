@@ -66,6 +66,7 @@ class Peers:
         self._links: dict[DeviceId, list[Way]] = {}
         self._kept: dict[DeviceId, tuple[Peer, asyncio.Task[None]]] = {}
         self._lent: dict[DeviceId, float] = {}
+        self._relays: set[DeviceId] = set()  # kept to meet others there, and for nothing else
         self._why: dict[DeviceId, str] = {}
         self._awaited: dict[DeviceId, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,7 +98,8 @@ class Peers:
 
     def watched(self) -> list[Link]:
         """Return the links that this side looks at while they are idle: those to peers that it dials first."""
-        ours = [peer.device for peer, _ in self._kept.values() if peer.addresses and not peer.dial_after]
+        ours = [peer.device for peer, _ in self._kept.values() if not peer.dial_after]
+        ours = [device for device in ours if device not in self._relays]
         return [best.link for best in map(self._best, ours) if best is not None]
 
     def _report(self, device: DeviceId) -> LinkReport:
@@ -140,6 +142,7 @@ class Peers:
         """Hold a link to each of these, dialled again and again, and to their relays; let go of the others."""
         wanted = {relay.device: Peer(relay.device, relay.addresses) for peer in peers for relay in peer.via}
         wanted.update({peer.device: peer for peer in peers})
+        self._relays = wanted.keys() - {peer.device for peer in peers}
         for device, (peer, task) in list(self._kept.items()):
             if wanted.get(device) != peer:
                 task.cancel()

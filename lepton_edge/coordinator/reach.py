@@ -86,7 +86,9 @@ def note(state: State, run: Deployment, found: LinkProfile | WireError, now: Sec
 def _next(state: State, run: Deployment) -> Try | None:
     if run.board is None or run.cloud is None:
         return None
-    for one in (Try(run.board, run.cloud), Try(run.cloud, run.board)):
+    knows = state.devices[run.cloud].hello.protocol_minor >= RELAYING  # an older one would not keep the link
+    direct = (Try(run.board, run.cloud), *([Try(run.cloud, run.board)] if knows else []))
+    for one in direct:
         if one not in run.tried:
             return one
         if isinstance(run.tried[one], LinkProfile):

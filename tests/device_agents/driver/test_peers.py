@@ -212,6 +212,7 @@ async def test_a_peer_that_cannot_be_dialled_is_met_at_its_relay() -> None:
         ("cloud", "middle", 1e6),
         ("middle", "", 1e6),
     ]
+    assert world.peers.watched() == [world.peers.link("cloud")]
     with pytest.raises(Unavailable):
         world.peers.direct("cloud")
     await world.peers.close()

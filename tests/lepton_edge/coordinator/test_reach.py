@@ -80,6 +80,17 @@ def test_a_cloud_that_can_only_dial_out_dials_the_board(pair: Any, make: Any) ->
     assert peers(pair, "cloud")[0].dial_after == 0
 
 
+def test_an_older_cloud_is_not_asked_to_dial_since_it_would_not_keep_the_link(world: Any, make: Any) -> None:
+    world.attach(make.hello("board"))
+    world.attach(make.hello("cloud", "cloud", protocol_minor=0))
+    world.push()
+    net = Net(world, make, cloud_board=UPLINK)
+    call = world.deploy()
+    net.run()
+    assert net.probed == ["board_cloud"]
+    assert "not tried" in world.answer_of(call).error.message
+
+
 def attach_relays(world: Any, make: Any, *names: str, **more: Any) -> None:
     for name in names:
         world.attach(make.hello(name, "cloud", **{"relay": True, **more}))
