@@ -184,8 +184,8 @@ def test_what_a_batch_saves_is_measured_a_request():
     quick = slow.runner.run
     slow.runner.run = lambda env: time.sleep(0.004) or quick(env)  # however many rows
     alone, shared = time_rows(slow, {"a": np.zeros((1, 2), np.float32)}, 0.1)
-    assert 0.004 <= alone < 0.008
-    assert 0.001 <= shared < 0.002
+    assert alone >= 0.004
+    assert 0.001 <= shared < alone / 2
     assert set(slow.runner.rows) == {1, 4}
 
 
@@ -194,7 +194,7 @@ def test_timing_ends_when_its_time_is_over():
     quick, begin = slow.runner.run, time.perf_counter()
     slow.runner.run = lambda env: time.sleep(0.05) or quick(env)
     time_rows(slow, {"a": np.zeros((1, 2), np.float32)}, 0.01)
-    assert time.perf_counter() - begin < 0.2
+    assert time.perf_counter() - begin < 0.4
 
 
 def test_the_gain_of_a_range_is_that_of_the_steps_that_may_share():

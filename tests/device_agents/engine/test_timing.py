@@ -40,7 +40,7 @@ def test_naps_that_end_late_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> No
         pacer = Pacer(5.0, lateness)
         told += pacer.time(lambda: burn(0.003))[1]
         pacer.settle()
-    assert told == pytest.approx(time.perf_counter() - begin, abs=0.012)
+    assert told == pytest.approx(time.perf_counter() - begin, abs=0.03)
 
 
 def test_waiting_is_not_stretched() -> None:
