@@ -14,8 +14,9 @@ answer is the count so far. A reply proves the same for the request that it answ
 - *window*: 1.25 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
   filtered over a window of time, and the link is taken to be full when the rate has not grown by a
   quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
-  Congestion Control", ACM Queue 14(5), 2016. Until then (startup) the factor is 2.89 and the window 128 KiB
-  at least, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
+  Congestion Control", ACM Queue 14(5), 2016. Until then, and after each rest (startup), the factor is 2.89
+  and, while nothing but slow start was seen, the window 128 KiB and what was acknowledged since, up to
+  512 KiB, so that TCP's slow start below, which begins at 14 kB, never waits for it. TCP does what it
   always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. A receiver
   that stalls and then answers in one burst would make the maximum far too high: what begins with an answer
   counts after 0.1 s only.
@@ -28,6 +29,7 @@ from collections import deque
 from dataclasses import dataclass
 
 START_WINDOW = 128 << 10  # nine times the first window of TCP: slow start never waits for us
+START_MOST = 512 << 10
 START_CHUNK = 32 << 10
 LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
 CHUNK_SECONDS = 0.0125
@@ -92,6 +94,7 @@ class Pacing:
         self._trains: deque[_Train] = deque(maxlen=SAMPLES)
         self.rate_at: float | None = None
         self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
+        self._started_from = 0
         self._trusted = False  # a measurement long enough to be one is known
 
     def begin(self) -> None:
@@ -145,6 +148,8 @@ class Pacing:
         if self._paused:
             self._paused, self._burst_at, self._burst_from = False, began, self.sent
             self._cold = began - self._handed_at > REST
+            if self._cold and self.acks:
+                self._start_anew()
         self.sent += size
         self._handed_at = began
         if asked:
@@ -208,6 +213,7 @@ class Pacing:
         self._trusted = took >= TRUSTED
         self.samples += not train.rate
         train.rate, train.at = size / max(took, SHORTEST), now
+        self.rate_at = now
         self._look(train.rate, now)
 
     def _look(self, rate: float, now: float) -> None:
@@ -225,14 +231,23 @@ class Pacing:
         fastest = max([train.rate for train in list(self._trains)[-LATELY:]], default=0.0)
         if not fastest:
             return
-        full = self._looks >= LOOKS
         self.rate = fastest
         self.chunk = int(min(max(self.rate * CHUNK_SECONDS, LEAST_CHUNK), self.largest_chunk))
-        if self.under_way and self._recent_at - self._least_at > DRAIN_AGE:
-            self.window = 0
-            return
+        draining = self.under_way and self._recent_at - self._least_at > DRAIN_AGE
+        self.window = 0 if draining else min(self._wanted(), LARGEST_WINDOW)
+
+    def _wanted(self) -> int:
+        """Return the window for the rate and the round trip that are known."""
+        full = self._looks >= LOOKS
         window = int((GAIN if full else STARTUP_GAIN) * self.rate * self.least) + 2 * self.chunk
-        self.window = min(window if full else max(window, START_WINDOW), LARGEST_WINDOW)
+        if full or not all([train.cold for train in self._trains]):
+            return window
+        return max(window, min(START_WINDOW + self.acked - self._started_from, START_MOST))
+
+    def _start_anew(self) -> None:
+        """After a rest TCP may begin with slow start: do not hold it back by what was measured in the last one."""
+        self._best, self._looks, self._started_from = 0.0, 0, self.acked
+        self.window = max(self.window, self._wanted())
 
     # --- what it knows ----------------------------------------------------------------------------
 
