@@ -7,6 +7,7 @@ pytest, then read the difference.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from device_agents.machine import commands as c
 from device_agents.machine import events as e
 from lepton_edge.core.frames import Frame, FrameKind, Hop
 from lepton_edge.core.messages import Activate, Drain, Peer, Prepare, Retire
+from partitioner.plan import QueueRule
 
 STORIES = sorted((Path(__file__).parents[2] / "transcripts").glob("agent-*.txt"))
 PEERS = (Peer("cloud", ("10.0.0.2:8011",)),)
@@ -42,9 +44,10 @@ class Teller:
     def _said(self, message):
         return e.CoordinatorSaid(message)
 
-    def _prepare(self, epoch):
+    def _prepare(self, epoch, policy="block"):
         hold = (0, 1, 2, 3, 4)
-        return self._said(Prepare(f"prepare-{epoch}", int(epoch), self.world.book(), hold, PEERS))
+        book = dataclasses.replace(self.world.book(), queue=QueueRule(policy))
+        return self._said(Prepare(f"prepare-{epoch}", int(epoch), book, hold, PEERS))
 
     def _opened(self, epoch):
         return e.EpochOpened(e.EpochKey("net", int(epoch)))
@@ -67,7 +70,7 @@ class Teller:
     def _ask(self, name, *options):
         given = dict(option.split("=") for option in options)
         fields = {"page": given.get("page", ""), "remaining_ms": int(given.get("deadline", 0))}
-        return e.RequestArrived(1, self.world.request(name, **fields))
+        return e.RequestArrived(1, self.world.request(name, **fields), given.get("by", ""))
 
     def _computed(self, name):
         run = self.runs[name]
