@@ -26,6 +26,7 @@ REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
 UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
+COST_RISE = 0.01
 
 PREPARING, READY, ACTIVE, DRAINING = "preparing", "ready", "active", "draining"
 
@@ -48,7 +49,7 @@ class EpochState:
     activate_when_open: bool = False
     terms: KnownTerms = field(init=False, repr=False, compare=False)
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
-    """What a run of blocks [first, last) takes for one request: seconds, a moving average."""
+    """What a run of blocks [first, last) takes for one request where nothing holds it up: seconds, see `note_cost`."""
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
     far: dict[PageName, float] = field(default_factory=dict)
@@ -67,9 +68,14 @@ class EpochState:
         return known or max(self.costs.values(), default=UNKNOWN_COST)
 
     def note_cost(self, first: int, last: int, seconds: float) -> None:
-        """Note what a run took."""
+        """Note what a run took: quicker ones count at once, slower ones little.
+
+        It is what callers are charged. A device that stands still for a moment would charge those who are served
+        then ten times what the others pay, and let them wait ten rounds for it.
+        """
         known = self.costs.get((first, last), seconds)
-        self.costs[first, last] = known + COST_WEIGHT * (seconds - known)
+        late = COST_RISE * (min(seconds, 2 * known) - known)
+        self.costs[first, last] = known + (late if seconds > known else COST_WEIGHT * (seconds - known))
 
     def note_far(self, page: PageName, seconds: float) -> None:
         """Note how long the far side took, or how long it was waited for in vain."""

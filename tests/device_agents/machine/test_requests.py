@@ -174,6 +174,21 @@ def test_patience_is_four_times_the_prediction_but_a_second_at_least(world) -> N
     assert (timer.timer, timer.delay) == ("patience", 1.0)  # 4 x (0.04 + 0.01 + 0.03) is less
 
 
+def test_callers_are_not_charged_for_a_moment_in_which_the_device_stood_still(world) -> None:
+    held = next(iter(world.agent().epochs.values()))
+    for _ in range(20):
+        held.note_cost(0, 4, 0.02)
+    for _ in range(10):
+        held.note_cost(0, 4, 0.5)
+    assert held.cost(0, 4) < 0.023
+    for _ in range(500):
+        held.note_cost(0, 4, 0.04)
+    assert held.cost(0, 4) == pytest.approx(0.04, rel=0.05), "but what lasts is learned"
+    for _ in range(20):
+        held.note_cost(0, 4, 0.02)
+    assert held.cost(0, 4) == pytest.approx(0.02, rel=0.05)
+
+
 def _asked_far(world, state, number: int, now: float):
     """Send a request of its own to the cloud; return its work and how long it will be waited for."""
     run = world.only(world.ask(state, request_id=f"r{number}", now=now), RunSegment)
