@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from device_agents.machine import step
@@ -11,6 +13,7 @@ from device_agents.machine.state import EpochState, validate
 from device_agents.machine.terms import MAX_LOOKS, KnownTerms
 from lepton_edge.core.errors import InvalidInput, Unavailable
 from lepton_edge.core.frames import WireTensor
+from partitioner.plan import CodecChoice
 
 ARRAY = {"name": "x", "dtype": "float32", "shape": (1, 3, 224, 224), "size": 4 * 3 * 224 * 224}
 
@@ -33,7 +36,7 @@ def test_requests_that_look_alike_share_their_terms(world, terms) -> None:
 
 
 def test_another_shape_is_looked_at_anew(world, terms) -> None:
-    terms.entry("board", world.request())
+    terms.entry("board", world.request(tensors=(world.tensor(**ARRAY),)))
     with pytest.raises(InvalidInput, match="x must be"):
         terms.entry("board", world.request(tensors=(world.tensor("x", "float32", (1, 3, 224, 225)),)))
     assert len(terms) == 1
@@ -78,6 +81,26 @@ def test_a_stage_without_blocks_that_shall_encode_needs_the_engine(world) -> Non
     picture = world.tensor("x@encoded")
     commands = world.ask(state, page="cloud-jpeg", tensors=(picture,))
     assert world.only(commands, RunSegment).last == 2
+
+
+def test_tensors_that_came_by_another_codec_than_the_pages_are_not_passed_on(world) -> None:
+    book = world.book()
+    packed = replace(book.page("cloud-encoded").stages[0], codecs=(CodecChoice("x@encoded", "zstd"),))
+    page = replace(
+        book.page("cloud-encoded"), name="packed", stages=(packed, book.page("cloud-encoded").stages[1])
+    )
+    terms = KnownTerms(replace(book, pages=(*book.pages, page)), range(5))
+    assert not terms.entry("board", world.request(page="packed")).passes
+    by_zstd = replace(world.tensor("x"), codec="zstd")
+    assert terms.entry("board", world.request(page="packed", tensors=(by_zstd,))).passes
+    assert not terms.entry("board", world.request(page="cloud-encoded", tensors=(by_zstd,))).passes
+
+
+def test_who_cannot_pass_a_request_on_has_other_terms_for_it(world, terms) -> None:
+    onward = terms.entry("gateway", world.request(page="cut-4"))
+    assert (onward.outside, onward.route.peer, onward.passes) == (True, "board", True)
+    here = terms.entry("gateway", world.request(page="cut-4"), alone=True)
+    assert (here.route.first, here.route.last, here.route.peer, here.passes) == (0, 5, "", False)
 
 
 def test_what_was_passed_on_is_run_here_when_the_far_side_is_lost(world) -> None:

@@ -81,11 +81,12 @@ async def test_a_plain_function_answers_by_post_and_the_asker_is_told() -> None:
     def echo(link: Link, frame: Frame) -> None:
         link.post(dataclasses.replace(frame, kind=FrameKind.REPLY), pytest.fail)
 
-    async with linked(echo) as (link, _):
+    async with linked(echo) as (link, accepted):
         heard = Heard()
-        for name in ("a", "b"):  # credits came back: a window of one frame is enough for both
+        for name in ("a", "b"):
             link.ask(request(name, 100), heard.told, heard.failed)
             await heard.wait()
+            assert accepted[0]._state.held == {}  # its credit goes back at once
         assert [frame.request_id for frame in heard.answers] == ["a", "b"]
         assert heard.errors == []
         assert link.waiting == 0

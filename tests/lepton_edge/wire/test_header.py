@@ -37,8 +37,10 @@ def test_a_score_may_be_nan() -> None:
 def test_a_hop_with_a_time_that_is_no_number_is_refused() -> None:
     message = header.parse(header.write(Frame(FrameKind.REPLY, "r")))  # type: ignore[arg-type]
     message.hops.add(device="cloud", compute=float("nan"))
-    with pytest.raises(CorruptFrame, match="compute"):
-        header.read(message, [], memoryview(b""))
+    for _ in range(2):
+        with pytest.raises(CorruptFrame, match="compute"):
+            header.read(message, [], memoryview(b""))
+        message.hops[0].simulated_slowdown = 1.0  # as a peer of today tells it
 
 
 def test_a_frame_made_of_its_fields_lacks_none() -> None:
