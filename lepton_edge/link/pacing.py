@@ -36,6 +36,7 @@ CHUNK_SECONDS = 0.0125
 LARGEST_WINDOW = 16 << 20
 GAIN, STARTUP_GAIN = 1.25, 2.89
 GROWTH, LOOKS = 1.25, 3  # of the rate, below which in so many round trips the link is taken to be full
+LOOK = 1024  # bytes of a chunk that is to show the round trip
 SMALL = 8 << 10  # bytes under way, up to which a round trip is the link's and not the queue's
 LEAST_AGE = 10.0  # seconds that a least round trip is good for
 DRAIN_AGE = 30.0
@@ -85,7 +86,7 @@ class Pacing:
         self.window = 0
         self.rate = self.least = self.recent = 0.0
         self.samples, self.round_trips, self.sampled_at = 0, 0, 0.0
-        self._least_at = self._recent_at = -1e9
+        self._least_at = self._recent_at = self._alone_at = -1e9
         self._asks: deque[_Ask] = deque()
         self._asked = 0  # the count at the end of the last chunk that asked
         self._burst_at, self._burst_from, self._paused = 0.0, 0, True
@@ -124,11 +125,11 @@ class Pacing:
     def piece(self, left: int, now: float) -> int:
         """Return how many of `left` payload bytes the next chunk takes: few where it is to tell the round trip."""
         size = min(left, self.chunk)
-        return min(size, SMALL // 2) if self._is_stale(now) else size
+        return min(size, LOOK) if self._is_stale(now) else size
 
     def _is_stale(self, now: float) -> bool:
         """Say whether the least round trip is to be looked at, and a chunk sent now would show it."""
-        return self.acks and not self.under_way and now - self._least_at > LEAST_AGE
+        return self.acks and not self.under_way and now - self._alone_at > ASK_AGE
 
     def wants_answer(self, size: int, now: float) -> bool:
         """Say whether a chunk of `size` payload bytes is to ask for an acknowledgement."""
@@ -178,6 +179,7 @@ class Pacing:
     def _round_trip(self, ask: _Ask, now: float) -> None:
         self.recent, self._recent_at = now - ask.at, now
         alone = ask.under_way <= SMALL
+        self._alone_at = now if alone else self._alone_at
         if not self.least or self.recent < self.least or (alone and now - self._least_at > LEAST_AGE):
             self.least = self.recent
         if alone and self.recent <= self.least:
