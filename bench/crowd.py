@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -36,7 +37,7 @@ class Member:
     ended: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
-    strayed: int = 0
+    strayed: Counter[str] = field(default_factory=Counter)
 
     def answered_within(self, seconds: float) -> int:
         """Return how many answers came in the first `seconds`; the last ones end later."""
@@ -72,7 +73,8 @@ async def ask_until(
         done = time.monotonic()
         member.ended.append(round(done - begun, 4))
         member.latencies.append(round(done - now, 5))
-        member.strayed += result.page != member.page
+        if result.page != member.page:
+            member.strayed[re.sub(r"[0-9.]+", "#", result.reason)[:120]] += 1
 
 
 async def warm_up(client: AsyncClient, member: Member, job: Job) -> None:

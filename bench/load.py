@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,8 +224,11 @@ def _error_rows(title: str, answered: list[Member], done: int, seconds: float) -
     errors = sum(sum(one.errors.values()) for one in answered)
     first = next((text for one in answered for text in one.errors), "none")
     yield Row("load", f"{title}: errors", errors, "requests", f"of {done}; first: {first}", 0, met=not errors)
-    strayed = sum(one.strayed for one in answered)
-    yield Row("load", f"{title}: strayed from their page", strayed, "requests", "answered by the fallback")
+    strayed: Counter[str] = sum((Counter(one.strayed) for one in answered), Counter())
+    why = "; ".join(f"{count}x {reason}" for reason, count in strayed.most_common(3)) or "none"
+    yield Row(
+        "load", f"{title}: strayed from their page", strayed.total(), "requests", f"to the fallback: {why}"
+    )
     yield Row("load", f"{title}: answered", round(done / seconds, 1), "1/s")
 
 
