@@ -11,6 +11,7 @@ from typing import Protocol
 
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.link.link import Link
+from lepton_edge.link.reactions import Held
 
 
 class Port(Protocol):
@@ -20,8 +21,8 @@ class Port(Protocol):
         """Take note of a link that was accepted."""
         ...
 
-    def request(self, link: Link, frame: Frame) -> Awaitable[None] | None:
-        """Take a REQUEST; the credit for it goes back when what this returns is done (None: at once)."""
+    def request(self, link: Link, frame: Frame) -> Held | None:
+        """Take a REQUEST; its credit goes back at once, or by `Link.release` where it is held."""
         ...
 
     def cancel(self, link: Link, frame: Frame) -> None:
@@ -39,7 +40,7 @@ class DataService:
         """Take an accepted link."""
         self._port.opened(link)
 
-    def handle(self, link: Link, frame: Frame) -> Awaitable[None] | None:
+    def handle(self, link: Link, frame: Frame) -> Awaitable[None] | Held | None:
         """Take one frame; return what to wait for, if anything, before its sender may send another."""
         if frame.kind is FrameKind.REQUEST:
             return self._port.request(link, frame)

@@ -66,6 +66,7 @@ from lepton_edge.core.errors import ComputeFailed, PrepareFailed, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
+from lepton_edge.link.reactions import HELD, Held
 from partitioner.errors import LeptonError
 
 log = structlog.get_logger("agent")
@@ -128,11 +129,12 @@ class Driver:
         if link.peer.kind == "agent":
             self.parts.peers.add(link)
 
-    def request(self, link: Link, frame: Frame) -> asyncio.Future[None] | None:
-        """Take a REQUEST; return what is done when it no longer waits, so that the peer may send another."""
+    def request(self, link: Link, frame: Frame) -> Held | None:
+        """Take a REQUEST; its credit goes back when it no longer waits, so that the peer may send another."""
         number = self._number(link)
         self.submit(RequestArrived(number, frame, flow_of(link, number, frame)))
-        return self.parts.errands.waiting(work_key(frame))
+        waits = self.parts.errands.hold(work_key(frame), functools.partial(link.release, frame))
+        return HELD if waits else None
 
     def cancel(self, link: Link, frame: Frame) -> None:
         """Take a CANCEL."""

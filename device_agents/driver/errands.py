@@ -5,7 +5,6 @@ Law: everything of a request is here, and `release` frees all of it. The machine
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,18 +24,19 @@ from partitioner.units import Seconds, TensorName
 class Errand:
     """One request on this device.
 
-    `give_up` stops the run of blocks that waits or computes; `waiting` is done when the first one no longer does.
+    `give_up` stops the run of blocks that waits or computes; `held` are told when the first one no longer does.
     """
 
     kept: dict[TensorName, Array] = field(default_factory=dict)
     give_up: Callable[[], None] | None = None
-    waiting: asyncio.Future[None] | None = None
+    held: list[Callable[[], None]] = field(default_factory=list)
     stage: Reaction[Frame] | None = None
 
     def let_go(self) -> None:
         """Let whoever sent the request send another."""
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_result(None)
+        held, self.held = self.held, []
+        for let_go in held:
+            let_go()
 
 
 class Errands:
@@ -57,14 +57,13 @@ class Errands:
         """Return the errand of `work`, if there is one."""
         return self._errands.get(work)
 
-    def waiting(self, work: WorkKey) -> asyncio.Future[None] | None:
-        """Return what is done when `work` no longer waits to be computed; None where it does not wait."""
+    def hold(self, work: WorkKey, let_go: Callable[[], None]) -> bool:
+        """Call `let_go` when `work` no longer waits to be computed; False where it does not wait."""
         errand = self._errands.get(work)
         if errand is None or errand.give_up is None:
-            return None
-        if errand.waiting is None:
-            errand.waiting = asyncio.get_running_loop().create_future()
-        return errand.waiting
+            return False
+        errand.held.append(let_go)
+        return True
 
     def release(self, work: WorkKey) -> None:
         """Forget `work`: stop its run and its stage, free its tensors."""

@@ -22,7 +22,7 @@ from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, handshake, machine, probes
 from lepton_edge.link.estimate import estimate
-from lepton_edge.link.reactions import Reaction, Waits, fail, nothing, tell
+from lepton_edge.link.reactions import HELD, Held, Reaction, Waits, fail, nothing, tell
 from lepton_edge.link.reading import read_all
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.link.writer import Writer
@@ -33,7 +33,7 @@ from partitioner.units import Bytes, RequestId, Seconds
 
 log = structlog.get_logger("link")
 
-Handler = Callable[["Link", Frame], Awaitable[None] | None]
+Handler = Callable[["Link", Frame], Awaitable[None] | Held | None]
 
 TICK = 0.25  # seconds
 _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill the window
@@ -56,8 +56,8 @@ class Link:
     """One end of an open link.
 
     The handler is called for each REQUEST and CANCEL that arrives. What it returns is awaited, a coroutine in a task
-    of its own; None is done at once. When it is done, or calls `release` before, the peer gets the credit for
-    another one back. What it raises is sent back as an ERROR frame.
+    of its own; None is done at once. Then, or when it calls `release` (it must where it returns HELD), the peer gets
+    the credit for another one back. What it raises is sent back as an ERROR frame.
 
     Attributes:
         peer: what the other side said in its hello.
@@ -322,6 +322,7 @@ class Link:
             outcome.set_exception(error)
         if outcome is None:
             self.release(command.frame)
+        if outcome is None or outcome is HELD:
             return
         waiting = outcome if isinstance(outcome, asyncio.Future) else self._spawn(outcome)
         waiting.add_done_callback(functools.partial(self._handled, command.frame))

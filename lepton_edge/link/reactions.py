@@ -7,6 +7,7 @@ its event loop for every frame; whoever has nothing else to await need not pay t
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +48,13 @@ class Reaction(Generic[T]):
             self._failed(error)
 
 
+class Held(enum.Enum):
+    """What a link's handler returns for a request that still waits: the handler itself calls `Link.release` for it."""
+
+    HELD = enum.auto()
+
+
+HELD = Held.HELD
 Waits = asyncio.Future[T] | Reaction[T]
 
 

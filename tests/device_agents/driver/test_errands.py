@@ -69,16 +69,17 @@ async def test_a_fallback_goes_on_from_what_the_first_run_kept(errands, model) -
 
 
 async def test_the_next_request_may_come_when_this_one_computes_no_longer(errands, model) -> None:
-    assert errands.waiting(WORK) is None
+    let_go = []
+    assert not errands.hold(WORK, lambda: let_go.append("too early"))
     command = RunSegment(WORK, 1, KEY, 0, 2, (tensors.pack("x", model.input()),), outputs=("y",))
     running = asyncio.create_task(run(errands, command))
     await asyncio.sleep(0)
-    waiting = errands.waiting(WORK)
-    assert waiting is errands.waiting(WORK)
-    assert not waiting.done()
+    for link in ("first", "again"):
+        assert errands.hold(WORK, lambda link=link: let_go.append(link))
+    assert let_go == []
     await running
-    assert waiting.done()
-    assert errands.waiting(WORK) is None
+    assert let_go == ["first", "again"]
+    assert not errands.hold(WORK, lambda: let_go.append("too late"))
 
 
 async def test_an_epoch_that_is_not_open_is_refused_at_once(errands) -> None:
@@ -90,12 +91,13 @@ async def test_releasing_stops_what_is_under_way_and_lets_the_caller_go_on(erran
     errand = errands.of(WORK)
     given_up = []
     errand.give_up = lambda: given_up.append(1)
-    waiting = errands.waiting(WORK)
+    let_go = []
+    errands.hold(WORK, lambda: let_go.append(1))
     over = []
     errand.stage = Reaction(over.append, over.append, lambda: over.append("given up"))
     errands.close()
     assert given_up == [1]
     assert over == ["given up"]
-    assert waiting.done()
+    assert let_go == [1]
     assert errands.known(WORK) is None
     errands.release(WORK)  # twice does no harm

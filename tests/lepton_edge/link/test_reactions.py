@@ -14,7 +14,7 @@ from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.core.messages import Description
 from lepton_edge.link.link import Link, dial
-from lepton_edge.link.reactions import Reaction
+from lepton_edge.link.reactions import HELD, Reaction
 from lepton_edge.link.server import link_handlers
 from lepton_edge.wire import rpc, tensors
 
@@ -119,6 +119,22 @@ async def test_a_future_holds_the_credit_until_it_is_done() -> None:
         begun[0].set_result(None)
         await asyncio.sleep(0.01)
         assert accepted[0]._state.held_bytes == 0
+
+
+async def test_a_request_that_is_held_keeps_its_credit_until_it_is_released() -> None:
+    held: list[Frame] = []
+
+    def hold(link: Link, frame: Frame):
+        held.append(frame)
+        link.post(dataclasses.replace(frame, kind=FrameKind.REPLY), pytest.fail)
+        return HELD
+
+    async with linked(hold) as (link, accepted):
+        await link.request(request("a", 100), 5)
+        assert accepted[0]._state.held_bytes == 100
+        accepted[0].release(held[0])
+        accepted[0].release(held[0])  # twice does no harm
+        assert (accepted[0]._state.held_bytes, accepted[0]._state.held) == (0, {})
 
 
 async def test_an_answer_that_is_given_up_is_cancelled_at_the_far_side() -> None:
