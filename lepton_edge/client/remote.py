@@ -235,11 +235,16 @@ async def dial_entry(address: str, by_socket: bool | None = None) -> Asked:
 
 
 async def _dial_near(address: str, hello: LinkHello, must: bool) -> Asked | None:
-    """Return a link by the local socket of the entry at `address`; None where there is no way."""
+    """Return a link by the local socket of the entry at `address`; None where there is no way.
+
+    Raises Unavailable where nobody answers at all.
+    """
+    here = await asyncio.to_thread(is_local, address)  # it may have to ask for a name's address
+    found = await describe(address) if here else None
     try:
-        if not await asyncio.to_thread(is_local, address):  # it may have to ask for a name's address
+        if found is None:
             raise Unavailable(f"{address} is another machine")
-        return await near.dial((await describe(address)).near, hello, _ignore)
+        return await near.dial(found.near, hello, _ignore)
     except Unavailable as error:
         if must:
             raise
