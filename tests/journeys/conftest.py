@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import select
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +33,7 @@ class House:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.lines: dict[str, queue.Queue[str]] = {}
         self.coordinator = ""
 
     def start_coordinator(self, port: int = 0) -> str:
@@ -84,15 +87,15 @@ class House:
 
     def wait_for(self, name: str, words: str) -> str:
         """Return the next line of a process that holds `words`; fail with its log when it does not come."""
-        process = self.processes[name]
-        assert process.stdout is not None
+        process, lines = self.processes[name], self.lines[name]
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            ready, _, _ = select.select([process.stdout], [], [], 0.2)
-            line = process.stdout.readline() if ready else ""
-            if words in line:
-                return line.strip()
-            if process.poll() is not None and not line:
+            with contextlib.suppress(queue.Empty):
+                line = lines.get(timeout=0.2)
+                if words in line:
+                    return line.strip()
+                continue
+            if process.poll() is not None and lines.empty():
                 break
         pytest.fail(f"{name} did not say {words!r}:\n{self.log(name)}")
 
@@ -107,7 +110,18 @@ class House:
                 [*LEPTON_EDGE, *arguments, "--state-directory", str(state)],
                 stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, bufsize=1,
             )  # fmt: skip
+        self.lines[name] = queue.Queue()
+        threading.Thread(
+            target=_read, args=(self.processes[name].stdout, self.lines[name]), daemon=True
+        ).start()
         return self.wait_for(name, " ready ")
+
+
+def _read(stdout: Any, lines: queue.Queue[str]) -> None:
+    """Read what a process says, until it or its pipe ends (two lines may come at once, so select would miss one)."""
+    with contextlib.suppress(ValueError, OSError):
+        for line in stdout:
+            lines.put(line)
 
 
 @pytest.fixture
