@@ -50,12 +50,29 @@ class Ways:
 
 @dataclass(eq=False)
 class Way:
-    """One open link to a peer; `via` the relay that it goes through."""
+    """One open link to a peer; `via` the relay that it goes through; `up` and `down` as its traffic last showed.
+
+    A link forgets rates within seconds, since what it paces by must be of now; here they are kept, with their age.
+    """
 
     link: Link
     dialled: bool = False
     via: DeviceId = NOBODY
     since: float = field(default_factory=time.monotonic)
+    up: float = 0.0
+    down: float = 0.0
+    measured_at: float = 0.0
+
+    def look(self, now: float) -> LinkReport:
+        """Return how the link does."""
+        seen = self.link.estimate()
+        if seen.up > 0:
+            self.up, self.measured_at = seen.up, now - seen.rate_age
+        if seen.down > 0:
+            self.down = seen.down
+        age = Seconds(now - self.measured_at if self.up else 0.0)
+        device = DeviceId(self.link.peer.name)
+        return LinkReport(device, True, self.via, self.up, self.down, seen.rtt_least, seen.rates, age)
 
 
 class Peers:
@@ -106,10 +123,7 @@ class Peers:
         best = self._best(device)
         if best is None:
             return LinkReport(device, connected=False, error=self._why.get(device, ""))
-        seen = best.link.estimate()
-        return LinkReport(
-            device, True, best.via, seen.up, seen.down, seen.rtt_least, seen.rates, seen.rate_age
-        )
+        return best.look(time.monotonic())
 
     def _best(self, device: DeviceId) -> Way | None:
         """Return the way that both sides prefer."""

@@ -193,6 +193,17 @@ async def test_a_link_that_dies_at_once_is_dialled_ever_more_seldom() -> None:
     await world.peers.close()
 
 
+def test_rates_that_a_link_forgot_are_kept_with_their_age() -> None:
+    estimates = [
+        LinkEstimate(up=1e6, down=2e6, rtt_least=0.1, rates=4, rate_age=1.0),
+        LinkEstimate(rtt_least=0.2, rates=4, rate_age=31.0),
+    ]
+    way = room.Way(SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: estimates.pop(0)))
+    first, later = way.look(100.0), way.look(130.0)
+    assert (first.up, first.down, first.age, first.round_trip) == (1e6, 2e6, 1.0, 0.1)
+    assert (later.up, later.down, later.age, later.round_trip) == (1e6, 2e6, 31.0, 0.2)
+
+
 RELAY = Relay("middle", ("here:3",))
 MET = Peer("cloud", ("gone:1",), (RELAY,))
 
