@@ -13,7 +13,6 @@ import os
 import secrets
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +26,7 @@ from partitioner.errors import LeptonError
 
 log = structlog.get_logger("wire")
 
+SHORT = Path("/tmp")  # on every system with Unix sockets; the module tempfile would cost an agent 0.7 MB
 MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
 _BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
 _NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
@@ -133,7 +133,7 @@ def _folders(state: Path) -> Iterator[Path]:
     state = state.absolute()
     yield state / "near"
     own = f"lepton-edge-{os.geteuid()}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
-    yield Path(tempfile.gettempdir()) / own
+    yield SHORT / own
 
 
 def _opened(path: Path, serve: Serve) -> NearDoor:
