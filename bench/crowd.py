@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,15 @@ async def crowd(job: Job) -> list[Member]:
     return members
 
 
+def told(members: list[Member]) -> str:
+    """Return every member's figures as JSON (`asdict` would make counts of a Counter's pairs)."""
+    return json.dumps([vars(one) for one in members])
+
+
 def main() -> int:
     job: Job = json.loads(sys.stdin.readline())
     members = asyncio.run(crowd(job))
-    json.dump([asdict(one) for one in members], sys.stdout)
+    sys.stdout.write(told(members))
     return 0
 
 

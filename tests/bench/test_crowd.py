@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,5 @@ async def test_what_is_refused_is_counted_and_does_not_become_a_loop(job: dict[s
     assert 1 < sum(refused.errors.values()) < 25
     assert list(refused.errors) == ["overloaded: full"]
     assert refused.ended == []
+    (read,) = json.loads(crowd.told([refused]))
+    assert crowd.Member(**read) == refused
