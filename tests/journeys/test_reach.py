@@ -276,3 +276,33 @@ def test_a_client_whose_link_breaks_asks_again_under_the_same_name(
         assert after[0] - before[0] <= len(results) + 3, "at most what was under way at a break ran again"
     finally:
         door.end()
+
+
+def test_traffic_shows_that_a_link_has_become_another_one(asked: Asked, shaped: Shaped) -> None:
+    assert asked.link()["by"] == "probe"
+    shaped.set("0.8,5")
+    over = threading.Event()
+
+    def ask() -> None:
+        with lepton_edge.Client(asked.board) as client:
+            while not over.is_set():
+                asked.ask(client, deadline=20.0)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: asked.link()["by"] == "traffic", 45.0)
+        time.sleep(3.0)
+        row = asked.link()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)
+    assert row["connected"] is True
+    assert 0.5 < row["up"] / (0.8e6 / 8) < 1.6
+    with lepton_edge.Client(asked.house.coordinator) as client:
+        supposed = client.what_if("small")
+    assert supposed["plan"]["link"]["up"] == pytest.approx(row["up"], rel=0.5), (
+        "it is planned with as it is now"
+    )

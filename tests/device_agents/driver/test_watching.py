@@ -26,7 +26,7 @@ def test_the_probes_of_an_idle_link_cost_less_and_less() -> None:
 def test_traffic_needs_no_probe_and_begins_the_pauses_anew() -> None:
     idle = Idleness()
     for second in range(1000):
-        assert not idle.due(LinkEstimate(rates=second // 30), float(second))
+        assert not idle.due(LinkEstimate(rates=second // 10), float(second))
     assert not idle.due(LinkEstimate(rates=99), 1000.0)
     assert idle.due(LinkEstimate(rates=99), 1000.0 + FIRST)
 
@@ -55,7 +55,7 @@ async def test_what_is_seen_is_told_and_one_link_at_a_time_is_probed() -> None:
     watch.look(FIRST)
     assert told == [("reports",), ("reports",)]
     await asyncio.sleep(0.01)
-    assert [link.asked for link in links] == [[(0.0, SIZE)], []]
+    assert [link.asked for link in links] == [[(-1.0, SIZE)], []]
     watch.look(FIRST + 1)
     await asyncio.sleep(0.01)
     assert [len(link.asked) for link in links] == [1, 1]
