@@ -11,7 +11,7 @@ answer is the count so far. A reply proves the same for the request that it answ
 - *delivery rate*: the link serves what is handed over in order, each chunk from the later of "its first byte
   could have arrived" and "the one before it was done", in the time of the answers (least round trip added):
   Lindley's recursion. So pauses of the sender are not in it, and only one clock is.
-- *window*: 1.25 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
+- *window*: 1.5 x rate x least round trip + two chunks may be unacknowledged. Rate and round trip are
   filtered over a window of time, and the link is taken to be full when the rate has not grown by a
   quarter in three round trips, as in BBR: Cardwell, Cheng, Gunn, Yeganeh, Jacobson, "BBR: Congestion-Based
   Congestion Control", ACM Queue 14(5), 2016. Until then, and after each rest (startup), the factor is 2.89
@@ -34,7 +34,7 @@ START_CHUNK = 32 << 10
 LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
 CHUNK_SECONDS = 0.0125
 LARGEST_WINDOW = 16 << 20
-GAIN, STARTUP_GAIN = 1.25, 2.89
+GAIN, STARTUP_GAIN = 1.5, 2.89
 GROWTH, LOOKS = 1.25, 3  # of the rate, below which in so many round trips the link is taken to be full
 LOOK = 1024  # bytes of a chunk that is to show the round trip
 SMALL = 8 << 10  # bytes under way, up to which a round trip is the link's and not the queue's
