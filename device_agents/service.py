@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import structlog
+
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.link.link import Link
 from lepton_edge.link.reactions import Held
+from partitioner.errors import LeptonError
+
+log = structlog.get_logger("agent")
 
 
 class Port(Protocol):
@@ -41,7 +46,20 @@ class DataService:
         self._port.opened(link)
 
     def handle(self, link: Link, frame: Frame) -> Awaitable[None] | Held | None:
-        """Take one frame; return what to wait for, if anything, before its sender may send another."""
+        """Take one frame; return what to wait for, if anything, before its sender may send another.
+
+        Raises:
+            LeptonError: it cannot be taken; whoever sent it is told so.
+        """
+        try:
+            return self._take(link, frame)
+        except LeptonError:
+            raise
+        except Exception as error:  # a fault of ours costs that request an error, and its link nothing
+            log.exception("a frame could not be taken", peer=link.peer.name, request=frame.request_id)
+            raise LeptonError(f"internal error: {type(error).__name__}", "see the agent's log") from error
+
+    def _take(self, link: Link, frame: Frame) -> Awaitable[None] | Held | None:
         if frame.kind is FrameKind.REQUEST:
             return self._port.request(link, frame)
         if frame.kind is FrameKind.TUNNEL:

@@ -317,7 +317,7 @@ class Link:
             self._serials[id(command.frame)] = command.serial
         try:
             outcome = self._handler(self, command.frame)
-        except Exception as error:  # a plain function broke: its sender is told, and the link goes on
+        except LeptonError as error:  # of a plain function: its sender is told, and the link goes on
             outcome = self._loop.create_future()
             outcome.set_exception(error)
         if outcome is None:

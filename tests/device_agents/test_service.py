@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from device_agents.service import DataService
+from lepton_edge.core.errors import LeptonError, Overloaded
 from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.links import LinkHello
 
 
 class Port:
@@ -41,6 +45,20 @@ async def test_requests_cancels_and_tunnels_are_passed_on_and_nothing_else(kind,
     if waits is not None:
         await waits
     assert port.took == taken
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("a bug"), Overloaded("too much")])
+def test_what_breaks_is_an_error_of_the_tree(raised) -> None:
+    port = Port()
+
+    def broken(link, frame):
+        raise raised
+
+    port.request = broken
+    with pytest.raises(LeptonError, match="too much|internal error: ZeroDivisionError"):
+        DataService(port, port.tunnel).handle(
+            SimpleNamespace(peer=LinkHello("client", "app")), Frame(FrameKind.REQUEST, "r")
+        )
 
 
 def test_an_accepted_link_is_passed_on() -> None:
