@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from lepton_edge.core.errors import DeadlineExceeded, InvalidInput, Unavailable
+from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, InvalidInput, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
 from lepton_edge.link import commands, events, handshake, machine, probes
@@ -173,9 +173,10 @@ class Link:
 
     def _submit(self, key: events.Key, ticket: int, frame: Frame, waiting: Waits[Frame]) -> None:
         self._asks[ticket] = waiting
-        self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
-        if not waiting.done():
+        known = self._answers.get(key)
+        if known is None or known.done():  # else this one is refused: before the step, which may end the link
             self._answers[key] = waiting
+        self._step(events.Submitted(ticket, frame, payload_size(frame), expects=True))
 
     def _unask(self, key: events.Key, ticket: int, waiting: Waits[Frame]) -> None:
         self._asks.pop(ticket, None)
@@ -224,7 +225,8 @@ class Link:
     # --- the loops --------------------------------------------------------------------------------
 
     def _ended(self, error: LeptonError | None) -> None:
-        self._step(events.Ended(error or Unavailable(f"{self.peer.name} closed the link")))
+        error = error or Unavailable(f"{self.peer.name} closed the link")
+        self._step(events.Breached(error) if isinstance(error, CorruptFrame) else events.Ended(error))
 
     def _take(self, chunk: codec.Chunk) -> None:
         if self.closed.is_set():

@@ -235,22 +235,29 @@ class Front:
             stream.end()
 
     async def _passed_on(self, connection: socket.socket, first: bytes) -> None:
-        inner = await asyncio.open_connection(*rpc.split_address(self._behind))
         outer = await asyncio.open_connection(sock=connection)
-        inner[1].write(first)
-        pumps = [
-            asyncio.ensure_future(_pump(outer[0], inner[1])),
-            asyncio.ensure_future(_pump(inner[0], outer[1])),
-        ]
+        writers = [outer[1]]
         try:
-            await asyncio.gather(*pumps)
+            inner = await asyncio.open_connection(*rpc.split_address(self._behind))
+            writers.append(inner[1])
+            inner[1].write(first)
+            await _pumped(_pump(outer[0], inner[1]), _pump(inner[0], outer[1]))
         finally:
-            for pump in pumps:
-                pump.cancel()
-            for _, writer in (inner, outer):
+            for writer in writers:
                 writer.close()
+            for writer in writers:
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
+
+
+async def _pumped(*pumps: Coroutine[Any, Any, None]) -> None:
+    """Run both directions until they end; when one breaks, the other ends too."""
+    tasks = [asyncio.ensure_future(pump) for pump in pumps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -202,8 +202,10 @@ class SocketStream:
             pass
         except OSError as error:
             self._finish(Unavailable(f"{self.peer}: {error.strerror}"))
-        except CorruptFrame as error:
-            self._finish(error)
+        except CorruptFrame as error:  # nothing more can be read, but the peer can still be told why
+            self._error = error
+            self._loop.remove_reader(self._number)
+            self._tell(error)
         if self._held >= READY_BYTES and not self._over:
             self._paused = True
             self._loop.remove_reader(self._number)
@@ -301,7 +303,7 @@ class SocketStream:
     def _finish(self, error: LeptonError | None) -> None:
         if self._over:
             return
-        self._over, self._error = True, error
+        self._over, self._error = True, self._error or error
         self._loop.remove_reader(self._number)
         self._loop.remove_writer(self._number)
         self._socket.close()

@@ -85,12 +85,16 @@ async def test_a_peer_that_breaks_off_in_the_middle_is_unavailable_one_that_ends
     assert await stream.read() is None
 
 
-async def test_nonsense_ends_the_stream_with_a_typed_error() -> None:
+async def test_nonsense_is_a_typed_error_and_its_reason_can_still_be_said() -> None:
     stream, there = pair()
     there.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    with pytest.raises(CorruptFrame):
-        await stream.read()
-    assert there.recv(1) == b""  # and the connection is closed
+    for _ in range(2):
+        with pytest.raises(CorruptFrame):
+            await stream.read()
+    await stream.write(b"why")
+    assert drained(there, HEAD.size + 3) == wire([b"why"], 3)
+    await stream.close()
+    assert there.recv(1) == b""
     there.close()
 
 
