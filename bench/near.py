@@ -1,4 +1,4 @@
-"""What lies between an application and the agent on its own machine: the local socket beside gRPC.
+"""What lies between an application and the agent on its own machine: the local socket beside the data port.
 
     python -m bench.near [--rounds N] [--slow K]
 
@@ -70,7 +70,7 @@ async def _measured(town: Town, rounds: int, slow: float) -> None:
     await byhand.start()
     agent, entry = await _agent(town, byhand)
     ways = {
-        "gRPC": AsyncClient(transport=RemoteTransport(entry, near=False)),
+        "data port": AsyncClient(transport=RemoteTransport(entry, near=False)),
         "local socket": AsyncClient(transport=RemoteTransport(entry, near=True)),
     }
     try:
@@ -151,7 +151,7 @@ def _print(what: str, spent: dict[str, Spent]) -> None:
     }
     for part, words in parts.items():
         medians = {name: statistics.median(getattr(one, part)) for name, one in spent.items()}
-        beside = f"gRPC {medians['gRPC']:.2f} ms"
+        beside = f"data port {medians['data port']:.2f} ms"
         Row("near", f"{what}: {words}", round(medians["local socket"], 3), "ms", beside).print()
 
 

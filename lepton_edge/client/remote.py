@@ -63,7 +63,7 @@ class RemoteTransport:
     """See the module. `find` and `dial` are replaced in tests.
 
     An entry on this machine is dialled by its local socket where that can be; `near` True insists on it, False goes by
-    gRPC as to any other.
+    the data port as to any other.
 
     Raises (from `call` and `admin`):
         Unavailable, DiscoveryFailed, IncompatibleVersion, InvalidInput: as `address.find_doors`.
