@@ -7,6 +7,7 @@ by every storey above and travel on the wire (each has a message of the same nam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from partitioner.units import (
@@ -88,9 +89,13 @@ class Block:
 
         A tensor that lost the dimension's name on its way may still have it; a device proves it before it relies on it.
         """
-        leading = {spec.shape[0] if spec.shape else 0 for spec in (*self.inputs, *self.outputs)}
-        named = leading - {""}
-        return bool(self.inputs) and all(isinstance(dim, str) for dim in leading) and len(named) == 1
+        return have_rows(*([spec.shape for spec in side] for side in (self.inputs, self.outputs)))
+
+
+def have_rows(entering: Sequence[tuple[int | str, ...]], leaving: Sequence[tuple[int | str, ...]]) -> bool:
+    """Return whether shapes that enter and leave a block may all begin with one dynamic dimension."""
+    leading = {shape[0] if shape else 0 for shape in (*entering, *leaving)}
+    return bool(entering) and all(isinstance(dim, str) for dim in leading) and len(leading - {""}) == 1
 
 
 @dataclass(frozen=True)

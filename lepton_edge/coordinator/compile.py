@@ -100,7 +100,7 @@ def _do(asked: Json, emit: Emit) -> Json:
     if isinstance(job, TrialJob):
         return _json(trials.make_trial(job, artifacts))
     if isinstance(job, PlanJob):
-        book, document = planning.make_plan(job, artifacts)
+        book, document = planning.make_plan(job, artifacts, tell)
         return {"book": to_json(book) if book else None, "document": json.dumps(document)}
     raise ServiceError(f"there is no job called {asked['kind']!r}")
 

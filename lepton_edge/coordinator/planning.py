@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import cut, load_compiled
 from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec
 from partitioner.report import explain
-from partitioner.units import Bytes, DeviceId, TensorName
+from partitioner.units import TensorName
+
+Tell = Callable[[str, int, int, str], None]
 
 FRONT_SECONDS = 3.0  # a plan is not kept waiting for a longer Pareto front
 TOLERANCE = 1e-3
@@ -33,10 +35,17 @@ QUANTIZED_TOLERANCE = 5e-2
 """Of quantized models: fusing Quantize and Dequantize flips roundings, a step is seen at the output."""
 
 
-def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict[str, Any]]:
+def say_nothing(stage: str, done: int, total: int, message: str) -> None:
+    """Hear of progress, and tell nobody."""
+
+
+def make_plan(
+    job: PlanJob, artifacts: Artifacts, tell: Tell = say_nothing
+) -> tuple[PlanBook | None, dict[str, Any]]:
     """Return the book, its files kept as artifacts, and the document that explains it.
 
-    Without a book where only the explanation is asked for. Raises NoFeasiblePlan, InvalidProblem or ProfileError.
+    Without a book where only the explanation is asked for. `tell` hears what a person should know of how it will run.
+    Raises NoFeasiblePlan, InvalidProblem or ProfileError.
     """
     directory = Path(job.directory)
     compiled = load_compiled(directory).as_known_by(job.order.minor)
@@ -46,6 +55,8 @@ def make_plan(job: PlanJob, artifacts: Artifacts) -> tuple[PlanBook | None, dict
         compiled, order.board, order.cloud, order.link, options, stop=lambda: time.monotonic() > enough
     )
     document = explain(compiled, draft, order.board, order.cloud, order.link, options=options)
+    for told in draft.chosen.blockwise:
+        tell("planning", 0, 0, told)
     document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
     if order.explain_only:
         return None, document
@@ -60,7 +71,7 @@ def _book(
     for one in cuts:
         if one.file:
             artifacts.put(one.file)
-    fused = fuse(directory, compiled, draft.boundaries, draft.page(draft.active), _memory(order))
+    fused = fuse(directory, compiled, draft)
     for _, one in fused:
         artifacts.put(one.file)
     borders = frontiers(compiled.graph, draft.boundaries)
@@ -91,12 +102,6 @@ def _queue(rule: QueueRule, policy: str) -> QueueRule:
     if policy not in QUEUE_POLICIES:
         raise InvalidInput(f"there is no queue policy {policy!r}", f"known are {', '.join(QUEUE_POLICIES)}")
     return dataclasses.replace(rule, policy=policy, limit=0, in_flight=0)
-
-
-def _memory(order: PlanOrder) -> dict[DeviceId, Bytes]:
-    """Return what each device has for models."""
-    rooms = ((order.board, order.board_memory), (order.cloud, order.cloud_memory))
-    return {profile.device: room for profile, room in rooms if profile is not None}
 
 
 def _completed(order: PlanOrder, compiled: CompiledModel) -> tuple[PlanOrder, list[str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from partitioner.plan import Page
 from partitioner.solve.plans import Plan
 from partitioner.solve.problem import LATENCY, NO_LIMITS, Layout, Limits, Objective, Watts
-from partitioner.units import Bytes, BytesPerSecond, DeviceId, PageName, Seconds, TensorName
+from partitioner.units import BlockIndex, Bytes, BytesPerSecond, DeviceId, PageName, Seconds, TensorName
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,22 @@ class BookOptions:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Blocks [first, last) of a stage on `device` that run as one."""
+
+    device: DeviceId
+    first: BlockIndex
+    last: BlockIndex
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A page that was considered.
 
     `down_set` are the layers it runs on the board, `label` is for people. A page that is not `in_book`
     cannot run (it would give the input away, or does not fit); one that is not `eligible` is taken only when a
     person asks for that page; `why_not` says why. One that is `fused` is costed as the page that requests take:
-    each stage in one piece, where memory allows it; else a page is costed block by block.
+    each stage in `pieces`, where memory allows it (`blockwise` says where it does not); else block by block.
     """
 
     page: Page
@@ -72,6 +81,8 @@ class Candidate:
     why_not: str = ""
     down_set: frozenset[int] = frozenset()
     fused: bool = False
+    pieces: tuple[Piece, ...] = ()
+    blockwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,11 @@ class Draft:
     def inner(self) -> tuple[frozenset[int], ...]:
         """The boundaries to cut at: all but the empty and the full one."""
         return self.boundaries[1:-1]
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate that is active, with the pieces that its stages run in."""
+        return next(one for one in self.candidates if one.page.name == self.active)
 
     def page(self, name: PageName) -> Page:
         """Return the page of the book called `name`; raise KeyError when it has none."""

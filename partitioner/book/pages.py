@@ -7,7 +7,6 @@ runs its stages in one piece each, and pays at its own cut alone.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -16,15 +15,16 @@ from collections.abc import Iterable
 from partitioner.book.boundaries import doors, uint8_picture
 from partitioner.book.choice import OWN
 from partitioner.book.draft import Candidate
+from partitioner.book.fusing import Pieces, in_pieces
 from partitioner.book.interior import is_interior
 from partitioner.book.legal import forbidden, over
 from partitioner.book.own import own_cut
 from partitioner.book.setting import Setting, placeable
 from partitioner.codecs import JPEG, RAW
-from partitioner.graph import CostGraph, CostTensor, live_tensors, needed_boundaries
+from partitioner.graph import CostGraph, CostTensor, live_tensors
 from partitioner.plan import LOCAL_PAGE, CodecChoice, Page, Prediction, Stage
 from partitioner.predict import Estimate, StageCosts, segment_estimate
-from partitioner.solve.costing import evaluate, objective_value, violations, weights_of
+from partitioner.solve.costing import evaluate, objective_value, violations
 from partitioner.solve.plans import Costs
 from partitioner.solve.prices import boundary_of, cheapest
 from partitioner.solve.problem import NO_LIMITS, CodecOption, Layout, Problem, codec_options, may_cross
@@ -48,14 +48,15 @@ def candidates(setting: Setting, cuts: Cuts, *, fused: bool = False) -> list[Can
 
     With `fused`, each is costed as if it ran fused, which the page that requests take may.
     """
-    standing = _standing(setting, cuts, fused)
+    pieces = Pieces(setting.problem, cuts) if fused else None
+    standing = _standing(setting, cuts, pieces)
     standing += _refused(setting, cuts, {one.page.name for one in standing})
-    found = [_local(setting, cuts, fused), *sorted(standing, key=lambda one: STANDING.index(one.page.name))]
+    found = [_local(setting, cuts, pieces), *sorted(standing, key=lambda one: STANDING.index(one.page.name))]
     own = own_boundary(setting)
     for index, down_set in enumerate(cuts):
         if down_set == own or is_interior(setting.graph, down_set):
-            found += _at_cut(setting, cuts, index, fused)
-    return [dataclasses.replace(one, fused=fused) for one in found]
+            found += _at_cut(setting, cuts, index, pieces)
+    return [in_pieces(setting.problem, one, pieces) for one in found] if pieces else found
 
 
 def own_boundary(setting: Setting) -> DownSet | None:
@@ -76,16 +77,16 @@ def own_boundary(setting: Setting) -> DownSet | None:
 def _refused(setting: Setting, cuts: Cuts, known: set[PageName]) -> list[Candidate]:
     """Return the standing candidates that a wish rules out and that no boundary was spent on."""
     everywhere = tuple(sorted({*cuts, *doors(setting.compiled)}, key=len))
-    standing = _standing(setting, everywhere, fused=False)
+    standing = _standing(setting, everywhere, None)
     return [one for one in standing if one.page.name not in known and not one.in_book]
 
 
-def _local(setting: Setting, cuts: Cuts, fused: bool) -> Candidate:
+def _local(setting: Setting, cuts: Cuts, fused: Pieces | None) -> Candidate:
     page, loss = _page(setting, cuts, len(cuts) - 1, LOCAL_PAGE, [], fused=fused)
     return _judged(setting, cuts, page, "board alone", [], loss=loss)
 
 
-def _standing(setting: Setting, cuts: Cuts, fused: bool) -> list[Candidate]:
+def _standing(setting: Setting, cuts: Cuts, fused: Pieces | None) -> list[Candidate]:
     names = _uint8_pictures(setting)
     behind = _boundary_of(setting, cuts, names) if names else 0
     forced = functools.partial(_forced, setting, cuts, fused=fused)
@@ -100,7 +101,7 @@ def _standing(setting: Setting, cuts: Cuts, fused: bool) -> list[Candidate]:
 
 
 def _forced(
-    setting: Setting, cuts: Cuts, index: int, name: PageName, label: str, *, fused: bool
+    setting: Setting, cuts: Cuts, index: int, name: PageName, label: str, *, fused: Pieces | None
 ) -> list[Candidate]:
     """Return the page that sends by one codec: JPEG for pictures where `name` says so, else raw."""
     crossing: Crossing = []
@@ -114,7 +115,7 @@ def _forced(
     return [_judged(setting, cuts, page, label, crossing, loss=loss)]
 
 
-def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: bool) -> list[Candidate]:
+def _at_cut(setting: Setting, cuts: Cuts, index: int, fused: Pieces | None) -> list[Candidate]:
     own = cuts[index] == own_boundary(setting)
     may = all(may_cross(setting.problem, tensor) for tensor in live_tensors(setting.graph, cuts[index]))
     if not may and not own:
@@ -179,7 +180,7 @@ def _loss(setting: Setting, tensor: TensorName, codec: CodecName) -> str:
 
 
 def _page(
-    setting: Setting, cuts: Cuts, index: int, name: PageName, crossing: Crossing, *, fused: bool
+    setting: Setting, cuts: Cuts, index: int, name: PageName, crossing: Crossing, *, fused: Pieces | None
 ) -> tuple[Page, float]:
     """Return the page, and the loss of its codecs."""
     count = len(cuts) - 1
@@ -202,24 +203,19 @@ def layout_of(problem: Problem, down_set: DownSet, codecs: Iterable[CodecChoice]
     return Layout((near, far), (down_set, rest), chosen)
 
 
-def _prediction(setting: Setting, cuts: Cuts, index: int, costs: Costs, fused: bool) -> Prediction:
+def _prediction(setting: Setting, cuts: Cuts, index: int, costs: Costs, fused: Pieces | None) -> Prediction:
     """Return what the page costs: what its division costs anywhere, and the book's inner boundaries."""
-    rest = cuts[-1] - cuts[index]
-    near_fused, far_fused = fused and _fits(setting, 0, cuts[index]), fused and _fits(setting, 1, rest)
-    near = stage_time(setting.graph, setting.near.costs, cuts[: index + 1], fused=near_fused)
-    far = stage_time(setting.graph, setting.far.costs, cuts[index:], fused=far_fused)
+    before, behind = cuts[: index + 1], cuts[index:]
+    if fused:
+        before = fused.ends(setting.near, 0, index)
+        behind = fused.ends(setting.far, index, len(cuts) - 1)
+    near = stage_time(setting.graph, setting.near.costs, before)
+    far = stage_time(setting.graph, setting.far.costs, behind)
     extra = (
         near.mean - segment_estimate(setting.near.costs, setting.graph, frozenset(), cuts[index]).mean,
         far.mean - segment_estimate(setting.far.costs, setting.graph, cuts[index], cuts[-1]).mean,
     )
     return predicted(setting.problem, costs, extra, math.hypot(near.spread, far.spread))
-
-
-def _fits(setting: Setting, which: int, layers: DownSet) -> bool:
-    """Return whether a device that holds every block has memory for these layers once more, in one piece."""
-    problem, device = setting.problem, setting.problem.devices[which]
-    held = weights_of(problem, range(len(setting.graph.layers))) + weights_of(problem, layers)
-    return device.memory <= 0 or held * (1 + problem.headroom) <= device.memory
 
 
 def predicted(problem: Problem, costs: Costs, extra: tuple[float, float], spread: float) -> Prediction:
@@ -242,15 +238,11 @@ def predicted(problem: Problem, costs: Costs, extra: tuple[float, float], spread
     )
 
 
-def stage_time(graph: CostGraph, costs: StageCosts, cuts: Cuts, *, fused: bool = False) -> Estimate:
-    """Return the time of running the blocks between `cuts` on one device, codecs and messages apart.
+def stage_time(graph: CostGraph, costs: StageCosts, cuts: Cuts) -> Estimate:
+    """Return the time of running what lies between `cuts`, one after another, on one device; codecs and messages apart.
 
-    This is the one place where a stage's inner boundaries are paid: one block after another, or, where it is
-    `fused`, all in one piece behind the pseudo-nodes, which stay blocks of their own.
+    This is the one place where a stage's inner boundaries are paid.
     """
-    if fused:
-        pseudo = needed_boundaries(graph)
-        cuts = tuple(cut for cut in cuts if cut in (cuts[0], cuts[-1]) or cut in pseudo)
     parts = [segment_estimate(costs, graph, first, last) for first, last in itertools.pairwise(cuts)]
     mean, spread = sum(one.mean for one in parts), sum(one.spread for one in parts)
     return Estimate(Seconds(mean), Seconds(spread))

@@ -9,15 +9,17 @@ import dataclasses
 
 from partitioner.book.boundaries import doors
 from partitioner.book.draft import BookOptions, Candidate, Draft
+from partitioner.book.fusing import Pieces, in_pieces
 from partitioner.book.lacking import lacking
 from partitioner.book.legal import over
 from partitioner.book.pages import stage_time
+from partitioner.book.setting import device_of
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.errors import NoFeasiblePlan
-from partitioner.graph import CostGraph
 from partitioner.plan import LOCAL_PAGE, Page, Prediction, Stage
-from partitioner.predict import stage_costs
+from partitioner.solve.costing import memory_of
+from partitioner.solve.problem import Device, Problem
 from partitioner.units import BlockIndex, Bytes, DeviceId, PageName, Seconds
 
 Cuts = tuple[frozenset[int], ...]
@@ -37,16 +39,19 @@ def book_of_one(
     """
     _check_wishes(device, options, is_board=is_board)
     where = "board" if is_board else "cloud"
-    _check_operators(compiled.graph, options, where)
-    _check_memory(compiled, device, options, where)
+    problem = _problem(compiled, device, options, where)
+    _check_operators(problem, where)
+    _check_memory(problem, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
-    fused = _fits_twice(compiled, options, where)
-    prediction, bound = _predict(device, compiled.graph, cuts, is_board=is_board, fused=fused)
+    pieces = Pieces(problem, cuts)
+    ends = pieces.ends(problem.devices[0], 0, len(cuts) - 1)
+    prediction, bound = _predict(problem, ends, is_board=is_board)
     prediction = _within_limits(prediction, options, where)
     why = f"{where} alone takes {prediction.latency * 1e3:.1f} ms: no other device shares the work"
     stages = (Stage(device.device, BlockIndex(0), BlockIndex(len(cuts) - 1)),)
     page = Page(LOCAL_PAGE, stages, prediction, bound, reason=why)
+    candidate = Candidate(page, f"{where} alone", down_set=everything)
     return Draft(
         cuts,
         (page,),
@@ -54,7 +59,7 @@ def book_of_one(
         why,
         fallback=LOCAL_PAGE,
         best_cut=PageName(""),
-        candidates=(Candidate(page, f"{where} alone", down_set=everything, fused=fused),),
+        candidates=(in_pieces(problem, candidate, pieces),),
         lower_bound=bound,
         method="enumeration",
         board=device.device if is_board else NOBODY,
@@ -66,11 +71,18 @@ def book_of_one(
     )
 
 
-def _predict(
-    device: DeviceProfile, graph: CostGraph, cuts: Cuts, *, is_board: bool, fused: bool
-) -> tuple[Prediction, Seconds]:
-    costs = stage_costs(device, graph)
-    stage = stage_time(graph, costs, cuts, fused=fused)
+def _problem(compiled: CompiledModel, device: DeviceProfile, options: BookOptions, where: str) -> Problem:
+    """Return what there is to hold and to run, as the solvers see it."""
+    memory = options.board_memory if where == "board" else options.cloud_memory
+    weights = {ref.name: ref.length for ref in compiled.weights}
+    lacks = options.board_lacks if where == "board" else options.cloud_lacks
+    alone = dataclasses.replace(device_of(compiled, device, memory), lacks=lacking(compiled.graph, lacks))
+    return Problem(compiled.graph, (alone,), weight_bytes=weights, headroom=options.headroom)
+
+
+def _predict(problem: Problem, ends: Cuts, *, is_board: bool) -> tuple[Prediction, Seconds]:
+    costs = problem.devices[0].costs
+    stage = stage_time(problem.graph, costs, ends)
     seconds = Seconds(costs.overhead + stage.mean)
     near, far = (seconds, NOTHING) if is_board else (NOTHING, seconds)
     prediction = Prediction(
@@ -99,8 +111,8 @@ def _check_wishes(device: DeviceProfile, options: BookOptions, *, is_board: bool
         )
 
 
-def _check_operators(graph: CostGraph, options: BookOptions, where: str) -> None:
-    lacks = lacking(graph, options.board_lacks if where == "board" else options.cloud_lacks)
+def _check_operators(problem: Problem, where: str) -> None:
+    graph, lacks = problem.graph, problem.devices[0].lacks
     if lacks:
         raise NoFeasiblePlan(
             f"the {where} lacks an operator of {graph.layers[min(lacks)].name}, and is alone",
@@ -108,19 +120,11 @@ def _check_operators(graph: CostGraph, options: BookOptions, where: str) -> None
         )
 
 
-def _fits_twice(compiled: CompiledModel, options: BookOptions, where: str) -> bool:
-    """Return whether there is memory for the model once more, in one piece: then the only page runs fused."""
-    limit = options.board_memory if where == "board" else options.cloud_memory
-    held = 2 * sum(ref.length for ref in compiled.weights)
-    return limit <= 0 or held * (1 + options.headroom) <= limit
-
-
-def _check_memory(compiled: CompiledModel, device: DeviceProfile, options: BookOptions, where: str) -> None:
-    limit = options.board_memory if where == "board" else options.cloud_memory
-    held = sum(ref.length for ref in compiled.weights) + device.activation_peak
-    needs = held * (1 + options.headroom)
-    if limit and needs > limit:
+def _check_memory(problem: Problem, where: str) -> None:
+    only: Device = problem.devices[0]
+    needs = memory_of(problem, only.name, range(len(problem.graph.layers)))
+    if 0 < only.memory < needs:
         raise NoFeasiblePlan(
-            f"the {where} alone would need {needs / 1e6:.1f} MB and has {limit / 1e6:.1f} MB",
+            f"the {where} alone would need {needs / 1e6:.1f} MB and has {only.memory / 1e6:.1f} MB",
             "start an agent on another device, to share the model with",
         )

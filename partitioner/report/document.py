@@ -7,6 +7,7 @@ renamed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,8 @@ def explain(
         "changes": _changes(draft),
         "link": _link(link),
         "devices": devices,
-        "notes": noise_lines({"model": compiled.name, "devices": devices}),
+        "notes": [*noise_lines({"model": compiled.name, "devices": devices}), *draft.chosen.blockwise],
+        "pieces": [dataclasses.asdict(one) for one in draft.chosen.pieces],
         "memory": memory(compiled, draft, profiles, options),
         "boundaries": _boundaries(compiled, draft),
         "curve": curve(draft, link),
