@@ -1,0 +1,130 @@
+"""A storm of requests of every fate through two agents: right answers, and afterwards nothing is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from device_agents.machine.state import validate
+from lepton_edge.core.frames import FrameKind
+from partitioner.errors import LeptonError
+from partitioner.plan import QueueRule
+from tests.device_agents.engine.models import small_model
+from tests.device_agents.fleet import Fleet, answer, ask, book_of
+
+CALLERS, TURNS = 24, 50
+PAGES = ("local", "cloud-raw", "cut-1", "cut-1", "no such page")
+
+
+class Storm:
+    """Callers over a few links; every input has an answer of its own, by which mistaken identity would show."""
+
+    def __init__(self, model, links) -> None:
+        self.links = links
+        self.random = random.Random(5)
+        self.inputs = [model.input(seed) for seed in range(8)]
+        self.answers = [model.reference(x)["y"] for x in self.inputs]
+        self.ends: Counter[str] = Counter()
+        self.shared = 0
+
+    async def calls(self) -> None:
+        """One caller: asks again and again, and gives some of it up."""
+        link = self.random.choice(self.links)
+        for _ in range(TURNS):
+            which = self.random.randrange(len(self.inputs))
+            fields = {
+                "remaining_ms": self.random.choice((0, 0, 0, 2, 40)),
+                "priority": self.random.choice((0, 0, 1)),
+            }
+            page = self.random.choice(PAGES)
+            frame = ask(self.inputs[which], page, secrets.token_hex(16), **fields)
+            asking = asyncio.create_task(link.request(frame, self.random.choice((None, None, 0.01))))
+            if self.random.random() < 0.2:
+                await asyncio.sleep(self.random.random() * 0.03)
+                asking.cancel()
+            self.ends[await self._end(asking, which)] += 1
+
+    async def _end(self, asking, which) -> str:
+        try:
+            reply = await asking
+        except asyncio.CancelledError:
+            return "cancelled"
+        except LeptonError as error:
+            return f"here: {error.code}"
+        if reply.error is not None:
+            return reply.error.code
+        assert reply.kind is FrameKind.REPLY
+        np.testing.assert_allclose(answer(reply), self.answers[which], atol=2e-3)
+        self.shared += any(hop.batch > 1 for hop in reply.hops)
+        return "answered"
+
+
+@pytest.fixture
+async def fleet(tmp_path):
+    made = Fleet(tmp_path)
+    await made.puppet.start()
+    yield made
+    await made.close()
+
+
+async def deployed(fleet, folder, rule):
+    folder.mkdir()
+    model = small_model(folder, rows="batch")
+    await asyncio.gather(fleet.start("board", workers=2), fleet.start("cloud", workers=2))
+    await fleet.registered("board", "cloud")
+    book, fleet.puppet.artifacts = book_of(model)
+    object.__setattr__(book, "queue", rule)
+    outcome = await fleet.puppet.deploy(book, {"cloud": (0, 1), "board": (0, 1)})
+    assert outcome.error is None
+    await fleet.linked()
+    return model
+
+
+def windows(fleet, links):
+    """Return, for each direction in which requests go, what of the peer's window is not there, and what is held."""
+    board, cloud = fleet.agents["board"], fleet.agents["cloud"]
+    asking = [*links, board.driver.parts.peers.link("cloud")]
+    gone = [
+        (peer.window_frames - box.credit_frames, peer.window_bytes - box.credit_bytes)
+        for peer, box in ((link.peer, link._state.outbox) for link in asking)
+    ]
+    serving = [*board.driver._numbers, *cloud.driver._numbers]
+    held = [(link._state.held, link._serials, link._state.pending) for link in serving]
+    return gone, held
+
+
+def left_over(agent):
+    """Return what an agent still keeps of requests."""
+    state, driver = agent.state, agent.driver
+    room = state.room
+    kept = (state.works, state.lines.lines, state.lines.waits, room.shares, room.requests, room.size)
+    return [*kept, driver.parts.errands._errands, driver._alarms._alive, agent.engine.waiting]
+
+
+@pytest.mark.parametrize(
+    "rule", [QueueRule(max_batch=4), QueueRule("newest", limit=2, in_flight=2, max_batch=4)], ids=str
+)
+async def test_after_a_storm_nothing_is_lost_wrong_or_left_over(fleet, tmp_path, rule):
+    model = await deployed(fleet, tmp_path / "model", rule)
+    links = [await fleet.client() for _ in range(3)]
+    storm = Storm(model, links)
+    await asyncio.gather(*(storm.calls() for _ in range(CALLERS)))
+    assert sum(storm.ends.values()) == CALLERS * TURNS
+    expected = {"answered", "cancelled", "unknown_page", "deadline_exceeded", "here: deadline_exceeded"}
+    assert expected <= storm.ends.keys(), storm.ends
+    assert ("superseded" in storm.ends) == (rule.policy == "newest"), storm.ends
+    assert storm.shared, "nothing was computed together"
+    whole = ([(0, 0)] * 4, [({}, {}, {})] * 4)
+    for _ in range(100):
+        if windows(fleet, links) == whole:
+            break
+        await asyncio.sleep(0.05)
+    assert windows(fleet, links) == whole
+    for agent in fleet.agents.values():
+        assert left_over(agent) == [{}, {}, 0, {}, 0, 0, {}, {}, 0]
+        validate(agent.state)
