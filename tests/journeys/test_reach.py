@@ -183,11 +183,13 @@ def shaped(asked: Asked, house: Any, tmp_path: Path, nowhere: str) -> Iterator[S
     asked.board = house.start_agent("board", "board", "--advertise", nowhere)
     port = nowhere.rpartition(":")[2]
     link = Shaped(f"127.0.0.1:{int(port) + 1}", tmp_path)
-    house.start_agent("cloud", "cloud", "--port", str(int(port) + 1), "--advertise", link.address)
-    asked.deploy()
-    until(asked.goes_there)
-    yield link
-    link.end()
+    try:
+        house.start_agent("cloud", "cloud", "--port", str(int(port) + 1), "--advertise", link.address)
+        asked.deploy()
+        until(asked.goes_there)
+        yield link
+    finally:
+        link.end()
 
 
 def in_turn(asked: Asked, meanwhile: Any, page: str = "cloud-raw", near: bool = True) -> list[Any]:
@@ -258,10 +260,6 @@ def test_a_client_whose_link_breaks_asks_again_under_the_same_name(
     port = int(nowhere.rpartition(":")[2]) + 1
     (tmp_path / "door").mkdir()
     door = Shaped(f"127.0.0.1:{port}", tmp_path / "door")
-    house.start_agent("board", "board", "--port", str(port), "--advertise", door.address)
-    asked.board = door.address
-    asked.deploy()
-    before = served(house, "board")
 
     def break_it() -> None:
         for _ in range(3):
@@ -270,6 +268,10 @@ def test_a_client_whose_link_breaks_asks_again_under_the_same_name(
             time.sleep(0.7)
 
     try:
+        house.start_agent("board", "board", "--port", str(port), "--advertise", door.address)
+        asked.board = door.address
+        asked.deploy()
+        before = served(house, "board")
         results = in_turn(asked, break_it, page="local", near=False)
         after = served(house, "board")
         assert len(results) > 20
