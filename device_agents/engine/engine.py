@@ -27,6 +27,7 @@ from device_agents.engine.golden import check_block, load_golden
 from device_agents.engine.pictures import DECODE_PICTURE, PictureDecoder
 from device_agents.engine.runtime import cores, start_runtime
 from device_agents.engine.sessions import Runner, open_block
+from device_agents.engine.shrinking import shrink_arena
 from device_agents.engine.stage import Stages, kind_of
 from device_agents.engine.work import Done, Work
 from lepton_edge.core.errors import PrepareFailed
@@ -183,8 +184,12 @@ class Engine:
 
     async def tidy(self) -> None:
         """Give memory that closed sessions and measurements have left back to the system."""
-        await asyncio.get_running_loop().run_in_executor(self._opener, trim_malloc)
+        await asyncio.get_running_loop().run_in_executor(self._opener, self._tidied)
         self._workers.gate.allow(self._left())
+
+    def _tidied(self) -> None:
+        shrink_arena(self.runtime)
+        trim_malloc()
 
     def close(self) -> None:
         """Finish what waits and end the threads."""
