@@ -138,7 +138,7 @@ class Driver:
 
     def cancel(self, link: Link, frame: Frame) -> None:
         """Take a CANCEL."""
-        self.submit(CancelArrived(self._number(link), frame.request_id))
+        self.submit(CancelArrived(self._number(link), frame.request_id, frame.attempt))
 
     def _number(self, link: Link) -> LinkId:
         if link not in self._numbers:

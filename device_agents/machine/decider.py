@@ -73,7 +73,7 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
         case StageLost():
             return requests.stage_lost(state, event, now)
         case CancelArrived():
-            return requests.cancelled(state, event.link, event.request_id, now)
+            return requests.cancelled(state, event, now)
         case LinkClosed():
             return requests.link_closed(state, event.link, now)
         case _:

@@ -99,10 +99,11 @@ class RequestArrived:
 
 @dataclass(frozen=True)
 class CancelArrived:
-    """Whoever asked no longer wants the answer."""
+    """Whoever asked no longer wants the answer to this attempt; another one of the same request goes on."""
 
     link: LinkId
     request_id: RequestId
+    attempt: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from device_agents.machine import answers, links
 from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
 from device_agents.machine.events import (
+    CancelArrived,
     LinkId,
     SegmentDone,
     SegmentFailed,
@@ -26,7 +27,7 @@ from device_agents.machine.failures import CANCELLED, GONE, as_wire
 from device_agents.machine.state import State, Work
 from lepton_edge.core.errors import DeadlineExceeded, Superseded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
-from partitioner.units import Bytes, RequestId, Seconds
+from partitioner.units import Bytes, Seconds
 
 PATIENCE = 4.0
 """How many times its predicted time a remote stage may take before the entry answers by itself."""
@@ -169,9 +170,14 @@ def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
     return _fall_back(state, work, f"{work.route.peer} did not answer within {waited:.2f} s", now)
 
 
-def cancelled(state: State, link: LinkId, request_id: RequestId, now: float) -> list[Command]:
+def cancelled(state: State, event: CancelArrived, now: float) -> list[Command]:
     """Free the work of a request that its caller gave up."""
-    found = [work for work in state.works.values() if work.link == link and work.key.request_id == request_id]
+    given_up = event.link, event.request_id, event.attempt
+    found = [
+        work
+        for work in state.works.values()
+        if (work.link, work.key.request_id, work.key.attempt) == given_up
+    ]
     return [command for work in found for command in _drop(state, work, CANCELLED, now)]
 
 

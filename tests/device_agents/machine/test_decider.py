@@ -123,7 +123,7 @@ def _outside(world) -> st.SearchStrategy[Event]:
     )
     return st.one_of(
         st.builds(RequestArrived, links, frames, st.sampled_from(["", "a", "b"])),
-        st.builds(CancelArrived, links, st.sampled_from(["a", "b"])),
+        st.builds(CancelArrived, links, st.sampled_from(["a", "b"]), st.sampled_from([0, 0, 1])),
         st.builds(LinkClosed, links),
         st.sampled_from([PeerUp("cloud"), PeerDown("cloud")]),
         st.builds(CoordinatorSaid, said),

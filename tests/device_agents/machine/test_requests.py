@@ -292,6 +292,13 @@ def test_only_who_asked_can_call_off(world) -> None:
     assert len(state.works) == 1
 
 
+def test_an_attempt_that_is_called_off_late_leaves_the_next_one_alone(world) -> None:
+    state = world.agent()
+    _sent(world, state, attempt=1)
+    assert step(state, CancelArrived(1, "r1", attempt=0), 0.1) == []
+    world.only(step(state, CancelArrived(1, "r1", attempt=1), 0.1), Fail)
+
+
 def test_a_stage_in_the_middle_leaves_the_fallback_to_the_entry(world) -> None:
     book = world.book()
     stages = (Stage("board", 0, 2), Stage("cloud", 2, 4), Stage("far", 4, 5))
