@@ -3,10 +3,11 @@
 Law: knows jobs by what `put` is told of them, and no model, link or clock. Every method may be called from any thread.
 A flow is who asked. What is kept of flows is bounded by the limit of the jobs, and gone when nothing waits.
 
-A higher priority goes first. Within one, flows share by start-time fair queueing (Goyal, Vin, Cheng, SIGCOMM 1996): a
-job's tag is where its flow had come to before it, the least tag goes first and moves its flow on by what the job
-weighs, and a flow that comes anew begins at the tag of the job that went last. So who floods waits behind himself, and
-who asks now and then waits for nothing but what runs.
+A higher priority goes first, but passes a lower one that waits `PASSES` times in a row at most: priorities are the
+callers' own word, and none of them may keep the others out for ever. Within one, flows share by start-time fair
+queueing (Goyal, Vin, Cheng, SIGCOMM 1996): a job's tag is where its flow had come to before it, the least tag goes
+first and moves its flow on by what the job weighs, and a flow that comes anew begins at the tag of the job that went last. So
+who floods waits behind himself, and who asks now and then waits for nothing but what runs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lepton_edge.core.errors import Overloaded, Unavailable
 
 T = TypeVar("T")
 
+PASSES = 8
 LEAST_WEIGHT = 1e-9  # a job without weight would never let another flow go first
 
 
@@ -60,6 +62,7 @@ class _Level(Generic[T]):
     """
 
     clock: float = 0.0
+    passed: int = 0  # how often in a row a higher priority went before it
     flows: dict[str, _Flow[T]] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
 
@@ -124,7 +127,7 @@ class Waiting(Generic[T]):
             self._change.wait_for(lambda: self._places or not self._open, timeout)
             if not self._places:
                 return None
-            level = self._levels[max(self._levels)]
+            level = self._turn()
             place = level.next()
             entry = place.head()
             level.clock = max(level.clock, place.reached)
@@ -163,6 +166,14 @@ class Waiting(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def _turn(self) -> _Level[T]:
+        """Return the level whose turn it is: the highest, unless one below was passed too often."""
+        kept_out = [one for one, level in self._levels.items() if level.passed >= PASSES]
+        turn = max(kept_out or self._levels)
+        for priority, level in self._levels.items():
+            level.passed = 0 if priority == turn else level.passed + (priority < turn)
+        return self._levels[turn]
 
     def _check_room(self, job: T) -> None:
         if not self._open:
