@@ -6,8 +6,8 @@ A flow is who asked. What is kept of flows is bounded by the limit of the jobs, 
 A higher priority goes first, but passes a lower one that waits `PASSES` times in a row at most: priorities are the
 callers' own word, and none of them may keep the others out for ever. Within one, flows share by start-time fair
 queueing (Goyal, Vin, Cheng, SIGCOMM 1996): a job's tag is where its flow had come to before it, the least tag goes
-first and moves its flow on by what the job weighs, and a flow that comes anew begins at the tag of the job that went last. So
-who floods waits behind himself, and who asks now and then waits for nothing but what runs.
+first and moves its flow on by what the job weighs, and a flow that comes anew begins at the tag of the job that
+went last. So who floods waits behind himself, and who asks now and then waits for nothing but what runs.
 """
 
 from __future__ import annotations
