@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from partitioner.errors import NoFeasiblePlan
 from partitioner.solve.costing import evaluate, violations
 from partitioner.solve.problem import EXACT, NO_LIMITS, Answer, Limits, Objective, Problem
+from partitioner.solve.words import in_words
 from partitioner.units import Bytes
 
 Solve = Callable[[Problem], "Answer | None"]
@@ -93,13 +94,10 @@ def _limit(problem: Problem, name: str, least: Answer) -> str:
         floor = 1 / asked if asked > 0 else math.inf
         best = f"{costs.throughput:.4g}/s"
         return f"the floor on throughput is to blame: best{_found(least) or ' possible'} {best}, {floor:.4g}/s asked"
-    unit, found = UNITS[name], getattr(costs, name)
+    found, most = in_words(UNITS[name], getattr(costs, name), asked)
     if name == "loss":
-        return (
-            f"the accuracy budget is to blame: the least loss possible is {found:.4g}, {asked:.4g} is allowed"
-        )
-    best = f"best{_found(least) or ' possible'} {found:.6g} {unit}"
-    return f"the limit on {name} is to blame: {best}, {asked:.6g} {unit} asked"
+        return f"the accuracy budget is to blame: the least loss possible is {found}, {most} is allowed"
+    return f"the limit on {name} is to blame: best{_found(least) or ' possible'} {found}, {most} asked"
 
 
 def _found(answer: Answer) -> str:

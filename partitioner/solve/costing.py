@@ -19,6 +19,7 @@ from partitioner.solve.layouts import crossing_tensors, homecoming, stage_number
 from partitioner.solve.plans import Costs
 from partitioner.solve.prices import Boundary, Crossing, boundary_of, cheapest, crossing
 from partitioner.solve.problem import CodecOption, HopKey, Joules, Layout, Problem, codec_options
+from partitioner.solve.words import in_words
 from partitioner.units import Bytes, CodecName, DeviceId, Seconds
 
 LEAST_MEGABYTES = 100_000  # bytes: below, memory is told in bytes
@@ -103,8 +104,8 @@ def violations(problem: Problem, costs: Costs) -> dict[str, Excess]:
             "bottleneck",
             costs.bottleneck,
             limits.bottleneck,
-            "the busiest device or link takes",
-            "s a request",
+            "a request keeps the busiest device or link for",
+            "s",
         ),
         ("energy", costs.energy, limits.energy, "the energy is", "J"),
         ("egress", costs.egress, limits.egress, "the wire carries", "bytes"),
@@ -249,5 +250,5 @@ def _too_small(name: DeviceId, needs: Bytes, has: Bytes) -> Excess:
 
 
 def _excess(needs: float, has: float, words: str, unit: str) -> Excess:
-    behind = f" {unit}" if unit else ""
-    return Excess(needs, has, f"{words} {needs:.4g}{behind} and may be {has:.4g}{behind}")
+    found, most = in_words(unit, needs, has)
+    return Excess(needs, has, f"{words} {found} and may be {most}")

@@ -234,8 +234,8 @@ def test_an_accuracy_budget_that_nothing_keeps_is_told() -> None:
     pins = {0: BOARD, 1: CLOUD}
     told = blame(dataclasses.replace(good(), options=options, pins=pins, limits=Limits(loss=0.01)))
     assert "loss" in told
-    assert "0.02" in told
-    assert "0.01" in told
+    assert "2 %" in told
+    assert "1 %" in told
 
 
 def test_pins_that_contradict_the_edges_are_told() -> None:

@@ -70,7 +70,7 @@ def test_an_accuracy_budget() -> None:
         pins={1: DeviceId("d1")},
         limits=Limits(loss=0.01),
     )
-    refused(problem, "accuracy budget is to blame: the least loss possible is 0.02, 0.01 is allowed")
+    refused(problem, "accuracy budget is to blame: the least loss possible is 2 %, 1 % is allowed")
 
 
 def test_two_limits_together() -> None:

@@ -193,7 +193,7 @@ def test_no_layers_are_a_plan() -> None:
             Limits(bottleneck=Seconds(0.1)),
             r"floor on throughput is to blame: best possible 0.6667/s, 10/s asked",
         ),
-        (Limits(latency=Seconds(0.5)), r"limit on latency is to blame: best possible 2.\d+ s, 0.5 s asked"),
+        (Limits(latency=Seconds(0.5)), r"limit on latency is to blame: best possible 2 s, 0.5 s asked"),
     ],
 )
 def test_the_constraint_to_blame_is_named(limits: Limits, words: str) -> None:
