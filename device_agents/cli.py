@@ -33,6 +33,7 @@ else:
 
 PREFIX = "LEPTON_EDGE_"
 ROLES = ("board", "cloud")
+TRANSPORTS = ("auto", "grpc")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LEAST = {
     "simulate_slow": 1.0,
@@ -95,6 +96,10 @@ Relay = Annotated[
         "--relay/--no-relay", help="Forward for agents that cannot reach each other; a cloud does by default."
     ),
 ]
+Transport = Annotated[
+    str | None,
+    typer.Option(help="auto: plain streams where the peer knows them (default); grpc: nothing but gRPC."),
+]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 
 
@@ -114,6 +119,7 @@ def start(
     watts: Watts = None,
     radio_watts: RadioWatts = None,
     relay: Relay = None,
+    transport: Transport = None,
     config: TomlFile = None,
     log_level: Level = "info",
 ) -> None:
@@ -132,6 +138,7 @@ def start(
         "watts": watts,
         "radio_watts": radio_watts,
         "relay": relay,
+        "transport": transport,
     }
     given = {field: value for field, value in flags.items() if value is not None}
     run(configuration(given, config, os.environ), log_level)
@@ -232,6 +239,10 @@ def _checked(config: AgentConfig, written: Mapping[str, str]) -> AgentConfig:
         raise UsageError(
             f"{written.get('name', '--name')}: a device cannot be called {config.name!r}",
             "use letters, digits, '.', '_' and '-', 63 at most",
+        )
+    if config.transport not in TRANSPORTS:
+        raise UsageError(
+            f"{written['transport']}: there is no transport {config.transport!r}", "write auto or grpc"
         )
     for field, least in LEAST.items():
         if not getattr(config, field) >= least:

@@ -176,7 +176,12 @@ class Agent:
         hello = self._link_hello()
         address = rpc.join_address(self.config.bind, self.config.port)
         server, bound = await open_data_port(
-            address, hello, self.service.handle, self._describe, on_open=self.service.opened
+            address,
+            hello,
+            self.service.handle,
+            self._describe,
+            on_open=self.service.opened,
+            plain=self._plain,
         )
         near_door = near.open_door(
             self.config.state_directory, hello, self.service.handle, self.service.opened
@@ -231,7 +236,7 @@ class Agent:
         return LinkHello("agent", self.device, __version__)
 
     async def _dial(self, address: str) -> Link:
-        return await dial(address, self._link_hello(), self.service.handle)
+        return await dial(address, self._link_hello(), self.service.handle, plain=self._plain)
 
     async def _dial_through(self, relay: Link, device: DeviceId) -> Link:
         return await meet(self.tunnels, relay, device, self._link_hello(), self.service.handle)
@@ -248,7 +253,11 @@ class Agent:
         hello = LinkHello("client", self.device, __version__)
         if self.near:
             return await near.dial(self.near, hello, self.service.handle)
-        return await dial(self.door, hello, self.service.handle)
+        return await dial(self.door, hello, self.service.handle, plain=self._plain)
+
+    @property
+    def _plain(self) -> bool:
+        return self.config.transport != "grpc"
 
     async def _describe(self) -> Description:
         return Description(

@@ -46,6 +46,7 @@ class AgentConfig:
     `queue_limit` requests and `queue_bytes` of their tensors are in progress here at most, those that wait included;
     0 bytes mean an eighth of the memory, 64 MiB at least.
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
+    `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
 
     state_directory: Path
@@ -65,3 +66,4 @@ class AgentConfig:
     workers: int = 0
     relay: bool | None = None
     queue_bytes: Bytes = Bytes(0)
+    transport: str = "auto"

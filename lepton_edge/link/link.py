@@ -39,15 +39,16 @@ TICK = 0.25  # seconds
 _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill the window
 
 
-async def dial(address: str, hello: LinkHello, handler: Handler, limits: Limits | None = None) -> Link:
+async def dial(
+    address: str, hello: LinkHello, handler: Handler, limits: Limits | None = None, *, plain: bool = True
+) -> Link:
     """Open a link to the data port at "host:port" and return it after the handshake.
 
-    It is a plain stream where the peer has one, else (a peer of protocol 1.0, a proxy between) one over gRPC. Raises
+    A plain stream where the peer has one and `plain` allows it, else (protocol 1.0, a proxy) one over gRPC. Raises
     Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
     """
-    within = (limits or Limits()).handshake
-    stream = await front.dial(address, within) or streams.DialledStream(address)
-    link = Link(stream, hello, handler, limits)
+    found = await front.dial(address, (limits or Limits()).handshake) if plain else None
+    link = Link(found or streams.DialledStream(address), hello, handler, limits)
     await link.open()
     return link
 

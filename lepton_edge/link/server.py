@@ -47,12 +47,15 @@ async def open_data_port(
     *,
     on_open: Callable[[Link], None] | None = None,
     limits: Limits | None = None,
+    plain: bool = True,
 ) -> tuple[front.Port, str]:
-    """Serve links and Describe on "host:port", plain and over gRPC; return the port and its true address.
+    """Serve links and Describe on "host:port", over gRPC and if `plain` as plain streams; return it and where it is.
 
     Raises PortInUse and InvalidInput as `rpc.open_server`.
     """
     handlers = link_handlers(hello, handler, describe, on_open=on_open, limits=limits)
+    if not plain:
+        return await rpc.open_server(address, handlers)
     return await front.open_port(address, handlers, accepting(hello, handler, on_open, limits))
 
 

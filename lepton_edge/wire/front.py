@@ -30,6 +30,8 @@ log = structlog.get_logger("wire")
 PREFACE = b"LEPTON1\n"
 """What either side of a plain stream says first; HTTP/2 begins otherwise on both sides."""
 FIRST_WORDS = Seconds(5.0)
+ANSWERED = Seconds(2.0)
+"""Whoever has not answered our preface by then is asked over gRPC: some networks swallow what they do not know."""
 MAX_CONNECTIONS = 512
 _BACKLOG = 512
 _NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
@@ -51,10 +53,10 @@ class Port(Protocol):
 
 
 async def dial(address: str, within: Seconds = FIRST_WORDS) -> SocketStream | None:
-    """Return a plain stream to the data port at "host:port"; None where gRPC is to be spoken.
+    """Return a plain stream to the data port at "host:port"; None where gRPC is to be tried.
 
     Raises:
-        Unavailable: nobody listens there, or says a word within `within` seconds.
+        Unavailable: nobody listens there, or accepts a connection within `within` seconds.
     """
     try:
         return await asyncio.wait_for(_dialled(address), within)
@@ -73,12 +75,12 @@ async def _dialled(address: str) -> SocketStream | None:
         undo.callback(connection.close)
         try:
             await loop.sock_sendall(connection, PREFACE)
-            if await _first_bytes(connection) == PREFACE:
+            if await asyncio.wait_for(_first_bytes(connection), ANSWERED) == PREFACE:
                 stream = SocketStream(connection, address)
                 undo.pop_all()
                 return stream
-        except (ConnectionError, NotImplementedError) as error:
-            log.debug("no plain stream", address=address, error=str(error))
+        except (ConnectionError, NotImplementedError, asyncio.TimeoutError) as error:
+            log.debug("no plain stream", address=address, error=repr(error))
     return None
 
 

@@ -38,6 +38,14 @@ def test_addresses_in_one_variable_are_separated_by_commas() -> None:
     assert config.advertise == ("a:1", "b:2")
 
 
+def test_the_transport_is_one_that_there_is() -> None:
+    assert configuration(ROLE, None, {}).transport == "auto"
+    assert configuration(ROLE, None, {"LEPTON_EDGE_TRANSPORT": "grpc"}).transport == "grpc"
+    with pytest.raises(UsageError, match="no transport 'http'") as refused:
+        configuration({**ROLE, "transport": "http"}, None, {})
+    assert "auto or grpc" in refused.value.hint
+
+
 @pytest.mark.parametrize(
     ("layer", "told"),
     [({}, None), ({"LEPTON_EDGE_RELAY": "true"}, True), ({"LEPTON_EDGE_RELAY": "No"}, False)],
