@@ -16,9 +16,10 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from lepton_edge.core.errors import Overloaded, Unavailable
+from lepton_edge.core.quick import quick
 
 T = TypeVar("T")
 
@@ -26,7 +27,9 @@ PASSES = 8
 LEAST_WEIGHT = 1e-9  # a job without weight would never let another flow go first
 
 
-class _Entry(NamedTuple, Generic[T]):
+@quick
+@dataclass(frozen=True)
+class _Entry(Generic[T]):
     job: T
     weight: float
     order: int  # of arrival, over all flows
