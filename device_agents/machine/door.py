@@ -59,6 +59,19 @@ def check_stage(frontier: Frontier, given: Sequence[WireTensor]) -> None:
         _fit(tensor, expected[tensor.name], bound)
 
 
+def is_answer(wanted: Sequence[TensorSpec], given: Sequence[WireTensor]) -> bool:
+    """Say whether a far side's answer is the tensors that it was asked for, each of its dtype.
+
+    Shapes are not held against it: what a model declares of its outputs is often not what it makes.
+    """
+    if len(given) != len(wanted):
+        return False
+    dtypes = {spec.name: spec.dtype for spec in wanted}
+    return {tensor.name for tensor in given} == dtypes.keys() and all(
+        [tensor.dtype == dtypes[tensor.name] for tensor in given]
+    )
+
+
 def _named(book: PlanBook, given: Sequence[WireTensor]) -> dict[TensorName, WireTensor]:
     named: dict[TensorName, WireTensor] = {}
     taken: set[TensorName] = set()

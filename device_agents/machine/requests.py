@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from device_agents.machine import answers, links
 from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
+from device_agents.machine.door import is_answer
 from device_agents.machine.events import (
     CancelArrived,
     LinkId,
@@ -42,6 +43,12 @@ WAY_HOME = 0.1
 """What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
 LIFETIME = Seconds(600.0)
 """A request without a deadline ends after this, so that nothing ever hangs."""
+_NO_ANSWER = WireError(
+    "protocol_error",
+    "what came is neither the tensors that were asked for nor an error",
+    "do both devices run the same release?",
+    retryable=True,
+)
 
 
 def begin(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float) -> list[Command]:
@@ -134,11 +141,11 @@ def stage_replied(state: State, event: StageReplied, now: float) -> list[Command
     if work is None or work.phase in ("waiting", "local"):
         return []
     work.asked_far = False
-    if event.frame.kind is FrameKind.REPLY:
+    if event.frame.kind is FrameKind.REPLY and is_answer(work.terms.due, event.frame.tensors):
         return _remote_answer(state, work, event.frame, now)
     if work.phase == "fallback":
         return []
-    error = event.frame.error or WireError("protocol_error", "an error frame came without an error")
+    error = event.frame.error or _NO_ANSWER
     if error.fault in ("caller", "model") and not error.retryable:
         return answers.fail(state, work, error, now)
     return _fall_back(state, work, f"{work.route.peer} answered {error.code}: {error.message}", now, error)

@@ -15,7 +15,7 @@ from device_agents.machine.lines import LineRule, line_rule
 from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
 from lepton_edge.core.errors import CorruptFrame, InvalidInput, Unavailable, UnknownPage
 from lepton_edge.core.frames import Frame, WireTensor
-from partitioner.plan import Page, PlanBook
+from partitioner.plan import Page, PlanBook, TensorSpec
 from partitioner.units import DeviceId, PageName, Seconds, TensorName
 
 MAX_LOOKS = 128
@@ -34,6 +34,7 @@ class Terms:
         keep: what a fallback would run on from; empty where there can be none.
         passes: whether the tensors go on just as they came, since no block runs here and no codec changes.
         outside: this device is not its page's beginning: where it cannot pass a request on, it runs all of it.
+        due: what the tensors of `beyond` are.
         far, near: predicted seconds of the stages after this one, and of the fallback.
         line: how an entry lets one caller's requests wait; None where they just come in order.
     """
@@ -50,6 +51,7 @@ class Terms:
     outside: bool = False
     keep: tuple[TensorName, ...] = ()
     line: LineRule | None = None
+    due: tuple[TensorSpec, ...] = ()
 
     def tensors(self, frame: Frame) -> tuple[WireTensor, ...]:
         """Return the tensors of `frame` by the graph's names, in the frontier's order."""
@@ -180,16 +182,19 @@ def _terms(
     ahead = page.prediction
     came = {tensor.name: tensor.codec for tensor in tensors}
     as_came = all(came.get(choice.tensor) == choice.codec for choice in path.forward)
+    beyond = made_in(book, wanted, path.last, len(book.blocks))
+    made = {spec.name: spec for block in book.blocks[path.last :] for spec in block.outputs}
     return Terms(
         page.name,
         path,
         wanted,
         here=made_in(book, wanted, path.first, path.last),
-        beyond=made_in(book, wanted, path.last, len(book.blocks)),
+        beyond=beyond,
         names=tuple((place, tensor.name) for place, tensor in enumerate(tensors)),
         passes=path.first == path.last and bool(path.peer) and as_came,
         far=Seconds(ahead.uplink + ahead.cloud + ahead.downlink),
         near=next((one.prediction.latency for one in book.pages if one.name == book.fallback), Seconds(0.0)),
+        due=tuple(made[name] for name in beyond),
     )
 
 

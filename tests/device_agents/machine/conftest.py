@@ -102,6 +102,13 @@ def ask(state, link=1, now=0.0, **fields):
     return step(state, RequestArrived(LinkId(link), request(**fields)), now)
 
 
+def answer(asked, **fields):
+    """The answer of a far stage that keeps to what it was asked for."""
+    specs = {spec.name: spec for spec in (SCORES, INDICES)}
+    tensors = [tensor(name, specs[name].dtype, specs[name].shape, 20) for name in asked.outputs]
+    return Frame(FrameKind.REPLY, asked.request_id, tensors=tuple(tensors), **fields)
+
+
 def only(commands, kind):
     """The one command of a kind."""
     found = [command for command in commands if isinstance(command, kind)]
@@ -113,5 +120,12 @@ def only(commands, kind):
 def world():
     """The builders above, for tests of any file here."""
     return SimpleNamespace(
-        agent=agent, ask=ask, book=make_book, deploy=deploy, only=only, request=request, tensor=tensor
+        agent=agent,
+        answer=answer,
+        ask=ask,
+        book=make_book,
+        deploy=deploy,
+        only=only,
+        request=request,
+        tensor=tensor,
     )

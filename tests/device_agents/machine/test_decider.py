@@ -81,6 +81,7 @@ class Trip:
         elif isinstance(command, SendStage):
             self.possible += [
                 StageLost(work, "lost"),
+                StageReplied(work, self.world.answer(command.frame)),
                 StageReplied(work, Frame(FrameKind.REPLY, command.frame.request_id)),
                 StageReplied(work, Frame(FrameKind.ERROR, command.frame.request_id, error=BROKEN)),
                 StageReplied(work, Frame(FrameKind.ERROR, command.frame.request_id, error=CALLERS)),

@@ -20,7 +20,6 @@ from device_agents.machine.events import (
 )
 from device_agents.machine.lines import enough_in_flight, line_rule
 from device_agents.machine.state import queue_reports, validate
-from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import QueueReport
 from partitioner.plan import Page, Prediction, QueueRule, Stage
 
@@ -160,7 +159,7 @@ def test_a_pipeline_is_kept_full_and_no_more(world) -> None:
     assert [runs(camera.sees(name)) for name in "12345"] == [["1"], ["2"], ["3"], [], []]
     sent = world.only(camera.happens(SegmentDone(camera.work("1"), 1)), SendStage)
     assert sent.frame.flow == "board/camera"
-    replied = camera.happens(StageReplied(camera.work("1"), Frame(FrameKind.REPLY, "1")))
+    replied = camera.happens(StageReplied(camera.work("1"), world.answer(sent.frame)))
     assert runs(replied) == ["5"]
 
 

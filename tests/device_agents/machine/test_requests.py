@@ -314,3 +314,31 @@ def test_a_stage_in_the_middle_leaves_the_fallback_to_the_entry(world) -> None:
     assert send.peer == "far"
     fail = world.only(step(state, StageLost(send.work, "the link to far was lost"), 0.2), Fail)
     assert fail.frame.error.code == "unavailable"
+
+
+@pytest.mark.parametrize("which", ["nothing", "one too few", "one twice", "another name", "another dtype"])
+def test_what_is_not_what_was_asked_for_is_no_answer(world, which: str) -> None:
+    state = world.agent()
+    sent = _sent(world, state)
+    indices, scores = _far_reply(world).tensors
+    odd = {
+        "nothing": (),
+        "one too few": (scores,),
+        "one twice": (scores, scores),
+        "another name": (scores, dataclasses.replace(indices, name="z")),
+        "another dtype": (scores, dataclasses.replace(indices, dtype="int32")),
+    }
+    frame = dataclasses.replace(_far_reply(world), tensors=odd[which])
+    run = world.only(step(state, StageReplied(sent.work, frame), 0.1), RunSegment)
+    assert (run.first, run.last) == (4, 5), "so the rest runs here"
+    assert step(state, StageReplied(sent.work, frame), 0.2) == [], "nor is it one that comes late"
+    wins = step(state, StageReplied(sent.work, _far_reply(world)), 0.3)
+    assert world.only(wins, Reply).frame.page == "cut-4"
+
+
+def test_an_odd_answer_where_nobody_else_can_answer_is_a_typed_error(world) -> None:
+    state = world.agent(hold=(0, 1, 2, 3))
+    sent = _sent(world, state)
+    frame = dataclasses.replace(_far_reply(world), tensors=())
+    fail = world.only(step(state, StageReplied(sent.work, frame), 0.1), Fail)
+    assert (fail.frame.error.code, fail.frame.error.retryable) == ("protocol_error", True)
