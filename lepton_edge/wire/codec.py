@@ -49,10 +49,12 @@ Chunk = bytes | bytearray | memoryview
 MAGIC = b"LEP1"
 PREFIX = struct.Struct("<4sBBBBIIQQQ")
 CHUNK = 512 << 10
+HELLO_BYTES = 64 << 10  # of a hello's message: names, not novels
 XXH3 = "xxh3"
 CHECKSUMS: tuple[str, ...] = (XXH3,) if xxhash is not None else ()
 
 FRAME, HELLO, GOODBYE, ACK = 0, 1, 2, 3
+HELLO_TEXT = 256  # characters: what a peer calls itself is written into logs, and told to others
 _FIRST, _LAST, _CHECKED, ASKS, UNWANTED = 1, 2, 4, 8, 16
 _WORTH_STAYING = 4096  # bytes; less is copied sooner than looked at
 _FLAGS_AT = 7
@@ -251,6 +253,8 @@ def asks(chunk: Chunk) -> bool:
 def read_hello(chunk: Chunk) -> LinkHello | WireError:
     """Return the peer's hello, or the error with which it refuses ours."""
     prefix = prefix_of(chunk)
+    if prefix.head > HELLO_BYTES:
+        raise CorruptFrame(f"a hello of {prefix.head} bytes; at most {HELLO_BYTES} are accepted")
     head = bytes(chunk[PREFIX.size : PREFIX.size + prefix.head])
     if prefix.kind == GOODBYE:
         return convert.decode(WireError, head)
@@ -259,6 +263,8 @@ def read_hello(chunk: Chunk) -> LinkHello | WireError:
     hello = convert.decode(LinkHello, head)
     if not 0 < hello.max_frame_bytes <= hello.window_bytes or hello.window_frames < 1:
         raise CorruptFrame("the peer's window cannot hold one frame")
+    if max([len(text) for text in (hello.kind, hello.name, hello.software, *hello.checksums)]) > HELLO_TEXT:
+        raise CorruptFrame(f"a hello says more than {HELLO_TEXT} characters of one thing")
     return hello
 
 

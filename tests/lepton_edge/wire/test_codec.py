@@ -221,6 +221,22 @@ def test_a_window_that_cannot_hold_one_frame_is_refused() -> None:
             )  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("field", ["kind", "name", "software", "checksums"])
+def test_a_hello_is_short(field: str) -> None:
+    long = "n" * (codec.HELLO_TEXT + 1)
+    hello = dataclasses.replace(LinkHello("agent", "a"), **{field: (long,) if field == "checksums" else long})  # type: ignore[arg-type]
+    with pytest.raises(CorruptFrame, match="characters"):
+        codec.read_hello(codec.hello_chunk(hello))
+    fits = LinkHello("agent", "n" * codec.HELLO_TEXT)
+    assert codec.read_hello(codec.hello_chunk(fits)) == fits
+
+
+def test_a_hello_is_no_novel() -> None:
+    long = codec.hello_chunk(LinkHello("agent", "a" * (codec.HELLO_BYTES + 1)))
+    with pytest.raises(CorruptFrame, match="a hello of"):
+        codec.read_hello(long)
+
+
 # --- hostile streams --------------------------------------------------------------------------------
 
 
