@@ -162,6 +162,7 @@ class Peers:
                 task.cancel()
                 del self._kept[device]
             if device not in wanted:
+                self._why.pop(device, None)
                 self._let_go(device)
         for device, peer in wanted.items():
             if device not in self._kept:
@@ -234,7 +235,8 @@ class Peers:
         ways.remove(way)
         if not ways:
             del self._links[device]
-            self._why[device] = str(way.link.error)
+            if device in self._kept:  # not everybody who comes and goes, under ever new names
+                self._why[device] = str(way.link.error)
             log.info("peer lost", peer=device, via=way.via, why=str(way.link.error))
             self._down(device)
 

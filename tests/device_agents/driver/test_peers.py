@@ -276,3 +276,21 @@ async def test_somebody_else_at_the_address_is_not_the_peer() -> None:
     with pytest.raises(Unavailable, match="'board-7' answers at here:2, not 'cloud'"):
         await world.peers.reach(CLOUD)
     assert world.links[0].closed.is_set()
+
+
+async def test_who_comes_and_goes_under_ever_new_names_leaves_nothing_behind() -> None:
+    world = World()
+    for number in range(20):
+        link = FakeLink(f"stranger-{number}")
+        world.peers.add(link)
+        await link.close()
+    await world.until(40)
+    assert (world.peers._links, world.peers._why, world.peers._awaited) == ({}, {}, {})
+    world.peers.keep((Peer("lost", ("gone:1",)),))
+    for _ in range(100):
+        if world.peers._why:
+            break
+        await asyncio.sleep(0.01)
+    assert world.peers.reports() == (LinkReport("lost", connected=False, error="nobody at gone:1"),)
+    world.peers.keep(())
+    assert world.peers._why == {}
