@@ -36,7 +36,10 @@ class Doors:
 
 
 async def find_doors(address: str | None) -> Doors:
-    """Return the doors that `address` leads to; with None: an agent here, a coordinator here, else mDNS.
+    """Return the doors that `address` leads to; with None: a coordinator here, an agent here, else mDNS.
+
+    The coordinator goes first, since of several agents here it alone knows which one is to be asked; one that
+    knows of none (it has just started, say) is passed over where an agent is here.
 
     Raises:
         InvalidInput: the address is not host:port.
@@ -46,11 +49,14 @@ async def find_doors(address: str | None) -> Doors:
     """
     if address:
         return doors(address, await describe(address))
-    for local in (LOCAL_AGENT, LOCAL_COORDINATOR):
+    empty: Doors | None = None
+    for local in (LOCAL_COORDINATOR, LOCAL_AGENT):
         found = await _describe_or_none(local)
-        if found is not None:
-            return doors(local, found)
-    return await _search()
+        there = doors(local, found) if found is not None else None
+        if there is not None and there.entries:
+            return there
+        empty = empty or there
+    return empty or await _search()
 
 
 async def find_coordinator(address: str | None) -> str:

@@ -59,10 +59,14 @@ async def test_nobody_at_an_address_is_said_at_once() -> None:
         await find_doors("127.0.0.1:9")
 
 
-async def test_without_an_address_an_agent_here_wins_then_a_coordinator_here(
+async def test_without_an_address_a_coordinator_here_chooses_then_an_agent_here_is_the_entry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    there = {address.LOCAL_AGENT: told("agent"), address.LOCAL_COORDINATOR: told("coordinator")}
+    board, cloud = f"{address.HERE}:8012", address.LOCAL_AGENT
+    there = {
+        address.LOCAL_AGENT: told("agent"),
+        address.LOCAL_COORDINATOR: told("coordinator", entries=(peer("board", board), peer("cloud", cloud))),
+    }
 
     async def describe(asked: str, timeout: float = 1.0) -> Description:
         if asked not in there:
@@ -70,9 +74,14 @@ async def test_without_an_address_an_agent_here_wins_then_a_coordinator_here(
         return there[asked]
 
     monkeypatch.setattr(address, "describe", describe)
-    assert (await find_doors(None)).entries == (address.LOCAL_AGENT,)
+    assert (await find_doors(None)).entries == (board, cloud), "not whichever agent got the first port"
+    there[address.LOCAL_COORDINATOR] = told("coordinator")
+    assert (await find_doors(None)).entries == (address.LOCAL_AGENT,), "it knows of no agent yet"
     del there[address.LOCAL_AGENT]
     assert (await find_doors(None)).coordinator == address.LOCAL_COORDINATOR
+    del there[address.LOCAL_COORDINATOR]
+    there[address.LOCAL_AGENT] = told("agent")
+    assert (await find_doors(None)).entries == (address.LOCAL_AGENT,)
 
 
 async def test_without_anybody_the_failed_search_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
