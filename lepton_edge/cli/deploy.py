@@ -5,16 +5,18 @@ Law: asks, shows progress, draws the explained plan by the planner's own rendere
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from lepton_edge.cli import wishes as w
+from lepton_edge.cli import wish_options as w
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
+from lepton_edge.core.calls import Wishes
 from partitioner.report import terminal
 
 app = typer.Typer(add_completion=False)
@@ -42,23 +44,12 @@ _Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is
 
 
 @app.command()
+@w.with_wishes
 def deploy(
-    ctx: typer.Context,
     name: ModelArgument,
     *,
-    objective: w.Objective = "",
-    min_throughput: w.MinThroughput = None,
-    max_latency: w.MaxLatency = None,
-    max_energy: w.MaxEnergy = None,
-    max_egress: w.MaxEgress = "",
-    max_loss: w.MaxLoss = None,
-    watts: w.Watts = None,
-    memory: w.Memory = None,
-    lacks: w.Lacks = None,
+    wishes: Wishes,
     keep_input_on_board: w.KeepInput = False,
-    keep_output: w.KeepOutput = False,
-    stay: w.Stay = None,
-    first_layers: w.FirstLayers = 0,
     no_measure: w.NoMeasure = False,
     refresh: _Refresh = False,
     dry_run: DryRunOption = False,
@@ -69,7 +60,10 @@ def deploy(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure what is missing, plan, prepare the devices and activate."""
-    wished: dict[str, Any] = {"wishes": w.read_wishes(ctx.params), "devices": read_devices(device or [])}
+    wished: dict[str, Any] = {
+        "wishes": dataclasses.replace(wishes, measure=not no_measure),
+        "devices": read_devices(device or []),
+    }
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.deploy(
             name,

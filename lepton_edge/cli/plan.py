@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.errors import MarkupError
 
 from lepton_edge.cli import deploy
-from lepton_edge.cli import wishes as w
+from lepton_edge.cli import wish_options as w
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
+from lepton_edge.cli.wishes import read_link, read_speed
 from lepton_edge.client import Client
+from lepton_edge.core.calls import Wishes
 from lepton_edge.core.errors import InvalidInput, UsageError
 from partitioner.report import html, terminal
 from partitioner.report.difference import difference, render_difference
@@ -47,7 +49,7 @@ _Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write one page that opens offline.")
 ]
 _Link = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="UP,DELAY|UP,DOWN,DELAY",
         help="Another link: Mbit/s, and milliseconds one way. UP alone: its rate.",
@@ -109,25 +111,14 @@ def diff(
 
 
 @app.command("what-if")
+@w.with_wishes
 def what_if(
-    ctx: typer.Context,
     name: ModelArgument,
-    link: _Link = "",
+    link: _Link = None,
     *,
     device: _Speeds = None,
-    objective: w.Objective = "",
-    min_throughput: w.MinThroughput = None,
-    max_latency: w.MaxLatency = None,
-    max_energy: w.MaxEnergy = None,
-    max_egress: w.MaxEgress = "",
-    max_loss: w.MaxLoss = None,
+    wishes: Wishes,
     keep_input_on_board: w.SupposeInput = None,
-    keep_output: w.KeepOutput = False,
-    stay: w.Stay = None,
-    first_layers: w.FirstLayers = 0,
-    watts: w.Watts = None,
-    memory: w.Memory = None,
-    lacks: w.Lacks = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -135,10 +126,9 @@ def what_if(
 
     What is not given is as it is for the active plan. Nothing is measured: a device that never was is estimated.
     """
-    wishes = w.read_wishes(ctx.params)
     supposed: dict[str, Any] = {
-        "link": w.read_link(link) if link else None,
-        "speeds": dict(w.read_speed(one) for one in device or []),
+        "link": None if link is None else read_link(link),
+        "speeds": dict(read_speed(one) for one in device or []),
         "keep_input_on_board": keep_input_on_board,
     }
     with client(coordinator) as asked, ProgressLine() as progress:

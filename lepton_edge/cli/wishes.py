@@ -1,17 +1,16 @@
-"""The options by which a person wishes for a plan, and what they mean.
+"""What the options that wish for a plan mean.
 
 Law: words in, `Wishes` out; units of people (ms, MB, %) become those of the house (seconds, bytes, fractions). What a
-wish does to a plan, the planner knows.
+person cannot mean is refused here, with the range and an example; what this model or these devices cannot do, the
+planner refuses.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-import typer
+from dataclasses import dataclass
+from typing import Any
 
 from lepton_edge.core.calls import LinkChange, Wishes
 from lepton_edge.core.errors import UsageError
@@ -19,95 +18,47 @@ from partitioner.units import Bytes, TensorName
 
 OBJECTIVES = ("latency", "throughput", "energy", "egress")
 MEGABYTE = 1e6
-MOST = 1e12  # of anything that a person writes; and a number above 0 is not below its inverse
 MOST_BYTES = 2**53  # what a float64 counts exactly
 MEGABIT = 1e6 / 8  # bytes
 _SIZES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
-_PANEL = "What the plan shall be good at, and what it may cost"
-_STAY = "What stays on the board"
 
 
-def _option(*names: str, shown: str = "", text: str, panel: str = _PANEL) -> Any:
-    return typer.Option(*names, metavar=shown or None, help=text, rich_help_panel=panel)
+@dataclass(frozen=True)
+class _Range:
+    """What a number may be: from `least` to `most` of a unit, and 0 too where that means something."""
+
+    least: float
+    most: float
+    unit: str
+    example: str
+    zero: bool = True
+
+    def __contains__(self, number: float) -> bool:
+        return self.least <= number <= self.most or (self.zero and number == 0)
+
+    def __str__(self) -> str:
+        return (
+            f"{'0, or ' if self.zero else ''}{_plain(self.least)} to {_plain(self.most)} {self.unit}".strip()
+        )
 
 
-Objective = Annotated[
-    str,
-    _option(
-        "--objective",
-        shown="WHAT|WHAT=PRICE,...",
-        text="latency, throughput, energy or egress; or a sum of prices such as latency=1,energy=0.2: per second "
-        "of latency, per second of the busiest device or link (throughput), per joule, per megabyte sent (egress).",
-    ),
-]
-MinThroughput = Annotated[
-    float | None, _option("--min-throughput", shown="N", text="Requests a second, at least.")
-]
-MaxLatency = Annotated[
-    float | None, _option("--max-latency", shown="MS", text="Milliseconds of one request, at most.")
-]
-MaxEnergy = Annotated[
-    float | None, _option("--max-energy", shown="J", text="Joules of one request, at most (needs --watts).")
-]
-MaxEgress = Annotated[
-    str, _option("--max-egress", shown="SIZE", text="Bytes sent for one request, at most: 20kB, 1.5MB.")
-]
-MaxLoss = Annotated[
-    float | None, _option("--max-loss", shown="%", text="Loss of all codecs together, at most; 0: lossless.")
-]
-KeepInput = Annotated[
-    bool,
-    _option(
-        "--keep-input-on-board",
-        text="Neither the input nor what gives it away leaves the board.",
-        panel=_STAY,
-    ),
-]
-SupposeInput = Annotated[
-    bool | None,
-    _option(
-        "--keep-input-on-board/--no-keep-input-on-board",
-        text="Whether the input, and what gives it away, may leave the board; as it is for the active plan.",
-        panel=_STAY,
-    ),
-]
-KeepOutput = Annotated[
-    bool, _option("--keep-output-on-board", text="The outputs are made on the board.", panel=_STAY)
-]
-Stay = Annotated[
-    list[str] | None,
-    _option("--stay", shown="TENSOR", text="This tensor does not leave the board. Repeatable.", panel=_STAY),
-]
-FirstLayers = Annotated[
-    int, _option("--first-layers", shown="K", text="The first K layers run on the board.", panel=_STAY)
-]
-Watts = Annotated[
-    list[str] | None,
-    _option(
-        "--watts",
-        shown="board=W|cloud=W|radio=W",
-        text="Power while busy, declared by you: of a device, of the board's radio. Repeatable.",
-    ),
-]
-Memory = Annotated[
-    list[str] | None,
-    _option(
-        "--memory", shown="board=SIZE|cloud=SIZE", text="Memory for this model, such as 256MB. Repeatable."
-    ),
-]
-Lacks = Annotated[
-    list[str] | None,
-    _option(
-        "--lacks",
-        shown="board=OPERATOR|cloud=OPERATOR",
-        text="An operator, such as Resize, that the device cannot run. Repeatable.",
-    ),
-]
-NoMeasure = Annotated[
-    bool,
-    typer.Option("--no-measure", help="Take estimates where nothing was measured; they are marked as such."),
-]
+_RANGES = {
+    "--objective": _Range(1e-9, 1e9, "as a price", "--objective latency=1,energy=0.2"),
+    "--min-throughput": _Range(1e-6, 1e6, "requests a second", "--min-throughput 5"),
+    "--max-latency": _Range(1e-3, 1e8, "ms", "--max-latency 40", zero=False),
+    "--max-energy": _Range(1e-9, 1e9, "joules", "--max-energy 0.5", zero=False),
+    "--max-loss": _Range(1e-6, 100.0, "%", "--max-loss 1", zero=True),
+    "--first-layers": _Range(1, 1e6, "layers", "--first-layers 3"),
+    "--watts": _Range(1e-3, 1e6, "watts", "--watts board=5"),
+    "--link": _Range(1e-6, 1e7, "Mbit/s, and milliseconds one way", "--link 5.85,25"),
+    "--device": _Range(1e-6, 1e6, "times as fast", "--device 'board*2'", zero=False),
+}
+
+
+def _plain(number: float) -> str:
+    """Return a number without a power of ten: "0.001", "1,000,000"."""
+    return f"{number:,.0f}" if number >= 1 else f"{number:.9f}".rstrip("0")
 
 
 def read_wishes(given: Mapping[str, Any]) -> Wishes:
@@ -119,8 +70,8 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
     watts = _by_role("--watts", given.get("watts"), ("board", "cloud", "radio"))
     memory = _by_role("--memory", given.get("memory"), ("board", "cloud"))
     lacks = _lists_by_role("--lacks", given.get("lacks"), ("board", "cloud"))
-    egress = given.get("max_egress") or ""
-    prices = read_objective(given.get("objective") or "")
+    egress, objective = given.get("max_egress"), given.get("objective")
+    prices = {} if objective is None else read_objective(objective)
     return Wishes(
         prices.get("latency", 0.0),
         prices.get("throughput", 0.0),
@@ -129,14 +80,13 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
         min_throughput=_number("--min-throughput", given.get("min_throughput"), 0.0),
         max_latency=_number("--max-latency", given.get("max_latency"), -1.0, 1e-3),
         max_energy=_number("--max-energy", given.get("max_energy"), -1.0),
-        max_egress=float(read_size("--max-egress", egress)) if egress else -1.0,
+        max_egress=-1.0 if egress is None else float(read_size("--max-egress", egress)),
         max_loss=_number("--max-loss", given.get("max_loss"), -1.0, 1e-2),
         keep_output=bool(given.get("keep_output")),
-        stay=tuple(TensorName(name) for name in given.get("stay") or ()),
+        stay=_names("--stay", given.get("stay")),
         first_layers=int(_number("--first-layers", given.get("first_layers"), 0)),
-        measure=not given.get("no_measure"),
-        board_memory=read_size("--memory", memory.get("board", "0")),
-        cloud_memory=read_size("--memory", memory.get("cloud", "0")),
+        board_memory=_memory(memory.get("board")),
+        cloud_memory=_memory(memory.get("cloud")),
         board_watts=_float("--watts", watts.get("board", "0")),
         cloud_watts=_float("--watts", watts.get("cloud", "0")),
         radio_watts=_float("--watts", watts.get("radio", "0")),
@@ -146,7 +96,7 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
 
 
 def read_objective(given: str) -> dict[str, float]:
-    """Return prices per second, second, joule and byte of "throughput" or "latency=1,egress=0.01"; {} of "".
+    """Return prices per second, second, joule and byte of "throughput" or "latency=1,egress=0.01".
 
     Raises:
         UsageError: an unknown objective, or a price that is none.
@@ -159,8 +109,11 @@ def read_objective(given: str) -> dict[str, float]:
                 f"--objective {given}: what is {part!r}?", f"write {', '.join(OBJECTIVES)}, each once"
             )
         prices[name] = _float("--objective", price or "1") / (MEGABYTE if name == "egress" else 1.0)
-    if given and not any(prices.values()):
-        raise UsageError(f"--objective {given}: nothing is wished for", "give one of them a price above 0")
+    if not any(prices.values()):
+        raise UsageError(
+            f"--objective {given!r}: nothing is wished for",
+            "give one of them, or a price above 0: --objective throughput, --objective latency=1,energy=0.2",
+        )
     return prices
 
 
@@ -173,7 +126,8 @@ def read_size(option: str, given: str) -> Bytes:
     found = _SIZE.fullmatch(given.strip())
     if found is None or found[2].upper() not in _SIZES:
         raise UsageError(
-            f"{option}: {given!r} is no size", "write bytes, or a number with kB, MB, GB, MiB, GiB"
+            f"{option}: {given!r} is no size",
+            "write bytes, or a number with kB, MB, GB, MiB, GiB: 20kB, 1.5MB",
         )
     size = float(found[1]) * _SIZES[found[2].upper()]
     if size > MOST_BYTES:
@@ -189,7 +143,10 @@ def read_link(given: str) -> LinkChange:
     """
     numbers = [_float("--link", one) for one in given.split(",")]
     if len(numbers) > 3 or numbers[0] <= 0 or (len(numbers) == 3 and numbers[1] <= 0):
-        raise UsageError(f"--link {given}: not a link", "write UP,DELAY or UP,DOWN,DELAY: Mbit/s, ms one way")
+        raise UsageError(
+            f"--link {given}: not a link",
+            "write UP,DELAY or UP,DOWN,DELAY: Mbit/s above 0, ms one way, such as --link 5.85,25",
+        )
     up, down = numbers[0], numbers[1] if len(numbers) == 3 else numbers[0]
     delay = numbers[-1] * 1e-3 if len(numbers) > 1 else -1.0
     return LinkChange(up * MEGABIT, down * MEGABIT, delay)
@@ -228,15 +185,26 @@ def _lists_by_role(
     return found
 
 
+def _names(option: str, given: list[str] | None) -> tuple[TensorName, ...]:
+    if not all(name.strip() for name in given or ()):
+        raise UsageError(f"{option}: of which tensor?", f"name one: {option} features/0")
+    return tuple(TensorName(name) for name in given or ())
+
+
+def _memory(given: str | None) -> Bytes:
+    """Return the bytes of a size, 0 where none was given: then a device has what it told."""
+    size = Bytes(0) if given is None else read_size("--memory", given)
+    if given is not None and not size:
+        raise UsageError("--memory cannot be nothing", "give a size above 0, such as --memory board=256MB")
+    return size
+
+
 def _number(option: str, given: float | None, default: float, unit: float = 1.0) -> float:
     if given is None:
         return default
-    if not (math.isfinite(given) and given >= 0):
-        raise UsageError(f"{option} cannot be {given:g}", "give a number that is not negative")
-    if given and not 1 / MOST <= given <= MOST:
-        raise UsageError(
-            f"{option} cannot be {given:g}", f"give 0, or a number between {1 / MOST:g} and {MOST:g}"
-        )
+    wanted = _RANGES[option]
+    if given not in wanted:
+        raise UsageError(f"{option} cannot be {given:g}", f"give {wanted}, such as {wanted.example}")
     return given * unit
 
 
@@ -244,5 +212,6 @@ def _float(option: str, given: str) -> float:
     try:
         number = float(given)
     except ValueError as error:
-        raise UsageError(f"{option}: {given!r} is no number", "write one, such as 2.5") from error
+        example = _RANGES[option].example
+        raise UsageError(f"{option}: {given!r} is no number", f"write one, such as {example}") from error
     return _number(option, number, 0.0)

@@ -31,7 +31,7 @@ def book_options(order: PlanOrder) -> BookOptions:
         InvalidProblem: a wish that cannot be meant, or energy without anybody's watts.
     """
     wishes = order.wishes
-    _refuse_negative(wishes)
+    _refuse_nonsense(wishes)
     return BookOptions(
         order.keep_input_on_board,
         order.board_memory,
@@ -51,11 +51,13 @@ def book_options(order: PlanOrder) -> BookOptions:
     )
 
 
-def _refuse_negative(wishes: Wishes) -> None:
-    """Refuse what would turn a cost into a gain; the command line does so too, other clients may not."""
+def _refuse_nonsense(wishes: Wishes) -> None:
+    """Refuse what turns a cost into a gain, or limits nothing; the command line does so too, other clients may not."""
     for name in NEVER_NEGATIVE:
         if getattr(wishes, name) < 0:
             raise InvalidProblem(f"{name} cannot be {getattr(wishes, name):g}", "give 0 or more")
+    if wishes.max_loss > 1:
+        raise InvalidProblem(f"a loss of {wishes.max_loss:.0%} is no limit", "give 1.0 (all of it) at most")
 
 
 def objective(wishes: Wishes) -> Objective:

@@ -16,7 +16,7 @@ from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, 
 from partitioner.book.full import full_book, full_books, is_linear
 from partitioner.book.outlook import outlook, regret, solves_for
 from partitioner.book.pages import candidates
-from partitioner.book.setting import Setting, make_setting
+from partitioner.book.setting import Setting, check_wishes, make_setting
 from partitioner.book.single import book_of_one
 from partitioner.book.thresholds import flip_slowdown, link_thresholds
 from partitioner.book.trimmed import trimmed_cuts
@@ -67,10 +67,11 @@ def make_book(
     clock. Without it, no front is looked for.
 
     Raises:
-        InvalidProblem: no device at all, or two without a link between them.
+        InvalidProblem: no device at all, two without a link between them, or a wish that cannot be meant of this model.
         ProfileError: a profile is absurd or of another model.
         NoFeasiblePlan: nothing fits, or the wish leaves nothing that may run; says why, in numbers.
     """
+    check_wishes(compiled.graph, options)
     options = dataclasses.replace(options, objective=in_its_unit(options.objective))
     if board is not None and cloud is not None:
         if link is None:

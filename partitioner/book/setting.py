@@ -80,9 +80,8 @@ def make_setting(
 
     Raises:
         ProfileError: a profile is absurd or of another model.
-        InvalidProblem: a tensor that is to stay, or an operator that is lacked, is none of the model's.
+        InvalidProblem: an operator that is lacked is none of the model's.
     """
-    _check_stay(compiled.graph, options)
     near = device_of(compiled, board, options.board_memory, options.board_watts, options.radio_watts)
     far = device_of(compiled, cloud, options.cloud_memory, options.cloud_watts)
     problem = Problem(
@@ -140,15 +139,12 @@ def prepared(graph: CostGraph) -> frozenset[int]:
     return frozenset(layer.index for layer in graph.layers if layer.from_input or layer.pseudo)
 
 
-def _kept_layers(graph: CostGraph, options: BookOptions) -> frozenset[int]:
-    """Return the layers that the wishes pin to the board: the first of the model itself, the makers of outputs."""
-    before = prepared(graph)
-    inside = [layer.index for layer in graph.layers if layer.index not in before]
-    makers = {one.producer for one in graph.tensors if one.is_output and one.producer >= 0}
-    return frozenset(inside[: options.first_layers]) | (makers if options.keep_output else frozenset())
+def check_wishes(graph: CostGraph, options: BookOptions) -> None:
+    """Refuse what cannot be meant of this model.
 
-
-def _check_stay(graph: CostGraph, options: BookOptions) -> None:
+    Raises:
+        InvalidProblem: a tensor that is to stay is none of the model's; more layers than it has are to stay.
+    """
     known = {tensor.name for tensor in graph.tensors}
     for name in options.stay:
         if name not in known:
@@ -156,3 +152,17 @@ def _check_stay(graph: CostGraph, options: BookOptions) -> None:
                 f"no tensor of the model is called {name}{near_names(name, sorted(known))}",
                 "`plan explain NAME --format json` lists them",
             )
+    count = len(graph.layers) - len(prepared(graph))
+    if options.first_layers > count:
+        raise InvalidProblem(
+            f"the first {options.first_layers} layers are to stay on the board, and the model has {count}",
+            f"give 0 to {count}, such as --first-layers {min(3, count)}",
+        )
+
+
+def _kept_layers(graph: CostGraph, options: BookOptions) -> frozenset[int]:
+    """Return the layers that the wishes pin to the board: the first of the model itself, the makers of outputs."""
+    before = prepared(graph)
+    inside = [layer.index for layer in graph.layers if layer.index not in before]
+    makers = {one.producer for one in graph.tensors if one.is_output and one.producer >= 0}
+    return frozenset(inside[: options.first_layers]) | (makers if options.keep_output else frozenset())

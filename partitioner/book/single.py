@@ -40,8 +40,6 @@ def book_of_one(
     _check_wishes(device, options, is_board=is_board)
     where = "board" if is_board else "cloud"
     problem = _problem(compiled, device, options, where)
-    _check_operators(problem, where)
-    _check_memory(problem, where)
     everything = frozenset(range(len(compiled.graph.layers)))
     cuts = (frozenset(), *doors(compiled), everything)
     pieces = Pieces(problem, cuts)
@@ -72,12 +70,15 @@ def book_of_one(
 
 
 def _problem(compiled: CompiledModel, device: DeviceProfile, options: BookOptions, where: str) -> Problem:
-    """Return what there is to hold and to run, as the solvers see it."""
+    """Return what there is to hold and to run, as the solvers see it; refuse what this device cannot."""
     memory = options.board_memory if where == "board" else options.cloud_memory
     weights = {ref.name: ref.length for ref in compiled.weights}
     lacks = options.board_lacks if where == "board" else options.cloud_lacks
     alone = dataclasses.replace(device_of(compiled, device, memory), lacks=lacking(compiled.graph, lacks))
-    return Problem(compiled.graph, (alone,), weight_bytes=weights, headroom=options.headroom)
+    problem = Problem(compiled.graph, (alone,), weight_bytes=weights, headroom=options.headroom)
+    _check_operators(problem, where)
+    _check_memory(problem, where)
+    return problem
 
 
 def _predict(problem: Problem, ends: Cuts, *, is_board: bool) -> tuple[Prediction, Seconds]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lepton_edge.cli import wishes
+from lepton_edge.cli import wish_options, wishes
 from lepton_edge.core.calls import LinkChange, Wishes
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.messages import Deploy
+from tests.docs.test_cli import COMMANDS
 from tests.lepton_edge.cli.conftest import CommandLine
 
 
@@ -21,7 +22,6 @@ def test_nothing_given_wishes_nothing() -> None:
         ("throughput", {"throughput": 1.0}),
         ("latency=1,energy=0.2", {"latency": 1.0, "energy": 0.2}),
         ("latency, egress=3", {"latency": 1.0, "egress": 3e-6}),
-        ("", {}),
     ],
 )
 def test_an_objective_is_one_or_a_sum_of_prices(given: str, prices: dict[str, float]) -> None:
@@ -29,7 +29,7 @@ def test_an_objective_is_one_or_a_sum_of_prices(given: str, prices: dict[str, fl
 
 
 @pytest.mark.parametrize(
-    "given", ["speed", "latency=x", "latency=-1", "latency=0", "latency=1,latency=2", "=1"]
+    "given", ["speed", "latency=x", "latency=-1", "latency=0", "latency=1,latency=2", "=1", "", " , "]
 )
 def test_what_is_no_objective_is_refused(given: str) -> None:
     with pytest.raises(UsageError, match="--objective"):
@@ -139,12 +139,51 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
         ("--min-throughput", "nan"),
         ("--first-layers", "-1"),
         ("--objective", "fast"),
+        ("--objective", ""),
+        ("--max-loss", "101"),
+        ("--max-latency", "0"),
+        ("--max-latency", "1e12"),
+        ("--min-throughput", "1e-300"),
+        ("--max-energy", "0"),
+        ("--max-egress", ""),
+        ("--first-layers", "9000000"),
+        ("--watts", "board=1e9"),
+        ("--memory", "board=0"),
+        ("--stay", ""),
+        ("--lacks", "board="),
     ],
 )
 def test_a_wish_that_cannot_be_followed_names_its_option(line: CommandLine, words: tuple[str, ...]) -> None:
     said = line.run("deploy", "net", *words)
     assert (said.code, line.calls) == (2, [])
     assert words[0] in said.err
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "hint"),
+    [
+        ("--max-loss", 101.0, "0, or 0.000001 to 100 %, such as --max-loss 1"),
+        ("--max-latency", 0.0, "0.001 to 100,000,000 ms, such as --max-latency 40"),
+        (
+            "--min-throughput",
+            1e9,
+            "0, or 0.000001 to 1,000,000 requests a second, such as --min-throughput 5",
+        ),
+    ],
+)
+def test_a_refusal_tells_the_range_and_an_example(option: str, given: float, hint: str) -> None:
+    name = option.removeprefix("--").replace("-", "_")
+    with pytest.raises(UsageError, match=rf"^{option} cannot be ") as refused:
+        wishes.read_wishes({name: given})
+    assert refused.value.hint == f"give {hint}"
+
+
+def test_what_if_takes_every_wish_that_deploy_takes() -> None:
+    named = []
+    for words in ("deploy", "plan what-if"):
+        command = COMMANDS[words]
+        named.append({one.name for one in command.params if one.name in wish_options.WISHES})
+    assert named == [set(wish_options.WISHES)] * 2
 
 
 def test_wishes_go_over_others_one_by_one_and_prices_together() -> None:

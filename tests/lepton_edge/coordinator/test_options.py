@@ -74,6 +74,11 @@ def test_what_would_turn_a_cost_into_a_gain_is_refused(order: PlanOrder, wishes:
         options.book_options(dataclasses.replace(order, wishes=wishes))
 
 
+def test_a_loss_above_all_is_no_limit(order: PlanOrder) -> None:
+    with pytest.raises(InvalidProblem, match="a loss of 101% is no limit"):
+        options.book_options(dataclasses.replace(order, wishes=Wishes(max_loss=1.01)))
+
+
 def test_what_is_supposed_changes_the_profiles_and_marks_the_link_as_declared(order: PlanOrder) -> None:
     change = LinkChange(4e6, 2e6, 0.05)
     asked = dataclasses.replace(order, link_change=change, speeds=(DeviceSpeed("board", 2.0),))  # type: ignore[arg-type]
