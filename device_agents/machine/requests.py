@@ -79,7 +79,7 @@ def supersede(state: State, key: WorkKey, now: float) -> list[Command]:
     """End work that waits, since newer work takes its place."""
     work = state.works[key]
     gone = Superseded(
-        f"a newer request for {work.epoch.model} took its place after {now - work.arrived:.3f} s in the queue",
+        f"a newer request for {work.epoch.model} took its place after {(now - work.arrived) * 1e3:.0f} ms in the queue",
         "take the newer answer; the queue policy of the model says so",
     )
     return answers.fail(state, work, as_wire(gone, state.device), now)

@@ -22,7 +22,7 @@ from lepton_edge.cli.latency import Latencies, one_line
 from lepton_edge.cli.options import Format
 from lepton_edge.cli.output import Row, print_document
 from lepton_edge.client import Client
-from lepton_edge.core.errors import LeptonError, UsageError
+from lepton_edge.core.errors import LeptonError, Superseded, UsageError
 from lepton_edge.core.results import Result
 from partitioner.nouns_json import finite
 
@@ -114,13 +114,15 @@ def print_figures(
 ) -> None:
     """Make the requests for the sake of what they take, after one that connects; print the figures.
 
+    Those that gave way to newer ones are counted as failed: that is what their model's queue is declared to do.
+
     Raises:
-        LeptonError: the first one that failed; figures of what failed are none.
+        LeptonError: the first one that failed otherwise; figures of what failed are none.
     """
     first = client.infer(how.model, requests[0].read(), deadline=how.deadline, page=how.page).latency
     progress = ProgressOfMany(len(requests), shown=True)
     for result in how.stream(client, requests):
-        if result.error is not None:
+        if result.error is not None and not isinstance(result.error, Superseded):
             raise result.error
         progress.add(result)
     print_document(progress.document() | {"first": first}, form, render)

@@ -22,6 +22,7 @@ from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
 from partitioner.compiled import CompiledModel
 from partitioner.graph import CostTensor, frontiers
+from partitioner.nouns_json import to_json
 from partitioner.onnx_io import cut, load_compiled
 from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec
 from partitioner.report import explain
@@ -58,6 +59,7 @@ def make_plan(
     for told in draft.chosen.blockwise:
         tell("planning", 0, 0, told)
     document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
+    document["queue"] = to_json(_queue(compiled.queue, order.queue))
     if order.explain_only:
         return None, document
     return _book(directory, compiled, draft, order, artifacts), document

@@ -61,7 +61,20 @@ def _facts(document: Document) -> list[str]:
     changes = change_lines(document)
     head = ["What would change the decision (each plan judged in one piece):"] if changes else []
     proven = [*bound_lines(document), *regret_line(document)]
-    return [*limit_lines(document), *link_line(document), *proven, *head, *(f"  {line}" for line in changes)]
+    given = [*limit_lines(document), *_queue_line(document), *link_line(document)]
+    return [*given, *proven, *head, *(f"  {line}" for line in changes)]
+
+
+def _queue_line(document: Document) -> list[str]:
+    """Return how one caller's requests wait, where they do not just wait in order."""
+    rule = document.get("queue") or {}
+    yields = {"newest": ", and the oldest gives way", "oldest": ", and newer ones are refused"}
+    policy = str(rule.get("policy", ""))
+    if policy not in yields:
+        return []
+    limit = rule.get("limit") or 1
+    line = f"Queue: {policy}: of one caller {limit} wait{'s' * (limit == 1)} at most{yields[policy]}"
+    return [f"{line}; {rule['in_flight']} run at a time" if rule.get("in_flight") else line]
 
 
 def _table(title: str) -> Table:

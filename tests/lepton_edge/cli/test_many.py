@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.client import failure, reply
-from lepton_edge.core.errors import ComputeFailed, InvalidInput
+from lepton_edge.core.errors import ComputeFailed, InvalidInput, Superseded
 from lepton_edge.core.frames import Frame, Hop
 from partitioner.units import DeviceId
 from tests.lepton_edge.cli.conftest import CommandLine, Said
@@ -135,6 +135,18 @@ def test_repeat_tells_what_it_took_in_all_and_on_each_device(line: CommandLine, 
 def test_repeat_ends_at_the_first_failure(line: CommandLine, pictures: Path) -> None:
     (pictures / "a.jpg").write_bytes(b"bad")
     assert line.run("infer", "net", "-i", f"x={pictures / 'a.jpg'}", "--repeat", "5").code == 11
+
+
+def test_repeat_counts_what_gave_way_to_a_newer_request(line: CommandLine, pictures: Path) -> None:
+    seen: list[Frame] = []
+
+    def crowded(frame: Frame) -> Frame:
+        seen.append(frame)
+        return failure(frame, Superseded("a newer one", "take it")) if len(seen) == 3 else answer(frame)
+
+    line.answer = crowded
+    said = line.run("infer", "net", "-i", f"x={pictures / 'c.jpg'}", "--repeat", "5", "--format", "json")
+    assert (said.code, said.document["requests"], said.document["failed"]) == (0, 5, 1)
 
 
 def test_the_fault_of_a_source_ends_the_command_with_the_files_name(

@@ -93,7 +93,9 @@ def test_an_unknown_page_is_left_to_the_decider(desk: Desk) -> None:
 
 def test_the_book_has_the_queue_rule_of_the_manifest_or_the_policy_that_was_asked_for(desk: Desk) -> None:
     assert desk.plan(desk.order())[0].queue == QueueRule()
-    assert desk.plan(desk.order(queue="newest"))[0].queue == QueueRule("newest")
+    book, told = desk.plan(desk.order(queue="newest"))
+    assert book.queue == QueueRule("newest")
+    assert told["queue"]["policy"] == "newest"
     declared = QueueRule("newest", limit=3, in_flight=2, max_batch=1)
     assert _queue(declared, "") == _queue(declared, "newest") == declared
     assert _queue(declared, "block") == QueueRule("block", max_batch=1)

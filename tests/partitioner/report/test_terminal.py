@@ -47,6 +47,17 @@ def test_the_measured_column_is_there_only_when_something_was(document: dict[str
     assert "predicted  board" in text(document)
 
 
+def test_a_queue_that_is_more_than_a_line_is_told(document: dict[str, Any]) -> None:
+    assert "Queue" not in text(document)
+    document["queue"] = {"policy": "newest", "limit": 0, "in_flight": 2}
+    said = "Queue: newest: of one caller 1 waits at most, and the oldest gives way; 2 run at a time"
+    assert said in text(document)
+    document["queue"] = {"policy": "oldest", "limit": 3, "in_flight": 0}
+    assert "of one caller 3 wait at most, and newer ones are refused" in text(document)
+    document["queue"] = {"policy": "block", "limit": 0, "in_flight": 0}
+    assert "Queue" not in text(document)
+
+
 def test_names_with_brackets_are_no_markup(document: dict[str, Any]) -> None:
     document["candidates"][4]["label"] = "split behind block[0]/[bold]Conv"
     document["devices"][0]["device"] = "pi[red]"
