@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import sys
 from collections.abc import Coroutine
@@ -63,9 +64,13 @@ async def dial(address: str, within: Seconds = FIRST_WORDS) -> SocketStream | No
     except asyncio.TimeoutError as error:
         raise Unavailable(f"{address} does not answer", "is it running, and is the network up?") from error
     except OSError as error:
-        raise Unavailable(
-            f"{address}: {error.strerror or error}", "is it running, and is it right?"
-        ) from error
+        raise Unavailable(f"{address}: {_words(error)}", "is it running, and is it right?") from error
+
+
+def _words(error: OSError) -> str:
+    """Return what the system calls `error`; asyncio's own words name its calls."""
+    known = not isinstance(error, socket.gaierror) and error.errno in errno.errorcode
+    return os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
 
 
 async def _dialled(address: str) -> SocketStream | None:

@@ -82,7 +82,7 @@ async def test_a_network_that_swallows_the_preface_is_given_up_for_grpc(
 
 
 async def test_nobody_there_is_unavailable() -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=r"^127.0.0.1:1: Connection refused"):
         await front.dial("127.0.0.1:1")
     with pytest.raises(Unavailable):
         await front.dial("no-such-host.invalid:8011")
