@@ -101,7 +101,7 @@ class Control:
         """Attach once, until the stream ends."""
         address = await self._voice.find()
         self.address = address
-        channel = rpc.open_channel(address)
+        channel = rpc.open_channel(address, rpc.LONGEST_COMMAND)
         words: asyncio.Queue[AgentSays | None] = asyncio.Queue(WORDS + 1)
         self._words = words
         words.put_nowait(self._voice.hello())

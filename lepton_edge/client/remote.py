@@ -167,7 +167,7 @@ class RemoteTransport:
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
         address = await self._control_address()
-        channel, outgoing = rpc.open_channel(address), _Outgoing(calls, address)
+        channel, outgoing = rpc.open_channel(address, rpc.LONGEST_COMMAND), _Outgoing(calls, address)
         try:
             async for event in rpc.ControlStub(channel, address).admin(outgoing.calls()):
                 yield event

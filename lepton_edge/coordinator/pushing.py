@@ -15,7 +15,7 @@ from lepton_edge.coordinator.jobs import Compiled, PushJob
 from lepton_edge.coordinator.records import ModelRecord
 from lepton_edge.coordinator.samples import read_samples, write_samples
 from partitioner.compiled import CompiledModel
-from partitioner.errors import InvalidManifest
+from partitioner.errors import InvalidManifest, InvalidModel
 from partitioner.manifest import Accuracy, Manifest, read_manifest
 from partitioner.nouns_json import to_json
 from partitioner.onnx_io import compile_model
@@ -23,6 +23,8 @@ from partitioner.profile import measure_codecs
 from partitioner.units import Bytes, Seconds
 
 CODEC_BUDGET = Seconds(30.0)
+MOST_WEIGHTS = 50_000
+"""A command to measure names each weight some five times, in 540 bytes: 27 MB of them (see `rpc.LONGEST_COMMAND`)."""
 
 Tell = Callable[[str, int, int, str], None]
 
@@ -42,6 +44,7 @@ def push(job: PushJob, artifacts: Artifacts, tell: Tell) -> Compiled:
         labels=labels,
         called=f"the file pushed as {job.name!r}",
     )
+    _check_count(compiled)
     for content in labels.values():
         artifacts.put(content)
     samples = read_samples([(name, Path(path)) for name, path in job.samples], compiled.inputs)
@@ -51,6 +54,16 @@ def push(job: PushJob, artifacts: Artifacts, tell: Tell) -> Compiled:
     compiled = _measured(compiled, into, manifest, tell)
     _write(compiled, into, artifacts)
     return Compiled(_record(compiled), compiled.weights)
+
+
+def _check_count(compiled: CompiledModel) -> None:
+    """Refuse a model of more weights than a command can name, before an agent's stream breaks on one."""
+    count = len(compiled.weights)
+    if count > MOST_WEIGHTS:
+        raise InvalidModel(
+            f"{compiled.name!r} has {count:,} weight tensors, and {MOST_WEIGHTS:,} at most can be told to a device",
+            "join small weights before the export",
+        )
 
 
 def _manifest(job: PushJob) -> Manifest | None:

@@ -64,6 +64,10 @@ _PINGS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 ]
+LONGEST_MESSAGE = 4 << 20  # bytes; tensors come in chunks below it
+LONGEST_COMMAND = 64 << 20
+"""Bytes of one message of the coordinator to agents and clients, who trust it: commands name each weight, documents
+each layer."""
 _CHANNEL_OPTIONS = [
     *_PINGS,
     ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, never a broken shared one
@@ -75,6 +79,7 @@ _SERVER_OPTIONS = [
     *_PINGS,
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_connection_idle_ms", 60_000),  # a connection without a call: who has forgotten it dials again
     ("grpc.so_reuseport", 0),  # else two processes share one port and a taken port is never noticed
 ]
 
@@ -92,9 +97,10 @@ class PeerContext:
 # --- channels and servers -------------------------------------------------------------------------
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """Return a channel to "host:port"; it connects when first used."""
-    return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+def open_channel(address: str, longest: int = LONGEST_MESSAGE) -> grpc.aio.Channel:
+    """Return a channel to "host:port"; it connects when first used. No message above `longest` bytes is taken."""
+    options = [*_CHANNEL_OPTIONS, ("grpc.max_receive_message_length", longest)]
+    return grpc.aio.insecure_channel(address, options=options)
 
 
 async def open_server(
@@ -217,6 +223,9 @@ def typed(address: str) -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
+        error.__traceback__ = (
+            None  # it holds the call, and that its connection, for as long as somebody keeps ours
+        )
         raise from_rpc_error(error, address) from error
 
 

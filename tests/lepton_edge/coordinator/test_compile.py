@@ -16,6 +16,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from lepton_edge.coordinator import compile as worker
+from lepton_edge.coordinator import pushing
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import Compiled, PlanJob, PushJob, TrialJob
 from lepton_edge.coordinator.records import PlanOrder
@@ -115,6 +116,15 @@ def golden(bench: Bench, sha256: Any) -> dict[str, Any]:
     assert found is not None
     with np.load(io.BytesIO(found.read_bytes())) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def test_a_model_of_more_weights_than_a_command_can_name_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "MOST_WEIGHTS", 1)
+    told = bench.push()["error"]
+    assert told["code"] == "invalid_model"
+    assert "weight tensors, and 1 at most" in told["message"]
 
 
 def test_a_push_makes_a_record_weights_and_a_folder(bench: Bench) -> None:

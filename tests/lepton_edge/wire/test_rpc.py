@@ -26,6 +26,7 @@ from lepton_edge.core.messages import (
     Description,
     Document,
     EpochStatus,
+    ExplainPlan,
     FetchChunk,
     FetchRequest,
     ListDevices,
@@ -35,6 +36,7 @@ from lepton_edge.core.messages import (
 )
 from lepton_edge.wire import rpc
 from lepton_edge.wire.rpc import ControlStub, PeerContext
+from partitioner.errors import LeptonError
 
 
 class Servicer:
@@ -68,6 +70,8 @@ class Servicer:
             if isinstance(call, RemoveModel):
                 raise ValueError("a bug")
             yield Progress("c", type(call).__name__, 1, 2)
+            if isinstance(call, ExplainPlan):
+                yield Document("lepton-edge/plan/1", " " * (rpc.LONGEST_MESSAGE + 1))
         yield Document("lepton-edge/devices/1", "[]")
 
     async def describe(self) -> Description:
@@ -145,6 +149,20 @@ async def test_a_bug_in_the_servicer_is_an_error_of_the_tree_too(stub: ControlSt
 
     with pytest.raises(Unavailable):
         [event async for event in stub.admin(calls())]
+
+
+async def test_a_command_may_be_longer_than_a_chunk_where_that_is_agreed(servicer: Servicer) -> None:
+    async def calls() -> AsyncIterator[AdminCall]:
+        yield ExplainPlan("m")  # type: ignore[arg-type]
+
+    server, address = await rpc.open_server("127.0.0.1:0", rpc.control_handlers(servicer))
+    wide, narrow = rpc.open_channel(address, rpc.LONGEST_COMMAND), rpc.open_channel(address)
+    documents = [one async for one in ControlStub(wide, address).admin(calls()) if isinstance(one, Document)]
+    assert max(len(one.json) for one in documents) > rpc.LONGEST_MESSAGE
+    with pytest.raises(LeptonError):
+        [one async for one in ControlStub(narrow, address).admin(calls())]
+    await asyncio.gather(wide.close(), narrow.close())
+    await server.stop(None)
 
 
 async def test_bytes_that_are_no_message_are_refused_typed(servicer: Servicer) -> None:
