@@ -70,7 +70,7 @@ def _outdated(state: State, work: Work) -> Work | None:
     if rule.newest and first is not None:
         return state.works[first]
     full = Overloaded(
-        f"{rule.limit} of your requests for {work.epoch.model} wait already, as many as may",
+        f"as many of your requests for {work.epoch.model} as may wait do so already ({rule.limit})",
         "send the next one when an answer has come, or after the time to wait",
     )
     full.retry_after = state.room.turn()

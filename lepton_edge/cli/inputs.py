@@ -126,7 +126,7 @@ def only_input(asked: Client, model: str) -> str:
     try:
         told = asked.model(model)
     except Unavailable as error:
-        hint = "say which input it is, then no coordinator is needed: --input NAME=FILE"
+        hint = "check the address; if only the coordinator is away, name the input: --input NAME=FILE"
         raise Unavailable(error.message, hint) from error
     names = [str(one["name"]) for one in told.get("inputs", [])]
     if len(names) != 1:
