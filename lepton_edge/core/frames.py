@@ -27,6 +27,8 @@ class FrameKind(enum.IntEnum):
     PROBE_REPLY = 7
     TUNNEL = 8  # since protocol 1.1: never sent to a peer of 1.0
 
+    __hash__ = int.__hash__  # an enumeration's own is written in Python; every frame is looked up by its kind
+
 
 @quick
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from lepton_edge.core.errors import CorruptFrame, IncompatibleVersion
 from lepton_edge.core.frames import Frame, WireError
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from lepton_edge.wire import convert, header
+from lepton_edge.wire import alike, convert, header
 from lepton_edge.wire.header import FrameLimits
 
 # An accelerator, not a need: where it is missing no checksum is offered, and none is negotiated.
@@ -318,10 +318,9 @@ class Decoder:
             raise CorruptFrame(f"a frame of {prefix.total} bytes; at most {limits.frame_bytes} are accepted")
         if self.open_bytes + prefix.total > limits.open_bytes:
             raise CorruptFrame("the peer has more half-sent bytes under way than were granted")
-        message = header.parse(head)
-        laid = header.check(message, prefix.total, limits)
+        heading = alike.read(bytes(head), prefix.total, limits)
         payload = piece if _may_stay(piece, prefix.total) else _aligned(prefix.total)
-        opened = _Open(header.read(message, laid, payload.toreadonly()), payload)
+        opened = _Open(heading.frame(payload.toreadonly()), payload)
         self._open[prefix.number] = opened
         self.open_bytes += prefix.total
         return opened

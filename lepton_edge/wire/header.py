@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, EncodeError
 
@@ -32,6 +32,11 @@ _CODED_BYTES = {part: DTYPE_BYTES[coded] for part, coded in GRAPH_PARTS.items()}
 
 
 MAX_KNOWN = 256
+MAX_ALIKE = 32  # headers whose shared part is remembered; of those that come, so many of one length
+MAX_SHARED = 1024  # bytes of one
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Look = tuple[str, str, tuple[int, ...], str, int, float]
 """All that is checked of a tensor: name, dtype, shape, codec, bytes of payload, scale."""
@@ -45,6 +50,7 @@ class FrameLimits:
 
     `decoded_bytes` bounds one tensor after decompression (it is declared by dtype and shape). `known` are the last
     tensors' looks that passed, `MAX_KNOWN` at most: most frames of a stream carry tensors that look alike.
+    `written` and `seen`: what frames that look alike share, as bytes by its look, and read, by length and bytes.
     """
 
     frame_bytes: Bytes = MAX_FRAME_BYTES
@@ -56,6 +62,8 @@ class FrameLimits:
     name_length: int = 1024
     decoded_bytes: Bytes = Bytes(256 << 20)
     known: set[Look] = field(default_factory=set, init=False, repr=False, compare=False)
+    written: dict[Any, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    seen: dict[int, dict[bytes, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 def layout(sizes: Sequence[int]) -> tuple[list[int], int]:
@@ -93,12 +101,12 @@ def write(
     it.
     """
     try:
-        header = _message(frame, credit_frames, credit_bytes)
-        encoded = bytes(header.SerializeToString())
-        if limits is not None:
-            _check_tensors([look_of(tensor) for tensor in frame.tensors], limits)
-            _check_numbers(header)
-            _check_length(encoded, limits)
+        own = write_own(frame_pb2.Frame(), frame, credit_frames, credit_bytes)
+        if limits is None:
+            return bytes(write_shared(own, frame).SerializeToString())
+        check_numbers(own)
+        encoded: bytes = own.SerializeToString() + _shared_bytes(frame, limits)
+        _check_length(encoded, limits)
     except (TypeError, ValueError, EncodeError) as error:  # no text, a lone surrogate, a number out of range
         raise InvalidInput(
             f"a message cannot be encoded: {error}", "names and metadata are plain text"
@@ -106,6 +114,34 @@ def write(
     except CorruptFrame as error:
         raise InvalidInput(f"a message cannot be sent: {error.message}", "send less at once") from error
     return encoded
+
+
+def _shared_bytes(frame: Frame, limits: FrameLimits) -> bytes:
+    """Return the bytes of what `frame` shares with others that look like it, checked; of known ones at once."""
+    looks = [look_of(tensor) for tensor in frame.tensors]
+    points = tuple([tensor.zero_point for tensor in frame.tensors])
+    key = (frame.kind, frame.state_position, *_shared_of(frame), tuple(frame.outputs), tuple(looks), points)
+    known = limits.written.get(key)
+    if known is None:
+        check_tensors(looks, limits)
+        header = write_shared(frame_pb2.Frame(), frame)
+        check_numbers(header)
+        known = bytes(header.SerializeToString())
+        if is_lasting(looks, known):
+            remember(limits.written, key, known)
+    return known
+
+
+def is_lasting(looks: Sequence[Look], encoded: bytes) -> bool:
+    """Say whether what frames share is likely to come again, and short enough to be remembered."""
+    return len(encoded) <= MAX_SHARED and not any([CODECS[CodecName(look[3])].byte_part for look in looks])
+
+
+def remember(known: dict[K, V], key: K, value: V, most: int = MAX_ALIKE) -> None:
+    """Add to what is known; of `most` things the oldest makes room."""
+    if len(known) >= most:
+        del known[next(iter(known))]
+    known[key] = value
 
 
 def _check_length(encoded: bytes, limits: FrameLimits) -> None:
@@ -119,26 +155,38 @@ _HOP = tuple(one.name for one in fields(Hop))
 _hop_of = operator.attrgetter(*_HOP)
 _hop_made: Any = Hop
 
-_SELDOM = (
-    "page", "first_block", "step", "attempt", "priority", "remaining_ms", "traceparent", "credit_frames",
-    "credit_bytes", "degraded", "reason", "flow",
-)  # fmt: skip  # what most frames leave at zero, which costs nothing to write and something to set
-_seldom_of = operator.attrgetter(*_SELDOM)
+OWN = (
+    "request_id", "step", "attempt", "remaining_ms", "traceparent", "credit_frames", "credit_bytes", "reason", "flow",
+)  # fmt: skip  # fields of one value that differ from frame to frame; most are left at zero
+_SHARED = ("model", "epoch", "page", "first_block", "priority", "degraded")
+own_of = operator.attrgetter(*OWN)
+_shared_of = operator.attrgetter(*_SHARED)
 
 
-def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.Frame:
-    header = frame_pb2.Frame()  # one field after the other: half the time of naming them as arguments
-    header.kind = int(frame.kind)  # type: ignore[assignment]
-    header.request_id, header.model, header.epoch = frame.request_id, frame.model, frame.epoch
-    header.state_position = frame.state_position
-    values = _seldom_of(frame)
-    if any(values):
-        for name, value in zip(_SELDOM, values, strict=True):
-            if value:
-                setattr(header, name, value)
+def write_own(
+    header: frame_pb2.Frame, frame: Frame, credit_frames: int, credit_bytes: int
+) -> frame_pb2.Frame:
+    """Set in `header` what a frame does not have in common with others that look like it; return it."""
+    for name, value in zip(OWN, own_of(frame)):  # noqa: B905 (of one length by their making)
+        if value:  # zero costs nothing to write and something to set
+            setattr(header, name, value)
     if credit_frames or credit_bytes:
         header.credit_frames = credit_frames or frame.credit_frames
         header.credit_bytes = credit_bytes or frame.credit_bytes
+    if frame.metadata:
+        header.metadata.update(frame.metadata)
+    if frame.hops or frame.labels or frame.error is not None:
+        _write_report(header, frame)
+    return header
+
+
+def write_shared(header: frame_pb2.Frame, frame: Frame) -> frame_pb2.Frame:
+    """Set in `header` what frames that look alike have in common; return it."""
+    header.kind = int(frame.kind)  # type: ignore[assignment]
+    header.state_position = frame.state_position
+    for name, value in zip(_SHARED, _shared_of(frame)):  # noqa: B905 (of one length by their making)
+        if value:
+            setattr(header, name, value)
     for tensor in frame.tensors:
         header.tensors.add(
             name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, codec=tensor.codec,
@@ -146,9 +194,6 @@ def _message(frame: Frame, credit_frames: int, credit_bytes: int) -> frame_pb2.F
         )  # fmt: skip
     if frame.outputs:
         header.outputs.extend(frame.outputs)
-    if frame.metadata:
-        header.metadata.update(frame.metadata)
-    _write_report(header, frame)
     return header
 
 
@@ -187,10 +232,10 @@ def check(header: frame_pb2.Frame, total: int, limits: FrameLimits) -> list[Laid
         end = begin + size
         look = (tensor.name, tensor.dtype, tuple(tensor.shape[:]), tensor.codec, size, scale)
         laid.append((look, tensor.zero_point, begin))
-    _check_tensors([look for look, _, _ in laid], limits)
+    check_tensors([look for look, _, _ in laid], limits)
     if end != total:
         raise CorruptFrame(f"a frame's tensors take {end} bytes, but {total} are announced")
-    _check_numbers(header)
+    check_numbers(header)
     return laid
 
 
@@ -200,12 +245,14 @@ def look_of(tensor: WireTensor) -> Look:
     return tensor.name, tensor.dtype, tuple(tensor.shape), tensor.codec, size, tensor.scale
 
 
-def _check_numbers(header: frame_pb2.Frame) -> None:
+def check_numbers(header: frame_pb2.Frame) -> None:
+    """Raise CorruptFrame for numbers that cannot be negative and are."""
     if min(header.credit_frames, header.credit_bytes, header.remaining_ms, header.epoch) < 0:
         raise CorruptFrame("a frame with negative credits, epoch or deadline")
 
 
-def _check_tensors(looks: Sequence[Look], limits: FrameLimits) -> None:
+def check_tensors(looks: Sequence[Look], limits: FrameLimits) -> None:
+    """Raise CorruptFrame for tensors that pass the limits; of those whose look is known it is known already."""
     if len(looks) > limits.tensors:
         raise CorruptFrame(f"a frame with {len(looks)} tensors; at most {limits.tensors} are accepted")
     if len(looks) > 1 and len({look[0] for look in looks}) != len(looks):
@@ -249,35 +296,37 @@ def _check_size(look: Look, codec: Codec, limits: FrameLimits) -> None:
         )
 
 
-_PLAIN = (
-    "request_id", "model", "epoch", "page", "first_block", "step", "attempt", "priority", "remaining_ms",
-    "traceparent", "credit_frames", "credit_bytes", "degraded", "reason", "flow",
-)  # fmt: skip  # fields that a noun takes from a header as they are
-_plain_of = operator.attrgetter(*_PLAIN)
 _KINDS = {int(kind): kind for kind in FrameKind}
 
 
 def read(header: frame_pb2.Frame, laid: Sequence[Laid], payload: memoryview) -> Frame:
     """Return the frame of a checked header; its tensors' payloads are slices of `payload`."""
-    kind = _KINDS.get(header.kind)
-    if kind is None:
-        raise CorruptFrame(f"a frame of the unknown kind {header.kind}", "update this side")
-    given: dict[str, Any] = dict(zip(_PLAIN, _plain_of(header)))  # noqa: B905 (of one length by their making)
-    given["kind"] = kind
-    given["state_position"] = header.state_position if header.HasField("state_position") else -1
+    return made(read_shared(header), laid, header, payload)
+
+
+def made(shared: dict[str, Any], laid: Sequence[Laid], own: frame_pb2.Frame, payload: memoryview) -> Frame:
+    """Return a frame of fields that were read before, and of what `own` says of it alone."""
+    given = dict(shared)
+    given.update(zip(OWN, own_of(own)))  # noqa: B905 (of one length by their making)
     given["tensors"] = tuple([_tensor(one, payload) for one in laid])
-    given["error"] = convert.from_message(WireError, header.error) if header.HasField("error") else None
-    _read_seldom(header, given)
-    return Frame.of(given)
-
-
-def _read_seldom(header: frame_pb2.Frame, given: dict[str, Any]) -> None:
-    """Take what most frames lack: an empty field costs a look, and no tuple."""
-    outputs, hops, labels, metadata = header.outputs, header.hops, header.labels, header.metadata
-    given["outputs"] = tuple(outputs) if outputs else ()
+    hops, labels, metadata = own.hops, own.labels, own.metadata
     given["hops"] = tuple([_hop(hop) for hop in hops]) if hops else ()
     given["labels"] = tuple([_label(label) for label in labels]) if labels else ()
     given["metadata"] = dict(metadata) if metadata else {}
+    given["error"] = convert.from_message(WireError, own.error) if own.HasField("error") else None
+    return Frame.of(given)
+
+
+def read_shared(header: frame_pb2.Frame) -> dict[str, Any]:
+    """Return the fields that frames which look alike share, but for their tensors."""
+    kind = _KINDS.get(header.kind)
+    if kind is None:
+        raise CorruptFrame(f"a frame of the unknown kind {header.kind}", "update this side")
+    given: dict[str, Any] = dict(zip(_SHARED, _shared_of(header)))  # noqa: B905 (of one length by their making)
+    given["kind"] = kind
+    given["state_position"] = header.state_position if header.HasField("state_position") else -1
+    given["outputs"] = tuple(header.outputs)
+    return given
 
 
 def _tensor(laid: Laid, payload: memoryview) -> WireTensor:
