@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from device_agents.driver import peers
 from device_agents.machine.state import validate
 from lepton_edge.core.frames import FrameKind
 from partitioner.errors import LeptonError
@@ -30,11 +31,11 @@ class Storm:
         self.inputs = [model.input(seed) for seed in range(8)]
         self.answers = [model.reference(x)["y"] for x in self.inputs]
         self.ends: Counter[str] = Counter()
-        self.shared = 0
+        self.shared = self.fallbacks = 0
 
     async def calls(self) -> None:
         """One caller: asks again and again, and gives some of it up."""
-        link = self.random.choice(self.links)
+        place = self.random.randrange(len(self.links))
         for _ in range(TURNS):
             which = self.random.randrange(len(self.inputs))
             fields = {
@@ -43,7 +44,9 @@ class Storm:
             }
             page = self.random.choice(PAGES)
             frame = ask(self.inputs[which], page, secrets.token_hex(16), **fields)
-            asking = asyncio.create_task(link.request(frame, self.random.choice((None, None, 0.01))))
+            asking = asyncio.create_task(
+                self.links[place].request(frame, self.random.choice((None, None, 0.01)))
+            )
             if self.random.random() < 0.2:
                 await asyncio.sleep(self.random.random() * 0.03)
                 asking.cancel()
@@ -60,6 +63,7 @@ class Storm:
             return reply.error.code
         assert reply.kind is FrameKind.REPLY
         np.testing.assert_allclose(answer(reply), self.answers[which], atol=2e-3)
+        self.fallbacks += reply.reason.startswith("fallback")
         self.shared += any(hop.batch > 1 for hop in reply.hops)
         return "answered"
 
@@ -106,6 +110,18 @@ def left_over(agent):
     return [*kept, driver.parts.errands._errands, driver._alarms._alive, agent.engine.waiting]
 
 
+async def assert_nothing_is_left(fleet, links):
+    whole = ([(0, 0)] * (len(links) + 1), [({}, {}, {})] * (len(links) + 1))
+    for _ in range(100):
+        if windows(fleet, links) == whole:
+            break
+        await asyncio.sleep(0.05)
+    assert windows(fleet, links) == whole
+    for agent in fleet.agents.values():
+        assert left_over(agent) == [{}, {}, 0, {}, 0, 0, {}, {}, 0]
+        validate(agent.state)
+
+
 @pytest.mark.parametrize(
     "rule", [QueueRule(max_batch=4), QueueRule("newest", limit=2, in_flight=2, max_batch=4)], ids=str
 )
@@ -119,12 +135,31 @@ async def test_after_a_storm_nothing_is_lost_wrong_or_left_over(fleet, tmp_path,
     assert expected <= storm.ends.keys(), storm.ends
     assert ("superseded" in storm.ends) == (rule.policy == "newest"), storm.ends
     assert storm.shared, "nothing was computed together"
-    whole = ([(0, 0)] * 4, [({}, {}, {})] * 4)
-    for _ in range(100):
-        if windows(fleet, links) == whole:
-            break
-        await asyncio.sleep(0.05)
-    assert windows(fleet, links) == whole
-    for agent in fleet.agents.values():
-        assert left_over(agent) == [{}, {}, 0, {}, 0, 0, {}, {}, 0]
-        validate(agent.state)
+    await assert_nothing_is_left(fleet, links)
+
+
+async def cuts(fleet, links) -> None:
+    """Break a link every now and then, without a goodbye: the one to the cloud, or a caller's."""
+    for turn in range(1_000):
+        await asyncio.sleep(0.06)
+        if turn % 4 == 3:
+            links[0]._stream.end()
+            links[0] = await fleet.client()
+        elif "cloud" in fleet.agents["board"].state.peers_up:
+            fleet.agents["board"].driver.parts.peers.link("cloud")._stream.end()
+
+
+async def test_links_that_break_in_a_storm_leave_nothing_behind(fleet, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "LONGEST_PAUSE", peers.FIRST_PAUSE)
+    model = await deployed(fleet, tmp_path / "model", QueueRule("block", in_flight=8, max_batch=4))
+    links = [await fleet.client() for _ in range(3)]
+    storm = Storm(model, links)
+    cutting = asyncio.create_task(cuts(fleet, links))
+    await asyncio.gather(*(storm.calls() for _ in range(CALLERS)))
+    cutting.cancel()
+    await asyncio.gather(cutting, return_exceptions=True)
+    assert sum(storm.ends.values()) == CALLERS * TURNS
+    assert {"answered", "here: unavailable"} <= storm.ends.keys(), storm.ends
+    assert storm.fallbacks, "the board answered where the cloud was lost"
+    await fleet.linked()
+    await assert_nothing_is_left(fleet, links)
