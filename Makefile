@@ -84,10 +84,10 @@ all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model 
 aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a block, answers right
 	@$(BIN)/python -m bench.aarch64
 
-bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, agents, planner, book, published instances
+bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, agents, queues, planner, book, published instances
 	@$(BIN)/python -m bench.footprint
 	@$(BIN)/python -m bench.transport echo throughput small
-	@for one in cpu pipeline planner book; do $(BIN)/python -m bench.$$one || exit 1; done
+	@for one in cpu pipeline queues planner book; do $(BIN)/python -m bench.$$one || exit 1; done
 	@$(BIN)/python -m bench.published tests/partitioner/solve/published/*.json
 
 $(VENV)/.atheris: $(STAMP)
