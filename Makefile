@@ -87,7 +87,7 @@ aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a blo
 bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, agents, queues, planner, book, published instances
 	@$(BIN)/python -m bench.footprint
 	@$(BIN)/python -m bench.transport echo throughput small
-	@for one in cpu pipeline queues planner book; do $(BIN)/python -m bench.$$one || exit 1; done
+	@for one in cpu pipeline queues relays planner book; do $(BIN)/python -m bench.$$one || exit 1; done
 	@$(BIN)/python -m bench.published tests/partitioner/solve/published/*.json
 
 $(VENV)/.atheris: $(STAMP)
