@@ -6,7 +6,6 @@ wins; a search that fails says why within seconds.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from lepton_edge.core.config import CONTROL_PORT, DATA_PORT
 from lepton_edge.core.errors import IncompatibleVersion, InvalidInput, LeptonError, Unavailable
 from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
 from lepton_edge.link import discovery
+from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import rpc
 
 HERE = "127.0.0.1"
@@ -93,19 +93,30 @@ async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Descripti
         IncompatibleVersion: who answers speaks another major version.
     """
     check_address(address)
-    channel = rpc.open_channel(address)
-    try:
-        found = await asyncio.wait_for(rpc.ControlStub(channel, address).describe(), timeout)
-    except (asyncio.TimeoutError, Unavailable) as error:
-        raise _nobody(address) from error
-    finally:
-        await channel.close()
+    found = await _described(address, timeout)
+    if found is None:
+        raise _nobody(address)
     if found.protocol_major != PROTOCOL_MAJOR:
         raise IncompatibleVersion(
             f"{address} speaks protocol {found.protocol_major}, this client {PROTOCOL_MAJOR}",
             f"it runs lepton-edge {found.software}: use the same major version on both sides",
         )
     return found
+
+
+async def _described(address: str, timeout: float) -> Description | None:
+    """Return what is answered at `address`; None where nobody answers.
+
+    No error that leads to the failed call leaves here: whoever kept it would keep a connection with it.
+    """
+    channel = rpc.open_channel(address)
+    try:
+        async with Timeout(timeout, _nobody(address)):
+            return await rpc.ControlStub(channel, address).describe()
+    except Unavailable:
+        return None
+    finally:
+        await channel.close()
 
 
 async def refuse_older(address: str, call: AdminCall) -> None:

@@ -13,8 +13,9 @@ import ipaddress
 import math
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
@@ -217,16 +218,25 @@ async def abort(context: Any, error: LeptonError) -> None:
     await context.abort(status, str(error)[:1024], trailer)
 
 
-@contextlib.contextmanager
-def typed(address: str) -> Iterator[None]:
-    """Turn gRPC's failures in the body into errors of the tree."""
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        error.__traceback__ = (
-            None  # it holds the call, and that its connection, for as long as somebody keeps ours
-        )
-        raise from_rpc_error(error, address) from error
+class typed:  # noqa: N801 (read as a word of a with statement)
+    """Turn gRPC's failures in the body into errors of the tree.
+
+    What led to the failed call is cut off: whoever kept the error would keep the call with it, and its connection.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del trace
+        if isinstance(error, grpc.aio.AioRpcError):
+            error.__traceback__ = None
+            raise from_rpc_error(error, self._address) from error
 
 
 # --- the control port: serving --------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+
+import grpc
 import pytest
 
 from lepton_edge.client import address
 from lepton_edge.client.address import Doors, check_address, doors, entry_addresses, find_doors, is_local
 from lepton_edge.core.errors import DiscoveryFailed, IncompatibleVersion, InvalidInput, Unavailable
 from lepton_edge.core.messages import Description, Peer
+from lepton_edge.wire import rpc
 from partitioner.units import DeviceId
 
 
@@ -108,3 +112,26 @@ async def test_another_major_version_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(address.rpc, "ControlStub", Stub)
     with pytest.raises(IncompatibleVersion, match="protocol 2"):
         await find_doors("127.0.0.1:9")
+
+
+async def test_an_agent_that_fails_to_answer_keeps_no_connection_of_ours() -> None:
+    """Nor is it left to the garbage collector, which may not come for hours."""
+
+    async def fails() -> Description:
+        raise Unavailable("starting")
+
+    def channels() -> int:
+        return sum(isinstance(one, grpc.aio.Channel) for one in gc.get_objects())
+
+    server, where = await rpc.open_server("127.0.0.1:0", rpc.describe_handlers(fails))
+    gc.collect()
+    before = channels()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await address.describe(where)
+        assert channels() == before
+    finally:
+        gc.enable()
+        await server.stop(None)
