@@ -20,10 +20,6 @@ from partitioner.errors import LeptonError
 
 LINK = "Link"
 
-# What gRPC raises where a call is over: with its status, as if the task were cancelled, or because it is over already.
-_ENDS = (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError)
-_ABORTS = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
-
 Take = Callable[[Chunk], None]
 Over = Callable[[LeptonError | None], None]
 Serve = Callable[["ChunkStream"], Awaitable[None]]
@@ -62,21 +58,25 @@ class ChunkStream(Protocol):
         ...
 
 
-class DialledStream:
-    """The stream as its dialler has it; owns its channel."""
+class _GrpcStream:
+    """What both ends of a call have alike; `call` reads and writes chunks.
+
+    `ends` are what gRPC raises where it is over: with its status, as if the task were cancelled, or because it is over
+    already.
+    """
 
     secure = False
+    ends: tuple[type[BaseException], ...]
 
-    def __init__(self, address: str) -> None:
-        self.peer = address
-        self._channel = rpc.open_channel(address)
-        self._call = self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")()
+    def __init__(self, peer: str, call: Any) -> None:
+        self.peer = peer
+        self._call = call
 
     async def read(self) -> bytes | None:
         """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
         try:
             chunk = await self._call.read()
-        except _ENDS as error:
+        except self.ends as error:
             raise self._meaning(error) from error
         return None if chunk is grpc.aio.EOF else chunk
 
@@ -88,24 +88,38 @@ class DialledStream:
         """Hand a chunk over; Unavailable when the stream is broken."""
         try:
             await self._call.write(_joined(head, payload))
-        except _ENDS as error:
+        except self.ends as error:
             raise self._meaning(error) from error
+
+    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
+        """Take nothing: gRPC is asynchronous through and through."""
+        return False
+
+    def _meaning(self, error: BaseException) -> BaseException:
+        """Return what `error` of the call means: a typed error."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            return rpc.from_rpc_error(error, self.peer)
+        return Unavailable(f"the link to {self.peer} is closed")
+
+
+class DialledStream(_GrpcStream):
+    """The stream as its dialler has it; owns its channel."""
+
+    ends = (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError)
+
+    def __init__(self, address: str) -> None:
+        self._channel = rpc.open_channel(address)
+        super().__init__(address, self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")())
 
     def _meaning(self, error: BaseException) -> BaseException:
         """Return what `error` of the call means: a typed error, or that the task was cancelled."""
-        if isinstance(error, grpc.aio.AioRpcError):
-            return rpc.from_rpc_error(error, self.peer)
-        if isinstance(error, asyncio.InvalidStateError):
-            return Unavailable(f"the link to {self.peer} is closed")
+        if not isinstance(error, asyncio.CancelledError):
+            return super()._meaning(error)
         task = asyncio.current_task()
         asked = getattr(task, "cancelling", None)  # Python 3.11
         if not self._call.cancelled() or (asked is not None and asked()):
             return error
         return Unavailable("the link was closed here")
-
-    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
-        """Take nothing: gRPC is asynchronous through and through."""
-        return False
 
     async def close(self) -> None:
         """End the call and close the connection."""
@@ -113,42 +127,13 @@ class DialledStream:
         await self._channel.close()
 
 
-class AcceptedStream:
+class AcceptedStream(_GrpcStream):
     """The stream as the side that was dialled has it."""
 
-    secure = False
+    ends = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
     def __init__(self, context: Any) -> None:
-        self.peer = rpc.peer_of(context).peer
-        self._context = context
-
-    async def read(self) -> bytes | None:
-        """Return the next chunk, or None after the last; Unavailable when the stream breaks."""
-        try:
-            chunk = await self._context.read()
-        except _ABORTS as error:
-            raise self._meaning(error) from error
-        return None if chunk is grpc.aio.EOF else chunk
-
-    def push(self, take: Take, over: Over) -> bool:
-        """Say that it is to be read."""
-        return False
-
-    async def write(self, head: Chunk, *payload: Chunk) -> None:
-        """Hand a chunk over; Unavailable when the stream is broken."""
-        try:
-            await self._context.write(_joined(head, payload))
-        except _ABORTS as error:
-            raise self._meaning(error) from error
-
-    def _meaning(self, error: Exception) -> LeptonError:
-        if isinstance(error, grpc.aio.AioRpcError):
-            return rpc.from_rpc_error(error, self.peer)
-        return Unavailable(f"the link to {self.peer} is closed")
-
-    def write_now(self, head: Chunk, *payload: Chunk) -> bool:
-        """Take nothing: gRPC is asynchronous through and through."""
-        return False
+        super().__init__(rpc.peer_of(context).peer, context)
 
     async def close(self) -> None:
         """Do nothing: the stream ends when the method that serves it returns."""

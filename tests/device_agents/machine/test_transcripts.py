@@ -1,14 +1,11 @@
 """Stories of the agent's decider that a person can read, compared with what it decides today.
 
-A transcript is prose, and lines that begin with "> ": what happens, at a time that only "wait" moves; below
-each, what is to be done. To write them anew after a change on purpose: LEPTON_EDGE_WRITE_TRANSCRIPTS=1
-pytest, then read the difference.
+Time is what only the line "> wait" moves.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import pytest
@@ -19,8 +16,9 @@ from device_agents.machine import events as e
 from lepton_edge.core.frames import Frame, FrameKind, Hop
 from lepton_edge.core.messages import Activate, Drain, Peer, Prepare, Retire
 from partitioner.plan import QueueRule
+from tests.stories import stories, tell_again
 
-STORIES = sorted((Path(__file__).parents[2] / "transcripts").glob("agent-*.txt"))
+STORIES = stories("agent")
 PEERS = (Peer("cloud", ("10.0.0.2:8011",)),)
 
 
@@ -123,16 +121,7 @@ def _detail(command) -> str:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
 def test_the_story_is_told_as_it_is_written(world, story: Path) -> None:
-    teller, told = Teller(world), []
-    for line in story.read_text().splitlines():
-        if line.startswith(">"):
-            told += [line, *teller.play(line[1:])]
-        elif not line.startswith(" "):
-            told.append(line)  # prose
-    text = "\n".join(told) + "\n"
-    if os.environ.get("LEPTON_EDGE_WRITE_TRANSCRIPTS"):
-        story.write_text(text)
-    assert text == story.read_text()
+    tell_again(story, Teller(world).play)
 
 
 def test_there_are_stories() -> None:

@@ -1,13 +1,7 @@
-"""Stories of the coordinator's decider that a person can read, compared with what it says today.
-
-A transcript is a list of what happens (lines that begin with "> ") and what the decider wants done about it.
-To write them anew after a change on purpose: LEPTON_EDGE_WRITE_TRANSCRIPTS=1 pytest, then read the
-difference.
-"""
+"""Stories of the coordinator's decider that a person can read, compared with what it says today."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +11,9 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
+from tests.stories import stories, tell_again
 
-FOLDER = Path(__file__).parents[2] / "transcripts"
-STORIES = sorted(FOLDER.glob("coordinator-*.txt"))
+STORIES = stories("coordinator")
 
 
 class Teller:
@@ -89,16 +83,7 @@ def _render(command: c.Command, world: Any) -> str:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
 def test_the_story_is_told_as_it_is_written(story: Path, make: Any) -> None:
-    teller, told = Teller(make), []
-    for line in story.read_text().splitlines():
-        if line.startswith(">"):
-            told += [line, *teller.play(line[1:])]
-        elif not line.startswith(" "):
-            told.append(line)  # prose
-    text = "\n".join(told) + "\n"
-    if os.environ.get("LEPTON_EDGE_WRITE_TRANSCRIPTS"):
-        story.write_text(text)
-    assert text == story.read_text()
+    tell_again(story, Teller(make).play)
 
 
 def test_there_are_stories() -> None:
