@@ -29,6 +29,7 @@ from lepton_edge.client.exchange import (
     request_frame,
     result_of,
 )
+from lepton_edge.client.logs import be_quiet
 from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.client.retries import RETRIES
 from lepton_edge.client.streaming import (
@@ -84,6 +85,7 @@ class AsyncClient:
         patience: float = PATIENCE,
         retries: int = RETRIES,
     ) -> None:
+        be_quiet()
         self._transport: Transport = transport or RemoteTransport(address)
         self._asker = Asker(self._transport, max_in_flight, retries)
         self._patience = patience
