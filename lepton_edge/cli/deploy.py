@@ -17,11 +17,12 @@ from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
 from lepton_edge.core.calls import Wishes
+from lepton_edge.core.errors import UsageError
 from partitioner.report import terminal
 
 app = typer.Typer(add_completion=False)
 
-_Page = Annotated[str, typer.Option(help="Pin this page instead of the best.")]
+_Page = Annotated[str | None, typer.Option(help="Pin this page instead of the best.")]
 _Devices = Annotated[
     list[str] | None,
     typer.Option(metavar="board=NAME|cloud=NAME", help="Choose the devices. Repeatable."),
@@ -53,7 +54,7 @@ def deploy(
     no_measure: w.NoMeasure = False,
     refresh: _Refresh = False,
     dry_run: DryRunOption = False,
-    page: _Page = "",
+    page: _Page = None,
     queue: _Queue = None,
     device: _Devices = None,
     coordinator: CoordinatorOption = None,
@@ -69,7 +70,7 @@ def deploy(
             name,
             keep_input_on_board=keep_input_on_board,
             dry_run=dry_run,
-            page=page,
+            page=_named(page),
             **wished,
             refresh=refresh,
             queue=queue.value if queue else "",
@@ -91,6 +92,12 @@ def read_devices(given: list[str]) -> tuple[str, str]:
             raise typer.BadParameter(f"{one!r} is not board=NAME or cloud=NAME")
         chosen[role] = name
     return chosen["board"], chosen["cloud"]
+
+
+def _named(page: str | None) -> str:
+    if page is not None and not page.strip():
+        raise UsageError("--page: which page?", "name one of `plan explain NAME`, such as --page local")
+    return page or ""
 
 
 def render(told: dict[str, Any], console: Console) -> None:

@@ -26,7 +26,10 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 @dataclass(frozen=True)
 class _Range:
-    """What a number may be: from `least` to `most` of a unit, and 0 too where that means something."""
+    """What a number may be: from `least` to `most` of a unit, and 0 too where that means something.
+
+    What lies between 0 and `least` is nobody's wish, and a reciprocal of it is none of a machine's numbers.
+    """
 
     least: float
     most: float
@@ -38,9 +41,7 @@ class _Range:
         return self.least <= number <= self.most or (self.zero and number == 0)
 
     def __str__(self) -> str:
-        return (
-            f"{'0, or ' if self.zero else ''}{_plain(self.least)} to {_plain(self.most)} {self.unit}".strip()
-        )
+        return f"{'0' if self.zero else _plain(self.least)} to {_plain(self.most)} {self.unit}"
 
 
 _RANGES = {

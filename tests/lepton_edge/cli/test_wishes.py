@@ -151,6 +151,7 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
         ("--memory", "board=0"),
         ("--stay", ""),
         ("--lacks", "board="),
+        ("--page", ""),
     ],
 )
 def test_a_wish_that_cannot_be_followed_names_its_option(line: CommandLine, words: tuple[str, ...]) -> None:
@@ -162,12 +163,12 @@ def test_a_wish_that_cannot_be_followed_names_its_option(line: CommandLine, word
 @pytest.mark.parametrize(
     ("option", "given", "hint"),
     [
-        ("--max-loss", 101.0, "0, or 0.000001 to 100 %, such as --max-loss 1"),
+        ("--max-loss", 101.0, "0 to 100 %, such as --max-loss 1"),
         ("--max-latency", 0.0, "0.001 to 100,000,000 ms, such as --max-latency 40"),
         (
             "--min-throughput",
             1e9,
-            "0, or 0.000001 to 1,000,000 requests a second, such as --min-throughput 5",
+            "0 to 1,000,000 requests a second, such as --min-throughput 5",
         ),
     ],
 )
