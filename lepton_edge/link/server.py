@@ -30,7 +30,8 @@ def accepting(
     async def serve(stream: streams.ChunkStream) -> None:
         link = Link(stream, hello, handler, limits)
         await link.open()
-        log.info("link opened", peer=link.peer.name, kind=link.peer.kind, address=stream.peer)
+        by = "grpc" if isinstance(stream, streams.AcceptedStream) else "plain"
+        log.info("link opened", peer=link.peer.name, kind=link.peer.kind, address=stream.peer, by=by)
         if on_open is not None:
             on_open(link)
         await link.over()
