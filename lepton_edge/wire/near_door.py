@@ -2,7 +2,7 @@
 
 Law: knows paths, owners and sockets; what passes is `sockets.py`'s. The socket lies in a folder that its owner alone
 may enter, under a name that no other process has, now or later: an address that was told by another machine (through
-a tunnel, say) leads nowhere here. Where there can be no such door, there is none: the gRPC door is always open.
+a tunnel, say) leads nowhere here. Where there can be no such door, there is none: the data port is always open.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def open_door(state: Path, serve: Serve) -> NearDoor | None:
             return _opened(folder / secrets.token_hex(4), serve)
         except (OSError, NotImplementedError) as error:  # noqa: PERF203 (twice, at the start of a process)
             log.debug("no near door here", folder=str(folder), error=str(error))
-    log.info("there is no near door: applications on this machine come by gRPC", state=str(state))
+    log.info("there is no near door: applications on this machine come by the data port", state=str(state))
     return None
 
 
