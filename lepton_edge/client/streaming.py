@@ -50,7 +50,7 @@ def check_wishes(in_flight: int, on_error: str) -> None:
 
 def split(item: Item) -> tuple[Inputs, Mapping[str, str]]:
     """Return the inputs of `item` and its metadata, empty where it has none."""
-    if isinstance(item, tuple) and len(item) == 2:
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Mapping):
         return item
     return item, {}  # what is no mapping either is refused as `infer` refuses it
 

@@ -34,6 +34,7 @@ FIRST_WORDS = Seconds(5.0)
 ANSWERED = Seconds(2.0)
 """Whoever has not answered our preface by then is asked over gRPC: some networks swallow what they do not know."""
 MAX_CONNECTIONS = 512
+MAX_PASSED_ON = 128  # of them: each takes three descriptors, and many systems grant a process 1,024
 _BACKLOG = 512
 _NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
 _UNSENT = (
@@ -183,6 +184,7 @@ class Front:
         self._server, self._behind, self._serve = server, behind, serve
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._passing = 0
         self._retry: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._number, self._accept)
 
@@ -224,7 +226,7 @@ class Front:
             first = await asyncio.wait_for(_first_bytes(connection), FIRST_WORDS)
             if first == PREFACE:
                 await self._plain(connection, peer)
-            elif first:
+            elif first and self._passing < MAX_PASSED_ON:
                 await self._passed_on(connection, first)
         except (OSError, asyncio.TimeoutError) as error:
             log.debug("a connection ended", peer=peer, error=str(error))
@@ -244,12 +246,14 @@ class Front:
     async def _passed_on(self, connection: socket.socket, first: bytes) -> None:
         outer = await asyncio.open_connection(sock=connection)
         writers = [outer[1]]
+        self._passing += 1
         try:
             inner = await asyncio.open_connection(*rpc.split_address(self._behind))
             writers.append(inner[1])
             inner[1].write(first)
             await _pumped(_pump(outer[0], inner[1]), _pump(inner[0], outer[1]))
         finally:
+            self._passing -= 1
             for writer in writers:
                 writer.close()
             for writer in writers:

@@ -145,6 +145,25 @@ async def test_more_connections_than_it_serves_are_turned_away(monkeypatch: pyte
         assert await front.dial(address) is not None
 
 
+async def test_connections_for_grpc_are_bounded_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "MAX_PASSED_ON", 1)
+    loop = asyncio.get_running_loop()
+    async with opened() as address:
+        with connected(address) as first, connected(address) as second:
+            await loop.sock_sendall(first, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert await asyncio.wait_for(loop.sock_recv(first, 1), 2.0)
+            await loop.sock_sendall(second, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(loop.sock_recv(second, 1), 2.0) == b""
+            plain = await front.dial(address)
+            assert plain is not None, "plain ones come in as before"
+            await plain.close()
+        await asyncio.sleep(0.1)
+        channel = rpc.open_channel(address)
+        assert (await rpc.ControlStub(channel, address).describe()).name == "pi", "and there is room again"
+        await channel.close()
+
+
 async def test_a_taken_port_and_a_strange_host_are_said_as_such() -> None:
     async with opened() as address:
         with pytest.raises(PortInUse):
