@@ -205,9 +205,9 @@ async def test_what_cannot_wait_ends_in_the_queue_and_never_runs(served: Any, po
 
 @pytest.fixture(scope="module")
 def snail(served: Any) -> Any:
-    """The same, where the cloud now takes about a second for a request: long enough to give it up."""
+    """The same, where the cloud now takes one to two seconds for a request: long enough to give it up."""
     served.end("cloud")
-    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "600", "--workers", "1")
+    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "1200", "--workers", "1")
     with lepton_edge.Client(served.board) as client:
         until(lambda: client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
     return served
