@@ -32,6 +32,8 @@ _CODED_BYTES = {part: DTYPE_BYTES[coded] for part, coded in GRAPH_PARTS.items()}
 
 
 MAX_KNOWN = 256
+LARGEST_ZERO = 255  # of the affine codecs, whose steps are uint8
+LARGEST_SCALE = 3.4028234663852886e38  # of a float32
 MAX_ALIKE = 32  # headers whose shared part is remembered; of those that come, so many of one length
 MAX_SHARED = 1024  # bytes of one
 
@@ -231,6 +233,8 @@ def check(header: frame_pb2.Frame, total: int, limits: FrameLimits) -> list[Laid
         begin = end + -end % ALIGNMENT
         end = begin + size
         look = (tensor.name, tensor.dtype, tuple(tensor.shape[:]), tensor.codec, size, scale)
+        if not 0 <= tensor.zero_point <= LARGEST_ZERO:
+            raise CorruptFrame(f"tensor {tensor.name[:80]!r} has the zero point {tensor.zero_point}")
         laid.append((look, tensor.zero_point, begin))
     check_tensors([look for look, _, _ in laid], limits)
     if end != total:
@@ -276,7 +280,7 @@ def _check_tensor(look: Look, limits: FrameLimits) -> None:
         raise CorruptFrame(f"tensor {name[:80]!r} has too long a name or too many dimensions")
     if size < 0 or min(shape, default=0) < 0:
         raise CorruptFrame(f"tensor {name[:80]!r} has a negative size")
-    if not math.isfinite(scale):
+    if not abs(scale) <= LARGEST_SCALE:  # nor is it a number at all
         raise CorruptFrame(f"tensor {name[:80]!r} has the scale {scale}")
     _check_size(look, codec, limits)
 
