@@ -231,6 +231,12 @@ def test_a_hello_is_short(field: str) -> None:
     assert codec.read_hello(codec.hello_chunk(fits)) == fits
 
 
+def test_a_hello_is_no_novel() -> None:
+    long = codec.hello_chunk(LinkHello("agent", "a" * (codec.HELLO_BYTES + 1)))
+    with pytest.raises(CorruptFrame, match="a hello of"):
+        codec.read_hello(long)
+
+
 # --- hostile streams --------------------------------------------------------------------------------
 
 
