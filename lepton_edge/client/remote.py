@@ -26,7 +26,7 @@ from lepton_edge.client.address import (
     refuse_older,
 )
 from lepton_edge.client.exchange import aged
-from lepton_edge.core.errors import DeadlineExceeded, LeptonError, Unavailable, UnknownModel
+from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import AdminCall, AdminEvent
@@ -245,7 +245,7 @@ async def _dial_near(address: str, hello: LinkHello, must: bool) -> Asked | None
         if found is None:
             raise Unavailable(f"{address} is another machine")
         return await near.dial(found.near, hello, _ignore)
-    except Unavailable as error:
+    except (Unavailable, CorruptFrame) as error:  # the latter: somebody else listens there
         if must:
             raise
         log.debug("no near link", entry=address, why=error.message)

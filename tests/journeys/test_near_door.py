@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lepton_edge.client.address import describe
-from lepton_edge.core.errors import Unavailable
+from lepton_edge.client.remote import dial_entry
+from lepton_edge.core.errors import CorruptFrame, Unavailable
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
 from lepton_edge.link import near
@@ -57,3 +58,23 @@ async def test_a_killed_agent_ends_its_near_links_at_once(house: Any) -> None:
     house.kill("pi")
     await asyncio.wait_for(link.closed.wait(), 1.0)
     assert isinstance(link.error, Unavailable)
+
+
+async def test_whoever_else_listens_at_the_socket_is_passed_by(house: Any) -> None:
+    await asyncio.to_thread(house.start_coordinator)
+    address = await asyncio.to_thread(house.start_agent, "pi", "board")
+    path = Path((await describe(address)).near)
+    path.unlink()
+
+    async def garbage(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9)
+        writer.close()
+
+    stranger = await asyncio.start_unix_server(garbage, str(path))
+    used = await dial_entry(address)
+    assert isinstance(used, Link)
+    assert used.peer.name == "pi"
+    await used.close()
+    with pytest.raises(CorruptFrame):
+        await dial_entry(address, by_socket=True)
+    stranger.close()
