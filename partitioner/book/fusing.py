@@ -17,7 +17,7 @@ from partitioner.graph import CostGraph, frontiers, needed_boundaries
 from partitioner.plan import have_rows
 from partitioner.solve.costing import weights_of
 from partitioner.solve.problem import Device, Problem
-from partitioner.units import BlockIndex, Bytes
+from partitioner.units import BlockIndex, Bytes, DeviceId
 
 DownSet = frozenset[int]
 Cuts = tuple[DownSet, ...]
@@ -29,13 +29,14 @@ MEGA = 1e6
 
 
 class Pieces:
-    """The pieces that stages over the boundaries `cuts` run in; those of one book are looked at once."""
+    """The pieces that stages over the boundaries `cuts` run in, on the devices of a problem; each is looked at once."""
 
     def __init__(self, problem: Problem, cuts: Cuts) -> None:
         self._problem, self._cuts = problem, cuts
         self._rows = rows(problem.graph, cuts)
         pseudo = set(needed_boundaries(problem.graph))
         self._begin = sum(cut in pseudo for cut in cuts)  # each of the first blocks is a pseudo-node
+        self._known: dict[tuple[DeviceId, int, int], Bytes] = {}
 
     def of(self, device: Device, first: int, last: int) -> list[Run]:
         """Return the runs of blocks that `device` runs as one piece each in the stage [first, last)."""
@@ -63,9 +64,11 @@ class Pieces:
 
     def _excess(self, device: Device, first: int, last: int) -> Bytes:
         """Return the bytes that `device` would need, where it has less; 0 where the stage fits once more."""
-        layers = self._cuts[last] - self._cuts[max(first, self._begin)]
-        needs = once_more(self._problem, device, layers)
-        return needs if 0 < device.memory < needs else Bytes(0)
+        key = device.name, first, last
+        if device.memory > 0 and key not in self._known:
+            layers = self._cuts[last] - self._cuts[max(first, self._begin)]
+            self._known[key] = once_more(self._problem, device, layers)
+        return self._known[key] if 0 < device.memory < self._known[key] else Bytes(0)
 
 
 def in_pieces(problem: Problem, candidate: Candidate, pieces: Pieces) -> Candidate:

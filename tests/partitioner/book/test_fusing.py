@@ -77,8 +77,9 @@ def test_activations_count(setting_of: Make) -> None:
     busy = dataclasses.replace(bare, activations=(Bytes(1_000_000),) * len(everything), memory=needs)
     assert once_more(problem, busy, everything) == pytest.approx(needs + 1_200_000, abs=1)
     cuts = line(problem.graph)
-    pieces, count = Pieces(problem, cuts), len(cuts) - 1
-    assert pieces.of(dataclasses.replace(bare, memory=needs), 0, count) == [(1, count)]
+    count = len(cuts) - 1
+    assert Pieces(problem, cuts).of(dataclasses.replace(bare, memory=needs), 0, count) == [(1, count)]
+    pieces = Pieces(problem, cuts)
     assert pieces.of(busy, 0, count) == []
     assert pieces.ends(busy, 0, count) == cuts
     assert pieces.why_not(busy, 0, count) == (
