@@ -8,7 +8,6 @@ anything but an event.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import time
 from collections import deque
@@ -227,7 +226,7 @@ class Driver:
         except LeptonError:  # a duplicate that came after its epoch was retired: the answer without names
             return command.frame
         labels = label_scores(command.frame, epoch.book.outputs, epoch.labels)
-        return dataclasses.replace(command.frame, labels=labels) if labels else command.frame
+        return command.frame.but(labels=labels) if labels else command.frame
 
     def _answer(self, number: LinkId, frame: Frame) -> None:
         link = self._links.get(number)

@@ -87,6 +87,7 @@ class WireError:
     retry_after_ms: int = 0
 
 
+@quick
 @dataclass(frozen=True)
 class LabelScore:
     """One of the top-k answers for an output: its class index, its label (may be empty) and its score."""
@@ -143,7 +144,11 @@ class Frame:
         return made
 
     def carrying(self, tensors: tuple[WireTensor, ...]) -> Frame:
-        """Return this frame with other tensors (every request pays for it: a tenth of `dataclasses.replace`)."""
+        """Return this frame with other tensors."""
+        return self.but(tensors=tensors)
+
+    def but(self, **fields: Any) -> Frame:
+        """Return this frame with other `fields` (every request pays for it: a tenth of `dataclasses.replace`)."""
         made = object.__new__(Frame)
-        vars(made).update(vars(self), tensors=tensors)
+        vars(made).update(vars(self), **fields)
         return made

@@ -6,8 +6,6 @@ everybody who waits for it is told once.
 
 from __future__ import annotations
 
-import dataclasses
-
 from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, InvalidInput, Overloaded
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.link.commands import Command, Refuse, Sent, WriteAck, WriteChunk
@@ -142,11 +140,11 @@ def _on_leaving(outgoing: Outgoing, now: float) -> Frame:
     """
     frame, waited = outgoing.frame, now - outgoing.since
     if frame.credit_frames or frame.credit_bytes:
-        frame = dataclasses.replace(frame, credit_frames=0, credit_bytes=0)
+        frame = frame.but(credit_frames=0, credit_bytes=0)
     if frame.kind is FrameKind.PROBE_REPLY:
         return probe_reply(frame, waited)
     if frame.kind is FrameKind.REQUEST and frame.remaining_ms > 0 and waited >= 1e-3:
-        return dataclasses.replace(frame, remaining_ms=max(1, frame.remaining_ms - int(waited * 1e3)))
+        return frame.but(remaining_ms=max(1, frame.remaining_ms - int(waited * 1e3)))
     return frame
 
 

@@ -58,7 +58,8 @@ HELLO_TEXT = 256  # characters: what a peer calls itself is written into logs, a
 _FIRST, _LAST, _CHECKED, ASKS, UNWANTED = 1, 2, 4, 8, 16
 _WORTH_STAYING = 4096  # bytes; less is copied sooner than looked at
 _FLAGS_AT = 7
-_SUMMED = PREFIX.size - 8  # the prefix without the checksum itself
+_SUMMED = struct.Struct(PREFIX.format[:-1])  # the prefix without the checksum itself
+_SUM = struct.Struct("<Q")
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -198,8 +199,8 @@ def _views(frame: Frame) -> list[bytes | memoryview]:
 
 
 def _prefixed(prefix: tuple[Any, ...], head: bytes, slices: list[bytes | memoryview], checked: bool) -> bytes:
-    checksum = _checksum(PREFIX.pack(*prefix, 0)[:_SUMMED], head, *slices) if checked else 0
-    return PREFIX.pack(*prefix, checksum) + head
+    summed = _SUMMED.pack(*prefix)
+    return summed + _SUM.pack(_checksum(summed, head, *slices) if checked else 0) + head
 
 
 def _checksum(*parts: Any) -> int:
@@ -307,7 +308,8 @@ class Decoder:
     def _verify(self, prefix: Prefix, chunk: Chunk, body: memoryview) -> None:
         if not self._checked or prefix.kind not in (FRAME, ACK):
             return
-        if not prefix.flags & _CHECKED or prefix.checksum != _checksum(memoryview(chunk)[:_SUMMED], body):
+        summed = memoryview(chunk)[: _SUMMED.size]
+        if not prefix.flags & _CHECKED or prefix.checksum != _checksum(summed, body):
             raise CorruptFrame("a chunk's checksum is wrong", "the network or its memory damages data")
 
     def _begin(self, prefix: Prefix, head: memoryview, piece: memoryview) -> _Open:

@@ -85,7 +85,8 @@ class Receiver:
                 chunks.append(bytes(here))
             else:
                 self._begin(here, length, lead)
-        self._scratch[: self._filled - begin] = bytes(self._scratch[begin : self._filled])
+        if begin < self._filled:
+            self._scratch[: self._filled - begin] = bytes(self._scratch[begin : self._filled])
         self._filled -= begin
         return chunks
 
@@ -177,7 +178,7 @@ class SocketStream:
             return False
         pieces = payload if len(payload) <= _MOST_PARTS else (b"".join(payload),)
         length = len(head) + sum([len(piece) for piece in pieces])
-        self._rest = self._send([HEAD.pack(length, len(head)), head, *pieces])
+        self._rest = self._send([HEAD.pack(length, len(head)), head, *pieces], HEAD.size + length)
         if self._rest:
             self._loop.add_writer(self._number, self._flush)
         return True
@@ -247,10 +248,11 @@ class SocketStream:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _send(self, parts: list[Chunk]) -> list[Chunk]:
-        """Give `parts` to the system; return what it did not take. Unavailable when there is nobody."""
+    def _send(self, parts: list[Chunk], size: int) -> list[Chunk]:
+        """Give `parts` of `size` bytes to the system; return what it did not take. Unavailable when nobody is there."""
         try:
-            return _after(parts, self._socket.sendmsg(parts))
+            sent = self._socket.sendmsg(parts)
+            return [] if sent == size else _after(parts, sent)
         except (BlockingIOError, InterruptedError):
             return parts
         except OSError as error:
@@ -259,7 +261,7 @@ class SocketStream:
 
     def _flush(self) -> None:
         try:
-            self._rest = self._send(self._rest)
+            self._rest = self._send(self._rest, sum([len(part) for part in self._rest]))
         except Unavailable:
             return  # the stream is over, and says so to whoever reads or writes
         if not self._rest:
