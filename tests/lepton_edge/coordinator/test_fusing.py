@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -13,10 +14,12 @@ from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import make_plan
 from partitioner.book import Candidate, Draft
 from partitioner.book.draft import Piece
-from partitioner.onnx_io import cut
+from partitioner.book.fusing import rows
+from partitioner.graph import chain
+from partitioner.onnx_io import compile_model, cut, load_compiled
 from partitioner.onnx_io.runtime import open_session, options, run
 from partitioner.plan import Page, Prediction, Stage
-from tests.lepton_edge.coordinator.test_planning import Desk
+from tests.lepton_edge.coordinator.test_planning import Desk, net
 
 NOTHING = Prediction(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
 
@@ -64,6 +67,22 @@ def test_a_fused_block_computes_what_its_blocks_compute_one_after_another(desk):
     assert whole_value.keys() == value.keys()
     for name, array in whole_value.items():
         np.testing.assert_allclose(array, value[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", ["N", 1])
+def test_the_planner_sees_the_rows_that_the_cut_blocks_have(tmp_path, batch):
+    model = net()
+    for end in (*model.graph.input, *model.graph.output):
+        dim = end.type.tensor_type.shape.dim[0]
+        if isinstance(batch, str):
+            dim.dim_param = batch
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    into = tmp_path / "compiled"
+    compile_model(tmp_path / "net.onnx", "net", into, manifest=None, shapes={"x": (1, 64)}, labels={})
+    compiled = load_compiled(into)
+    bounds = chain(compiled.graph)
+    blocks = [one.block.has_rows for one in cut(into, compiled, bounds[1:-1])]
+    assert rows(compiled.graph, bounds) == blocks == [batch == "N"] * 4
 
 
 def test_the_book_carries_what_was_fused_and_the_files_are_kept(desk):
