@@ -122,7 +122,7 @@ def _accept(
         arrived=now,
         deadline=now + lifetime,
         flow=event.flow,
-        size=sum([len(tensor.payload) for tensor in frame.tensors]),
+        size=max(sum([len(tensor.payload) for tensor in frame.tensors]), terms.kept),
         line=(event.flow, held.key.model) if terms.line else None,
     )
     return work, tensors

@@ -4,7 +4,8 @@ Law: pure arithmetic over flows (a flow is who asked). Bounded: a flow is forgot
 
 Three quarters of the room are for whoever comes first. The last quarter is a reserve for flows that have less than
 their fair share (the room through the flows there are, and one to come), so that one caller who floods is refused
-before anybody else is. Requests and the bytes that they brought are counted by the same rule.
+before anybody else is. Requests and the bytes that they take (what they brought, or what is kept of them for a
+fallback, if that is more) are counted by the same rule.
 """
 
 from __future__ import annotations

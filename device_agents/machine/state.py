@@ -96,7 +96,8 @@ class Work:
     """One accepted request on its way.
 
     `phase` is "waiting" (in a line, see `lines`), "local", "remote" or "fallback"; times are the driver's seconds.
-    `flow` is who asked, `size` the bytes of the tensors that came, `begun` when it did not wait any more.
+    `flow` is who asked, `begun` when it did not wait any more, `size` the bytes of the tensors that came, or of
+    those that are kept for a fallback where they are more.
     """
 
     key: WorkKey

@@ -16,7 +16,7 @@ from device_agents.machine.route import Route, entry_page, made_in, route, short
 from lepton_edge.core.errors import CorruptFrame, InvalidInput, Unavailable, UnknownPage
 from lepton_edge.core.frames import Frame, WireTensor
 from partitioner.plan import Page, PlanBook, TensorSpec
-from partitioner.units import DeviceId, PageName, Seconds, TensorName
+from partitioner.units import Bytes, DeviceId, PageName, Seconds, TensorName
 
 MAX_LOOKS = 128
 """Shapes and choices of outputs are the caller's: beyond so many, everything is forgotten and looked up anew."""
@@ -31,7 +31,7 @@ class Terms:
         wanted: the tensors that answer. `here`: those of them that the route's own blocks make; `beyond`: those
             that come after.
         names: the tensors that came in by the graph's names, in the frontier's order: (their place, name).
-        keep: what a fallback would run on from; empty where there can be none.
+        keep: what a fallback would run on from, of `kept` bytes by the book; empty where there can be none.
         passes: whether the tensors go on just as they came, since no block runs here and no codec changes.
         outside: this device is not its page's beginning: where it cannot pass a request on, it runs all of it.
         due: what the tensors of `beyond` are.
@@ -50,6 +50,7 @@ class Terms:
     near: Seconds
     outside: bool = False
     keep: tuple[TensorName, ...] = ()
+    kept: Bytes = Bytes(0)
     line: LineRule | None = None
     due: tuple[TensorSpec, ...] = ()
 
@@ -131,12 +132,14 @@ def _entry(part: Part, device: DeviceId, frame: Frame, alone: bool) -> Terms:
     places = {name: place for place, name in enumerate(entrance.given)}
     terms = _terms(book, page, path, wanted, entrance.tensors)
     rests = path.peer and part.holds(path.last, len(book.blocks))
+    border = book.frontiers[path.last].tensors if rests else ()
     return replace(
         terms,
         page=page.name,
         outside=bool(page.stages) and page.stages[0].device != device,
         names=tuple((places[tensor.name], tensor.name) for tensor in entrance.tensors),
-        keep=tuple(spec.name for spec in book.frontiers[path.last].tensors) if rests else (),
+        keep=tuple(spec.name for spec in border),
+        kept=Bytes(sum(spec.size for spec in border)),
         line=line_rule(book.queue, page),
     )
 

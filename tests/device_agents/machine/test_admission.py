@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from device_agents.machine import step
 from device_agents.machine.commands import Refuse, Reply, Resend, RunSegment
 from device_agents.machine.events import Closing, RequestArrived, SegmentDone, Timing
+from device_agents.machine.state import validate
+from partitioner.plan import Frontier
 
 
 @pytest.mark.parametrize(
@@ -148,6 +152,27 @@ def test_bytes_in_progress_are_bounded_too(world) -> None:
         False,
     ]
     assert _from(world, state, "p", "polite").error is None
+
+
+def test_what_is_kept_for_a_fallback_takes_room_too(world) -> None:
+    """A picture of 100 bytes may leave a frontier of a megabyte here until the cloud has answered."""
+    book = world.book()
+    (mid,) = book.frontiers[4].tensors
+    wide = Frontier((dataclasses.replace(mid, size=1_000_000),))
+    book = dataclasses.replace(book, frontiers=(*book.frontiers[:4], wide, *book.frontiers[5:]))
+    state = world.agent(book=book, queue_bytes=4_000_000)
+    asked = [world.request(f"r{number}", page="cut-4") for number in range(6)]
+    answers = [step(state, RequestArrived(1, frame, "one"), 0.0) for frame in asked]
+    refused = [command for commands in answers for command in commands if isinstance(command, Refuse)]
+    assert (len(state.works), len(refused)) == (3, 3)
+    assert "3 MB of requests" in refused[0].frame.error.message
+    assert state.room.size == 3_000_000
+    validate(state)
+    elsewhere = world.agent(hold=(0, 1, 2, 3), book=book, queue_bytes=4_000_000)
+    assert not any(world.only(world.ask(elsewhere), RunSegment).keep), (
+        "nothing is kept where nothing can go on"
+    )
+    assert elsewhere.room.size == 100
 
 
 def _from(world, state, name, flow):
