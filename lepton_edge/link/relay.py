@@ -266,8 +266,10 @@ class Tunnels:
             raise Unavailable(f"{link.peer.name} is too old to forward, or to be met so", "update it")
         on_link = self.carried(link)
         if len(self) >= MOST or on_link >= MOST_OF_LINK:
+            counted = f"{len(self)} tunnels of {MOST}, {on_link} of {MOST_OF_LINK} with {link.peer.name}"
             raise Overloaded(
-                f"{len(self)} tunnels are open, {on_link} of them with {link.peer.name}", "try again later"
+                f"this relay has {counted}",
+                "try again later, or start another relay: lepton-edge agent start --relay",
             )
 
     # --- forwarding -------------------------------------------------------------------------------

@@ -77,7 +77,10 @@ class Receiver:
         while self._body is None and self._filled - begin >= HEAD.size:
             length, lead = HEAD.unpack_from(self._scratch, begin)
             if not 0 < length <= LONGEST or lead > length:
-                raise CorruptFrame(f"a chunk of {length} bytes was announced; {LONGEST} at most are accepted")
+                raise CorruptFrame(
+                    f"a chunk of {length} bytes was announced; {LONGEST} at most are accepted",
+                    "is the peer an agent or client of lepton-edge?",
+                )
             begin += HEAD.size
             here = self._scratch[begin : min(begin + length, self._filled)]
             begin += len(here)
@@ -216,7 +219,7 @@ class SocketStream:
             space = self._receiver.space()
             count = self._socket.recv_into(space)
             if not count:
-                broken = Unavailable(f"{self.peer} broke off") if self._receiver.amid else None
+                broken = Unavailable(f"{self.peer} broke off", "try again") if self._receiver.amid else None
                 return self._finish(broken)
             self._give(self._receiver.took(count))
             drained = count < len(space) and not self._receiver.amid  # amid a chunk, more is on its way
