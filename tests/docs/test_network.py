@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_agents.driver import peers, watching
+from device_agents.engine import waiting
 from device_agents.machine import room
 from lepton_edge.coordinator import reach
 from lepton_edge.core.config import CONTROL_PORT, DATA_PORT, AgentConfig
@@ -59,3 +60,5 @@ def test_the_page_on_queues_has_the_codes_numbers() -> None:
     assert "an eighth of its memory, 64 MiB at least" in QUEUES
     assert room.RESERVE == 4
     assert "Three quarters of that" in QUEUES
+    assert waiting.PASSES == 8
+    assert "but eight of them in a row at most" in QUEUES
