@@ -51,7 +51,8 @@ class Limits:
         queue_frames, queue_bytes: what waits to be sent, beyond which a request is refused as Overloaded.
         pending: requests that wait for their answer.
         chunk: payload bytes of one chunk at most; on a link that is measured they are what it moves in about
-            12 ms, so that a small frame never waits long behind a large one.
+            12 ms, so that a small frame never waits long behind a large one; to a peer that measures nothing
+            (protocol 1.0) half of it.
         idle_probe: after so long without a word from the peer, ask for one.
         dead_after: after so long without a word, plus what is under way to it explains, an idle peer is gone.
         suspect_after, lost_after: the same while a request waits for its answer, or bytes to be acknowledged.
@@ -65,7 +66,7 @@ class Limits:
     queue_frames: int = 256
     queue_bytes: Bytes = Bytes(128 << 20)
     pending: int = 1024
-    chunk: Bytes = Bytes(512 << 10)
+    chunk: Bytes = Bytes(1 << 20)
     idle_probe: Seconds = Seconds(3.0)
     dead_after: Seconds = Seconds(8.0)
     suspect_after: Seconds = Seconds(1.0)

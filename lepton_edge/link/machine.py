@@ -73,7 +73,9 @@ def _greeted(state: State, event: Greeted) -> list[Command]:
     state.acks = min(hello.protocol_minor, ours.protocol_minor) >= ACKNOWLEDGING
     if state.acks and state.limits.paced:
         state.pacing.begin()
-        state.outbox.chunk = state.pacing.chunk
+    elif not state.acks:  # nobody will ever know how long such a chunk is under way
+        state.pacing.chunk = state.limits.chunk // 2
+    state.outbox.chunk = state.pacing.chunk
     shared = sorted(set(hello.checksums) & set(ours.checksums))
     return [Opened(hello, shared[0] if shared else "")]
 

@@ -28,6 +28,7 @@ from lepton_edge.link.events import (
     Wrote,
 )
 from lepton_edge.link.machine import Phase, State, step
+from lepton_edge.link.pacing import START_CHUNK
 from tests.lepton_edge.link.frames_by_name import HELLO, LIMITS, frame, request
 
 
@@ -86,6 +87,14 @@ def test_what_is_submitted_before_the_handshake_goes_after_it() -> None:
     state = machine.opening(HELLO, LIMITS, 0.0)
     assert step(state, Submitted(1, request("a"), 0), 0.0) == []
     assert [type(c) for c in step(state, Greeted(HELLO), 0.0)] == [Opened, WriteChunk]
+
+
+def test_chunks_are_small_until_the_line_is_known_and_half_of_the_largest_where_it_never_is() -> None:
+    limits = dataclasses.replace(LIMITS, chunk=1 << 20)
+    for hello, chunk in ((HELLO, START_CHUNK), (OLD, 512 << 10)):
+        state = machine.opening(HELLO, limits, 0.0)
+        step(state, Greeted(hello), 0.0)
+        assert state.outbox.chunk == state.pacing.chunk == chunk
 
 
 # --- answers ----------------------------------------------------------------------------------------
