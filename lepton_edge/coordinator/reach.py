@@ -35,7 +35,9 @@ FRESH = Seconds(60.0)  # older than that, what traffic showed no longer counts
 ENOUGH = 8  # transfers that a rate must rest on
 NOISE = 1.6  # between a probe and what traffic shows of the same link (measured: up to 1.45)
 FAST, SHORT_TRIP = BytesPerSecond(50e6), Seconds(0.005)  # beyond these both are noise of the processors
-CONFIRMED = Seconds(120.0)  # for so long a probe need not be repeated where traffic confirms it
+CONFIRMED = Seconds(5.0)
+"""For so long a probe need not be repeated where traffic confirms it. No longer: what is deployed is meant for the link
+as it is now, and traffic of half a minute ago does not know that it has become another one since."""
 
 
 # --- finding a way --------------------------------------------------------------------------------
@@ -212,11 +214,13 @@ def report(state: State, device: DeviceId, peer: DeviceId) -> LinkReport | None:
 
 
 def seen(state: State, board: DeviceId, cloud: DeviceId) -> LinkProfile | None:
-    """Return the link as its own traffic shows it now; None where there was too little, or none of late."""
+    """Return the link as its own traffic shows it now; None where there was too little, or none since the probe."""
     probed, told = state.links.get((board, cloud)), report(state, board, cloud)
     if probed is None or told is None or not told.connected or told.via != probed.via:
         return None
     if told.samples < ENOUGH or told.age > FRESH or told.round_trip <= 0 or told.up <= 0:
+        return None
+    if state.devices[board].heard - told.age < state.probed_at.get((board, cloud), 0.0):
         return None
     down = BytesPerSecond(told.down * HEADER_OVERHEAD) if told.down > 0 else probed.down
     half = Seconds(told.round_trip / 2)

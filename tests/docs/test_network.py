@@ -47,9 +47,9 @@ def test_the_page_on_networks_has_the_codes_numbers(said: str) -> None:
     assert said in NETWORK
 
 
-def test_a_probe_of_the_last_two_minutes_is_not_repeated() -> None:
-    assert reach.CONFIRMED == 120.0
-    assert "probe of the last two minutes" in NETWORK
+def test_a_probe_of_a_moment_ago_is_not_repeated() -> None:
+    assert reach.CONFIRMED == 5.0
+    assert "probe of the last five seconds" in NETWORK
 
 
 def test_the_page_on_queues_has_the_codes_numbers() -> None:
