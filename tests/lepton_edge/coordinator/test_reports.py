@@ -123,6 +123,7 @@ def test_status_is_everything_at_once(deployed: Any) -> None:
 def test_status_says_what_traffic_shows_and_which_link_is_down(deployed: Any) -> None:
     def tell(**about: Any) -> Any:
         told = m.Telemetry(0.1, 0, 0, 0.0, 0, 0, 0, 1.0, links=(m.LinkReport("cloud", **about),))
+        deployed.now += 5  # what was told of before the probe would not count
         deployed.hear(deployed.state.devices["board"].stream, told)
         return as_json(reports.status(deployed.state, 0.0, deployed.now))["links"][0]
 
