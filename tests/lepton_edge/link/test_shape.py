@@ -99,11 +99,16 @@ def test_rate_and_delay_are_what_they_should_be(server: str) -> None:
         assert down == pytest.approx(ideal, rel=0.03)
 
 
+def quickest(near: socket.socket) -> float:
+    """The least of three: others use this machine too."""
+    return min(ask(near) for _ in range(3))
+
+
 def test_it_changes_while_it_runs_and_can_be_cut(server: str) -> None:
     with shaped(server, 100, 0) as (process, address), connect(address) as near:
-        assert ask(near) < 0.02
+        assert quickest(near) < 0.02
         say(process, "100,30")
-        assert 0.06 <= ask(near) < 0.09
+        assert 0.06 <= quickest(near) < 0.09
         say(process, "0,0")
         near.settimeout(0.1)
         with pytest.raises(TimeoutError):
@@ -111,7 +116,7 @@ def test_it_changes_while_it_runs_and_can_be_cut(server: str) -> None:
         say(process, "nonsense\nup -1,0\n100,0")
         near.settimeout(5)
         receive(near, 1)  # what waited arrives when the link is back
-        assert ask(near) < 0.02
+        assert quickest(near) < 0.02
 
 
 def test_a_file_can_change_it(server: str, tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ def test_a_file_can_change_it(server: str, tmp_path: Path) -> None:
         ask(near)
         control.write_text("up 100,20\ndown 100,10\n")
         time.sleep(0.15)
-        assert 0.03 <= ask(near) < 0.06
+        assert 0.03 <= quickest(near) < 0.06
 
 
 def test_all_connections_share_the_rate(server: str) -> None:
