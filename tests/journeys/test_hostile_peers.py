@@ -265,7 +265,9 @@ async def test_who_floods_gets_typed_errors_and_costs_a_bounded_part_of_memory(s
     answer = await told(served.board, flood, patience=30.0)
     error = answer.error if isinstance(answer, Frame) else answer
     assert error is None or error.code in ("overloaded", "corrupt_frame")
-    assert served.memory - before < 700, "two windows of 64 MiB, and four times 128 MiB of answers (link/machine.py)"
+    assert served.memory - before < 700, (
+        "two windows of 64 MiB, and four times 128 MiB of answers (link/machine.py)"
+    )
 
 
 async def test_half_sent_frames_take_no_more_than_was_granted(served: Served) -> None:
