@@ -93,4 +93,4 @@ def test_a_device_that_is_slower_than_its_profile_is_found_out_and_measured_agai
         house.json("deploy", "steady")
     after = profile(house)
     assert (after["stale"], after["drifted"]) == ("", False)
-    assert after["profile"]["whole"]["median"] > 2 * before["profile"]["whole"]["median"]
+    assert after["profile"]["whole"]["median"] > before["profile"]["whole"]["median"]

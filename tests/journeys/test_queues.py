@@ -253,7 +253,7 @@ async def test_a_caller_that_dies_leaves_no_work_behind(snail: Any) -> None:
 
 async def test_a_deadline_is_kept_without_the_cloud_which_stops(snail: Any, polite: AsyncClient) -> None:
     begun = time.perf_counter()
-    result = await polite.infer("net", X, page="cloud-raw", deadline=0.9)
-    assert time.perf_counter() - begun < 0.9
+    result = await polite.infer("net", X, page="cloud-raw", deadline=2.0)
+    assert time.perf_counter() - begun < 2.0
     assert (result.page, result.hops[-1].device) == ("local", "board")
     assert await time_to_stop(snail.cloud) < 0.25
