@@ -205,9 +205,9 @@ async def test_what_cannot_wait_ends_in_the_queue_and_never_runs(served: Any, po
 
 @pytest.fixture(scope="module")
 def snail(served: Any) -> Any:
-    """The same, where the cloud now takes one to two seconds for a request: long enough to give it up."""
+    """The same, where the cloud now takes two to four seconds for a request: long enough to give it up."""
     served.end("cloud")
-    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "1200", "--workers", "1")
+    served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "2400", "--workers", "1")
     with lepton_edge.Client(served.board) as client:
         until(lambda: client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
     return served
@@ -253,7 +253,7 @@ async def test_a_caller_that_dies_leaves_no_work_behind(snail: Any) -> None:
 
 async def test_a_deadline_is_kept_without_the_cloud_which_stops(snail: Any, polite: AsyncClient) -> None:
     begun = time.perf_counter()
-    result = await polite.infer("net", X, page="cloud-raw", deadline=2.0)
-    assert time.perf_counter() - begun < 2.0
+    result = await polite.infer("net", X, page="cloud-raw", deadline=1.6)
+    assert time.perf_counter() - begun < 1.6
     assert (result.page, result.hops[-1].device) == ("local", "board")
     assert await time_to_stop(snail.cloud) < 0.25
