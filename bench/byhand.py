@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from lepton_edge.core.errors import NotFound
+from lepton_edge.core.errors import NotFound, Unavailable
 from lepton_edge.core.messages import (
     Activate,
     AdminCall,
@@ -138,7 +138,7 @@ class ByHand:
 
     def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Refuse: nobody administers this one."""
-        raise NotImplementedError
+        raise Unavailable("nobody administers a coordinator that is played by hand", "start a real one")
 
     async def describe(self) -> Description:
         """Say who answers here."""

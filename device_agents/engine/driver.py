@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import onnxruntime
+import structlog
 
 from device_agents.engine.gate import Gate
 from device_agents.engine.waiting import Waiting
 from lepton_edge.core.quick import quick
 from partitioner.units import Bytes, Seconds
+
+log = structlog.get_logger("engine")
 
 T = TypeVar("T")
 Told = Callable[[Any, "Exception | None"], None]
@@ -254,7 +257,8 @@ def _serve_together(jobs: list[Job]) -> bool:
     works = [job.terms.company.work for job in jobs if job.terms.company]
     try:
         results = company.together(works, tickets, SharedTicket(tickets))
-    except Exception:  # whose fault it is shows when each runs by itself
+    except Exception as error:  # whose fault it is shows when each runs by itself
+        log.info("a batch failed: its requests run one by one", requests=len(jobs), error=repr(error)[:300])
         return False
     for job, result in zip(jobs, results, strict=True):
         job.finish(result)

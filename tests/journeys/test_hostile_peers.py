@@ -298,10 +298,15 @@ async def test_who_dribbles_holds_up_nobody(served: Served) -> None:
     stream = streams.DialledStream(served.board)
     await stream.write(codec.hello_chunk(HELLO))
     await stream.read()
-    pieces = chunks(request(ones()), codec.Writing(chunk=16))
+    pieces, before = chunks(request(ones()), codec.Writing(chunk=16)), served.memory
     for chunk in pieces[:30]:
         await stream.write(chunk)
         await asyncio.sleep(0.05)
+    assert served.memory - before < 100, "what was announced, and the witness's"
+    async with lepton_edge.AsyncClient(served.board) as client:
+        begun = time.monotonic()
+        await client.infer("double", {"x": np.ones(SHAPE, np.float32)}, deadline=10.0)
+        assert time.monotonic() - begun < 2.0
     await stream.close()
 
 
@@ -312,8 +317,18 @@ def test_many_who_come_and_say_nothing(served: Served, tmp_path: Path) -> None:
         silent = [streams.DialledStream(served.board) for _ in range(64)]
         async with lepton_edge.AsyncClient(served.board) as client:
             await asyncio.sleep(1.0)
-            await client.infer("double", {"x": np.ones(SHAPE, np.float32)}, deadline=10.0)
+            result = await client.infer("double", {"x": np.ones(SHAPE, np.float32)}, deadline=10.0)
+            assert float(result["y"][0, 0]) == 2.0
+        ends = await asyncio.wait_for(asyncio.gather(*(end_of(stream) for stream in silent)), 15.0)
+        assert all(ends), "nobody may stay without a word"
         for stream in silent:
             await stream.close()
+
+    async def end_of(stream: streams.DialledStream) -> bool:
+        """Read until the agent ends the stream; say so."""
+        with contextlib.suppress(LeptonError):
+            while await stream.read() is not None:
+                pass
+        return True
 
     asyncio.run(come())

@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
 from device_agents.driver.driver import Driver, Parts
 from device_agents.machine import State
@@ -72,11 +73,18 @@ async def test_an_event_from_inside_a_step_waits_for_its_end(driver, monkeypatch
 
 
 async def test_a_full_disk_does_not_stop_inference(driver) -> None:
+    tried = []
+
     def write(epochs):
+        tried.append(epochs)
         raise OSError(28, "No space left on device")
 
     driver.parts.saved.write = write
-    driver._execute(Persist(()))  # logged, not raised
+    with capture_logs() as logs:
+        driver._execute(Persist(()))  # told, not raised
+    assert tried == [()]
+    assert [one["log_level"] for one in logs] == ["warning"]
+    assert "No space left" in logs[0]["error"]
 
 
 async def test_a_closed_epoch_stops_being_opened(driver, said, tmp_path) -> None:
