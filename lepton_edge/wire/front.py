@@ -21,6 +21,7 @@ import structlog
 
 from lepton_edge.core.errors import InvalidInput, PortInUse, Unavailable
 from lepton_edge.wire import rpc
+from lepton_edge.wire.accepting import Accepting
 from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.streams import Serve
 from partitioner.errors import LeptonError
@@ -36,7 +37,6 @@ ANSWERED = Seconds(2.0)
 MAX_CONNECTIONS = 512
 MAX_PASSED_ON = 128  # of them: each takes three descriptors, and many systems grant a process 1,024
 _BACKLOG = 512
-_NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
 _UNSENT = (
     128 << 10
 )  # bytes that the system may hold and not have sent: what waits here can still be overtaken
@@ -180,46 +180,19 @@ class Front:
     """The listening socket, the plain streams, and the connections that are passed on."""
 
     def __init__(self, listening: socket.socket, server: Any, behind: str, serve: Serve) -> None:
-        self._listening, self._number = listening, listening.fileno()
         self._server, self._behind, self._serve = server, behind, serve
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._passing = 0
-        self._retry: asyncio.TimerHandle | None = None
-        self._loop.add_reader(self._number, self._accept)
+        self._accepting = Accepting(listening, "the data port", MAX_CONNECTIONS, self._served)
 
     async def stop(self, grace: float | None) -> None:
         """Accept nobody any more; end what runs, calls of gRPC within `grace` seconds."""
-        if self._retry is not None:
-            self._retry.cancel()
-        self._loop.remove_reader(self._number)
-        self._listening.close()
+        self._accepting.stop()
         await self._server.stop(grace)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._accepting.end()
 
-    def _accept(self) -> None:
-        try:
-            connection, where = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:  # no descriptors: trying again at once would be all that this process does
-            log.warning("the data port is closed for a moment", error=str(error))
-            self._loop.remove_reader(self._number)
-            self._retry = self._loop.call_later(_NEW_TRY, self._loop.add_reader, self._number, self._accept)
-            return
-        if len(self._tasks) >= MAX_CONNECTIONS:
-            connection.close()
-            return
-        self._spawn(self._served(connection, rpc.join_address(*where[:2])))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _served(self, connection: socket.socket, peer: str) -> None:
+    async def _served(self, connection: socket.socket, where: Any) -> None:
+        peer = rpc.join_address(*where[:2])
         try:
             connection.setblocking(False)
             _prepare(connection)

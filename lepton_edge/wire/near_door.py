@@ -7,7 +7,6 @@ a tunnel, say) leads nowhere here. Where there can be no such door, there is non
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import secrets
@@ -20,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from lepton_edge.core.errors import Unavailable
+from lepton_edge.wire.accepting import Accepting
 from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.streams import Serve
 from partitioner.errors import LeptonError
@@ -29,7 +29,6 @@ log = structlog.get_logger("wire")
 SHORT = Path("/tmp")  # on every system with Unix sockets; the module tempfile would cost an agent 0.7 MB
 MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
 _BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
-_NEW_TRY = 1.0  # seconds until somebody is accepted again where the process has no descriptors left
 
 
 async def dial(path: str) -> SocketStream:
@@ -68,42 +67,17 @@ class NearDoor:
 
     def __init__(self, path: Path, listening: socket.socket, serve: Serve) -> None:
         self.path = str(path)
-        self._listening, self._number = listening, listening.fileno()
         self._serve = serve
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._retry: asyncio.TimerHandle | None = None
-        self._loop.add_reader(self._number, self._accept)
+        self._accepting = Accepting(listening, "the near door", MAX_STREAMS, self._served)
 
     async def close(self) -> None:
         """Accept nobody any more, and end the streams."""
-        if self._retry is not None:
-            self._retry.cancel()
-        self._loop.remove_reader(self._number)
-        self._listening.close()
+        self._accepting.stop()
         Path(self.path).unlink(missing_ok=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._accepting.end()
 
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:  # no descriptors: trying again at once would be all that this process does
-            log.warning("the near door is closed for a moment", error=str(error))
-            self._loop.remove_reader(self._number)
-            self._retry = self._loop.call_later(_NEW_TRY, self._loop.add_reader, self._number, self._accept)
-            return
-        if len(self._tasks) >= MAX_STREAMS:
-            connection.close()
-            return
-        task = self._loop.create_task(self._served(_stream(connection, self.path)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _served(self, stream: SocketStream) -> None:
+    async def _served(self, connection: socket.socket, _where: object) -> None:
+        stream = _stream(connection, self.path)
         try:
             await self._serve(stream)
         except LeptonError as error:
