@@ -1,8 +1,8 @@
 """Frames as chunks: the binary prefix, cutting and putting together, checksums, limits.
 
 Law: one message of a stream (gRPC, or a plain one) is one chunk. Bytes in, nouns out; no clock, no network.
-Chunks of several frames may interleave, those of one frame come in order. A broken chunk raises CorruptFrame, after which the stream is
-not to be trusted.
+Chunks of several frames may interleave, those of one frame come in order. A broken chunk raises
+CorruptFrame, after which the stream is not to be trusted.
 
 A chunk, little-endian:
 
