@@ -209,13 +209,13 @@ def _served(town: Town, folder: Path, slow: float, cloud: Sequence[str] = ()) ->
     addresses = [
         town.agent(role, coordinator, [*how, *more]) for role, more in (("board", ()), ("cloud", cloud))
     ]
-    onnx.save(_model(), str(folder / "queues.onnx"))
+    onnx.save(model(), str(folder / "queues.onnx"))
     with Client(coordinator, patience=300.0) as client:
         client.push(MODEL, folder / "queues.onnx")
     return coordinator, addresses[0], addresses[1]
 
 
-def _model() -> onnx.ModelProto:
+def model() -> onnx.ModelProto:
     """Return a net of a millisecond: x float32 [1,3,96,96] to y float32 [1,32]."""
     make = np.random.default_rng(0).standard_normal
     shapes = {"w1": (32, 3, 3, 3), "w2": (32, 32, 3, 3), "w3": (32, 32, 3, 3)}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
 
 import lepton_edge
+from bench.queues import model
 from lepton_edge import errors
 from lepton_edge.client import AsyncClient
 from lepton_edge.core.results import Result
@@ -26,26 +26,6 @@ pytestmark = pytest.mark.journey
 
 X = {"x": np.zeros((1, 3, 96, 96), np.float32)}
 PAGES = ["local", "own", "cloud-raw"]
-
-
-def model() -> onnx.ModelProto:
-    """Return a net of some milliseconds: x float32 [1,3,96,96] to y float32 [1,32]."""
-    make = np.random.default_rng(0).standard_normal
-    shapes = {"w1": (32, 3, 3, 3), "w2": (32, 32, 3, 3), "w3": (32, 32, 3, 3)}
-    weights = [numpy_helper.from_array((make(s) / 20).astype(np.float32), n) for n, s in shapes.items()]
-    nodes = [
-        helper.make_node("Conv", ["x", "w1"], ["a"], "first", pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["a"], ["b"], "first/relu"),
-        helper.make_node("Conv", ["b", "w2"], ["c"], "second", pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Relu", ["c"], ["d"], "second/relu"),
-        helper.make_node("Conv", ["d", "w3"], ["e"], "third", pads=[1, 1, 1, 1]),
-        helper.make_node("GlobalAveragePool", ["e"], ["f"], "pool"),
-        helper.make_node("Flatten", ["f"], ["y"], "flatten"),
-    ]
-    ends = [("x", [1, 3, 96, 96]), ("y", [1, 32])]
-    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ends)
-    graph = helper.make_graph(nodes, "queues", [x], [y], weights)
-    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
 @pytest.fixture(scope="module")
