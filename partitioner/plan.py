@@ -230,6 +230,34 @@ class QueueRule:
 
 
 @dataclass(frozen=True)
+class TurnRule:
+    """Which pages an entry may take by itself, request by request, and by what it compares them.
+
+    Attributes:
+        pages: their names; with fewer than two, requests take the active page and no other (a person's pin).
+        latency, bottleneck, energy, egress: prices of what is minimised, as in `solve.problem.Objective`.
+        max_latency, max_energy, max_egress: what a page may cost at most (seconds, joules, bytes); below 0: no limit.
+    """
+
+    pages: tuple[PageName, ...] = ()
+    latency: float = 1.0
+    bottleneck: float = 0.0
+    energy: float = 0.0
+    egress: float = 0.0
+    max_latency: float = -1.0
+    max_energy: float = -1.0
+    max_egress: float = -1.0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A warm one: `device` holds the blocks that `of` holds, and takes its stages when that one fails."""
+
+    device: DeviceId
+    of: DeviceId
+
+
+@dataclass(frozen=True)
 class PlanBook:
     """Pages that share blocks.
 
@@ -245,6 +273,10 @@ class PlanBook:
         tolerance: largest accepted |difference| / max(|golden|) of the golden check.
         fused: stages of the active page as one block each, where memory allows; never needed, only faster.
         queue: how requests wait, and whether they are computed together.
+        turning: which pages an entry takes by itself.
+        spare: stages of its other pages as one block each; opened in the background where such a page stays.
+        replicas: devices that stand in for others, best first.
+        smaller: a declared smaller model, whose answers are marked degraded; "" for none.
     """
 
     model: ModelName
@@ -262,6 +294,10 @@ class PlanBook:
     tolerance: float = 1e-3
     fused: tuple[Fused, ...] = ()
     queue: QueueRule = QueueRule()
+    turning: TurnRule = TurnRule()
+    spare: tuple[Fused, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+    smaller: ModelName = ModelName("")
 
     def page(self, name: PageName) -> Page:
         """Return the page called `name`; raise KeyError when the book has none."""

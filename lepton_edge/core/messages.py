@@ -29,6 +29,10 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.peers import LinkReport as LinkReport
 from lepton_edge.core.peers import Peer as Peer
 from lepton_edge.core.peers import Relay as Relay
+from lepton_edge.core.telemetry import QueueReport as QueueReport
+from lepton_edge.core.telemetry import StageReport as StageReport
+from lepton_edge.core.telemetry import Telemetry as Telemetry
+from lepton_edge.core.telemetry import TurnReport as TurnReport
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.plan import Block, PlanBook, TensorSpec
 from partitioner.units import (
@@ -38,7 +42,6 @@ from partitioner.units import (
     Epoch,
     ModelName,
     ModelVersion,
-    PageName,
     Seconds,
     Sha256,
 )
@@ -103,56 +106,6 @@ class Hello:
     radio_watts: float = 0.0
     probe: Seconds = Seconds(0.0)
     relay: bool = False
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """What a stage took of late, of requests that had the device for themselves.
-
-    `count` are all such requests since the agent began; `median` and `spread` (half of the interquartile range)
-    are seconds of decoding, computing and encoding, `total` the median of everything from arrival to answer,
-    each over the last few requests.
-    """
-
-    model: ModelName
-    epoch: Epoch
-    page: PageName
-    first: int
-    last: int
-    count: int
-    median: Seconds
-    spread: Seconds
-    total: Seconds
-
-
-@dataclass(frozen=True)
-class QueueReport:
-    """How requests for a model fare on a device: `active` in progress, `waiting` of them in their callers' lines.
-
-    `wait` is the seconds that one spent waiting here of late, in line and for the engine: a moving average.
-    """
-
-    model: ModelName
-    active: int
-    waiting: int
-    wait: Seconds
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    """A heartbeat with what changed."""
-
-    load: float
-    memory_available: Bytes
-    resident: Bytes
-    temperature: float
-    requests_active: int
-    requests_served: int
-    requests_failed: int
-    seconds_since_success: Seconds  # since a (synthetic) inference succeeded; -1 for never
-    stages: tuple[StageReport, ...] = ()  # those with new requests
-    links: tuple[LinkReport, ...] = ()  # to the peers that plans need
-    queues: tuple[QueueReport, ...] = ()  # of the models that are active here
 
 
 @dataclass(frozen=True)

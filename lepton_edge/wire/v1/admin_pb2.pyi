@@ -288,3 +288,37 @@ class AdminEvent(_message.Message):
     document: Document
     wire_error: _frame_pb2.WireError
     def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., wire_error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("serial", "at", "kind", "cause", "message", "device", "model", "epoch", "before", "after", "predicted_before", "predicted_after", "measured_before", "measured_after", "verdict")
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    serial: int
+    at: float
+    kind: str
+    cause: str
+    message: str
+    device: str
+    model: str
+    epoch: int
+    before: str
+    after: str
+    predicted_before: float
+    predicted_after: float
+    measured_before: float
+    measured_after: float
+    verdict: str
+    def __init__(self, serial: _Optional[int] = ..., at: _Optional[float] = ..., kind: _Optional[str] = ..., cause: _Optional[str] = ..., message: _Optional[str] = ..., device: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., predicted_before: _Optional[float] = ..., predicted_after: _Optional[float] = ..., measured_before: _Optional[float] = ..., measured_after: _Optional[float] = ..., verdict: _Optional[str] = ...) -> None: ...

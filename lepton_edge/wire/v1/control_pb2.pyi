@@ -137,8 +137,36 @@ class QueueReport(_message.Message):
     wait: float
     def __init__(self, model: _Optional[str] = ..., active: _Optional[int] = ..., waiting: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
 
+class TurnReport(_message.Message):
+    __slots__ = ("serial", "model", "epoch", "before", "after", "cause", "predicted_before", "predicted_after", "measured", "requests", "over", "age")
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    OVER_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    serial: int
+    model: str
+    epoch: int
+    before: str
+    after: str
+    cause: str
+    predicted_before: float
+    predicted_after: float
+    measured: float
+    requests: int
+    over: bool
+    age: float
+    def __init__(self, serial: _Optional[int] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., cause: _Optional[str] = ..., predicted_before: _Optional[float] = ..., predicted_after: _Optional[float] = ..., measured: _Optional[float] = ..., requests: _Optional[int] = ..., over: bool = ..., age: _Optional[float] = ...) -> None: ...
+
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues", "turns", "busy", "throttled")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +178,9 @@ class Telemetry(_message.Message):
     STAGES_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
     QUEUES_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    THROTTLED_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -161,7 +192,10 @@ class Telemetry(_message.Message):
     stages: _containers.RepeatedCompositeFieldContainer[StageReport]
     links: _containers.RepeatedCompositeFieldContainer[LinkReport]
     queues: _containers.RepeatedCompositeFieldContainer[QueueReport]
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ...) -> None: ...
+    turns: _containers.RepeatedCompositeFieldContainer[TurnReport]
+    busy: float
+    throttled: bool
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ..., turns: _Optional[_Iterable[_Union[TurnReport, _Mapping]]] = ..., busy: _Optional[float] = ..., throttled: bool = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")

@@ -172,8 +172,36 @@ class QueueRule(_message.Message):
     batch_wait_ms: float
     def __init__(self, policy: _Optional[str] = ..., limit: _Optional[int] = ..., in_flight: _Optional[int] = ..., max_batch: _Optional[int] = ..., batch_wait_ms: _Optional[float] = ...) -> None: ...
 
+class TurnRule(_message.Message):
+    __slots__ = ("pages", "latency", "bottleneck", "energy", "egress", "max_latency", "max_energy", "max_egress")
+    PAGES_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    BOTTLENECK_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_FIELD_NUMBER: _ClassVar[int]
+    EGRESS_FIELD_NUMBER: _ClassVar[int]
+    MAX_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    MAX_ENERGY_FIELD_NUMBER: _ClassVar[int]
+    MAX_EGRESS_FIELD_NUMBER: _ClassVar[int]
+    pages: _containers.RepeatedScalarFieldContainer[str]
+    latency: float
+    bottleneck: float
+    energy: float
+    egress: float
+    max_latency: float
+    max_energy: float
+    max_egress: float
+    def __init__(self, pages: _Optional[_Iterable[str]] = ..., latency: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ...) -> None: ...
+
+class Replica(_message.Message):
+    __slots__ = ("device", "of")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    of: str
+    def __init__(self, device: _Optional[str] = ..., of: _Optional[str] = ...) -> None: ...
+
 class PlanBook(_message.Message):
-    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue")
+    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue", "turning", "spare", "replicas", "smaller")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +217,10 @@ class PlanBook(_message.Message):
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
     FUSED_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
+    TURNING_FIELD_NUMBER: _ClassVar[int]
+    SPARE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    SMALLER_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
@@ -204,7 +236,11 @@ class PlanBook(_message.Message):
     tolerance: float
     fused: _containers.RepeatedCompositeFieldContainer[Fused]
     queue: QueueRule
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ...) -> None: ...
+    turning: TurnRule
+    spare: _containers.RepeatedCompositeFieldContainer[Fused]
+    replicas: _containers.RepeatedCompositeFieldContainer[Replica]
+    smaller: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ..., turning: _Optional[_Union[TurnRule, _Mapping]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ..., smaller: _Optional[str] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("median", "spread", "runs")
