@@ -205,6 +205,24 @@ class ShowStatus:
     """Ask for everything on one screen."""
 
 
+@dataclass(frozen=True)
+class ShowEvents:
+    """Ask for what changed, oldest first; with `follow` also for what changes from now on, a document each.
+
+    Attributes:
+        since: the serial of a change: only later ones. age: at most so many seconds old; 0 for any.
+        follow: go on telling until the caller hangs up.
+        model, device, kind: only what is about these; "" for all.
+    """
+
+    since: int = 0
+    age: float = 0.0
+    follow: bool = False
+    model: ModelName = ModelName("")
+    device: DeviceId = DeviceId("")
+    kind: str = ""
+
+
 AdminCall = (
     ListDevices
     | ListModels
@@ -218,6 +236,7 @@ AdminCall = (
     | ShowStatus
     | PinPlan
     | WhatIf
+    | ShowEvents
 )
 
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
@@ -233,7 +252,7 @@ def least_minor(call: AdminCall) -> int:
 
     What is overlooked may be that nothing shall happen (`dry_run`), or that a tensor shall stay on the board.
     """
-    if isinstance(call, (PinPlan, WhatIf)):
+    if isinstance(call, (PinPlan, WhatIf, ShowEvents)):
         return 1
     plain = {field.name: field.default for field in dataclasses.fields(call)}
     return int(any(getattr(call, name) != plain[name] for name in _SINCE_MINOR_1.get(type(call), ())))

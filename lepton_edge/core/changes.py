@@ -11,6 +11,7 @@ from partitioner.units import DeviceId, Epoch, ModelName, Seconds
 
 KINDS = (
     "turn",  # an entry took another page
+    "drift",  # requests no longer take what a profile says
     "replan",  # a new epoch, since costs drifted, a device came or went, or a model changed
     "rollback",  # an epoch that did not pay, or could not be prepared
     "device",  # joined, lost, quarantined, drained, removed

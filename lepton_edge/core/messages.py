@@ -19,6 +19,7 @@ from lepton_edge.core.calls import PinPlan as PinPlan
 from lepton_edge.core.calls import PushModel as PushModel
 from lepton_edge.core.calls import RemoveModel as RemoveModel
 from lepton_edge.core.calls import ShapeBinding as ShapeBinding
+from lepton_edge.core.calls import ShowEvents as ShowEvents
 from lepton_edge.core.calls import ShowModel as ShowModel
 from lepton_edge.core.calls import ShowProfile as ShowProfile
 from lepton_edge.core.calls import ShowStatus as ShowStatus

@@ -243,6 +243,22 @@ class ShowStatus(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ShowEvents(_message.Message):
+    __slots__ = ("since", "age", "follow", "model", "device", "kind")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    since: int
+    age: float
+    follow: bool
+    model: str
+    device: str
+    kind: str
+    def __init__(self, since: _Optional[int] = ..., age: _Optional[float] = ..., follow: bool = ..., model: _Optional[str] = ..., device: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+
 class Document(_message.Message):
     __slots__ = ("schema", "json")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
@@ -252,7 +268,7 @@ class Document(_message.Message):
     def __init__(self, schema: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
 
 class AdminCall(_message.Message):
-    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if")
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events")
     LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
     LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
     SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +281,7 @@ class AdminCall(_message.Message):
     SHOW_STATUS_FIELD_NUMBER: _ClassVar[int]
     PIN_PLAN_FIELD_NUMBER: _ClassVar[int]
     WHAT_IF_FIELD_NUMBER: _ClassVar[int]
+    SHOW_EVENTS_FIELD_NUMBER: _ClassVar[int]
     list_devices: ListDevices
     list_models: ListModels
     show_model: ShowModel
@@ -277,7 +294,8 @@ class AdminCall(_message.Message):
     show_status: ShowStatus
     pin_plan: PinPlan
     what_if: WhatIf
-    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ...) -> None: ...
+    show_events: ShowEvents
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ...) -> None: ...
 
 class AdminEvent(_message.Message):
     __slots__ = ("progress", "document", "wire_error")
