@@ -19,8 +19,9 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     UNEXPECTED: ("an unexpected failure: a bug, please report it", ()),
     USAGE: ("the command line or a setting is wrong", ("usage_error",)),
     3: (
-        "nobody could be reached, or they refused: no answer, not found by mDNS, name taken, other version",
-        ("unavailable", "discovery_failed", "already_exists", "incompatible_version"),
+        "nobody could be reached, or they refused: no answer, not found by mDNS, name taken, other version, "
+        "another coordinator in command",
+        ("unavailable", "discovery_failed", "already_exists", "incompatible_version", "not_leader"),
     ),
     4: ("the port is in use", ("port_in_use",)),
     5: ("no space left on a disk", ("storage_full",)),

@@ -120,6 +120,33 @@ class RemoveModel:
 
 
 @dataclass(frozen=True)
+class DrainDevice:
+    """Place nothing new on a device and move what runs there elsewhere; or, with `undo`, let it take part again.
+
+    `force` ends even what nobody else can run.
+    """
+
+    device: DeviceId
+    undo: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class RemoveDevice:
+    """Forget a device, its measurements and links; first drain it, unless `force`."""
+
+    device: DeviceId
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Let the version of a model before the active one, or before the one that is tried, run again."""
+
+    name: ModelName
+
+
+@dataclass(frozen=True)
 class ShapeBinding:
     """A size for a symbolic dimension: of the input `tensor`, its whole shape."""
 
@@ -166,6 +193,8 @@ class Deploy:
     wishes: Wishes = Wishes()
     refresh: bool = False  # measure again what is measured
     queue: str = ""  # how requests wait: "block", "newest", "oldest"; empty: as the model's manifest says
+    canary: float = 0.0  # between 0 and 1: this share of requests tries the new version first; 0: all of them at once
+    canary_requests: int = 0  # answers on the new version after which it is judged; 0: the coordinator's number
 
 
 @dataclass(frozen=True)
@@ -237,12 +266,16 @@ AdminCall = (
     | PinPlan
     | WhatIf
     | ShowEvents
+    | DrainDevice
+    | RemoveDevice
+    | RollBack
 )
 
+_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack)
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),
-    Deploy: ("wishes", "refresh", "queue"),
+    Deploy: ("wishes", "refresh", "queue", "canary"),
     ExplainPlan: ("epoch",),
 }
 
@@ -252,7 +285,7 @@ def least_minor(call: AdminCall) -> int:
 
     What is overlooked may be that nothing shall happen (`dry_run`), or that a tensor shall stay on the board.
     """
-    if isinstance(call, (PinPlan, WhatIf, ShowEvents)):
+    if isinstance(call, _CALLS_OF_MINOR_1):
         return 1
     plain = {field.name: field.default for field in dataclasses.fields(call)}
     return int(any(getattr(call, name) != plain[name] for name in _SINCE_MINOR_1.get(type(call), ())))

@@ -16,6 +16,7 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     │   └── DeadlineExceeded         the deadline passed (or was past on arrival)
     ├── ServiceError             we, a device or the network are at fault; mostly retryable
     │   ├── Unavailable              nobody can answer now: try again
+    │   ├── NotLeader                a coordinator that may not, or no longer, command
     │   ├── Overloaded               a bounded queue is full: try again later
     │   ├── StaleEpoch               the epoch is retired or not known here
     │   ├── PrepareFailed            a device could not prepare an epoch
@@ -117,6 +118,12 @@ class Unavailable(ServiceError):
     fault = "network"
 
 
+class NotLeader(ServiceError):
+    """A coordinator may not command, or no longer: another one does."""
+
+    code = "not_leader"
+
+
 class Overloaded(ServiceError):
     """A bounded queue is full."""
 
@@ -201,6 +208,7 @@ GRPC_STATUS: dict[str, str] = {
     "model_too_large": "FAILED_PRECONDITION",
     "no_feasible_plan": "FAILED_PRECONDITION",
     "stale_epoch": "FAILED_PRECONDITION",
+    "not_leader": "FAILED_PRECONDITION",
     "prepare_failed": "FAILED_PRECONDITION",
     "incompatible_version": "FAILED_PRECONDITION",
     "unknown_model": "NOT_FOUND",

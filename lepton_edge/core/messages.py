@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from lepton_edge.core.calls import AdminCall as AdminCall
 from lepton_edge.core.calls import Deploy as Deploy
 from lepton_edge.core.calls import DeviceSpeed as DeviceSpeed
+from lepton_edge.core.calls import DrainDevice as DrainDevice
 from lepton_edge.core.calls import ExplainPlan as ExplainPlan
 from lepton_edge.core.calls import LinkChange as LinkChange
 from lepton_edge.core.calls import ListDevices as ListDevices
 from lepton_edge.core.calls import ListModels as ListModels
 from lepton_edge.core.calls import PinPlan as PinPlan
 from lepton_edge.core.calls import PushModel as PushModel
+from lepton_edge.core.calls import RemoveDevice as RemoveDevice
 from lepton_edge.core.calls import RemoveModel as RemoveModel
+from lepton_edge.core.calls import RollBack as RollBack
 from lepton_edge.core.calls import ShapeBinding as ShapeBinding
 from lepton_edge.core.calls import ShowEvents as ShowEvents
 from lepton_edge.core.calls import ShowModel as ShowModel
@@ -30,6 +33,7 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.peers import LinkReport as LinkReport
 from lepton_edge.core.peers import Peer as Peer
 from lepton_edge.core.peers import Relay as Relay
+from lepton_edge.core.telemetry import EpochReport as EpochReport
 from lepton_edge.core.telemetry import QueueReport as QueueReport
 from lepton_edge.core.telemetry import StageReport as StageReport
 from lepton_edge.core.telemetry import Telemetry as Telemetry
@@ -73,13 +77,30 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """Who commands a fleet, as a fencing token: of two with one `identity`, the higher `term` is obeyed.
+
+    `identity` is random and kept with a coordinator's state, `term` counts the starts on that state, `incarnation`
+    is random per start: a copy of the state, started elsewhere, has the same identity and may have the same term.
+    """
+
+    identity: str
+    term: int
+    incarnation: str
+
+
+@dataclass(frozen=True)
 class EpochStatus:
-    """One epoch as an agent holds it; `state` is "preparing", "ready", "active", "draining", "retired", "failed"."""
+    """One epoch as an agent holds it; `state` is "preparing", "ready", "active", "draining", "retired", "failed".
+
+    `leader` is the identity of the coordinator that had it prepared, whose numbers mean nothing to another.
+    """
 
     model: ModelName
     version: ModelVersion
     epoch: Epoch
     state: str
+    leader: str = ""
 
 
 # --- agent to coordinator -------------------------------------------------------------------------------------------
@@ -90,7 +111,8 @@ class Hello:
     """The first message of an agent. `incarnation` is random per process start.
 
     `watts` and `radio_watts` are declared by who started it. `probe` is the seconds of its speed probe. 0: unknown.
-    `relay`: it forwards for agents that cannot reach each other.
+    `relay`: it forwards for agents that cannot reach each other. `leader` is whom it obeyed last; `adopt`: another may
+    command it from now on, whatever it serves.
     """
 
     device: DeviceId
@@ -107,6 +129,8 @@ class Hello:
     radio_watts: float = 0.0
     probe: Seconds = Seconds(0.0)
     relay: bool = False
+    leader: Leader | None = None
+    adopt: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +197,7 @@ class Welcome:
     heartbeat: Seconds
     software: str
     term: int
+    leader: Leader | None = None
 
 
 @dataclass(frozen=True)
@@ -195,11 +220,12 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Activate:
-    """From now on requests without an epoch run on this one."""
+    """From now on requests without an epoch run on this one; with a `share` between 0 and 1, so many of them."""
 
     command: str
     model: ModelName
     epoch: Epoch
+    share: float = 0.0
 
 
 @dataclass(frozen=True)

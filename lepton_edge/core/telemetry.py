@@ -73,6 +73,22 @@ class TurnReport:
 
 
 @dataclass(frozen=True)
+class EpochReport:
+    """How requests fared that an entry ran on an epoch of its own choice.
+
+    `answered` and `failed` count since the epoch was active there, `failed` without what was the caller's fault;
+    `mean` and `slow` (of ten requests, the second slowest) are seconds of the last ones that were answered.
+    """
+
+    model: ModelName
+    epoch: Epoch
+    answered: int
+    failed: int
+    mean: Seconds
+    slow: Seconds
+
+
+@dataclass(frozen=True)
 class Telemetry:
     """A heartbeat with what changed.
 
@@ -94,3 +110,4 @@ class Telemetry:
     turns: tuple[TurnReport, ...] = ()  # those with news
     busy: float = 0.0
     throttled: bool = False
+    epochs: tuple[EpochReport, ...] = ()  # those that this device is the entry of

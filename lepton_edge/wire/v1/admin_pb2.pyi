@@ -166,7 +166,7 @@ class Wishes(_message.Message):
     def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Deploy(_message.Message):
-    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue")
+    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "canary", "canary_requests")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +176,8 @@ class Deploy(_message.Message):
     WISHES_FIELD_NUMBER: _ClassVar[int]
     REFRESH_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    CANARY_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     keep_input_on_board: bool
     dry_run: bool
@@ -185,7 +187,9 @@ class Deploy(_message.Message):
     wishes: Wishes
     refresh: bool
     queue: str
-    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ...) -> None: ...
+    canary: float
+    canary_requests: int
+    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ..., canary: _Optional[float] = ..., canary_requests: _Optional[int] = ...) -> None: ...
 
 class PinPlan(_message.Message):
     __slots__ = ("name", "behind", "page", "dry_run")
@@ -259,6 +263,30 @@ class ShowEvents(_message.Message):
     kind: str
     def __init__(self, since: _Optional[int] = ..., age: _Optional[float] = ..., follow: bool = ..., model: _Optional[str] = ..., device: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
 
+class DrainDevice(_message.Message):
+    __slots__ = ("device", "undo", "force")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    UNDO_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    undo: bool
+    force: bool
+    def __init__(self, device: _Optional[str] = ..., undo: bool = ..., force: bool = ...) -> None: ...
+
+class RemoveDevice(_message.Message):
+    __slots__ = ("device", "force")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    force: bool
+    def __init__(self, device: _Optional[str] = ..., force: bool = ...) -> None: ...
+
+class RollBack(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
 class Document(_message.Message):
     __slots__ = ("schema", "json")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
@@ -268,7 +296,7 @@ class Document(_message.Message):
     def __init__(self, schema: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
 
 class AdminCall(_message.Message):
-    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events")
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events", "drain_device", "remove_device", "roll_back")
     LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
     LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
     SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -282,6 +310,9 @@ class AdminCall(_message.Message):
     PIN_PLAN_FIELD_NUMBER: _ClassVar[int]
     WHAT_IF_FIELD_NUMBER: _ClassVar[int]
     SHOW_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ROLL_BACK_FIELD_NUMBER: _ClassVar[int]
     list_devices: ListDevices
     list_models: ListModels
     show_model: ShowModel
@@ -295,7 +326,10 @@ class AdminCall(_message.Message):
     pin_plan: PinPlan
     what_if: WhatIf
     show_events: ShowEvents
-    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ...) -> None: ...
+    drain_device: DrainDevice
+    remove_device: RemoveDevice
+    roll_back: RollBack
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ..., drain_device: _Optional[_Union[DrainDevice, _Mapping]] = ..., remove_device: _Optional[_Union[RemoveDevice, _Mapping]] = ..., roll_back: _Optional[_Union[RollBack, _Mapping]] = ...) -> None: ...
 
 class AdminEvent(_message.Message):
     __slots__ = ("progress", "document", "wire_error")

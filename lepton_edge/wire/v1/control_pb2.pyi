@@ -37,20 +37,32 @@ class Hardware(_message.Message):
     power_mode: str
     def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ..., threads: _Optional[int] = ..., power_mode: _Optional[str] = ...) -> None: ...
 
+class Leader(_message.Message):
+    __slots__ = ("identity", "term", "incarnation")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    term: int
+    incarnation: str
+    def __init__(self, identity: _Optional[str] = ..., term: _Optional[int] = ..., incarnation: _Optional[str] = ...) -> None: ...
+
 class EpochStatus(_message.Message):
-    __slots__ = ("model", "version", "epoch", "state")
+    __slots__ = ("model", "version", "epoch", "state", "leader")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     epoch: int
     state: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
+    leader: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ..., leader: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay")
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay", "leader", "adopt")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +77,8 @@ class Hello(_message.Message):
     RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
     RELAY_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    ADOPT_FIELD_NUMBER: _ClassVar[int]
     device: str
     role: str
     incarnation: str
@@ -79,7 +93,9 @@ class Hello(_message.Message):
     radio_watts: float
     probe: float
     relay: bool
-    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ...) -> None: ...
+    leader: Leader
+    adopt: bool
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., adopt: bool = ...) -> None: ...
 
 class StageReport(_message.Message):
     __slots__ = ("model", "epoch", "page", "first", "last", "count", "median", "spread", "total")
@@ -165,8 +181,24 @@ class TurnReport(_message.Message):
     age: float
     def __init__(self, serial: _Optional[int] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., cause: _Optional[str] = ..., predicted_before: _Optional[float] = ..., predicted_after: _Optional[float] = ..., measured: _Optional[float] = ..., requests: _Optional[int] = ..., over: bool = ..., age: _Optional[float] = ...) -> None: ...
 
+class EpochReport(_message.Message):
+    __slots__ = ("model", "epoch", "answered", "failed", "mean", "slow")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    epoch: int
+    answered: int
+    failed: int
+    mean: float
+    slow: float
+    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., mean: _Optional[float] = ..., slow: _Optional[float] = ...) -> None: ...
+
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues", "turns", "busy", "throttled")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues", "turns", "busy", "throttled", "epochs")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +213,7 @@ class Telemetry(_message.Message):
     TURNS_FIELD_NUMBER: _ClassVar[int]
     BUSY_FIELD_NUMBER: _ClassVar[int]
     THROTTLED_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -195,7 +228,8 @@ class Telemetry(_message.Message):
     turns: _containers.RepeatedCompositeFieldContainer[TurnReport]
     busy: float
     throttled: bool
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ..., turns: _Optional[_Iterable[_Union[TurnReport, _Mapping]]] = ..., busy: _Optional[float] = ..., throttled: bool = ...) -> None: ...
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochReport]
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ..., turns: _Optional[_Iterable[_Union[TurnReport, _Mapping]]] = ..., busy: _Optional[float] = ..., throttled: bool = ..., epochs: _Optional[_Iterable[_Union[EpochReport, _Mapping]]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")
@@ -242,18 +276,20 @@ class Probed(_message.Message):
     def __init__(self, command: _Optional[str] = ..., peer: _Optional[str] = ..., link: _Optional[_Union[_plan_pb2.LinkProfile, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("device", "lease", "heartbeat", "software", "term")
+    __slots__ = ("device", "lease", "heartbeat", "software", "term", "leader")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
     device: str
     lease: float
     heartbeat: float
     software: str
     term: int
-    def __init__(self, device: _Optional[str] = ..., lease: _Optional[float] = ..., heartbeat: _Optional[float] = ..., software: _Optional[str] = ..., term: _Optional[int] = ...) -> None: ...
+    leader: Leader
+    def __init__(self, device: _Optional[str] = ..., lease: _Optional[float] = ..., heartbeat: _Optional[float] = ..., software: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ...) -> None: ...
 
 class Rejected(_message.Message):
     __slots__ = ("error",)
@@ -276,14 +312,16 @@ class Prepare(_message.Message):
     def __init__(self, command: _Optional[str] = ..., epoch: _Optional[int] = ..., book: _Optional[_Union[_plan_pb2.PlanBook, _Mapping]] = ..., hold: _Optional[_Iterable[int]] = ..., peers: _Optional[_Iterable[_Union[_admin_pb2.Peer, _Mapping]]] = ...) -> None: ...
 
 class Activate(_message.Message):
-    __slots__ = ("command", "model", "epoch")
+    __slots__ = ("command", "model", "epoch", "share")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     command: str
     model: str
     epoch: int
-    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    share: float
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("command", "model", "epoch")
