@@ -48,6 +48,20 @@ async def document(
     raise Unavailable("the coordinator hung up before it had answered", "see its log, then try again")
 
 
+async def documents(events: AsyncIterator[AdminEvent], schema: str) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield every document of `events` until the coordinator ends them or the caller leaves.
+
+    Raises:
+        LeptonError: as `document` does; Unavailable also when the coordinator goes away.
+    """
+    async with _closing(events):
+        async for event in events:
+            if isinstance(event, WireError):
+                raise from_code(event.code, event.message, event.hint, fault(event.fault), event.retryable)
+            if isinstance(event, Document):
+                yield _read(event, schema)
+
+
 @contextlib.asynccontextmanager
 async def _closing(events: AsyncIterator[AdminEvent]) -> AsyncIterator[None]:
     """Close a generator that is left before its end, so that its stream is given back at once."""

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from lepton_edge.client.admin import OnProgress
-from lepton_edge.client.aio import MAX_IN_FLIGHT, NO_WISHES, PATIENCE, AsyncClient
+from lepton_edge.client.aio import MAX_IN_FLIGHT, PATIENCE, AsyncClient
 from lepton_edge.client.background import LoopThread
+from lepton_edge.client.control import NO_WISHES
 from lepton_edge.client.exchange import Input
 from lepton_edge.client.feeding import Steps, ThreadedSource
 from lepton_edge.client.retries import RETRIES
@@ -255,6 +256,27 @@ class Client:
     def devices(self) -> dict[str, Any]:
         """Return the registered devices."""
         return self._run(self._client.devices())
+
+    def events(
+        self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
+    ) -> dict[str, Any]:
+        """Return what changed; see `AsyncClient.events`."""
+        return self._run(self._client.events(since=since, age=age, model=model, device=device, kind=kind))
+
+    def follow_events(
+        self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
+    ) -> Generator[dict[str, Any], None, None]:
+        """Yield what changed and what changes; see `AsyncClient.follow_events`. Leaving ends it."""
+        told = self._client.follow_events(since=since, age=age, model=model, device=device, kind=kind)
+        return self._each(told)
+
+    def _each(self, told: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        steps = Steps(told)
+        try:
+            while (one := self._run(steps.next())) is not None:
+                yield one
+        finally:
+            self._loop.finish(steps.close())
 
     def status(self) -> dict[str, Any]:
         """Return everything that fits on one screen."""

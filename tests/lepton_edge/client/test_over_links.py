@@ -301,7 +301,7 @@ async def test_a_file_that_vanishes_under_a_push_is_said_as_itself(
         return [Part("model", tmp_path / "net.onnx"), Part("manifest", tmp_path / "gone.toml")]
 
     async with Coordinator(()).running() as control, AsyncClient(control) as client:
-        monkeypatch.setattr("lepton_edge.client.aio.parts", vanish)
+        monkeypatch.setattr("lepton_edge.client.control.parts", vanish)
         with pytest.raises(InvalidInput, match="gone.toml"):
             await client.push("net", tmp_path / "net.onnx")
 

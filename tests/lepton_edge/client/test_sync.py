@@ -71,12 +71,12 @@ def test_closing_ends_the_thread_and_later_calls_say_so() -> None:
 
 def test_both_faces_offer_the_same_calls() -> None:
     def calls(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        return {name for name in dir(kind) if not name.startswith("_")}
 
     assert calls(Client) == calls(AsyncClient)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(AsyncClient) if not name.startswith("_")])
+@pytest.mark.parametrize("name", [name for name in dir(AsyncClient) if not name.startswith("_")])
 def test_a_call_takes_the_same_in_both_faces(name: str) -> None:
     def taken(kind: type) -> list[tuple[str, Any, Any]]:
         parameters = inspect.signature(getattr(kind, name)).parameters.values()

@@ -1,0 +1,232 @@
+"""What the asyncio client asks of a coordinator: models, plans, devices, what changed.
+
+Law: makes a call, hands it to the transport, reads the document that ends it. Inference is `aio.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.client import admin
+from lepton_edge.client.admin import OnProgress
+from lepton_edge.client.asking import Asker
+from lepton_edge.client.exchange import refuse_odd_texts
+from lepton_edge.client.transport import Transport
+from lepton_edge.client.upload import Push, parts, upload
+from lepton_edge.core import messages
+from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.messages import AdminCall, Wishes
+from partitioner.plan import QUEUE_POLICIES
+from partitioner.units import DeviceId, Epoch, ModelName
+
+NO_WISHES = Wishes()
+
+
+class AsyncControl:
+    """The calls to a coordinator; `AsyncClient` is one of these that also infers."""
+
+    def __init__(self, transport: Transport, asker: Asker) -> None:
+        self._transport = transport
+        self._asker = asker
+
+    async def push(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        manifest: str | Path | None = None,
+        samples: str | Path | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Upload the ONNX file at `path` as `name` and compile it; return the model's document.
+
+        Args:
+            name: what applications will ask for.
+            path: an ONNX file.
+            manifest: a TOML manifest; the label files that it names are taken from beside it.
+            samples: a directory of pictures or arrays, or one .npz: what codec losses are measured on.
+            shapes: sizes for inputs with symbolic dimensions, by input name.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            InvalidInput: a file is missing.
+            InvalidModel, UnsupportedOperator, InvalidManifest: as the names say.
+        """
+        refuse_odd_texts(name, *(shapes or {}))
+        push = Push(name, Path(path), _path(manifest), _path(samples), shapes)
+        return await self._ask(upload(push, parts(push)), "model", progress)
+
+    async def deploy(
+        self,
+        name: str,
+        *,
+        keep_input_on_board: bool = False,
+        dry_run: bool = False,
+        page: str = "",
+        devices: tuple[str, str] = ("", ""),
+        wishes: Wishes = NO_WISHES,
+        refresh: bool = False,
+        queue: str = "",
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
+
+        Args:
+            name: a pushed model.
+            keep_input_on_board: neither the input nor anything that gives it away may leave the board.
+            dry_run: plan only.
+            page: pin this page instead of the best.
+            devices: (board, cloud) by name; "" lets the coordinator choose.
+            wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
+            refresh: measure again what is measured.
+            queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            UnknownModel: not pushed.
+            InvalidInput: there is no such queue policy.
+            NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
+            PrepareFailed: a device could not; what was active stays so.
+        """
+        refuse_odd_texts(name, page, *devices, *wishes.texts)
+        _check_policy(queue)
+        board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
+        call = messages.Deploy(
+            _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
+        )
+        return await self._ask(admin.only(call), "deployment", progress)
+
+    async def pin(
+        self,
+        name: str,
+        *,
+        behind: str = "",
+        page: str = "",
+        dry_run: bool = False,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Deploy `name` as before but by this split or page; with neither, by the best again (unpin).
+
+        Args:
+            name: a deployed model.
+            behind: a layer or a tensor: it and all it needs run on the board, the rest in the cloud.
+            page: a page of the plan book.
+            dry_run: plan only: what the split would cost.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            NotFound: no plan of it is active.
+            NoFeasiblePlan, InvalidProblem: the split cannot be; says why, and which names are near.
+        """
+        refuse_odd_texts(behind, page)
+        call = messages.PinPlan(_model(name), behind, page, dry_run)
+        return await self._ask(admin.only(call), "deployment", progress)
+
+    async def what_if(
+        self,
+        name: str,
+        *,
+        link: messages.LinkChange | None = None,
+        speeds: Mapping[str, float] | None = None,
+        wishes: Wishes = NO_WISHES,
+        keep_input_on_board: bool | None = None,
+        progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Return what the plan of `name` would be if this were so, beside the active one; nothing changes.
+
+        Args:
+            name: a pushed model; its devices must have been measured, or a sibling of each.
+            link: another link.
+            speeds: how many times as fast a device would be, by "board", "cloud" or its name.
+            wishes: put over those of the active plan.
+            keep_input_on_board: whether the input stays there; None: as by the active plan.
+            progress: called for each step, on the event loop.
+        """
+        refuse_odd_texts(*(speeds or {}), *wishes.texts)
+        changes = tuple(messages.DeviceSpeed(DeviceId(who), times) for who, times in (speeds or {}).items())
+        call = messages.WhatIf(_model(name), link, changes, wishes, keep_input_on_board)
+        return await self._ask(admin.only(call), "what-if", progress)
+
+    async def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:
+        """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
+        return await self._ask(admin.only(messages.ExplainPlan(_model(name), Epoch(epoch))), "plan")
+
+    async def profile(
+        self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Return what was measured of `name` on every device; `measure` what was not yet, `refresh` all."""
+        call = messages.ShowProfile(_model(name), measure, refresh)
+        return await self._ask(admin.only(call), "profile", progress)
+
+    async def models(self) -> dict[str, Any]:
+        """Return the pushed models."""
+        return await self._ask(admin.only(messages.ListModels()), "models")
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """Return one pushed model: its inputs, outputs, weights and deployments."""
+        return await self._ask(admin.only(messages.ShowModel(_model(name))), "model")
+
+    async def remove(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Retire `name` on every device and delete it; or only say what that would end."""
+        return await self._ask(admin.only(messages.RemoveModel(_model(name), dry_run)), "")
+
+    async def devices(self) -> dict[str, Any]:
+        """Return the registered devices."""
+        return await self._ask(admin.only(messages.ListDevices()), "devices")
+
+    async def status(self) -> dict[str, Any]:
+        """Return everything that fits on one screen."""
+        return await self._ask(admin.only(messages.ShowStatus()), "status")
+
+    async def events(
+        self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
+    ) -> dict[str, Any]:
+        """Return what changed, by itself or by a person's word, oldest first: the newest thousand at most.
+
+        Args:
+            since: the serial of a change: only later ones.
+            age: at most so many seconds ago; 0 for any.
+            model: only what is about this model.
+            device: only what is about this device.
+            kind: only this kind, one of `lepton_edge.core.changes.KINDS`.
+        """
+        return await self._ask(admin.only(_events(since, age, False, model, device, kind)), "events")
+
+    def follow_events(
+        self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield what changed, as `events` has it, then every change as it comes, until the caller leaves.
+
+        A change whose end was open is told again, under its serial, when it was measured or judged.
+        """
+        self._asker.check_usable()
+        call = _events(since, age, True, model, device, kind)
+        return admin.documents(self._transport.admin(admin.only(call)), "event")
+
+    async def _ask(
+        self, calls: AsyncIterator[AdminCall], schema: str, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        self._asker.check_usable()
+        return await admin.document(self._transport.admin(calls), schema, progress)
+
+
+def _events(since: int, age: float, follow: bool, model: str, device: str, kind: str) -> messages.ShowEvents:
+    refuse_odd_texts(model, device, kind)
+    return messages.ShowEvents(since, age, follow, ModelName(model), DeviceId(device), kind)
+
+
+def _check_policy(queue: str) -> None:
+    if queue not in ("", *QUEUE_POLICIES):
+        raise InvalidInput(f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}")
+
+
+def _model(name: str) -> ModelName:
+    refuse_odd_texts(name)
+    return ModelName(name)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
