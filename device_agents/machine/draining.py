@@ -31,7 +31,7 @@ def close(state: State, held: EpochState) -> list[Command]:
     was_active = held.state == ACTIVE
     del state.epochs[held.key]
     if was_active:
-        del state.active[held.key.model]
+        state.choose_active(held.key.model)
     status = EpochStatus(held.key.model, held.book.version, held.key.epoch, "retired")
     saved = [persist(state)] if was_active else []
     return [CloseEpoch(held.key), *saved, keep_peers(state), Say(status)]
@@ -42,7 +42,7 @@ def persist(state: State) -> Persist:
     return Persist(
         tuple(
             SavedEpoch(held.key.epoch, held.book, held.hold, held.peers)
-            for held in state.epochs.values()
+            for held in sorted(state.epochs.values(), key=lambda one: one.activated)
             if held.state == ACTIVE
         )
     )

@@ -39,7 +39,7 @@ def opened(state: State, event: EpochOpened) -> list[Command]:
     held.state = READY
     told: list[Command] = []
     if held.activate_when_open:
-        told += [*_make_active(state, held), Say(held.status())]
+        told += [*_take_up(state, held), Say(held.status())]
     if held.prepare_command:
         told.append(Say(Outcome(held.prepare_command, opened=event.opened, resident=event.resident)))
         held.prepare_command = ""
@@ -63,7 +63,7 @@ def activate(state: State, said: Activate) -> list[Command]:
     held = state.epochs.get(EpochKey(said.model, said.epoch))
     if held is None or held.state == PREPARING:
         return [_stale(state, said.command, said.model, said.epoch)]
-    if held.state == ACTIVE:
+    if state.active_epoch(said.model) is held:
         return [Say(Outcome(said.command))]
     return [*_make_active(state, held), Say(Outcome(said.command))]
 
@@ -94,8 +94,10 @@ def restored(state: State, event: Restored) -> list[Command]:
     for saved in event.epochs:
         key = EpochKey(saved.book.model, saved.epoch)
         if key in state.epochs or saved.book.model in state.active:
-            continue
+            continue  # the coordinator was quicker, and knows better
+        state.activations += 1  # they were saved in the order of their activation, and open in any
         held = EpochState(key, saved.book, saved.hold, saved.peers, activate_when_open=True)
+        held.activated = state.activations
         state.epochs[key] = held
         commands.append(OpenEpoch(key, saved.book, saved.hold))
     return [*commands, keep_peers(state)] if commands else []
@@ -119,11 +121,14 @@ def _replace(state: State, held: EpochState, now: float) -> list[Command]:
 
 
 def _make_active(state: State, held: EpochState) -> list[Command]:
-    before = state.active_epoch(held.key.model)
-    if before is not None:
-        before.state = DRAINING
+    state.activations += 1
+    held.activated = state.activations
+    return _take_up(state, held)
+
+
+def _take_up(state: State, held: EpochState) -> list[Command]:
     held.state = ACTIVE
-    state.active[held.key.model] = held.key.epoch
+    state.choose_active(held.key.model)
     return [persist(state), keep_peers(state)]
 
 
@@ -135,7 +140,7 @@ def _stop(state: State, held: EpochState) -> list[Command]:
     held.state = DRAINING
     if not was_active:
         return []
-    del state.active[held.key.model]
+    state.choose_active(held.key.model)
     return [persist(state)]
 
 

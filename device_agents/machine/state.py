@@ -47,6 +47,7 @@ class EpochState:
     drain_command: str = ""
     retire_command: str = ""
     activate_when_open: bool = False
+    activated: int = 0  # which activation of this agent it was: the newest counts
     terms: KnownTerms = field(init=False, repr=False, compare=False)
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
     """What a run of blocks [first, last) takes for one request where nothing holds it up: seconds, see `note_cost`."""
@@ -61,6 +62,11 @@ class EpochState:
     def holds(self, first: int, last: int) -> bool:
         """Whether blocks [first, last) are all here."""
         return set(range(first, last)) <= set(self.hold)
+
+    def begins(self, device: DeviceId) -> bool:
+        """Whether requests of this epoch are meant to enter at `device`: its active page begins there."""
+        stages = self.book.page(self.book.active).stages
+        return bool(stages) and stages[0].device == device
 
     def cost(self, first: int, last: int) -> float:
         """Return what a run of blocks [first, last) took of late; before the first one, what others of the model."""
@@ -153,6 +159,8 @@ class State:
     simulated_slowdown: float = 1.0
     epochs: dict[EpochKey, EpochState] = field(default_factory=dict)
     active: dict[ModelName, Epoch] = field(default_factory=dict)
+    """What requests take that name no epoch. Others may be active beside it: the boards of a cloud have one each."""
+    activations: int = 0
     works: dict[WorkKey, Work] = field(default_factory=dict)
     answers: OrderedDict[WorkKey, Reply | Fail] = field(default_factory=OrderedDict)
     answers_bytes: int = 0  # of the tensors in `answers`
@@ -177,6 +185,18 @@ class State:
         epoch = self.active.get(model)
         return None if epoch is None else self.epochs.get(EpochKey(model, epoch))
 
+    def active_epochs(self, model: ModelName) -> list[EpochState]:
+        """Return every active epoch of `model`."""
+        return [one for one in self.epochs.values() if one.key.model == model and one.state == ACTIVE]
+
+    def choose_active(self, model: ModelName) -> None:
+        """Choose what requests for `model` take: the newest activated, one that begins here before all others."""
+        found = self.active_epochs(model)
+        self.active.pop(model, None)
+        if found:
+            best = max(found, key=lambda one: (one.begins(self.device), one.activated, one.key.epoch))
+            self.active[model] = best.key.epoch
+
     def epoch(self, key: EpochKey) -> EpochState:
         """Return an open epoch; raises StaleEpoch."""
         found = self.epochs.get(key)
@@ -193,10 +213,13 @@ def queue_reports(state: State) -> tuple[QueueReport, ...]:
     """Return how requests fare, for each model that is active here."""
     active = Counter(work.epoch.model for work in state.works.values())
     return tuple(
-        QueueReport(model, active[model], state.lines.waiting_for(model), Seconds(held.wait))
+        QueueReport(model, active[model], state.lines.waiting_for(model), Seconds(_wait(state, model)))
         for model in state.active
-        if (held := state.active_epoch(model)) is not None
     )
+
+
+def _wait(state: State, model: ModelName) -> float:
+    return max((held.wait for held in state.active_epochs(model)), default=0.0)
 
 
 def answer_bytes(answer: Reply | Fail) -> int:
@@ -216,7 +239,7 @@ def validate(state: State) -> None:
     for model, epoch in state.active.items():
         assert state.epochs[EpochKey(model, epoch)].state == ACTIVE
     for key, held in state.epochs.items():
-        assert (held.state == ACTIVE) == (state.active.get(key.model) == key.epoch)
+        assert held.state != ACTIVE or key.model in state.active
         assert held.book.model == key.model
         assert len(held.terms) <= MAX_LOOKS
     for work in state.works.values():

@@ -230,7 +230,7 @@ def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[
     room = orders.room(state, run.board, run.request.wishes.board_memory)
     holds = placement.holds(book, board, cloud, room)
     record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
-    record = dataclasses.replace(record, request=run.request)
+    record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
     said = epochs.put(state, record, run.cause)
     run.phase = "preparing"
     said += [
@@ -283,7 +283,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     run = telling.running(state)
     if run.record is None:
         raise AssertionError("there is no epoch to activate")
-    old = state.active_epoch(run.model)
+    old = state.active_epoch(run.model, run.record.board)
     # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
     if old is not None:
@@ -349,7 +349,7 @@ def _roll_back(
     if run.record is None:
         return []
     said: list[Command] = []
-    old = state.active_epoch(run.model)
+    old = state.active_epoch(run.model, run.record.board)
     if was_activating and old is not None:
         for device in state.connected():
             if old.blocks_of(device.name):

@@ -75,7 +75,8 @@ class EpochRecord:
     `state` is one of PLANNED, PREPARING, READY, ACTIVE, DRAINING, RETIRED, FAILED; `ready` are the devices
     that prepared it and passed the golden check. `book` is dropped when the epoch is over. `document` is the
     plan's explanation as JSON text, kept for the newest epochs; `reason` says why a FAILED epoch failed.
-    `request` is what was asked for, so that another plan may be made of the same wishes.
+    `request` is what was asked for, so that another plan may be made of the same wishes. `board` is the board that
+    it serves; empty for one of clouds alone. A model has one active epoch for each board.
     """
 
     model: ModelName
@@ -88,11 +89,17 @@ class EpochRecord:
     document: str = ""
     reason: str = ""
     request: Deploy | None = None
+    board: DeviceId = DeviceId("")
 
     @property
     def key(self) -> EpochKey:
         """What names this epoch: model and number."""
         return self.model, self.epoch
+
+    @property
+    def cloud(self) -> DeviceId:
+        """The first device of the far side; empty where the board is alone."""
+        return next((hold.device for hold in self.holds if hold.device != self.board), DeviceId(""))
 
     def blocks_of(self, device: DeviceId) -> tuple[int, ...]:
         """Return the blocks that `device` must hold; empty when it has no part in this epoch."""

@@ -180,9 +180,15 @@ class State:
         found = [d for d in self.devices.values() if d.stream is not None and role in ("", d.hello.role)]
         return sorted(found, key=lambda device: device.name)
 
-    def active_epoch(self, model: ModelName) -> EpochRecord | None:
-        """Return the active epoch of `model`, if it has one."""
-        return next((e for e in self.epochs.values() if e.model == model and e.state == ACTIVE), None)
+    def active_epochs(self, model: ModelName = ModelName("")) -> list[EpochRecord]:
+        """Return the active epochs of `model` (of all models, if none is given), oldest first: one for each board."""
+        found = [e for e in self.epochs.values() if e.state == ACTIVE and model in ("", e.model)]
+        return sorted(found, key=lambda record: record.key)
+
+    def active_epoch(self, model: ModelName, board: DeviceId | None = None) -> EpochRecord | None:
+        """Return the active epoch of `model` for `board` ("" for clouds alone); of any board (None) the newest."""
+        found = [e for e in self.active_epochs(model) if board is None or e.board == board]
+        return found[-1] if found else None
 
     def newest_epoch(self, model: ModelName) -> Epoch:
         """Return the highest epoch number that this coordinator knows of `model`; 0 for none."""
@@ -205,8 +211,8 @@ def validate_state(state: State) -> None:
 
 
 def _validate_epochs(state: State) -> None:
-    active = [record.model for record in state.epochs.values() if record.state == ACTIVE]
-    assert len(active) == len(set(active)), "two active epochs of one model"
+    active = [(record.model, record.board) for record in state.active_epochs()]
+    assert len(active) == len(set(active)), "two active epochs of one model for one board"
     for record in state.epochs.values():
         if record.state == ACTIVE:
             missing = {hold.device for hold in record.holds} - set(record.ready)

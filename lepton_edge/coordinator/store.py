@@ -171,8 +171,10 @@ class Store:
                 _noun(EpochRecord, text)
                 for (text,) in read("SELECT record FROM epochs ORDER BY model, epoch")
             ]
+            devices = [_noun(Hello, text) for (text,) in read("SELECT hello FROM devices ORDER BY device")]
+            epochs = _with_boards(epochs, {hello.device for hello in devices if hello.role == "board"})
             return Remembered(
-                tuple(_noun(Hello, text) for (text,) in read("SELECT hello FROM devices ORDER BY device")),
+                tuple(devices),
                 tuple(
                     _noun(ModelRecord, text) for (text,) in read("SELECT record FROM models ORDER BY name")
                 ),
@@ -242,17 +244,31 @@ def _translated(error: Exception, directory: Path) -> ServiceError:
     return ServiceError(f"the coordinator's state in {directory} cannot be used: {error}", "look at the disk")
 
 
+def _with_boards(records: list[EpochRecord], boards: set[DeviceId]) -> list[EpochRecord]:
+    """Name the board of epochs that were written down when a model had one active epoch, whatever its board."""
+    return [
+        dataclasses.replace(record, board=record.board or _first(record, boards)) for record in records
+    ]
+
+
+def _first(record: EpochRecord, boards: set[DeviceId]) -> DeviceId:
+    return next((hold.device for hold in record.holds if hold.device in boards), DeviceId(""))
+
+
 def _after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecord:
-    newer = any(e.model == record.model and e.state == ACTIVE and e.epoch > record.epoch for e in epochs)
     if record.state in UNDECIDED:
         reason = "the coordinator was restarted before this epoch was active"
-        return EpochRecord(
-            record.model, record.version, record.epoch, FAILED, holds=record.holds, reason=reason
-        )
-    if record.state == DRAINING or (record.state == ACTIVE and newer):
+        return dataclasses.replace(record, state=FAILED, book=None, ready=(), document="", reason=reason)
+    if record.state == DRAINING or (record.state == ACTIVE and _is_replaced(record, epochs)):
         return dataclasses.replace(record, state=RETIRED, book=None)
     assert record.state == ACTIVE or record.state in OVER
     return record
+
+
+def _is_replaced(record: EpochRecord, epochs: list[EpochRecord]) -> bool:
+    """Return whether a newer epoch of the same model serves the same board."""
+    newer = (one for one in epochs if one.state == ACTIVE and one.epoch > record.epoch)
+    return any((one.model, one.board) == (record.model, record.board) for one in newer)
 
 
 def _text(noun: Any) -> str:

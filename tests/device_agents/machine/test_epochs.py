@@ -148,3 +148,58 @@ def test_measurements_are_bounded(world) -> None:
     assert _outcomes(_said(state, probe))[0].error.code == "overloaded"
     step(state, Measured(Outcome("m")), 0.0)
     assert world.only(_said(state, probe), Measure)
+
+
+def _of_board(world, board):
+    """The same book for another board."""
+    pages = tuple(
+        dataclasses.replace(
+            page,
+            stages=tuple(
+                dataclasses.replace(stage, device=board) if stage.device == "board" else stage
+                for stage in page.stages
+            ),
+        )
+        for page in world.book().pages
+    )
+    return dataclasses.replace(world.book(), pages=pages)
+
+
+def test_a_cloud_serves_an_epoch_for_each_of_its_boards(world) -> None:
+    state = world.agent("cloud")
+    world.deploy(state, epoch=2, book=_of_board(world, "other"))
+    validate(state)
+    mid = world.tensor("mid", "float32", (1, 8))
+    for epoch in (1, 2):
+        commands = world.ask(
+            state, request_id=f"r{epoch}", tensors=(mid,), epoch=epoch, page="cut-4", first_block=4
+        )
+        assert world.only(commands, RunSegment).epoch.epoch == epoch
+    assert state.active == {"net": 2}, "who names none takes the newest"
+    saved = world.only(_said(state, Drain("d", "net", 2)), Persist)
+    assert [one.epoch for one in saved.epochs] == [1], "the other board's stays"
+    assert state.active == {"net": 1}
+
+
+def test_who_names_no_epoch_takes_one_that_begins_here(world) -> None:
+    state = world.agent("cloud", book=_of_board(world, "cloud"))
+    world.deploy(state, epoch=2)
+    assert state.active == {"net": 1}, "the other one admits requests at the board"
+
+
+def test_an_older_epoch_that_is_activated_again_counts_again(world) -> None:
+    state = world.agent()
+    world.deploy(state, epoch=2)
+    assert state.active == {"net": 2}
+    _said(state, Activate("a", "net", 1))
+    assert state.active == {"net": 1}
+
+
+def test_after_a_reboot_the_newest_activated_counts_whichever_opens_first(world) -> None:
+    state = State("board")
+    saved = tuple(SavedEpoch(number, world.book(), (0, 1, 2, 3, 4)) for number in (1, 2))
+    step(state, Restored(saved), 0.0)
+    for number in (2, 1):
+        step(state, EpochOpened(EpochKey("net", number)), 0.1)
+        validate(state)
+    assert state.active == {"net": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -153,3 +154,55 @@ def test_giving_up_stops_the_work_in_progress(town: Any) -> None:
     job = town.work[0]
     made = town.do(e.Detached("gone", town.state.devices["board"].stream))
     assert [command.job for command in made if isinstance(command, c.Abandon)] == [job.job]
+
+
+@pytest.fixture
+def street(town: Any, make: Any) -> Any:
+    """Two boards and a cloud."""
+    town.attach(make.hello("shed"))
+    town.run()
+    return town
+
+
+def test_every_board_has_an_active_epoch_of_its_own(street: Any) -> None:
+    for board in ("board", "shed"):
+        street.deploy(board=board)
+        street.run()
+    active = street.state.active_epochs("net")
+    assert [(record.board, record.cloud, record.epoch) for record in active] == [
+        ("board", "cloud", 1),
+        ("shed", "cloud", 2),
+    ]
+    assert street.state.devices["cloud"].epochs == {("net", 1): "active", ("net", 2): "active"}
+    assert street.state.active_epoch("net", "board").epoch == 1
+    assert street.state.active_epoch("net").epoch == 2
+
+
+def test_a_board_is_deployed_anew_and_the_others_keep_what_they_have(street: Any) -> None:
+    for board in ("board", "shed", "board"):
+        street.deploy(board=board)
+        street.run()
+    assert street.epoch_states() == {1: "RETIRED", 2: ACTIVE, 3: ACTIVE}
+    assert street.state.devices["shed"].epochs == {("net", 2): "active"}
+
+
+def test_a_failed_activation_puts_back_the_epoch_of_its_own_board(street: Any) -> None:
+    for board in ("board", "shed"):
+        street.deploy(board=board)
+        street.run()
+    street.deploy(board="board")
+    until(street, m.Activate)
+    street.run(refuse={m.Activate: WireError("prepare_failed", "no")})
+    assert street.epoch_states() == {1: ACTIVE, 2: ACTIVE, 3: "FAILED"}
+
+
+def test_clouds_alone_are_a_place_of_their_own(town: Any) -> None:
+    board = town.state.devices["board"].stream
+    town.do(e.Detached("gone", board))
+    town.deploy()
+    town.run()
+    assert town.state.active_epoch("net", "").board == ""
+    town.attach(dataclasses.replace(town.state.devices["board"].hello))
+    town.deploy()
+    town.run()
+    assert [record.board for record in town.state.active_epochs("net")] == ["", "board"]

@@ -35,7 +35,8 @@ from partitioner.units import Seconds
 
 def _epoch(make: Any, number: int, state: str = ACTIVE, model: str = "net") -> EpochRecord:
     holds = (Hold("board", (0, 1)), Hold("cloud", (1,)))
-    return EpochRecord(model, "v1", number, state, make.book(), holds, ("board", "cloud"), '{"why":1}')
+    ready = ("board", "cloud")
+    return EpochRecord(model, "v1", number, state, make.book(), holds, ready, '{"why":1}', board="board")
 
 
 def test_everything_comes_back(tmp_path: Path, make: Any) -> None:
@@ -74,10 +75,12 @@ def test_wishes_come_back_with_their_epoch(tmp_path: Path, make: Any) -> None:
 def test_what_an_older_release_kept_is_read(tmp_path: Path, make: Any) -> None:
     store = Store(tmp_path)
     store.keep_profile("net", "v1", ProfileRecord(make.profile("board"), "x86|4"))
+    store.keep_device(make.hello("board"))
+    store.keep_device(make.hello("cloud", "cloud"))
     store.keep_epoch(_epoch(make, 1))
     store.close()
     rows = sqlite3.connect(tmp_path / "coordinator.db")
-    for table, dropped in (("profiles", ("measured_at", "drift")), ("epochs", ("request",))):
+    for table, dropped in (("profiles", ("measured_at", "drift")), ("epochs", ("request", "board"))):
         (text,) = rows.execute(f"SELECT record FROM {table}").fetchone()
         old = {name: value for name, value in json.loads(text).items() if name not in dropped}
         rows.execute(f"UPDATE {table} SET record = ?", (json.dumps(old),))
@@ -86,6 +89,7 @@ def test_what_an_older_release_kept_is_read(tmp_path: Path, make: Any) -> None:
     found = Store(tmp_path).load()
     assert (found.profiles[0][2].measured_at, found.profiles[0][2].drift) == (0.0, "")
     assert found.epochs[0].request is None
+    assert found.epochs[0].board == "board", "of one epoch for a model, the board is the device of that role"
     assert changed_since("x86|4", fingerprint(make.hello("board"))) == "measured by another release"
 
 
@@ -116,6 +120,13 @@ def test_of_two_active_epochs_the_newest_counts(tmp_path: Path, make: Any) -> No
     store.keep_epoch(_epoch(make, 1))
     store.keep_epoch(_epoch(make, 2))
     assert [record.state for record in store.load().epochs] == [RETIRED, ACTIVE]
+
+
+def test_every_board_keeps_its_active_epoch(tmp_path: Path, make: Any) -> None:
+    store = Store(tmp_path)
+    for number, board in ((1, "one"), (2, "two"), (3, "one"), (4, "")):
+        store.keep_epoch(dataclasses.replace(_epoch(make, number), board=board))
+    assert [record.state for record in store.load().epochs] == [RETIRED, ACTIVE, ACTIVE, ACTIVE]
 
 
 def test_ended_epochs_are_remembered_boundedly(tmp_path: Path, make: Any) -> None:
