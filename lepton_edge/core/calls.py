@@ -193,8 +193,9 @@ class Deploy:
     wishes: Wishes = Wishes()
     refresh: bool = False  # measure again what is measured
     queue: str = ""  # how requests wait: "block", "newest", "oldest"; empty: as the model's manifest says
-    canary: float = 0.0  # between 0 and 1: this share of requests tries the new version first; 0: all of them at once
-    canary_requests: int = 0  # answers on the new version after which it is judged; 0: the coordinator's number
+    replicas: tuple[DeviceId, ...] = ()  # clouds that hold what the first holds, best first; "*": every other one
+    canary: float = 0.0  # above 0: this share of requests tries the new version before all take it
+    canary_requests: int = 0  # that it must answer before it is judged; 0: as the coordinator has it
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ class PinPlan:
     behind: str = ""
     page: str = ""
     dry_run: bool = False
+    board: DeviceId = DeviceId("")  # of several boards that the model is active on
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ class WhatIf:
     speeds: tuple[DeviceSpeed, ...] = ()
     wishes: Wishes = Wishes()
     keep_input_on_board: bool | None = None
+    board: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,7 @@ class ExplainPlan:
 
     name: ModelName
     epoch: Epoch = Epoch(0)
+    board: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)
@@ -275,8 +279,8 @@ _CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, Rol
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),
-    Deploy: ("wishes", "refresh", "queue", "canary"),
-    ExplainPlan: ("epoch",),
+    Deploy: ("wishes", "refresh", "queue", "replicas", "canary"),
+    ExplainPlan: ("epoch", "board"),
 }
 
 

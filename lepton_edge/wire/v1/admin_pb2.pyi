@@ -166,7 +166,7 @@ class Wishes(_message.Message):
     def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Deploy(_message.Message):
-    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "canary", "canary_requests")
+    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "replicas", "canary", "canary_requests")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +176,7 @@ class Deploy(_message.Message):
     WISHES_FIELD_NUMBER: _ClassVar[int]
     REFRESH_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     CANARY_FIELD_NUMBER: _ClassVar[int]
     CANARY_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -187,21 +188,24 @@ class Deploy(_message.Message):
     wishes: Wishes
     refresh: bool
     queue: str
+    replicas: _containers.RepeatedScalarFieldContainer[str]
     canary: float
     canary_requests: int
-    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ..., canary: _Optional[float] = ..., canary_requests: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ..., replicas: _Optional[_Iterable[str]] = ..., canary: _Optional[float] = ..., canary_requests: _Optional[int] = ...) -> None: ...
 
 class PinPlan(_message.Message):
-    __slots__ = ("name", "behind", "page", "dry_run")
+    __slots__ = ("name", "behind", "page", "dry_run", "board")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BEHIND_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    BOARD_FIELD_NUMBER: _ClassVar[int]
     name: str
     behind: str
     page: str
     dry_run: bool
-    def __init__(self, name: _Optional[str] = ..., behind: _Optional[str] = ..., page: _Optional[str] = ..., dry_run: bool = ...) -> None: ...
+    board: str
+    def __init__(self, name: _Optional[str] = ..., behind: _Optional[str] = ..., page: _Optional[str] = ..., dry_run: bool = ..., board: _Optional[str] = ...) -> None: ...
 
 class LinkChange(_message.Message):
     __slots__ = ("up", "down", "delay")
@@ -222,26 +226,30 @@ class DeviceSpeed(_message.Message):
     def __init__(self, device: _Optional[str] = ..., times: _Optional[float] = ...) -> None: ...
 
 class WhatIf(_message.Message):
-    __slots__ = ("name", "link", "speeds", "wishes", "keep_input_on_board")
+    __slots__ = ("name", "link", "speeds", "wishes", "keep_input_on_board", "board")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     SPEEDS_FIELD_NUMBER: _ClassVar[int]
     WISHES_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
+    BOARD_FIELD_NUMBER: _ClassVar[int]
     name: str
     link: LinkChange
     speeds: _containers.RepeatedCompositeFieldContainer[DeviceSpeed]
     wishes: Wishes
     keep_input_on_board: bool
-    def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., keep_input_on_board: bool = ...) -> None: ...
+    board: str
+    def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., keep_input_on_board: bool = ..., board: _Optional[str] = ...) -> None: ...
 
 class ExplainPlan(_message.Message):
-    __slots__ = ("name", "epoch")
+    __slots__ = ("name", "epoch", "board")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BOARD_FIELD_NUMBER: _ClassVar[int]
     name: str
     epoch: int
-    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    board: str
+    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ..., board: _Optional[str] = ...) -> None: ...
 
 class ShowStatus(_message.Message):
     __slots__ = ()
