@@ -96,6 +96,12 @@ Relay = Annotated[
         "--relay/--no-relay", help="Forward for agents that cannot reach each other; a cloud does by default."
     ),
 ]
+Adopt = Annotated[
+    bool | None,
+    typer.Option(
+        "--adopt", help="Let another coordinator have this agent, whatever it serves for the one before."
+    ),
+]
 Transport = Annotated[
     str | None,
     typer.Option(help="auto: plain streams where the peer knows them (default); grpc: nothing but gRPC."),
@@ -120,6 +126,7 @@ def start(
     radio_watts: RadioWatts = None,
     relay: Relay = None,
     transport: Transport = None,
+    adopt: Adopt = None,
     config: TomlFile = None,
     log_level: Level = "info",
 ) -> None:
@@ -139,6 +146,7 @@ def start(
         "radio_watts": radio_watts,
         "relay": relay,
         "transport": transport,
+        "adopt": adopt,
     }
     given = {field: value for field, value in flags.items() if value is not None}
     run(configuration(given, config, os.environ), log_level)

@@ -23,6 +23,7 @@ from device_agents.driver import Driver, Parts
 from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
 from device_agents.driver.holdings import Holdings
+from device_agents.driver.loyalty import Loyalty
 from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers, Ways
 from device_agents.driver.saved import SavedEpochs
@@ -123,6 +124,7 @@ class Agent:
         self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
         self.saved = SavedEpochs(config.state_directory / "epochs.json")
+        self.loyalty = Loyalty(config.state_directory / "leader.json", adopt=bool(config.adopt))
         self.hardware = dataclasses.replace(
             _within(hardware.probe(), config.memory_limit), threads=self.engine.runtime.threads
         )
@@ -145,7 +147,14 @@ class Agent:
         )
         self.tunnels = Tunnels(self.peers.direct, self._met, self.relays)
         self.control = Control(
-            Voice(self._find, self._hello, lambda: self.health.telemetry(), driver.submit, self._registered)
+            Voice(
+                self._find,
+                self._hello,
+                lambda: self.health.telemetry(),
+                driver.submit,
+                self._registered,
+                lambda said: self.loyalty.heed(said, serves=bool(self.state.epochs)),
+            )
         )
         self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress, self.device)
         self.health = Health(self.state, self.engine, self.holdings, self.peers.reports)
@@ -286,6 +295,8 @@ class Agent:
             self.config.watts,
             self.config.radio_watts,
             relay=self.relays,
+            leader=self.loyalty.leader,
+            adopt=self.loyalty.adopt,
         )
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_agents.machine.events import CoordinatorSaid
-from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.errors import NotLeader, Unavailable
 from lepton_edge.core.messages import (
     AgentSays,
     CoordinatorSays,
@@ -45,6 +45,8 @@ class Voice:
     telemetry: Callable[[], Telemetry]
     told: Callable[[CoordinatorSaid], None]
     registered: Callable[[str], None]
+    heed: Callable[[Welcome], None] = lambda said: None
+    """Obey who welcomes; raises NotLeader when another coordinator is to be obeyed."""
 
 
 class Refused(Exception):
@@ -109,9 +111,9 @@ class Control:
         beat: asyncio.Task[None] | None = None
         try:
             async for message in self._stub.attach(_drawn(words)):
+                self._hear(message)
                 if isinstance(message, Welcome):
                     beat = asyncio.create_task(self._beat(message.heartbeat))
-                self._hear(message)
         finally:
             self._words = self._stub = None
             words.put_nowait(None)  # else gRPC would wait for a next word for ever, and complain at the end
@@ -124,11 +126,20 @@ class Control:
         if isinstance(message, Rejected):
             raise Refused(rpc.raised(message.error))
         if isinstance(message, Welcome):
+            self._heed(message)
+            if message.leader is not None:
+                self._voice.told(CoordinatorSaid(message))
             self._was_registered, self._pause = True, FIRST_PAUSE
             log.info("registered", coordinator=self.address, lease=message.lease, software=message.software)
             self._voice.registered(self.address)
         else:
             self._voice.told(CoordinatorSaid(message))
+
+    def _heed(self, said: Welcome) -> None:
+        try:
+            self._voice.heed(said)
+        except NotLeader as error:
+            raise Refused(error) from None
 
     async def _beat(self, every: Seconds) -> None:
         while True:

@@ -29,12 +29,7 @@ class SavedEpochs:
     def write(self, epochs: tuple[SavedEpoch, ...]) -> None:
         """Replace what is saved; raises OSError when the disk refuses."""
         text = json.dumps({"format": FORMAT, "epochs": to_json(epochs)})
-        fresh = self.file.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(self.file)
+        write_whole(self.file, text)
 
     def read(self) -> tuple[SavedEpoch, ...]:
         """Return what was saved; nothing when there is no file, or none that can be read."""
@@ -48,3 +43,13 @@ class SavedEpochs:
             self.file.replace(aside)
             log.warning("saved epochs cannot be read and were put aside", file=str(aside), error=str(error))
             return ()
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Replace a file by `text`, or leave it as it was; raises OSError when the disk refuses."""
+    fresh = file.with_suffix(".new")
+    with fresh.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(file)

@@ -39,6 +39,7 @@ from lepton_edge.core.messages import (
     ProbeCommand,
     ProfileCommand,
     Retire,
+    Welcome,
 )
 
 MEASUREMENTS_AT_ONCE = 8
@@ -112,6 +113,9 @@ def _coordinator_said(state: State, event: CoordinatorSaid, now: float) -> list[
             return epochs.drain(state, said)
         case Retire() as said:
             return epochs.retire(state, said)
+        case Welcome() as said:
+            state.leader = said.leader.identity if said.leader else ""
+            return []
         case said:
             return _measure(state, said)
 

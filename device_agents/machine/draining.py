@@ -41,7 +41,7 @@ def persist(state: State) -> Persist:
     """Return the command that writes the active epochs to the disk."""
     return Persist(
         tuple(
-            SavedEpoch(held.key.epoch, held.book, held.hold, held.peers)
+            SavedEpoch(held.key.epoch, held.book, held.hold, held.peers, held.leader)
             for held in sorted(state.epochs.values(), key=lambda one: one.activated)
             if held.state == ACTIVE
         )

@@ -25,7 +25,9 @@ def prepare(state: State, said: Prepare, now: float) -> list[Command]:
     if held is not None and held.book == said.book and set(said.hold) <= set(held.hold):
         return _prepared_before(state, held, said)
     replaced = [] if held is None else _replace(state, held, now)
-    state.epochs[key] = EpochState(key, said.book, said.hold, said.peers, prepare_command=said.command)
+    state.epochs[key] = EpochState(
+        key, said.book, said.hold, said.peers, prepare_command=said.command, leader=state.leader
+    )
     return [*replaced, OpenEpoch(key, said.book, said.hold, said.command), keep_peers(state)]
 
 
@@ -97,7 +99,7 @@ def restored(state: State, event: Restored) -> list[Command]:
             continue  # the coordinator was quicker, and knows better
         state.activations += 1  # they were saved in the order of their activation, and open in any
         held = EpochState(key, saved.book, saved.hold, saved.peers, activate_when_open=True)
-        held.activated = state.activations
+        held.activated, held.leader = state.activations, saved.leader
         state.epochs[key] = held
         commands.append(OpenEpoch(key, saved.book, saved.hold))
     return [*commands, keep_peers(state)] if commands else []
@@ -105,6 +107,7 @@ def restored(state: State, event: Restored) -> list[Command]:
 
 def _prepared_before(state: State, held: EpochState, said: Prepare) -> list[Command]:
     held.peers = said.peers or held.peers  # a peer may have moved
+    held.leader = state.leader
     if held.state == PREPARING:
         held.prepare_command = said.command
         return [keep_peers(state)]

@@ -24,6 +24,7 @@ from lepton_edge.core.messages import (
     ProfileCommand,
     Profiled,
     Retire,
+    Welcome,
 )
 from lepton_edge.core.quick import quick
 from partitioner.plan import PlanBook
@@ -79,6 +80,7 @@ class SavedEpoch:
     book: PlanBook
     hold: tuple[int, ...]
     peers: tuple[Peer, ...] = ()
+    leader: str = ""
 
 
 # --- the data port ----------------------------------------------------------------------------
@@ -191,9 +193,9 @@ class LinksSeen:
 
 @dataclass(frozen=True)
 class CoordinatorSaid:
-    """A command of the coordinator."""
+    """A command of the coordinator, or its welcome."""
 
-    message: Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand
+    message: Welcome | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand
 
 
 @dataclass(frozen=True)

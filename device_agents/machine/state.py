@@ -51,6 +51,7 @@ class EpochState:
     terms: KnownTerms = field(init=False, repr=False, compare=False)
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
     """What a run of blocks [first, last) takes for one request where nothing holds it up: seconds, see `note_cost`."""
+    leader: str = ""  # the identity of the coordinator that had it prepared
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
     far: dict[PageName, float] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class EpochState:
 
     def status(self) -> EpochStatus:
         """Return what the coordinator is told of this epoch."""
-        return EpochStatus(self.key.model, self.book.version, self.key.epoch, self.state)
+        return EpochStatus(self.key.model, self.book.version, self.key.epoch, self.state, self.leader)
 
 
 @dataclass
@@ -166,6 +167,7 @@ class State:
     answers_bytes: int = 0  # of the tensors in `answers`
     links: dict[DeviceId, LinkReport] = field(default_factory=dict)
     peers_up: set[DeviceId] = field(default_factory=set)
+    leader: str = ""  # the identity of the coordinator that is obeyed
     measuring: int = 0
     closing: bool = False
     served: int = 0

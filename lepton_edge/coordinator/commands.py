@@ -199,6 +199,14 @@ class KeepLink:
 
 
 @dataclass(frozen=True)
+class KeepTerm:
+    """Write down a term that another coordinator on this state has, so that the next start here is above it."""
+
+    cause: str
+    term: int
+
+
+@dataclass(frozen=True)
 class KeepEpoch:
     """Write down an epoch in its present state."""
 
@@ -206,5 +214,5 @@ class KeepEpoch:
     record: EpochRecord
 
 
-Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepEpoch
+Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepTerm | KeepEpoch
 Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Drifted | Keep

@@ -250,6 +250,8 @@ class Driver:
             self._litter = True
         elif isinstance(command, c.KeepProfile):
             self._store.keep_profile(command.model, command.version, command.record)
+        elif isinstance(command, c.KeepTerm):
+            self._store.raise_term(command.term)
         elif isinstance(command, c.KeepLink):
             self._store.keep_link(command.device, command.peer, command.link)
         else:

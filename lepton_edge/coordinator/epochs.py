@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import reach
+from lepton_edge.coordinator import leading, reach
 from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
 from lepton_edge.coordinator.records import (
     ACTIVE,
@@ -83,8 +83,10 @@ def _amiss(record: EpochRecord, device: Device) -> bool:
 def _retire_unknown(state: State, device: Device, at: Moment) -> list[Command]:
     """Retire what is older than the oldest that is remembered: it was over before it was forgotten."""
     said: list[Command] = []
-    for model, number in sorted(device.epochs):
-        if (model, number) not in state.epochs and number < state.newest_epoch(model):
+    replaced = {model for (model, _), held in device.epochs.items() if held == "active"}
+    for (model, number), held in sorted(device.epochs.items()):
+        foreign = held == leading.FOREIGN and model in replaced
+        if (model, number) not in state.epochs and (foreign or number < state.newest_epoch(model)):
             unknown = EpochRecord(model, ModelVersion(""), number, RETIRED)
             said += ask(state, device, "retire", unknown, at)
     return said

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lepton_edge.coordinator import deployments, drift, epochs, registry
+from lepton_edge.coordinator import deployments, drift, epochs, leading, registry
 from lepton_edge.coordinator.commands import (
     Command,
     Fail,
@@ -64,8 +64,13 @@ from partitioner.units import ModelName, Seconds
 OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate"})
 
 
+ASKED = (ModelPushed, RemoveAsked, DeployAsked, PinAsked, WhatIfAsked, ProfileAsked)
+
+
 def step(state: State, event: Event, now: Seconds) -> list[Command]:
     """Decide what to do about `event` at `now` (any monotonic clock); `state` is changed in place."""
+    if state.superseded and isinstance(event, ASKED):
+        return [Fail(event.cause, event.call, wire_error(leading.superseded(state)))]
     handler = HANDLERS[type(event)]
     commands: list[Command] = handler(state, event, now)
     return commands
@@ -75,7 +80,7 @@ def step(state: State, event: Event, now: Seconds) -> list[Command]:
 
 
 def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
-    refused = registry.refuse(state, event)
+    refused = registry.refuse(state, event, now)
     if refused is not None:
         return refused
     said: list[Command] = []
@@ -140,7 +145,7 @@ def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
         return []
     message = event.message
     if isinstance(message, (Telemetry, EpochStatus)):
-        registry.note_status(device, message)
+        registry.note_status(state, device, message)
         stages = message.stages if isinstance(message, Telemetry) else ()
         return drift.heard(state, device, stages, event.cause)
     pending = state.pending.get(message.command)

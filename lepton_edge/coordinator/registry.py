@@ -10,10 +10,12 @@ import dataclasses
 import math
 import re
 
+from lepton_edge.coordinator import leading
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
+from lepton_edge.coordinator.leading import GONE
 from lepton_edge.coordinator.records import StreamId, fingerprint, wire_error
-from lepton_edge.coordinator.state import MAX_DEVICES, Device, State
+from lepton_edge.coordinator.state import MAX_DEVICES, Device, Moment, State
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, Overloaded
 from lepton_edge.core.messages import (
     PROTOCOL_MAJOR,
@@ -29,7 +31,6 @@ from partitioner.units import Seconds
 
 ROLES = ("board", "cloud")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what an agent's command line lets through
-GONE = ("retired", "failed")  # what an agent says of an epoch that it no longer holds
 
 
 def refusal(state: State, hello: Hello) -> LeptonError | None:
@@ -62,15 +63,19 @@ def refusal(state: State, hello: Hello) -> LeptonError | None:
         )
     if known is None and len(state.connected()) >= MAX_DEVICES:
         return Overloaded(f"{MAX_DEVICES} devices are connected, which is as many as this coordinator takes")
-    return None
+    return leading.refusal(state, hello)
 
 
-def refuse(state: State, event: Attached) -> list[Command] | None:
+def refuse(state: State, event: Attached, now: Seconds) -> list[Command] | None:
     """Return what to say to an agent that cannot be registered, or None when it can."""
     error = refusal(state, event.hello)
     if error is None:
         return None
-    return [Say(event.cause, event.stream, Rejected(wire_error(error))), Hang(event.cause, event.stream)]
+    refused: list[Command] = [
+        Say(event.cause, event.stream, Rejected(wire_error(error))),
+        Hang(event.cause, event.stream),
+    ]
+    return [*refused, *leading.heard_of(state, event.hello, Moment(now, event.cause))]
 
 
 def admit(state: State, event: Attached, now: Seconds) -> Device:
@@ -79,7 +84,7 @@ def admit(state: State, event: Attached, now: Seconds) -> Device:
     if known is None:
         _make_room(state)
     held = {
-        (status.model, status.epoch): status.state
+        (status.model, status.epoch): leading.state_of(state, status.leader, status.state)
         for status in event.hello.epochs
         if status.state not in GONE
     }
@@ -107,7 +112,12 @@ def welcome(state: State, event: Attached) -> Say:
     """Return the greeting of a registered agent."""
     settings = state.settings
     message = Welcome(
-        event.hello.device, settings.lease, settings.heartbeat, settings.software, settings.term
+        event.hello.device,
+        settings.lease,
+        settings.heartbeat,
+        settings.software,
+        settings.term,
+        leading.leader(state),
     )
     return Say(event.cause, event.stream, message)
 
@@ -127,7 +137,7 @@ def hear(state: State, stream: StreamId, now: Seconds) -> Device | None:
     return device
 
 
-def note_status(device: Device, message: Telemetry | EpochStatus) -> None:
+def note_status(state: State, device: Device, message: Telemetry | EpochStatus) -> None:
     """Remember what an agent tells of itself."""
     if isinstance(message, Telemetry):
         device.telemetry = message
@@ -136,7 +146,7 @@ def note_status(device: Device, message: Telemetry | EpochStatus) -> None:
     if message.state in GONE:
         device.epochs.pop(key, None)
     else:
-        device.epochs[key] = message.state
+        device.epochs[key] = leading.state_of(state, message.leader, message.state)
 
 
 def silent(state: State, now: Seconds) -> list[Device]:

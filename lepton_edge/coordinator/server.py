@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.jobs import Jobs
@@ -80,7 +82,15 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     store = Store(config.state_directory)
     artifacts = Artifacts(config.state_directory)
     artifacts.prepare()
-    settings = Settings(__version__, store.begin_term(), config.lease, config.heartbeat, _wall())
+    settings = Settings(
+        __version__,
+        store.begin_term(),
+        config.lease,
+        config.heartbeat,
+        _wall(),
+        store.identity(),
+        secrets.token_hex(8),
+    )
     worker = Worker(config.worker_timeout)
     jobs = Jobs(worker, config.state_directory)
     driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
@@ -104,6 +114,7 @@ def remembered(found: Remembered, settings: Settings) -> State:
         profiles={(model, version, kept.profile.device): kept for model, version, kept in found.profiles},
         links={(device, peer): link for device, peer, link in found.links},
         epochs={record.key: record for record in found.epochs},
+        log=ChangeLog(found.serial, found.open),
     )
 
 

@@ -37,7 +37,8 @@ WatchKey = tuple[DeviceId, ModelName, Epoch, PageName, int, int]
 class Settings:
     """What never changes while the process lives. `term` counts the starts of coordinators on this state.
 
-    `wall` plus the decider's clock is seconds since 1970, for what people read.
+    `wall` plus the decider's clock is seconds since 1970, for what people read. `identity` and `incarnation` as in
+    `messages.Leader`.
     """
 
     software: str
@@ -45,6 +46,8 @@ class Settings:
     lease: Seconds = Seconds(6.0)
     heartbeat: Seconds = Seconds(1.5)
     wall: Seconds = Seconds(0.0)
+    identity: str = ""
+    incarnation: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ class State:
     running: Deployment | None = None
     watches: dict[WatchKey, Watch] = field(default_factory=dict)
     counter: int = 0
+    superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
 
     def new_id(self) -> str:
         """Return an identity that no start of this coordinator gave before."""

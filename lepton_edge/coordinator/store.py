@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +106,20 @@ class Store:
             term = int(found[0]) + 1 if found else 1
             rows.execute("INSERT OR REPLACE INTO meta VALUES ('term', ?)", (str(term),))
         return term
+
+    def raise_term(self, term: int) -> None:
+        """Remember a term that another coordinator on a copy of this state has: the next one here is above it."""
+        with self._transaction() as rows:
+            found = rows.execute("SELECT value FROM meta WHERE key = 'term'").fetchone()
+            highest = max(term, int(found[0]) if found else 0)
+            rows.execute("INSERT OR REPLACE INTO meta VALUES ('term', ?)", (str(highest),))
+
+    def identity(self) -> str:
+        """Return the random name of this state, which a copy of it shares; made at the first start."""
+        with self._transaction() as rows:
+            rows.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.token_hex(16),))
+            (found,) = rows.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
+        return str(found)
 
     def keep_device(self, hello: Hello) -> None:
         """Remember what a device said of itself."""

@@ -46,6 +46,7 @@ class AgentConfig:
     `queue_limit` requests and `queue_bytes` of their tensors are in progress here at most, those that wait included;
     0 bytes mean an eighth of the memory, 64 MiB at least.
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
+    `adopt`: another coordinator than the one before may command it, whatever it serves.
     `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
 
@@ -67,3 +68,4 @@ class AgentConfig:
     relay: bool | None = None
     queue_bytes: Bytes = Bytes(0)
     transport: str = "auto"
+    adopt: bool | None = None
