@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.jobs import Jobs
@@ -114,7 +113,6 @@ def remembered(found: Remembered, settings: Settings) -> State:
         profiles={(model, version, kept.profile.device): kept for model, version, kept in found.profiles},
         links={(device, peer): link for device, peer, link in found.links},
         epochs={record.key: record for record in found.epochs},
-        log=ChangeLog(found.serial, found.open),
     )
 
 
