@@ -20,6 +20,7 @@ from partitioner.units import Bytes, DeviceId, PageName, Seconds, TensorName
 
 MAX_LOOKS = 128
 """Shapes and choices of outputs are the caller's: beyond so many, everything is forgotten and looked up anew."""
+ANY_PAGE = PageName("")
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,22 @@ class KnownTerms:
         """Return how many looks are known."""
         return len(self._known)
 
-    def entry(self, device: DeviceId, frame: Frame, alone: bool = False) -> Terms:
+    def entry(self, device: DeviceId, frame: Frame, alone: bool = False, page: PageName = ANY_PAGE) -> Terms:
         """Return the terms of a client's request; `alone` where the far side is out of reach: all shall run here.
+
+        `page` is what it takes where it names none: "" for what the book says.
 
         Raises:
             InvalidInput, UnknownPage: the caller's mistake.
             Unavailable: this device does not hold the blocks.
         """
-        look = ("alone" if alone else "entry", frame.page, frame.outputs, _look(frame))
-        return self._known.get(look) or self._keep(look, _entry(self._part, device, frame, alone))
+        named = frame.page or page
+        look = ("alone" if alone else "entry", named, frame.outputs, _look(frame))
+        known = self._known.get(look)
+        if known is None:
+            asked = frame if named == frame.page else frame.but(page=named)
+            known = self._keep(look, _entry(self._part, device, asked, alone))
+        return known
 
     def stage(self, device: DeviceId, frame: Frame) -> Terms:
         """Return the terms of a request from the stage before.

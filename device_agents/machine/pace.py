@@ -1,0 +1,123 @@
+"""How long something takes here of late, held against what was predicted of it: by page, and the pace of it all.
+
+Law: pure arithmetic; times come in, all of one clock. One odd sample changes nothing, a second one to the same side
+does. What was never measured takes the correction of what was; what was measured long ago comes back to what it was
+before the device changed its pace, so that a device that was slow a while ago is tried again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+STEP = 1.25
+"""A sample that is off by more is odd: it counts when the next one is odd to the same side."""
+WEIGHT = 0.2
+"""What part of its way an estimate goes to a sample that is not odd."""
+YOUNG = 8
+"""So many samples tell what is particular about a page; what changes later is the device's pace."""
+MOST = 20.0
+"""No correction is larger than this: beyond, a prediction or a clock is broken."""
+SHRINK = 0.05
+"""A correction speaks for times from this part of the largest predicted one on: what takes nothing tells nothing."""
+MAX_KEYS = 256
+
+
+@dataclass
+class Known:
+    """What is particular about one run: its time over the predicted one at pace 1, and how it scatters."""
+
+    factor: float = 1.0
+    count: int = 0
+    odd: float = 0.0
+    """The logarithm of the last sample over what was expected, where that was odd; else 0."""
+    scatter: float = 0.0
+
+
+@dataclass
+class Pace:
+    """One device (or all behind a peer): seconds of its runs, by prediction, corrected.
+
+    `half` are the seconds after which half of a change of pace is forgotten where nothing new is measured.
+    """
+
+    half: float
+    floor: float = 0.0
+    known: dict[Hashable, Known] = field(default_factory=dict)
+    base: float = 1.0
+    pace: float = 1.0
+    at: float = 0.0
+    settled: bool = False
+
+    def seconds(self, key: Hashable, predicted: float, now: float) -> float:
+        """Return what the run `key`, predicted to take so many seconds, takes now."""
+        known = self.known.get(key)
+        factor = known.factor if known is not None else self.base
+        return max(0.0, (predicted + self.floor) * factor * self.now(now) - self.floor)
+
+    def now(self, now: float) -> float:
+        """Return the pace: how many times its usual time a run takes."""
+        return self.pace ** (0.5 ** ((now - self.at) / self.half)) if self.pace != 1.0 else 1.0
+
+    def scatter(self, key: Hashable) -> float:
+        """Return by which part of itself a run's time scatters."""
+        known = self.known.get(key)
+        return known.scatter if known is not None else 0.0
+
+    def note(self, key: Hashable, predicted: float, taken: float, now: float) -> None:
+        """Note that a run took so many seconds."""
+        if len(self.known) >= MAX_KEYS and key not in self.known:
+            self.known.clear()
+        expected = self.seconds(key, predicted, now)
+        known = self.known.setdefault(key, Known(self.base))
+        off = math.log((taken + self.floor + 1e-6) / (expected + self.floor + 1e-6))
+        known.scatter += WEIGHT * (min(abs(off), math.log(STEP)) - known.scatter)
+        self._shift(known, _counts(known, off), now)
+        known.count += 1
+        if known.count >= YOUNG and not self.settled:
+            self.settled, self.base = True, known.factor
+
+    def _shift(self, known: Known, by: float, now: float) -> None:
+        """Correct what is particular about a run that is new, else the pace, and with it every other run's time."""
+        self.pace, self.at = self.now(now), now
+        if known.count < YOUNG:
+            known.factor = _bounded(known.factor * math.exp(by))
+            if not self.settled:
+                self.base = known.factor
+        else:
+            self.pace = _bounded(self.pace * math.exp(by))
+
+
+def _counts(known: Known, off: float) -> float:
+    """Return how far the estimate moves (a logarithm), and remember an odd sample."""
+    if abs(off) <= math.log(STEP):
+        known.odd = 0.0
+        return WEIGHT * off
+    before, known.odd = known.odd, off
+    if before * off <= 0:
+        return 0.0
+    known.odd = 0.0
+    return math.copysign(min(abs(before), abs(off)), off)
+
+
+def _bounded(factor: float) -> float:
+    return min(max(factor, 1 / MOST), MOST)
+
+
+@dataclass
+class Load:
+    """Seconds that something waits elsewhere, as replies tell: a moving average that is forgotten where none come."""
+
+    half: float
+    value: float = 0.0
+    at: float = 0.0
+
+    def now(self, now: float) -> float:
+        """Return the seconds."""
+        return self.value * 0.5 ** ((now - self.at) / self.half) if self.value else 0.0
+
+    def note(self, seconds: float, now: float) -> None:
+        """Note how long one waited."""
+        known = self.now(now)
+        self.value, self.at = known + 0.4 * (seconds - known), now
