@@ -13,6 +13,8 @@ from partitioner.errors import ModelTooLarge
 from partitioner.plan import LOCAL_PAGE, Page, PlanBook
 from partitioner.units import Bytes, DeviceId
 
+EVERY = DeviceId("*")
+"""Among the replicas that are asked for: every cloud beside the first."""
 HEADROOM = 1.2
 """A device needs this many times the weights of what it holds: activations need room too."""
 
@@ -24,7 +26,8 @@ def choose(connected: list[Device], request: Deploy) -> tuple[Device | None, Dev
     ambiguous.
     """
     board = _one(connected, "board", request.board)
-    cloud = _one(connected, "cloud", request.cloud)
+    first = [device for device in connected if device.name not in request.replicas or device.name == request.cloud]
+    cloud = _one(first, "cloud", request.cloud, any_will_do=EVERY in request.replicas)
     if board is None and cloud is None:
         raise NotFound(
             "no agent is connected, so there is nothing to deploy on",
@@ -33,7 +36,28 @@ def choose(connected: list[Device], request: Deploy) -> tuple[Device | None, Dev
     return board, cloud
 
 
-def _one(connected: list[Device], role: str, wanted: DeviceId) -> Device | None:
+def replicas(connected: list[Device], request: Deploy, cloud: Device | None) -> list[Device]:
+    """Return the clouds that shall hold what `cloud` holds: the named ones in that order, or every other one.
+
+    Raises NotFound when a named one is not connected.
+    """
+    if cloud is None or not request.replicas:
+        return []
+    others = {device.name: device for device in connected if device.hello.role == "cloud" and device != cloud}
+    if EVERY in request.replicas:
+        return list(others.values())
+    named = dict.fromkeys(name for name in request.replicas if name != cloud.name)
+    missing = [name for name in named if name not in others]
+    if missing:
+        there = ", ".join(others) or "none"
+        raise NotFound(
+            f"no cloud called {missing[0]!r} is connected (beside {cloud.name}: {there})",
+            "see: lepton-edge device list",
+        )
+    return [others[name] for name in named]
+
+
+def _one(connected: list[Device], role: str, wanted: DeviceId, any_will_do: bool = False) -> Device | None:
     there = [device for device in connected if device.hello.role == role]
     names = ", ".join(device.name for device in there) or "none"
     if wanted:
@@ -43,9 +67,11 @@ def _one(connected: list[Device], role: str, wanted: DeviceId) -> Device | None:
         raise NotFound(
             f"no {role} called {wanted!r} is connected (connected: {names})", "see: lepton-edge device list"
         )
-    if len(there) > 1:
+    if len(there) > 1 and not any_will_do:
+        all_of_them = "deploy on each: --all-boards" if role == "board" else "one for the others: --replicas all"
         raise RequestError(
-            f"there is more than one {role}: {names}", f"name one of them: --device {role}=NAME"
+            f"there is more than one {role}: {names}",
+            f"name one of them: --device {role}=NAME; or have {all_of_them}",
         )
     return there[0] if there else None
 

@@ -101,6 +101,11 @@ class EpochRecord:
         """The first device of the far side; empty where the board is alone."""
         return next((hold.device for hold in self.holds if hold.device != self.board), DeviceId(""))
 
+    @property
+    def replicas(self) -> tuple[DeviceId, ...]:
+        """The devices that hold what another one holds, to stand in for it; best first."""
+        return tuple(replica.device for replica in self.book.replicas) if self.book else ()
+
     def blocks_of(self, device: DeviceId) -> tuple[int, ...]:
         """Return the blocks that `device` must hold; empty when it has no part in this epoch."""
         return next((hold.blocks for hold in self.holds if hold.device == device), ())
