@@ -1,0 +1,219 @@
+"""Faults by the hundred under a stream of requests whose answers are known: none wrong, lost, doubled, late.
+
+    python -m bench.chaos [--seed N] [--faults 500] [--minutes M] [--keep FOLDER] >rows.jsonl
+
+Real processes: a coordinator, boards, clouds behind a link each, witnesses that ask at 80 % of what was measured
+before. The seed gives the order of the faults, their victims, durations and moments; `--only` a kind, `--from` an
+index go on where one is looked for. Needs root (small file systems that can be full). Law: orders and times; what is
+right is `judge`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.chaos import judge, subject
+from bench.chaos.faults import STRIKES, Scene
+from bench.chaos.judge import Evidence, Struck
+from bench.chaos.schedule import Fault, kinds, schedule
+from bench.chaos.town import Place
+from bench.chaos.witnesses import Witnesses
+from lepton_edge.client import AsyncClient, Client
+
+BOARDS, CLOUDS = ("north",), ("east",)
+WITNESSES = ("anna", "bruno", "clara")
+DEADLINE = 2.0
+SHARE = 0.8
+AIM_SECONDS = 3.0
+BACK_SECONDS = 15.0
+IN_A_ROW = 3
+
+
+def main() -> int:
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="lepton-chaos-") as temporary:
+        directory = options.keep or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        made = subject.make(directory / "subject")
+        made.save(directory / "subject.npz")
+        with Place(directory, BOARDS, CLOUDS) as place:
+            place.open()
+            evidence = _run(place, made, options)
+    for row in judge.rows(evidence):
+        row.print()
+    bad = [judge.wrong(evidence), judge.late(evidence), judge.untyped(evidence)]
+    return int(any([*bad, evidence.doubled, evidence.lost]))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no fault after so long")
+    parser.add_argument("--keep", type=Path, help="a folder for states and logs that stays")
+    parser.add_argument(
+        "--keep-input", action="store_true", help="the input stays on the board: interior cuts"
+    )
+    parser.add_argument("--only", default="", help="nothing but this kind of fault (kinds, by commas)")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="begin at this fault")
+    return parser.parse_args()
+
+
+def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Evidence:
+    with Client(place.coordinator, patience=120.0) as client:
+        client.push(subject.NAME, made.models[subject.VERSIONS[0]])
+        plan = client.deploy(subject.NAME, keep_input_on_board=options.keep_input)["plan"]
+    rate = SHARE * asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
+    note(f"the plan is {plan['page']}; {rate / SHARE:.0f} answers a second, {rate:.0f} are asked for")
+    job = {
+        "address": place.addresses[BOARDS[0]],
+        "file": str(place.directory / "subject.npz"),
+        "rate": rate / len(WITNESSES),
+        "deadline": DEADLINE,
+    }
+    witnesses = Witnesses(dict.fromkeys(WITNESSES, job), place.town.logs)
+    try:
+        for name in WITNESSES:
+            witnesses.start(name)
+        time.sleep(2.0)
+        scene = Scene(place, witnesses, made)
+        scene.allow(subject.VERSIONS[0])
+        struck = Run(scene, options).all()
+        return _evidence(scene, struck)
+    finally:
+        witnesses.close()
+
+
+async def _capacity(address: str, made: subject.Subject, seconds: float = 3.0) -> float:
+    """Return how many answers a second a few closed loops get."""
+    async with AsyncClient(address) as client:
+        begun, count = time.monotonic(), 0
+
+        async def loop() -> None:
+            nonlocal count
+            while time.monotonic() - begun < seconds:
+                await client.infer(subject.NAME, {"x": made.inputs[0]})
+                count += 1
+
+        await client.infer(subject.NAME, {"x": made.inputs[0]})
+        begun = time.monotonic()
+        await asyncio.gather(*(loop() for _ in range(3)))
+    return count / seconds
+
+
+def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
+    time.sleep(1.0)
+    stuck = scene.witnesses.finish()
+    testimonies = scene.witnesses.testimonies
+    ended = [one for testimony in testimonies for one in testimony.ended]
+    excused = {place for place, one in enumerate(ended) if scene.witnesses.is_excused(one)}
+    lost = [f"{one.witness}: {one.under_way}" for one in testimonies if one.complete and one.under_way]
+    lost += [f"{name} did not end" for name in stuck]
+    doubled = [name for one in testimonies for name in one.doubled]
+    return Evidence(struck, ended, excused, doubled, lost, scene.untyped, scene.allowed, DEADLINE)
+
+
+class Run:
+    """The faults of one schedule, one after the other."""
+
+    def __init__(self, scene: Scene, options: argparse.Namespace) -> None:
+        self.scene, self.options = scene, options
+        every = schedule(options.seed, options.faults, kinds(BOARDS, CLOUDS, WITNESSES))
+        wanted = set(options.only.split(",")) if options.only else set(STRIKES)
+        self.faults = [one for one in every if one.index >= options.first and one.kind in wanted]
+        self.struck: list[Struck] = []
+        self.home = self._pages_now()
+
+    def _pages_now(self) -> set[str]:
+        recent = self.scene.witnesses.recent(time.monotonic() - 2.0)
+        return {one.told["page"] for one in recent if one.verdict == "right"}
+
+    def all(self) -> list[Struck]:
+        """Let every fault strike."""
+        note(f"at home on {sorted(self.home)}")
+        begun = time.monotonic()
+        for fault in self.faults:
+            if time.monotonic() - begun > self.options.minutes * 60:
+                break
+            self._one(fault)
+        return self.struck
+
+    def _one(self, fault: Fault) -> None:
+        both = [fault, *([fault.beside] if fault.beside else [])]
+        strikes = [(each, STRIKES[each.kind](self.scene, each)) for each in both]
+        now = [self._strike(each, strike) for each, strike in strikes]
+        time.sleep(max(each.lasts for each in both))
+        for each, (_, strike) in zip(now, strikes, strict=True):
+            next(strike, None)
+            each.over = time.monotonic()
+        self._wait_until_back(now)
+        for each in now:
+            back = "never" if each.back is None else f"{each.back:.2f} s"
+            aim = "with a request in it" if each.aimed else "unaimed"
+            note(f"#{each.fault.index} {each.fault.kind} of {each.fault.victim}, {aim}: back after {back}")
+
+    def _strike(self, fault: Fault, strike: object) -> Struck:
+        aimed = self._aim(fault)
+        done = Struck(fault, time.monotonic(), aimed=aimed)
+        self.struck.append(done)
+        next(strike)  # type: ignore[call-overload]
+        return done
+
+    def _aim(self, fault: Fault) -> bool:
+        """Wait until a request is where the fault shall strike; give up after a while."""
+        low, high = self._window(fault)
+        end = time.monotonic() + AIM_SECONDS
+        wanted = low + fault.moment * (high - low)
+        slack = max(0.002, 0.3 * (high - low))
+        while time.monotonic() < end:
+            if any(abs(age - wanted) <= slack for age in self.scene.witnesses.ages()):
+                return True
+            time.sleep(0.001)
+        return False
+
+    def _window(self, fault: Fault) -> tuple[float, float]:
+        """Return when, after it was sent, a request is at the fault's part: from, to, seconds."""
+        recent = self.scene.witnesses.recent(0.0)
+        hops = [one.told["hops"] for one in recent if one.verdict == "right" and len(one.told["hops"]) > 2]
+        if not hops or fault.part == "any":
+            return 0.0, 0.05
+        board = sorted(one[1][1] + one[1][2] for one in hops)[len(hops) // 2]
+        link = sorted(one[1][3] for one in hops)[len(hops) // 2]
+        cloud = sorted(one[2][1] + one[2][2] for one in hops)[len(hops) // 2]
+        parts = {"board": (0.0, board), "link": (board, board + link + cloud)}
+        return parts.get(fault.part, (board + link / 2, board + link / 2 + cloud))
+
+    def _wait_until_back(self, now: list[Struck]) -> None:
+        over = max(each.over for each in now)
+        while time.monotonic() < over + BACK_SECONDS:
+            back = self._back_since(over)
+            if back is not None:
+                for each in now:
+                    each.back = back - over
+                return
+            time.sleep(0.05)
+
+    def _back_since(self, over: float) -> float | None:
+        """Return when the last few answers in a row began to be by the plan, None where they are not yet."""
+        recent = sorted(self.scene.witnesses.recent(over), key=lambda one: one.at)[-IN_A_ROW:]
+        good = [one for one in recent if one.verdict == "right" and one.told["page"] in self.home]
+        good = [one for one in good if not one.told["reason"].startswith("fallback")]
+        return recent[0].at if len(recent) == len(good) == IN_A_ROW else None
+
+
+def note(text: str) -> None:
+    print(f"[chaos] {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    status = main()
+    note(f"{time.monotonic() - started:.0f} s in all")
+    sys.exit(status)

@@ -1,0 +1,221 @@
+"""What each kind of fault does: it strikes, lasts as long as its caller waits, and is undone.
+
+Law: a fault is a generator: up to its first `yield` it strikes, after it, it undoes what it did. What a person's
+command ends with (a typed error is allowed) is noted; what is not typed is a finding.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bench.chaos.schedule import Fault
+from bench.chaos.subject import NAME, VERSIONS, Subject
+from bench.chaos.town import WIFI, Place
+from bench.chaos.witnesses import Witnesses
+from lepton_edge.client import Client
+from partitioner.errors import LeptonError
+
+Strike = Iterator[None]
+PATIENCE = 45.0
+
+
+@dataclass
+class Scene:
+    """All that faults act upon, and what their commands ended with.
+
+    `allowed` says from when on which versions may answer.
+    """
+
+    place: Place
+    witnesses: Witnesses
+    subject: Subject
+    allowed: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    commands: list[tuple[int, str, str]] = field(default_factory=list)
+    untyped: list[str] = field(default_factory=list)
+    version: str = VERSIONS[0]
+    copies: Iterator[int] = field(default_factory=itertools.count)
+
+    def allow(self, *versions: str) -> None:
+        """Note which versions may answer what is asked from now on."""
+        self.allowed.append((time.monotonic(), frozenset(versions)))
+
+    def order(self, fault: Fault, what: str, do: Callable[[Client], object]) -> bool:
+        """Give the coordinator an order as a person would; return whether it was carried out."""
+        try:
+            with Client(self.place.coordinator, patience=PATIENCE) as client:
+                do(client)
+        except LeptonError as error:
+            self.commands.append((fault.index, what, f"{error.code}: {error.message}"[:200]))
+            return False
+        self.commands.append((fault.index, what, "done"))
+        return True
+
+
+def kill(scene: Scene, fault: Fault) -> Strike:
+    """Kill -9, and start again on the same state."""
+    scene.place.kill(fault.victim)
+    yield
+    scene.place.start(fault.victim)
+
+
+def kill_client(scene: Scene, fault: Fault) -> Strike:
+    """Kill -9 a client with its requests under way."""
+    scene.witnesses.kill(fault.victim)
+    yield
+    scene.witnesses.start(fault.victim)
+
+
+def cut(scene: Scene, fault: Fault) -> Strike:
+    """Reset every connection of a link, and refuse new ones."""
+    name = f"link-{fault.victim}"
+    scene.place.kill(name)
+    yield
+    scene.place.start(name)
+
+
+def swallow(scene: Scene, fault: Fault) -> Strike:
+    """Let nothing through, and close nothing."""
+    scene.place.link(fault.victim, 0, 0)
+    yield
+    scene.place.link(fault.victim, WIFI.rate, WIFI.delay)
+
+
+def slow(scene: Scene, fault: Fault) -> Strike:
+    """Let a link carry 0.1 Mbit/s, 50 ms late."""
+    scene.place.link(fault.victim, 0.1, 50)
+    yield
+    scene.place.link(fault.victim, WIFI.rate, WIFI.delay)
+
+
+def freeze(scene: Scene, fault: Fault) -> Strike:
+    """Stop a process, and let it go on."""
+    scene.place.signal(fault.victim, signal.SIGSTOP)
+    yield
+    scene.place.signal(fault.victim, signal.SIGCONT)
+
+
+def freeze_client(scene: Scene, fault: Fault) -> Strike:
+    """Stop a client; it is not held against anybody that its own answers are late."""
+    with scene.witnesses.excused(fault.victim):
+        scene.witnesses.signal(fault.victim, signal.SIGSTOP)
+        yield
+        scene.witnesses.signal(fault.victim, signal.SIGCONT)
+        time.sleep(0.3)
+
+
+def full_disk(scene: Scene, fault: Fault) -> Strike:
+    """Fill a file system, deploy on it, and give the room back."""
+    filler = scene.place.fill(fault.victim)
+    yield
+    scene.order(fault, "pin local on a full disk", lambda client: client.pin(NAME, page="local"))
+    filler.unlink()
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+def no_memory(scene: Scene, fault: Fault) -> Strike:
+    """Let a process have no more memory while a plan is prepared on it."""
+    scene.place.squeeze(fault.victim)
+    yield
+    scene.order(fault, "pin local without memory", lambda client: client.pin(NAME, page="local"))
+    if scene.place.lives(fault.victim):
+        scene.place.release(fault.victim)
+    else:
+        scene.place.start(fault.victim)
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+def second_coordinator(scene: Scene, fault: Fault) -> Strike:
+    """Start another coordinator on the same state: it must refuse."""
+    yield
+    command = (*scene.place.roles["coordinator"].command, "--port", "0")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    scene.commands.append((fault.index, "second coordinator", f"status {done.returncode}"))
+    if done.returncode == 0 or "Traceback" in done.stderr:
+        scene.untyped.append(f"#{fault.index} second coordinator: {done.returncode} {done.stderr[-300:]}")
+
+
+def backup(scene: Scene, fault: Fault) -> Strike:
+    """Let a coordinator on yesterday's state answer at the address of the true one for a while."""
+    place, copy = scene.place, scene.place.directory / f"copy-{next(scene.copies)}"
+    place.kill("coordinator")
+    place.copy_of("coordinator", copy)
+    place.start("coordinator")
+    scene.order(fault, "pin local", lambda client: client.pin(NAME, page="local"))
+    place.kill("coordinator")
+    impostor = place.impostor("coordinator", copy)
+    yield
+    impostor.kill()
+    place.start("coordinator")
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+def old_epoch(scene: Scene, fault: Fault) -> Strike:
+    """Kill a cloud, move on to another epoch without it, and let it return with what it held."""
+    scene.place.kill(fault.victim)
+    yield
+    scene.order(fault, "pin local while the cloud is away", lambda client: client.pin(NAME, page="local"))
+    scene.place.start(fault.victim)
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+def new_version(scene: Scene, fault: Fault) -> Strike:
+    """Push the other version and deploy it."""
+    yield
+    old, new = scene.version, next(version for version in VERSIONS if version != scene.version)
+    if not scene.order(fault, f"push {new}", lambda client: client.push(NAME, scene.subject.models[new])):
+        return
+    scene.allow(old, new)
+    if scene.order(fault, f"deploy {new}", lambda client: client.deploy(NAME)):
+        scene.version = new
+        scene.allow(new)
+
+
+def killed_deploy(scene: Scene, fault: Fault) -> Strike:
+    """Kill the coordinator in the middle of a deployment."""
+    asked = threading.Thread(
+        target=scene.order, args=(fault, "deploy while killed", lambda client: client.pin(NAME, page="local"))
+    )
+    asked.start()
+    yield
+    scene.place.kill("coordinator")
+    time.sleep(0.2)
+    scene.place.start("coordinator")
+    asked.join(PATIENCE)
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+def pin(scene: Scene, fault: Fault) -> Strike:
+    """Pin the board alone, and unpin."""
+    scene.order(fault, "pin local", lambda client: client.pin(NAME, page="local"))
+    yield
+    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+
+
+STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
+    "kill cloud": kill,
+    "kill board": kill,
+    "kill coordinator": kill,
+    "kill client": kill_client,
+    "cut link": cut,
+    "swallow": swallow,
+    "slow link": slow,
+    "freeze cloud": freeze,
+    "freeze board": freeze,
+    "freeze coordinator": freeze,
+    "freeze client": freeze_client,
+    "full disk": full_disk,
+    "full disk of coordinator": full_disk,
+    "no memory": no_memory,
+    "second coordinator": second_coordinator,
+    "coordinator of a backup": backup,
+    "old epoch returns": old_epoch,
+    "new version": new_version,
+    "deploy while killed": killed_deploy,
+    "pin": pin,
+}

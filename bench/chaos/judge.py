@@ -1,0 +1,136 @@
+"""From everything that witnesses said to figures: wrong, lost, doubled, late, untyped; and who did it.
+
+Law: pure arithmetic on testimonies and faults; goal 0 for each of the five.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.chaos.schedule import Fault
+from bench.chaos.testimony import Ended
+from bench.rows import Row
+
+GRACE = 0.25
+"""Seconds after its deadline within which an answer or error must be here; plus what the witness itself was late."""
+BENCH = "chaos"
+
+
+@dataclass
+class Struck:
+    """One fault as it came to pass: seconds of the machine's clock; `back` None: it did not come back in time.
+
+    `aimed` says that a request was at its victim, by its age and what such requests take.
+    """
+
+    fault: Fault
+    at: float
+    over: float = 0.0
+    aimed: bool = False
+    back: float | None = None
+
+
+@dataclass
+class Evidence:
+    """All that a run leaves."""
+
+    struck: list[Struck] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    excused: set[int] = field(default_factory=set)
+    """Places in `ended` of those whose witness stood still."""
+    doubled: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    untyped: list[str] = field(default_factory=list)
+    allowed: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    deadline: float = 2.0
+
+
+def is_stale(ended: Ended, allowed: Sequence[tuple[float, frozenset[str]]]) -> bool:
+    """Whether the answer is of a version that nothing may answer any more when the request was sent."""
+    versions: frozenset[str] = frozenset()
+    for since, then in allowed:
+        if since <= ended.sent:
+            versions = then
+        elif since <= ended.at:
+            versions |= then
+    return bool(versions) and ended.told["version"] not in versions
+
+
+def wrong(evidence: Evidence) -> list[Ended]:
+    """Return the answers that are of no input and version, or of a version that was replaced."""
+    return [
+        one
+        for one in evidence.ended
+        if one.verdict == "wrong" or (one.verdict == "right" and is_stale(one, evidence.allowed))
+    ]
+
+
+def late(evidence: Evidence) -> list[Ended]:
+    """Return what ended too long after its deadline."""
+    return [
+        one
+        for place, one in enumerate(evidence.ended)
+        if place not in evidence.excused and one.told["took"] > evidence.deadline + GRACE + one.told["lag"]
+    ]
+
+
+def untyped(evidence: Evidence) -> list[str]:
+    """Return what ended with something that is no error of ours."""
+    told = [f"{one.witness}: {one.told['why']}" for one in evidence.ended if one.verdict == "untyped"]
+    return [*told, *evidence.untyped]
+
+
+def culprit(one: Ended, struck: Sequence[Struck]) -> str:
+    """Return the faults that struck while a request was under way, or before it."""
+    near = [each for each in struck if each.at <= one.at and (each.over or one.at) + 1.0 >= one.sent]
+    return ", ".join(f"#{each.fault.index} {each.fault.kind} of {each.fault.victim}" for each in near[-3:])
+
+
+def rows(evidence: Evidence) -> Iterator[Row]:
+    """Yield every figure."""
+    title = f"{len(evidence.struck)} faults"
+    told: dict[str, list[str]] = {
+        "wrong": [f"{one.told}; {culprit(one, evidence.struck)}" for one in wrong(evidence)],
+        "lost": evidence.lost,
+        "doubled": evidence.doubled,
+        "late": [f"{one.told}; {culprit(one, evidence.struck)}" for one in late(evidence)],
+        "untyped": untyped(evidence),
+    }
+    for name, found in told.items():
+        first = f"first: {found[0][:300]}" if found else f"of {len(evidence.ended)}"
+        yield Row(BENCH, f"{title}: {name}", len(found), "requests", first, 0, met=not found)
+    yield from _answers(title, evidence)
+    yield from _by_kind(evidence)
+
+
+def _answers(title: str, evidence: Evidence) -> Iterator[Row]:
+    verdicts = Counter(one.verdict for one in evidence.ended)
+    codes = Counter(one.told["code"] for one in evidence.ended if one.verdict == "error")
+    yield Row(BENCH, f"{title}: answered right", verdicts["right"], "requests", f"of {len(evidence.ended)}")
+    spread = ", ".join(f"{count}x {code}" for code, count in codes.most_common(5))
+    yield Row(BENCH, f"{title}: typed errors", verdicts["error"], "requests", spread)
+    fallbacks = sum(one.told.get("reason", "").startswith("fallback") for one in evidence.ended)
+    yield Row(BENCH, f"{title}: answered by a fallback", fallbacks, "requests")
+    backs = sorted(each.back for each in evidence.struck if each.back is not None)
+    never = [each for each in evidence.struck if each.back is None]
+    which = ", ".join(f"#{each.fault.index} {each.fault.kind}" for each in never[:5])
+    yield Row(
+        BENCH, f"{title}: did not return to the plan in time", len(never), "faults", which, 0, met=not never
+    )
+    if backs:
+        yield Row(BENCH, f"{title}: back on the plan, median", round(statistics.median(backs), 2), "s")
+        p99 = backs[min(len(backs) - 1, len(backs) * 99 // 100)]
+        yield Row(BENCH, f"{title}: back on the plan, p99", round(p99, 2), "s")
+
+
+def _by_kind(evidence: Evidence) -> Iterator[Row]:
+    counts = Counter(each.fault.kind for each in evidence.struck)
+    aimed = Counter(each.fault.kind for each in evidence.struck if each.aimed)
+    for kind, count in sorted(counts.items()):
+        backs = [each.back for each in evidence.struck if each.fault.kind == kind and each.back is not None]
+        median = f"back in {statistics.median(backs):.2f} s (median)" if backs else "never back"
+        told = f"{aimed[kind]} with a request in the victim; {median}"
+        yield Row(BENCH, f"faults: {kind}", count, "faults", told)

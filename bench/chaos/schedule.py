@@ -1,0 +1,102 @@
+"""Which fault strikes when: as many of each kind as are asked for, in an order that a seed gives.
+
+Law: pure, and the same for the same seed. What a kind does is `faults`' affair.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FEWEST = 10
+"""Times that every kind strikes, where there is room for it."""
+TOGETHER = 0.12
+"""What part of the faults come while another one lasts."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault: who may be its victim, how long it lasts (seconds, from, to), how often it comes.
+
+    `part` is where in a request's life it strikes: "board", "link", "cloud", "any". `light` ones may come while another
+    one lasts.
+    """
+
+    name: str
+    victims: tuple[str, ...]
+    shortest: float
+    longest: float
+    weight: int
+    part: str = "any"
+    light: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: `moment` is where in the victim's part of the request it strikes, 0 to 1."""
+
+    index: int
+    kind: str
+    victim: str
+    lasts: float
+    moment: float
+    part: str
+    beside: Fault | None = None
+
+
+def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]) -> list[Kind]:
+    """Return every kind of fault for these victims; `weight` is in hundredths of what is left after `FEWEST` each."""
+    boards, clouds, clients = tuple(boards), tuple(clouds), tuple(witnesses)
+    coordinator = ("coordinator",)
+    return [
+        Kind("kill cloud", clouds, 0.1, 1.0, 6, "cloud"),
+        Kind("kill board", boards, 0.1, 1.0, 6, "board"),
+        Kind("kill coordinator", coordinator, 0.1, 1.0, 2),
+        Kind("kill client", clients, 0.1, 0.3, 4),
+        Kind("cut link", clouds, 0.1, 2.0, 20, "link", light=True),
+        Kind("swallow", clouds, 0.3, 4.0, 16, "link", light=True),
+        Kind("slow link", clouds, 0.5, 3.0, 12, "link", light=True),
+        Kind("freeze cloud", clouds, 0.3, 6.0, 12, "cloud", light=True),
+        Kind("freeze board", boards, 0.3, 6.0, 10, "board", light=True),
+        Kind("freeze coordinator", coordinator, 0.3, 6.0, 4, light=True),
+        Kind("freeze client", clients, 0.3, 3.0, 6, light=True),
+        Kind("full disk", (*boards, *clouds), 0.1, 0.5, 0),
+        Kind("full disk of coordinator", coordinator, 0.1, 0.5, 0),
+        Kind("no memory", (*boards, *clouds), 0.1, 0.5, 0),
+        Kind("second coordinator", coordinator, 0.1, 0.5, 0),
+        Kind("coordinator of a backup", coordinator, 1.0, 3.0, 0),
+        Kind("old epoch returns", clouds, 0.1, 0.5, 0, "cloud"),
+        Kind("new version", boards, 0.0, 0.1, 0, "board"),
+        Kind("deploy while killed", coordinator, 0.1, 1.5, 0),
+        Kind("pin", boards, 0.1, 0.5, 2, "board"),
+    ]
+
+
+def schedule(seed: int, count: int, of: Sequence[Kind]) -> list[Fault]:
+    """Return `count` faults, each kind `FEWEST` times at least where `count` allows that, and some of them at once."""
+    draw = random.Random(seed)
+    names = [kind for kind in of for _ in range(min(FEWEST, count // len(of)))]
+    rest = count - len(names)
+    names += draw.choices(of, [kind.weight for kind in of], k=rest) if rest > 0 else []
+    draw.shuffle(names)
+    made = [_fault(draw, index, kind) for index, kind in enumerate(names)]
+    return _together(draw, made, {kind.name for kind in of if kind.light})
+
+
+def _fault(draw: random.Random, index: int, kind: Kind) -> Fault:
+    lasts = kind.shortest * (kind.longest / kind.shortest) ** draw.random() if kind.shortest else kind.longest
+    return Fault(index, kind.name, draw.choice(kind.victims), lasts, draw.uniform(0.15, 0.85), kind.part)
+
+
+def _together(draw: random.Random, faults: list[Fault], light: set[str]) -> list[Fault]:
+    """Put some light faults beside the fault before them, where they strike at another victim."""
+    made: list[Fault] = []
+    for fault in faults:
+        last = made[-1] if made else None
+        fits = last is not None and last.beside is None and last.kind in light and last.victim != fault.victim
+        if last is not None and fits and fault.kind in light and draw.random() < TOGETHER * 3:
+            made[-1] = Fault(**{**vars(last), "beside": fault})
+        else:
+            made.append(fault)
+    return made
