@@ -9,7 +9,7 @@ import pytest
 
 from device_agents.driver import control
 from device_agents.driver.control import Control, Refused, Voice
-from lepton_edge.core.errors import AlreadyExists, DiscoveryFailed, Overloaded, Unavailable
+from lepton_edge.core.errors import AlreadyExists, DiscoveryFailed, NotLeader, Overloaded, Unavailable
 from lepton_edge.core.messages import (
     Description,
     Drain,
@@ -61,9 +61,9 @@ class Coordinator:
 class Caller:
     """A Control with a voice that remembers."""
 
-    def __init__(self, find):
+    def __init__(self, find, heed=lambda said: None):
         self.told, self.registered = [], []
-        voice = Voice(find, lambda: HELLO, lambda: BEAT, self.told.append, self.registered.append)
+        voice = Voice(find, lambda: HELLO, lambda: BEAT, self.told.append, self.registered.append, heed)
         self.control = Control(voice)
         self.task = asyncio.create_task(self.control.run())
 
@@ -161,6 +161,19 @@ async def test_a_refusal_at_the_start_ends_it(served) -> None:
     caller = Caller(_at(address))
     with pytest.raises(Refused, match="the name is taken"):
         await asyncio.wait_for(caller.task, 5)
+
+
+async def test_a_coordinator_that_may_not_command_is_not_obeyed_and_asked_again(served) -> None:
+    coordinator = Coordinator(WELCOME, Drain("d", "net", 1))
+    _, address = await served(coordinator)
+
+    def heed(said):
+        raise NotLeader("another one commands")
+
+    caller = Caller(_at(address), heed)
+    await caller.until(lambda: coordinator.attached >= 2)
+    assert (caller.told, caller.registered) == ([], [])
+    await caller.close()
 
 
 async def test_a_refusal_that_may_pass_is_tried_again(served) -> None:

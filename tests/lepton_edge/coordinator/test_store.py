@@ -226,3 +226,19 @@ def test_it_survives_kill_9_at_any_point(tmp_path: Path) -> None:
         assert store._rows.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert store.begin_term() == 2 * round_number
         store.close()
+
+
+def test_a_state_has_one_identity_and_each_start_a_higher_term(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state")
+    identity = store.identity()
+    assert len(identity) == 32
+    assert (store.begin_term(), store.identity()) == (1, identity)
+    store.raise_term(7)  # a copy of it has come that far
+    store.raise_term(5)
+    store.close()
+    again = Store(tmp_path / "state")
+    assert (again.begin_term(), again.identity()) == (8, identity)
+    again.close()
+    other = Store(tmp_path / "other")
+    assert other.identity() != identity
+    other.close()
