@@ -26,7 +26,9 @@ def choose(connected: list[Device], request: Deploy) -> tuple[Device | None, Dev
     ambiguous.
     """
     board = _one(connected, "board", request.board)
-    first = [device for device in connected if device.name not in request.replicas or device.name == request.cloud]
+    first = [
+        device for device in connected if device.name not in request.replicas or device.name == request.cloud
+    ]
     cloud = _one(first, "cloud", request.cloud, any_will_do=EVERY in request.replicas)
     if board is None and cloud is None:
         raise NotFound(
@@ -68,7 +70,9 @@ def _one(connected: list[Device], role: str, wanted: DeviceId, any_will_do: bool
             f"no {role} called {wanted!r} is connected (connected: {names})", "see: lepton-edge device list"
         )
     if len(there) > 1 and not any_will_do:
-        all_of_them = "deploy on each: --all-boards" if role == "board" else "one for the others: --replicas all"
+        all_of_them = (
+            "deploy on each: --all-boards" if role == "board" else "one for the others: --replicas all"
+        )
         raise RequestError(
             f"there is more than one {role}: {names}",
             f"name one of them: --device {role}=NAME; or have {all_of_them}",

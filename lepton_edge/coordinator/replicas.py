@@ -24,7 +24,9 @@ def add(
     if first is None:
         return book, holds, []
     weights = placement.block_weights(book, first.blocks)
-    roomy = [name for name in run.replicas if placement.fits(weights, placement.memory_of(state.devices[name]))]
+    roomy = [
+        name for name in run.replicas if placement.fits(weights, placement.memory_of(state.devices[name]))
+    ]
     told: list[Command] = [
         telling.tell(run, "preparing", f"{name} has no room for what {first.device} holds: it is no replica")
         for name in run.replicas

@@ -1,0 +1,69 @@
+"""Where requests may enter: boards that serve, and nobody else where an input is kept there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import entries
+from lepton_edge.coordinator import events as e
+from lepton_edge.core import messages as m
+
+
+@pytest.fixture
+def deployed(pair: Any) -> Any:
+    pair.deploy()
+    pair.run()
+    return pair
+
+
+def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any) -> None:
+    pair.attach(make.hello("aaa", "cloud"))
+    told = entries.description(pair.state, "here", "127.0.0.1:8010")
+    assert [one.device for one in told.entries] == ["board", "aaa", "cloud"]
+    pair.state.devices["cloud"].epochs["net", 1] = "active"
+    pair.do(e.Detached("gone", pair.state.devices["aaa"].stream))
+    told = entries.description(pair.state, "here", "127.0.0.1:8010")
+    assert [one.device for one in told.entries] == ["cloud", "board"]
+    assert (told.kind, told.name, told.coordinator) == ("coordinator", "here", "127.0.0.1:8010")
+
+
+def _names(world: Any) -> list[str]:
+    told = entries.description(world.state, "here", "127.0.0.1:8010")
+    return [str(one.device) for one in told.entries]
+
+
+KEPT = (
+    {"request": m.Deploy("net", keep_input_on_board=True)},
+    {"request": m.Deploy("net", wishes=m.Wishes(first_layers=1))},
+    {"request": m.Deploy("net", wishes=m.Wishes(stay=("x",)))},
+    {"request": None, "document": '{"keep_input_on_board": true}'},  # kept by an older release
+)
+
+
+@pytest.mark.parametrize("said", KEPT)
+def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, make: Any, said: Any) -> None:
+    deployed.attach(make.hello("aaa", "cloud"))
+    assert _names(deployed) == ["board", "cloud", "aaa"]
+    record = deployed.state.active_epoch("net")
+    kept = dataclasses.replace(
+        record,
+        **said,
+        holds=(dataclasses.replace(record.holds[0], device="board", blocks=(0, 1)),),
+    )
+    deployed.state.epochs[record.key] = kept
+    assert _names(deployed) == ["board"]
+    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
+    assert _names(deployed) == []
+
+
+def test_every_board_that_keeps_its_input_is_a_door(deployed: Any, make: Any) -> None:
+    deployed.attach(make.hello("shed"))
+    for board in ("board", "shed"):
+        deployed.deploy(board=board, keep_input_on_board=True)
+        deployed.run()
+    assert _names(deployed) == ["board", "shed"]
+    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
+    assert _names(deployed) == ["shed"]
