@@ -17,6 +17,7 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
+from lepton_edge.core.changes import Change
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import PROTOCOL_MINOR, CoordinatorSays, Hello, Progress
 from partitioner.costs import LinkProfile
@@ -53,10 +54,11 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Supposed:
-    """A plan of what is not so; `document` explains it, as JSON text."""
+    """A plan of what is not so, for `board`; `document` explains it, as JSON text."""
 
     model: ModelName
     document: str
+    board: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,6 @@ class MakePlan:
 
 
 @dataclass(frozen=True)
-class Drifted:
-    """Tell that requests no longer take what a profile says; who replans by itself begins here."""
-
-    cause: str
-    model: ModelName
-    device: DeviceId
-    why: str
-
-
-@dataclass(frozen=True)
 class Abandon:
     """A job's result is wanted no more."""
 
@@ -214,5 +206,13 @@ class KeepEpoch:
     record: EpochRecord
 
 
+@dataclass(frozen=True)
+class KeepChange:
+    """Write a change down, or anew under its serial, and tell those who follow; nothing waits for it."""
+
+    cause: str
+    change: Change
+
+
 Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepTerm | KeepEpoch
-Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Drifted | Keep
+Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Keep | KeepChange

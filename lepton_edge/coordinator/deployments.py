@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import epochs, orders, placement, reach, telling
+from lepton_edge.coordinator import changes, epochs, orders, placement, reach, replicas, telling
 from lepton_edge.coordinator.commands import (
     Abandon,
     Command,
@@ -101,8 +101,10 @@ def _choose(state: State, run: Deployment) -> list[Device]:
     """Return the devices that a deployment is about; note its board and its cloud."""
     if run.goal == "profile":
         return state.connected()
-    board, cloud = placement.choose(state.connected(), run.request)
+    there = state.connected()
+    board, cloud = placement.choose(there, run.request)
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
+    run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
     return [device for device in (board, cloud) if device is not None]
 
 
@@ -209,7 +211,7 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
         return []
     run.job = None
     if event.book is None:
-        return _end(state, Finish(run.cause, run.call, Supposed(run.model, event.document)), now)
+        return _end(state, Finish(run.cause, run.call, Supposed(run.model, event.document, run.request.board)), now)
     pinned = run.request.page
     if pinned and pinned not in {page.name for page in event.book.pages}:
         pages = ", ".join(page.name for page in event.book.pages)
@@ -228,10 +230,10 @@ def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[
     held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
     number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
     room = orders.room(state, run.board, run.request.wishes.board_memory)
-    holds = placement.holds(book, board, cloud, room)
+    book, holds, told = replicas.add(state, run, book, placement.holds(book, board, cloud, room))
     record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
     record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
-    said = epochs.put(state, record, run.cause)
+    said = told + epochs.put(state, record, run.cause)
     run.phase = "preparing"
     said += [
         *epochs.put(state, dataclasses.replace(record, state=PREPARING), run.cause),
@@ -254,17 +256,31 @@ def _ask(state: State, run: Deployment, device: Device, kind: str, now: Seconds)
 
 
 def prepared(state: State, pending: Pending, now: Seconds) -> list[Command]:
-    """Note that a device is ready; when all are, activate: the far side first, the entry last."""
+    """Note that a device is ready; when all are, activate."""
     run = telling.running(state)
     record = state.epochs[pending.model, pending.epoch]
     said = epochs.put(state, dataclasses.replace(record, ready=(*record.ready, pending.device)), run.cause)
     run.record = state.epochs[record.key]
+    return said + _go_on(state, now)
+
+
+def _go_on(state: State, now: Seconds) -> list[Command]:
+    """Go on when nobody is waited for."""
+    run = telling.running(state)
     if run.waiting:
-        return said
-    said += epochs.put(state, dataclasses.replace(run.record, state=READY), run.cause)
-    run.record, run.phase = state.epochs[record.key], "activating"
-    run.todo = [hold.device for hold in reversed(run.record.holds)]
-    return said + _activate_next(state, now)
+        return []
+    return _ready(state, now) if run.phase == "preparing" else _activate_next(state, now)
+
+
+def _ready(state: State, now: Seconds) -> list[Command]:
+    """Activate what is ready: the far side first, the entry last."""
+    run = telling.running(state)
+    if run.record is None:
+        raise AssertionError("there is no epoch that could be ready")
+    record = dataclasses.replace(run.record, state=READY)
+    run.record, run.phase = record, "activating"
+    run.todo = [hold.device for hold in reversed(record.holds) if hold.device in record.ready]
+    return epochs.put(state, record, run.cause) + _activate_next(state, now)
 
 
 def _activate_next(state: State, now: Seconds) -> list[Command]:
@@ -286,11 +302,15 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     old = state.active_epoch(run.model, run.record.board)
     # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
+    said.append(changes.deployed(state, run, old, Moment(now, run.cause)))
     if old is not None:
         said += epochs.drain(state, old, Moment(now, run.cause))
     active = state.epochs[run.record.key]
-    for hold in active.holds:  # what they hold beside it is over, or was another coordinator's
-        said += epochs.restore(state, state.devices[hold.device], Moment(now, run.cause))
+    for name in active.ready:  # what they hold beside it is over, or was another coordinator's
+        said += epochs.restore(state, state.devices[name], Moment(now, run.cause))
+    for hold in active.holds:
+        if hold.device not in active.ready:
+            state.devices[hold.device].retry_at = Seconds(now + epochs.RETRY_AFTER)
     page = active.book.active if active.book else ""
     done = Deployed(run.model, run.version, active.epoch, page, active.document)
     return said + _end(state, Finish(run.cause, run.call, done), now)
@@ -301,13 +321,22 @@ def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> l
     error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
     if pending.kind == "probe" and error.code in reach.NOT_THERE:
         return [*reach.note(state, telling.running(state), error, now), *_reach(state, now)]
+    if replicas.is_excused(telling.running(state), pending.device):
+        return _without(state, pending.device, error.message, now)
     named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
     return fail_with(state, named, now)
+
+
+def _without(state: State, device: DeviceId, why: str, now: Seconds) -> list[Command]:
+    run = telling.running(state)
+    return replicas.excuse(state, run, device, why) + _go_on(state, now)
 
 
 def device_lost(state: State, device: DeviceId, now: Seconds) -> list[Command]:
     """Fail the running deployment when it needs a device that is gone."""
     run = state.running
+    if run is not None and replicas.is_excused(run, device):
+        return _without(state, device, "it was lost", now)
     if run is None or run.phase == "waiting" or not run.involves(device):
         return []
     error = Unavailable(
@@ -318,6 +347,8 @@ def device_lost(state: State, device: DeviceId, now: Seconds) -> list[Command]:
 
 def overdue(state: State, pending: Pending, now: Seconds) -> list[Command]:
     """Fail the running deployment: a device has not answered in time."""
+    if replicas.is_excused(telling.running(state), pending.device):
+        return _without(state, pending.device, f"it did not answer in time ({pending.kind})", now)
     error = PrepareFailed(
         f"{pending.device} did not answer in time ({pending.kind})", "look at the agent's log"
     )
@@ -339,6 +370,7 @@ def fail_with(state: State, error: WireError, now: Seconds) -> list[Command]:
     run.waiting.clear()
     if run.record is not None:
         said += _roll_back(state, run, was_activating, now, error.message)
+    said += changes.failed(state, run, error, Moment(now, run.cause))
     return said + _end(state, Fail(run.cause, run.call, error), now)
 
 

@@ -1,8 +1,7 @@
 """Whether requests take what their plan said: the medians that agents report, held against the pages.
 
 Law: pure; times come in. A stage is judged once in 20 requests; when it is too far off twice in a row, the
-device's profile of that model is marked, and the next deployment measures it again. Nothing is replanned here:
-`Drifted` is where that begins.
+device's profile of that model is marked, and the next deployment measures it again. Nothing is replanned here.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from lepton_edge.coordinator.commands import Command, Drifted, KeepProfile
+from lepton_edge.coordinator import changes
+from lepton_edge.coordinator.commands import Command, KeepProfile
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ProfileRecord
-from lepton_edge.coordinator.state import MAX_WATCHES, Device, State, Watch, WatchKey
+from lepton_edge.coordinator.state import MAX_WATCHES, Device, Moment, State, Watch, WatchKey
 from lepton_edge.core.messages import StageReport
 from partitioner.costs import DeviceProfile
 from partitioner.plan import Page, Prediction
@@ -25,11 +25,11 @@ SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in s
 MAX_REPORTS = 64  # of one telemetry
 
 
-def heard(state: State, device: Device, reports: Sequence[StageReport], cause: str) -> list[Command]:
+def heard(state: State, device: Device, reports: Sequence[StageReport], at: Moment) -> list[Command]:
     """Note what a device reports of its stages; return what follows when one has drifted."""
     said: list[Command] = []
     for report in reports[:MAX_REPORTS]:
-        said += _note(state, device, report, cause)
+        said += _note(state, device, report, at)
     return said
 
 
@@ -62,7 +62,7 @@ def _page(record: EpochRecord, name: PageName) -> Page | None:
     return next((page for page in pages if page.name == name), None)
 
 
-def _note(state: State, device: Device, report: StageReport, cause: str) -> list[Command]:
+def _note(state: State, device: Device, report: StageReport, at: Moment) -> list[Command]:
     record = state.epochs.get((report.model, report.epoch))
     if record is None or not _is_active(record):
         return []
@@ -79,10 +79,10 @@ def _note(state: State, device: Device, report: StageReport, cause: str) -> list
     if report.count - before.judged < AT_LEAST:
         state.watches[key] = dataclasses.replace(before, report=report)
         return []
-    return _judge(state, key, dataclasses.replace(before, report=report, judged=report.count), page, cause)
+    return _judge(state, key, dataclasses.replace(before, report=report, judged=report.count), page, at)
 
 
-def _judge(state: State, key: WatchKey, watch: Watch, page: Page, cause: str) -> list[Command]:
+def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) -> list[Command]:
     device, model, epoch = key[:3]
     profile_key = (model, state.epochs[model, epoch].version, device)
     record = state.profiles.get(profile_key)
@@ -93,8 +93,10 @@ def _judge(state: State, key: WatchKey, watch: Watch, page: Page, cause: str) ->
         return []
     why = _sentence(watch.report, expected)
     state.profiles[profile_key] = dataclasses.replace(record, drift=why)
-    kept = KeepProfile(cause, model, profile_key[1], state.profiles[profile_key])
-    return [kept, Drifted(cause, model, device, why)]
+    kept = KeepProfile(at.cause, model, profile_key[1], state.profiles[profile_key])
+    about = {"device": device, "model": model, "epoch": epoch, "after": key[3]}
+    seconds = {"predicted_after": expected, "measured_after": watch.report.median}
+    return [kept, changes.note(state, "drift", why, at, **about, **seconds)]
 
 
 def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | None) -> float:

@@ -9,6 +9,7 @@ the error.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator import housekeeping
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.journal import Journal
 from lepton_edge.coordinator.machine import step
 from lepton_edge.coordinator.records import FAILED, RETIRED, CallId, JobId, StreamId, wire_error
 from lepton_edge.coordinator.state import State
@@ -102,6 +104,7 @@ class Driver:
         self._store = store
         self._artifacts = artifacts
         self._work = work
+        self.journal = Journal(lambda changes: self.on_disk(store.keep_changes, changes))
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue(EVENT_LIMIT)
         self._streams: dict[StreamId, Outbox] = {}
         self._calls: dict[CallId, Call] = {}
@@ -147,12 +150,13 @@ class Driver:
 
     async def run(self) -> None:
         """Decide events until cancelled."""
-        ticking = asyncio.create_task(self._tick())
+        beside = [asyncio.create_task(self._tick()), asyncio.create_task(self.journal.run())]
         try:
             while True:
                 await self._decide(await self._queue.get())
         finally:
-            ticking.cancel()
+            for task in beside:
+                task.cancel()
             for outbox in self._streams.values():
                 outbox.close()
             for task in self._jobs.values():
@@ -202,7 +206,7 @@ class Driver:
             self.close_stream(command.stream)
         elif isinstance(command, (c.Finish, c.Fail)):
             self._answer(command, failed)
-        elif isinstance(command, (c.Tell, c.Drifted)):
+        elif isinstance(command, c.Tell):
             self._tell(command)
         elif isinstance(command, (c.MakeTrial, c.MakePlan)):
             self._jobs[command.job] = asyncio.create_task(self._run_job(command))
@@ -210,8 +214,16 @@ class Driver:
             task = self._jobs.pop(command.job, None)
             if task is not None:
                 task.cancel()
+        elif isinstance(command, c.KeepChange):
+            self._note(command)
         else:
             await self.on_disk(self._keep, command)
+
+    def _note(self, command: c.KeepChange) -> None:
+        change = command.change
+        about = {name: value for name, value in dataclasses.asdict(change).items() if value}
+        log.info("change", story=command.cause, **about)
+        self.journal.add(change)
 
     def _say(self, command: c.Say) -> None:
         outbox = self._streams.get(command.stream)
@@ -219,10 +231,7 @@ class Driver:
             log.warning("an agent takes no messages: hanging up", cause=command.cause, stream=command.stream)
             self.close_stream(command.stream)
 
-    def _tell(self, command: c.Tell | c.Drifted) -> None:
-        if isinstance(command, c.Drifted):
-            log.warning("a profile has drifted", model=command.model, device=command.device, why=command.why)
-            return
+    def _tell(self, command: c.Tell) -> None:
         call = self._calls.get(command.call)
         if call is not None:
             call.tell(command.progress)

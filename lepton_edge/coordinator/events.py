@@ -31,6 +31,13 @@ AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus |
 
 
 @dataclass(frozen=True)
+class Began:
+    """The coordinator began to decide."""
+
+    cause: str
+
+
+@dataclass(frozen=True)
 class Attached:
     """An agent opened a control stream and said hello."""
 
@@ -164,7 +171,8 @@ class StoreFailed:
 
 
 Event = (
-    Attached
+    Began
+    | Attached
     | Heard
     | Detached
     | Tick

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lepton_edge.coordinator import deployments, drift, epochs, leading, registry
+from lepton_edge.coordinator import changes, deployments, drift, epochs, leading, registry, requests
 from lepton_edge.coordinator.commands import (
     Command,
     Fail,
@@ -29,6 +29,7 @@ from lepton_edge.coordinator.commands import (
 from lepton_edge.coordinator.events import (
     AgentReport,
     Attached,
+    Began,
     DeployAsked,
     Detached,
     Event,
@@ -47,7 +48,7 @@ from lepton_edge.coordinator.events import (
 )
 from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
 from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
-from lepton_edge.core.errors import NotFound, Overloaded, UnknownModel
+from lepton_edge.core.errors import Overloaded, UnknownModel
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
@@ -59,8 +60,10 @@ from lepton_edge.core.messages import (
     Progress,
     Telemetry,
 )
-from partitioner.units import ModelName, Seconds
+from partitioner.errors import LeptonError
+from partitioner.units import Seconds
 
+ENDED, SILENT, ANEW = "its stream ended", "nothing was heard of it for a lease", "it attached anew"
 OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate"})
 
 
@@ -76,6 +79,10 @@ def step(state: State, event: Event, now: Seconds) -> list[Command]:
     return commands
 
 
+def _began(state: State, event: Began, now: Seconds) -> list[Command]:
+    return list(changes.began(state, Moment(now, event.cause)))
+
+
 # --- agents -------------------------------------------------------------------------------------------------
 
 
@@ -86,10 +93,11 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     said: list[Command] = []
     known = state.devices.get(event.hello.device)
     if known is not None and known.stream is not None:
-        said += [Hang(event.cause, known.stream), *_lose(state, known, Moment(now, event.cause))]
+        said += [Hang(event.cause, known.stream), *_lose(state, known, ANEW, Moment(now, event.cause))]
     moved = registry.moved(known, event.hello)
     device = registry.admit(state, event, now)
     said.append(registry.welcome(state, event))
+    said.append(changes.joined(state, device, known is not None, Moment(now, event.cause)))
     said += epochs.restore(state, device, Moment(now, event.cause))
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
@@ -99,14 +107,14 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
 
 def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
     device = state.device_of(event.stream)
-    return [] if device is None else _lose(state, device, Moment(now, event.cause))
+    return [] if device is None else _lose(state, device, ENDED, Moment(now, event.cause))
 
 
-def _lose(state: State, device: Device, at: Moment) -> list[Command]:
+def _lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:
     """Note that a device is away: what it owes is not coming."""
     device.stream = None
     owed = [pending for pending in state.pending.values() if pending.device == device.name]
-    said: list[Command] = []
+    said: list[Command] = [changes.lost(state, device, why, at)]
     if any(pending.kind in OF_DEPLOYMENT for pending in owed) or state.running is not None:
         said += deployments.device_lost(state, device.name, at.now)
     for pending in owed:
@@ -120,7 +128,10 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
     said: list[Command] = []
     for device in registry.silent(state, now):
         if device.stream is not None:
-            said += [Hang(event.cause, device.stream), *_lose(state, device, Moment(now, event.cause))]
+            said += [
+                Hang(event.cause, device.stream),
+                *_lose(state, device, SILENT, Moment(now, event.cause)),
+            ]
     for pending in [p for p in state.pending.values() if p.deadline < now]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
             said += _overdue(state, pending, Moment(now, event.cause))
@@ -146,14 +157,20 @@ def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
     message = event.message
     if isinstance(message, (Telemetry, EpochStatus)):
         registry.note_status(state, device, message)
-        stages = message.stages if isinstance(message, Telemetry) else ()
-        return drift.heard(state, device, stages, event.cause)
+        at = Moment(now, event.cause)
+        return _telemetry(state, device, message, at) if isinstance(message, Telemetry) else []
     pending = state.pending.get(message.command)
     if pending is None or pending.device != device.name:
         return []  # late: somebody gave up waiting for it
     if isinstance(message, Progress):
         return _agent_progress(state, pending, message, now)
     return _answered(state, pending, message, Moment(now, event.cause))
+
+
+def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> list[Command]:
+    """Hold what an agent tells against what is planned."""
+    said: list[Command] = list(changes.turned(state, device, told.turns, at))
+    return said + drift.heard(state, device, told.stages, at)
 
 
 def _agent_progress(state: State, pending: Pending, message: Progress, now: Seconds) -> list[Command]:
@@ -228,6 +245,7 @@ def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Comman
     said: list[Command] = [ForgetModel(event.cause, event.name)]  # first: if it fails, no agent is told
     for record in [r for r in state.epochs.values() if r.model == event.name and r.state == ACTIVE]:
         said += epochs.drain(state, record, Moment(now, event.cause))
+    said.append(changes.removed(state, event.name, Moment(now, event.cause)))
     return [*said, Finish(event.cause, event.call, Removed(event.name))]
 
 
@@ -243,44 +261,22 @@ def _profile_asked(state: State, event: ProfileAsked, now: Seconds) -> list[Comm
 
 def _pin_asked(state: State, event: PinAsked, now: Seconds) -> list[Command]:
     """Deploy as the active epoch was, with the split or page that is asked for instead of the one before."""
-    asked = event.request
-    active = state.active_epoch(asked.name)
-    if asked.name in state.models and active is None:
-        error = NotFound(
-            f"no plan of {asked.name!r} is active", f"deploy it: lepton-edge deploy {asked.name}"
-        )
+    try:
+        request = requests.pinned(state, event.request)
+    except LeptonError as error:
         return [Fail(event.cause, event.call, wire_error(error))]
-    before = _request(state, asked.name)
-    wishes = dataclasses.replace(before.wishes, own_cut=asked.behind)
-    request = dataclasses.replace(
-        before, page=asked.page, wishes=wishes, dry_run=asked.dry_run, refresh=False
-    )
-    goal = "plan" if asked.dry_run else "activate"
+    goal = "plan" if request.dry_run else "activate"
     return deployments.begin(state, Deployment(event.cause, event.call, goal, request), now)
 
 
 def _what_if_asked(state: State, event: WhatIfAsked, now: Seconds) -> list[Command]:
-    """Plan what is not so, for the devices and by the wishes of the active plan; a pin of it does not count."""
-    asked = event.request
-    before = _request(state, asked.name)
-    free = dataclasses.replace(before.wishes, own_cut="")
-    keep = before.keep_input_on_board if asked.keep_input_on_board is None else asked.keep_input_on_board
-    request = dataclasses.replace(
-        before,
-        keep_input_on_board=keep,
-        wishes=asked.wishes.over(free),
-        page="",
-        dry_run=True,
-        refresh=False,
-    )
-    run = Deployment(event.cause, event.call, "suppose", request, supposed=asked)
+    """Plan what is not so, for the devices and by the wishes of the active plan."""
+    try:
+        request = requests.supposed(state, event.request)
+    except LeptonError as error:
+        return [Fail(event.cause, event.call, wire_error(error))]
+    run = Deployment(event.cause, event.call, "suppose", request, supposed=event.request)
     return deployments.begin(state, run, now)
-
-
-def _request(state: State, name: ModelName) -> Deploy:
-    """Return what the active plan of a model was asked for by."""
-    active = state.active_epoch(name)
-    return active.request if active and active.request else Deploy(name)
 
 
 # --- the worker and the store -------------------------------------------------------------------------------
@@ -307,6 +303,7 @@ def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Comman
 
 
 HANDLERS: dict[type[Any], Any] = {
+    Began: _began,
     Attached: _attached,
     Detached: _detached,
     Heard: _heard,

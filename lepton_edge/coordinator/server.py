@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.events import Began
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.state import Device, Settings, State
@@ -61,6 +63,7 @@ async def serve(config: CoordinatorConfig) -> None:
         rooms.service.address = config.advertise or bound
         async with _announced(config, bound):
             print(f"coordinator ready control={bound}", flush=True)
+            await rooms.driver.post(Began("start"))
             log.info(
                 "ready",
                 control=bound,
@@ -113,6 +116,7 @@ def remembered(found: Remembered, settings: Settings) -> State:
         profiles={(model, version, kept.profile.device): kept for model, version, kept in found.profiles},
         links={(device, peer): link for device, peer, link in found.links},
         epochs={record.key: record for record in found.epochs},
+        log=ChangeLog(found.serial, found.open),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from lepton_edge.coordinator.adaptation import MAX_TURNS, ChangeLog
 from lepton_edge.coordinator.records import (
     ACTIVE,
     CallId,
@@ -29,6 +30,9 @@ MAX_WAITING = 16
 MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
 MAX_DOCUMENTS = 8  # of these, how many keep the explanation of their plan
 MAX_WATCHES = 1024  # stages of active epochs whose times are followed
+
+ADAPT = "adapt"  # the goal of a deployment that nobody asked for
+NOBODY = CallId("")  # its call
 
 WatchKey = tuple[DeviceId, ModelName, Epoch, PageName, int, int]
 
@@ -115,9 +119,10 @@ class Watch:
 
 @dataclass
 class Deployment:
-    """One call that measures, plans and activates, or only the first of these.
+    """One call that measures, plans and activates, or only the first of these; or, without a call, a replan.
 
-    `goal` is "activate", "plan" (dry run), "profile", or "suppose" (a plan of what is not so: `supposed`).
+    `goal` is "activate", "plan" (dry run), "profile", "suppose" (a plan of what is not so: `supposed`), or "adapt"
+    (by itself, since `why`: nobody waits, and `call` is empty).
     `phase` is "waiting", "trial", "profiling", "gauging", "probing", "planning", "preparing", "activating".
     `todo` are devices still to be measured, or to be activated. `tried` are the probes of this deployment, by
     what came of each; `trying` is under way.
@@ -131,11 +136,13 @@ class Deployment:
     version: ModelVersion = ModelVersion("")
     board: DeviceId | None = None
     cloud: DeviceId | None = None
+    replicas: list[DeviceId] = field(default_factory=list)
     job: JobId | None = None
     todo: list[DeviceId] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     record: EpochRecord | None = None
     supposed: WhatIf | None = None
+    why: str = ""
     trying: Try | None = None
     tried: dict[Try, LinkProfile | WireError] = field(default_factory=dict)
 
@@ -167,6 +174,7 @@ class State:
     waiting: deque[Deployment] = field(default_factory=deque)
     running: Deployment | None = None
     watches: dict[WatchKey, Watch] = field(default_factory=dict)
+    log: ChangeLog = field(default_factory=ChangeLog)
     counter: int = 0
     superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
 
@@ -184,7 +192,7 @@ class State:
         found = [d for d in self.devices.values() if d.stream is not None and role in ("", d.hello.role)]
         return sorted(found, key=lambda device: device.name)
 
-    def active_epochs(self, model: ModelName = ModelName("")) -> list[EpochRecord]:
+    def active_epochs(self, model: str = "") -> list[EpochRecord]:
         """Return the active epochs of `model` (of all models, if none is given), oldest first: one for each board."""
         found = [e for e in self.epochs.values() if e.state == ACTIVE and model in ("", e.model)]
         return sorted(found, key=lambda record: record.key)
@@ -210,6 +218,7 @@ def validate_state(state: State) -> None:
         assert device is not None, f"{pending} is for a device nobody knows"
         assert device.stream is not None, f"{pending} is for a device that is away"
     assert len(state.watches) <= MAX_WATCHES, "too many stages are followed"
+    assert len(state.log.turns) <= MAX_TURNS, "too many turns are open"
     _validate_epochs(state)
     _validate_deployments(state)
 
@@ -219,7 +228,7 @@ def _validate_epochs(state: State) -> None:
     assert len(active) == len(set(active)), "two active epochs of one model for one board"
     for record in state.epochs.values():
         if record.state == ACTIVE:
-            missing = {hold.device for hold in record.holds} - set(record.ready)
+            missing = {hold.device for hold in record.holds} - {*record.ready, *record.replicas}
             assert not missing, f"epoch {record.key} is active, but {missing} never was ready"
             assert record.book is not None, f"epoch {record.key} is active without a book"
 

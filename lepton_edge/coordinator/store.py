@@ -12,7 +12,7 @@ import dataclasses
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,16 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
 )
 from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS
+from lepton_edge.core.changes import PENDING, Change
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, ServiceError, StorageFull
-from lepton_edge.core.messages import Hello
+from lepton_edge.core.messages import Hello, ShowEvents
 from partitioner.costs import LinkProfile
 from partitioner.nouns_json import from_json, to_json
 from partitioner.plan import WeightRef
 from partitioner.units import Bytes, DeviceId, ModelName, ModelVersion, Sha256
+
+MAX_CHANGES = 10_000
+MAX_SHOWN = 1000  # changes of one document: it must fit into one message
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -49,7 +53,11 @@ CREATE TABLE links (device TEXT, peer TEXT, link TEXT NOT NULL, PRIMARY KEY (dev
 CREATE TABLE epochs (model TEXT, epoch INTEGER, state TEXT NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (model, epoch));
 """
-MIGRATIONS: tuple[str, ...] = (TABLES,)
+CHANGES = """
+CREATE TABLE changes (serial INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
+    device TEXT NOT NULL, open INTEGER NOT NULL, record TEXT NOT NULL);
+"""
+MIGRATIONS: tuple[str, ...] = (TABLES, CHANGES)
 """Script i brings tables of version i to version i + 1; scripts are only ever added at the end."""
 
 
@@ -62,6 +70,8 @@ class Remembered:
     profiles: tuple[tuple[ModelName, ModelVersion, ProfileRecord], ...]
     links: tuple[tuple[DeviceId, DeviceId, LinkProfile], ...]
     epochs: tuple[EpochRecord, ...]
+    serial: int = 0  # the last change's
+    open: tuple[Change, ...] = ()  # changes whose verdict was pending
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,30 @@ class Store:
                 (record.model, RETIRED, FAILED, MAX_ENDED_EPOCHS),
             )
 
+    def keep_changes(self, changes: Sequence[Change]) -> None:
+        """Remember changes, or what is new of them; of all, only the newest are remembered."""
+        rows = [
+            (one.serial, one.at, one.kind, one.model, one.device, one.verdict == PENDING, _text(one))
+            for one in changes
+        ]
+        with self._transaction() as opened:
+            opened.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            opened.execute(
+                "DELETE FROM changes WHERE serial <= (SELECT max(serial) FROM changes) - ?", (MAX_CHANGES,)
+            )
+
+    def changes(self, asked: ShowEvents, now: float, most: int = MAX_SHOWN) -> tuple[Change, ...]:
+        """Return what is remembered of what was asked for, oldest first: the newest `most`; `now` since 1970."""
+        after = now - asked.age if asked.age > 0 else 0.0
+        query = (
+            "SELECT record FROM changes WHERE serial > ? AND at >= ? AND ? IN ('', model) AND ? IN ('', device)"
+            " AND ? IN ('', kind) ORDER BY serial DESC LIMIT ?"
+        )
+        wanted = (asked.since, after, asked.model, asked.device, asked.kind, most)
+        with _typed(self._directory):
+            found = self._rows.execute(query, wanted).fetchall()
+        return tuple(_noun(Change, text) for (text,) in reversed(found))
+
     def find_weight(self, sha256: Sha256) -> WeightPlace | None:
         """Return where a weight tensor's bytes lie, or None."""
         query = "SELECT model, version, start, length FROM weights WHERE sha256 = ?"
@@ -196,6 +230,8 @@ class Store:
                 tuple((model, version, _noun(ProfileRecord, text)) for model, version, text in profiles),
                 tuple((device, peer, _noun(LinkProfile, text)) for device, peer, text in links),
                 tuple(_after_restart(record, epochs) for record in epochs),
+                read("SELECT coalesce(max(serial), 0) FROM changes").fetchone()[0],
+                tuple(_noun(Change, text) for (text,) in read("SELECT record FROM changes WHERE open")),
             )
 
     def _write(self, statement: str, *values: Any) -> None:
@@ -261,9 +297,7 @@ def _translated(error: Exception, directory: Path) -> ServiceError:
 
 def _with_boards(records: list[EpochRecord], boards: set[DeviceId]) -> list[EpochRecord]:
     """Name the board of epochs that were written down when a model had one active epoch, whatever its board."""
-    return [
-        dataclasses.replace(record, board=record.board or _first(record, boards)) for record in records
-    ]
+    return [dataclasses.replace(record, board=record.board or _first(record, boards)) for record in records]
 
 
 def _first(record: EpochRecord, boards: set[DeviceId]) -> DeviceId:

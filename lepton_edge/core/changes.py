@@ -18,7 +18,8 @@ KINDS = (
     "deploy",  # a person deployed, pinned, moved, or let a share try a new version
     "coordinator",  # started, or lost its right to command
 )
-VERDICTS = ("", "pending", "kept", "rolled back", "refused")
+PENDING, KEPT, ROLLED_BACK, REFUSED = "pending", "kept", "rolled back", "refused"
+VERDICTS = ("", PENDING, KEPT, ROLLED_BACK, REFUSED)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lepton_edge.coordinator.machine import step
 from lepton_edge.coordinator.records import CallId, ModelRecord, PlanOrder, StreamId
 from lepton_edge.coordinator.state import Settings, State, validate_state
 from lepton_edge.core import messages as m
+from lepton_edge.core.changes import Change
 from lepton_edge.core.frames import WireError
 from partitioner.costs import DeviceProfile, LinkProfile, Measurement
 from partitioner.plan import (
@@ -89,6 +90,7 @@ class World:
         self.said: list[tuple[str, m.CoordinatorSays]] = []  # (stream, message), unanswered
         self.work: list[c.MakeTrial | c.MakePlan] = []
         self.kept: list[c.Command] = []
+        self.changes: dict[int, Change] = {}  # as they were last told, by serial
         self.answers: dict[str, c.Finish | c.Fail] = {}
         self.told: list[c.Tell] = []
         self.hung: list[str] = []
@@ -113,6 +115,8 @@ class World:
             self.work.append(command)
         elif isinstance(command, c.Tell):
             self.told.append(command)
+        elif isinstance(command, c.KeepChange):
+            self.changes[command.change.serial] = command.change
         elif isinstance(command, c.Hang):
             self.hung.append(command.stream)
         else:

@@ -10,6 +10,7 @@ import pytest
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.core import messages as m
+from lepton_edge.core.changes import Change
 from lepton_edge.core.frames import WireError
 from tests.stories import stories, tell_again
 
@@ -78,7 +79,19 @@ def _render(command: c.Command, world: Any) -> str:
         return f"  keep epoch {record.epoch} of {record.model}: {record.state}, ready {list(record.ready)}"
     if isinstance(command, c.Tell):
         return f"  tell {command.call}: {command.progress.stage} {command.progress.message}"
+    if isinstance(command, c.KeepChange):
+        return f"  {_change(command.change)}"
     return f"  {type(command).__name__}"
+
+
+def _change(change: Change) -> str:
+    """Return a change as one line: its serial, what it is about, why, what came of it."""
+    about = " ".join(word for word in (change.device, change.model) if word)
+    epoch = f" epoch {change.epoch}" if change.epoch else ""
+    moved = f" {change.before or 'nothing'} -> {change.after}" if change.after else ""
+    message = f" ({change.message})" if change.message else ""
+    verdict = f" [{change.verdict}]" if change.verdict else ""
+    return f"change {change.serial}: {change.kind} {about}{epoch}{moved}: {change.cause}{message}{verdict}"
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)

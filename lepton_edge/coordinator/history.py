@@ -1,0 +1,62 @@
+"""What `lepton-edge events` is answered: documents of changes, and their stream.
+
+Law: reads the store and hears the journal; changes nothing. Fields are added, never renamed; zeros stay zeros (nothing
+was predicted or measured).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.store import Store
+from lepton_edge.core.changes import KINDS, Change
+from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.messages import Document, ShowEvents
+from partitioner.nouns_json import finite, to_json
+
+EVENTS, EVENT = "lepton-edge/events/1", "lepton-edge/event/1"
+
+Json = dict[str, Any]
+
+
+def events(changes: Sequence[Change]) -> Json:
+    """Return changes as one document, oldest first."""
+    return {"schema": EVENTS, "events": [to_json(change) for change in changes]}
+
+
+def event(change: Change) -> Json:
+    """Return one change as a document of its own."""
+    return {"schema": EVENT, **to_json(change)}
+
+
+async def tell(driver: Driver, store: Store, asked: ShowEvents) -> AsyncIterator[Document]:
+    """Yield what was asked for: one document, or with `follow` one a change, without an end.
+
+    Raises:
+        InvalidInput: there is no such kind of change.
+        Overloaded: too many follow, or this one is too slow.
+    """
+    if asked.kind not in ("", *KINDS):
+        raise InvalidInput(f"there is no kind of event {asked.kind!r}", f"there is: {', '.join(KINDS)}")
+    if not asked.follow:
+        await driver.journal.written()
+        yield _document(events(await _past(driver, store, asked)))
+        return
+    with driver.journal.following(asked) as follower:
+        await driver.journal.written()
+        for change in await _past(driver, store, asked):
+            yield _document(event(change))
+        async for change in follower.changes():
+            yield _document(event(change))
+
+
+async def _past(driver: Driver, store: Store, asked: ShowEvents) -> tuple[Change, ...]:
+    return await driver.on_disk(store.changes, asked, time.time())
+
+
+def _document(value: Json) -> Document:
+    return Document(value["schema"], json.dumps(finite(value), allow_nan=False))
