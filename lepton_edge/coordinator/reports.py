@@ -10,19 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import drift, orders, reach
+from lepton_edge.coordinator import drift, orders, reach, requests
 from lepton_edge.coordinator.commands import Deployed, Supposed
-from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
+from lepton_edge.coordinator.records import EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
-from lepton_edge.core.messages import (
-    PROTOCOL_MAJOR,
-    PROTOCOL_MINOR,
-    Description,
-    Hardware,
-    Peer,
-    Telemetry,
-)
+from lepton_edge.core.messages import Hardware, Telemetry
 from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
 from partitioner.costs import LinkProfile
@@ -97,6 +90,7 @@ def _models(state: State) -> list[Json]:
 
 def _model(state: State, record: ModelRecord) -> Json:
     active = state.active_epoch(record.name)
+    boards = [_active(one) for one in state.active_epochs(record.name)]
     return {
         "model": record.name,
         "version": record.version,
@@ -107,6 +101,19 @@ def _model(state: State, record: ModelRecord) -> Json:
         "samples": record.samples,
         "epoch": active.epoch if active else 0,
         "page": active.book.active if active and active.book else "",
+        "boards": boards,
+    }
+
+
+def _active(record: EpochRecord) -> Json:
+    """Return an active epoch in short; `board` is empty for one of clouds alone."""
+    return {
+        "board": record.board,
+        "cloud": record.cloud,
+        "replicas": list(record.replicas),
+        "epoch": record.epoch,
+        "version": record.version,
+        "page": record.book.active if record.book else "",
     }
 
 
@@ -165,6 +172,7 @@ def _epoch(record: EpochRecord) -> Json:
         "epoch": record.epoch,
         "version": record.version,
         "state": record.state,
+        "board": record.board,
         "page": record.book.active if record.book else "",
         "devices": [hold.device for hold in record.holds],
         "reason": record.reason,
@@ -209,18 +217,21 @@ def deployment(state: State, done: Deployed) -> Json:
         "page": done.page,
         "reason": plan.get("reason", ""),
         "dry_run": done.epoch == 0,
+        "board": record.board if record else "",
         "devices": [hold.device for hold in record.holds] if record else [],
+        "replicas": {name: name in record.ready for name in record.replicas} if record else {},
         "plan": plan,
     }
 
 
-def plan(state: State, name: ModelName, epoch: Epoch | None = None) -> Json:
+def plan(state: State, name: ModelName, epoch: Epoch | None = None, board: DeviceId | None = None) -> Json:
     """Return why a plan of a model is what it is: the active one (epoch None or 0), or that of a remembered epoch.
 
-    What requests take is put beside what was predicted. Raises NotFound when there is no such plan.
+    Of several active ones that of `board`, or the newest; `boards` names them. What requests take is put beside what
+    was predicted. Raises NotFound when there is no such plan.
     """
     find_model(state, name)
-    record = _planned(state, name, epoch)
+    record = _planned(state, name, epoch, board)
     explained = json.loads(record.document) if record.document else {}
     return {
         **_with_measured(explained, drift.measured(state, record)),
@@ -230,12 +241,15 @@ def plan(state: State, name: ModelName, epoch: Epoch | None = None) -> Json:
         "epoch": record.epoch,
         "state": record.state,
         "stale": _stale(state, record),
+        "board": record.board,
+        "boards": [one.board for one in state.active_epochs(name)],
+        "replicas": list(record.replicas),
     }
 
 
-def _planned(state: State, name: ModelName, epoch: Epoch | None) -> EpochRecord:
+def _planned(state: State, name: ModelName, epoch: Epoch | None, board: DeviceId | None) -> EpochRecord:
     if not epoch:
-        active = state.active_epoch(name)
+        active = requests.active(state, name, board) if board else state.active_epoch(name)
         if active is None:
             raise NotFound(f"no plan of {name!r} is active", f"deploy it: lepton-edge deploy {name}")
         return active
@@ -270,27 +284,28 @@ def _stale(state: State, record: EpochRecord) -> list[Json]:
 
 def what_if(state: State, supposed: Supposed) -> Json:
     """Return the plan of what is not so, and the active one beside it, null where there is none."""
-    active = state.active_epoch(supposed.model)
+    active = state.active_epoch(supposed.model, supposed.board or None)
     return {
         "schema": WHAT_IF,
         "model": supposed.model,
         "plan": json.loads(supposed.document),
-        "active": plan(state, supposed.model) if active else None,
+        "active": plan(state, supposed.model, board=supposed.board) if active else None,
     }
 
 
 def removal(state: State, name: ModelName) -> Json:
     """Return what removing a model would end; raise UnknownModel when there is none."""
     record = find_model(state, name)
-    active = state.active_epoch(name)
+    ends = state.active_epochs(name)
     return {
         "schema": MODEL,
         "model": name,
         "version": record.version,
         "removed": False,
         "dry_run": True,
-        "epoch": active.epoch if active else 0,
-        "devices": [hold.device for hold in active.holds] if active else [],
+        "epoch": ends[-1].epoch if ends else 0,
+        "epochs": [record.epoch for record in ends],
+        "devices": list(dict.fromkeys(hold.device for record in ends for hold in record.holds)),
     }
 
 
@@ -346,33 +361,3 @@ def _link(state: State, device: DeviceId, peer: DeviceId, probed: LinkProfile, n
         "error": told.error if told else "",
         "seen": to_json(told) if seen else None,
     }
-
-
-def description(state: State, name: str, address: str) -> Description:
-    """Return who answers here, and the agents that admit requests, best first.
-
-    Where a model's input is kept on the board, only who holds its first block is named: a client that turned to
-    another entry while the board is away would send the input there, whatever that entry then answers.
-    """
-    kept = [record for record in state.epochs.values() if record.state == ACTIVE and _keeps_input(record)]
-    open_to_all = (device for device in state.connected() if all(_begins(record, device) for record in kept))
-    entries = sorted(open_to_all, key=_entry_order)
-    peers = tuple(Peer(device.name, device.hello.data_addresses) for device in entries)
-    return Description(
-        "coordinator", name, state.settings.software, PROTOCOL_MAJOR, PROTOCOL_MINOR, address, peers
-    )
-
-
-def _keeps_input(record: EpochRecord) -> bool:
-    if record.request is not None:
-        wishes = record.request.wishes  # what stays on the board may be the input, or be made of it
-        return record.request.keep_input_on_board or bool(wishes.stay or wishes.first_layers)
-    return bool(record.document) and json.loads(record.document).get("keep_input_on_board") is True
-
-
-def _begins(record: EpochRecord, device: Device) -> bool:
-    return any(hold.device == device.name and 0 in hold.blocks for hold in record.holds)
-
-
-def _entry_order(device: Device) -> tuple[bool, bool, str]:
-    return "active" not in device.epochs.values(), device.hello.role != "board", device.name

@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 
 from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import entries, history, reports
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import reports
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
 from lepton_edge.coordinator.driver import Call, Driver
 from lepton_edge.coordinator.jobs import Jobs
@@ -128,7 +128,7 @@ class Service:
 
     async def describe(self) -> m.Description:
         """Say who answers here, and where the entries are."""
-        return reports.description(self._driver.state, self.name, self.address)
+        return entries.description(self._driver.state, self.name, self.address)
 
     async def admin(self, calls: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
         """Serve one administrative call: progress, then one document or one error."""
@@ -147,8 +147,11 @@ class Service:
     async def _serve(
         self, call: m.AdminCall, rest: AsyncIterator[m.AdminCall]
     ) -> AsyncIterator[m.AdminEvent]:
+        events: AsyncIterator[m.AdminEvent]
         if isinstance(call, m.PushModel):
             events = self._push(call, rest)
+        elif isinstance(call, m.ShowEvents):
+            events = history.tell(self._driver, self._store, call)
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)
         else:
@@ -169,7 +172,7 @@ class Service:
         if isinstance(call, m.ShowProfile):
             return reports.profile(state, call.name, now)
         if isinstance(call, m.ExplainPlan):
-            return reports.plan(state, call.name, call.epoch)
+            return reports.plan(state, call.name, call.epoch, call.board)
         if isinstance(call, m.RemoveModel):
             return reports.removal(state, call.name)
         if isinstance(call, m.ShowStatus):

@@ -135,45 +135,6 @@ def test_status_says_what_traffic_shows_and_which_link_is_down(deployed: Any) ->
     assert (down["by"], down["connected"], down["error"], down["up"]) == ("probe", False, "no route", 1e6)
 
 
-def test_entries_are_those_with_an_active_epoch_then_boards(pair: Any, make: Any) -> None:
-    pair.attach(make.hello("aaa", "cloud"))
-    told = reports.description(pair.state, "here", "127.0.0.1:8010")
-    assert [one.device for one in told.entries] == ["board", "aaa", "cloud"]
-    pair.state.devices["cloud"].epochs["net", 1] = "active"
-    pair.do(e.Detached("gone", pair.state.devices["aaa"].stream))
-    told = reports.description(pair.state, "here", "127.0.0.1:8010")
-    assert [one.device for one in told.entries] == ["cloud", "board"]
-    assert (told.kind, told.name, told.coordinator) == ("coordinator", "here", "127.0.0.1:8010")
-
-
-KEPT = (
-    {"request": m.Deploy("net", keep_input_on_board=True)},
-    {"request": m.Deploy("net", wishes=m.Wishes(first_layers=1))},
-    {"request": m.Deploy("net", wishes=m.Wishes(stay=("x",)))},
-    {"request": None, "document": '{"keep_input_on_board": true}'},  # kept by an older release
-)
-
-
-@pytest.mark.parametrize("said", KEPT)
-def test_a_kept_input_has_one_door_even_when_the_board_is_away(deployed: Any, make: Any, said: Any) -> None:
-    def entries() -> list[str]:
-        told = reports.description(deployed.state, "here", "127.0.0.1:8010")
-        return [str(one.device) for one in told.entries]
-
-    deployed.attach(make.hello("aaa", "cloud"))
-    assert entries() == ["board", "cloud", "aaa"]
-    record = deployed.state.active_epoch("net")
-    kept = dataclasses.replace(
-        record,
-        **said,
-        holds=(dataclasses.replace(record.holds[0], device="board", blocks=(0, 1)),),
-    )
-    deployed.state.epochs[record.key] = kept
-    assert entries() == ["board"]
-    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
-    assert entries() == []
-
-
 @pytest.mark.parametrize(
     ("degrees", "ago", "shown"),
     [(-273.15, -1.0, (None, None)), (-20.5, 0.0, (-20.5, 0.0)), (61.2, 3.5, (61.2, 3.5))],
