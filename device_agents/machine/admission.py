@@ -7,7 +7,7 @@ lets requests wait by the policy of their model: what a later stage gets has bee
 
 from __future__ import annotations
 
-from device_agents.machine import requests, stages
+from device_agents.machine import requests, stages, turning
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
@@ -107,7 +107,7 @@ def _accept(
     check_metadata(frame.metadata)
     entry = frame.epoch == 0
     held = _entry_epoch(state, frame) if entry else state.epoch(EpochKey(frame.model, frame.epoch))
-    terms = _entry_terms(state, held, frame) if entry else held.terms.stage(state.device, frame)
+    terms, why = _entry_terms(state, held, frame, now) if entry else (held.terms.stage(state.device, frame), "")
     tensors = terms.tensors(frame)
     if entry:
         refuse_nan(tensors)
@@ -121,6 +121,7 @@ def _accept(
         terms,
         arrived=now,
         deadline=now + lifetime,
+        reason=why,
         flow=event.flow,
         size=max(sum([len(tensor.payload) for tensor in frame.tensors]), terms.kept),
         line=(event.flow, held.key.model) if terms.line else None,
@@ -128,8 +129,19 @@ def _accept(
     return work, tensors
 
 
-def _entry_terms(state: State, held: EpochState, frame: Frame) -> Terms:
-    terms = held.terms.entry(state.device, frame)
+def _entry_terms(state: State, held: EpochState, frame: Frame, now: float) -> tuple[Terms, str]:
+    """Return a request's terms, and why its page was taken where the book does not say it."""
+    turner = turning.turner_of(state, held)
+    terms = held.terms.entry(state.device, frame, page=turner.page)
+    if frame.page or not turner.turns:
+        return _within_reach(state, held, frame, terms), ""
+    page, why = turning.choose(state, held, frame, terms, now)
+    if page != terms.page:
+        terms = held.terms.entry(state.device, frame, page=page)
+    return _within_reach(state, held, frame, terms), why
+
+
+def _within_reach(state: State, held: EpochState, frame: Frame, terms: Terms) -> Terms:
     if terms.outside and terms.route.peer and terms.route.peer not in state.peers_up:
         return held.terms.entry(state.device, frame, alone=True)  # all of it here if possible
     return terms

@@ -6,7 +6,7 @@ effect.
 
 from __future__ import annotations
 
-from device_agents.machine import stages
+from device_agents.machine import stages, turning
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
 from device_agents.machine.events import WorkKey
@@ -23,6 +23,8 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     taken = now - work.arrived
     state.room.answered(work.begun, now)
     state.epochs[work.epoch].note_wait(work.timing.queue)
+    if work.entry:
+        turning.learn(state, work, now)
     if work.alone and work.phase != "fallback" and not state.measuring:
         _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)

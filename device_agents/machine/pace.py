@@ -19,8 +19,9 @@ YOUNG = 8
 """So many samples tell what is particular about a page; what changes later is the device's pace."""
 MOST = 20.0
 """No correction is larger than this: beyond, a prediction or a clock is broken."""
-SHRINK = 0.05
+SHRINK = 0.15
 """A correction speaks for times from this part of the largest predicted one on: what takes nothing tells nothing."""
+WORTH_A_LOOK = 0.01
 MAX_KEYS = 256
 
 
@@ -65,18 +66,20 @@ class Pace:
         known = self.known.get(key)
         return known.scatter if known is not None else 0.0
 
-    def note(self, key: Hashable, predicted: float, taken: float, now: float) -> None:
-        """Note that a run took so many seconds."""
+    def note(self, key: Hashable, predicted: float, taken: float, now: float) -> bool:
+        """Note that a run took so many seconds; return whether that changed anything to speak of."""
         if len(self.known) >= MAX_KEYS and key not in self.known:
             self.known.clear()
         expected = self.seconds(key, predicted, now)
         known = self.known.setdefault(key, Known(self.base))
         off = math.log((taken + self.floor + 1e-6) / (expected + self.floor + 1e-6))
         known.scatter += WEIGHT * (min(abs(off), math.log(STEP)) - known.scatter)
-        self._shift(known, _counts(known, off), now)
+        by = _counts(known, off)
+        self._shift(known, by, now)
         known.count += 1
         if known.count >= YOUNG and not self.settled:
             self.settled, self.base = True, known.factor
+        return abs(by) > WORTH_A_LOOK
 
     def _shift(self, known: Known, by: float, now: float) -> None:
         """Correct what is particular about a run that is new, else the pace, and with it every other run's time."""

@@ -6,6 +6,7 @@ one boundary and want the same outputs have one choice; there are `MAX_CHOICES` 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -93,8 +94,9 @@ class Turn:
 class Choice:
     """The page that requests of one kind take, and what it rests on.
 
-    `costs` are those of the last look, which holds for `links`, the links as they were seen then, until `until`.
-    `reason` says why the page is taken, empty where the book's own reason stands; `turn` is the last turn.
+    `costs` are those of the last look, which holds for `links`, the links as they were seen then, until `until`, and
+    while `reach` says which of `peers` can be reached. `basis` and `rates` are what the page was taken by. `reason`
+    says why it is taken, empty where the book's own reason stands; `turn` is the last turn.
     """
 
     options: tuple[Option, ...]
@@ -104,10 +106,16 @@ class Choice:
     basis: dict[PageName, Cost] = field(default_factory=dict)
     rates: dict[DeviceId, float] = field(default_factory=dict)
     until: float = 0.0
+    reach: list[bool] = field(default_factory=list)
     reason: str = ""
     turn: Turn | None = None
     crowded: bool = False
     """It left a far side that was busy; those who come back do so one after another."""
+
+    @functools.cached_property
+    def peers(self) -> tuple[DeviceId, ...]:
+        """Return who is needed by some option."""
+        return tuple({one.peer: None for one in self.options if one.peer})
 
 
 class Turner:
@@ -127,6 +135,8 @@ class Turner:
         self.rates: dict[DeviceId, float] = {}
         self.sizes: dict[tuple[PageName, int, int], float] = {}
         self.choices: dict[tuple[int, tuple[TensorName, ...]], Choice] = {}
+        self.page = PageName("")
+        """What the last request took that was like most; "" before the first one."""
         self.stale = True
         """Something was learned since the last look."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.lines import LineKey, Lines
+from device_agents.machine.pages import Turn, Turner
 from device_agents.machine.room import Room
 from device_agents.machine.route import Route
 from device_agents.machine.stages import MAX_STAGES, Stages
@@ -24,6 +25,7 @@ from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, Ten
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
+MAX_TURNS = 32
 UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
 COST_RISE = 0.01
@@ -54,6 +56,8 @@ class EpochState:
     leader: str = ""  # the identity of the coordinator that had it prepared
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
+    turner: Turner | None = None
+    """What is known of its pages, once a request came in here that named none."""
     far: dict[PageName, float] = field(default_factory=dict)
     """What a page's stages beyond this one took of late, from sent to answered: seconds, a moving average."""
 
@@ -178,6 +182,9 @@ class State:
     room: Room = field(init=False)
     lines: Lines = field(default_factory=Lines)
     following: deque[WorkKey] = field(default_factory=deque)  # may begin, since one before them ended
+    workers: int = 1  # computations at a time
+    turned: int = 0  # times that an entry took another page by itself
+    turns: deque[Turn] = field(default_factory=lambda: deque(maxlen=MAX_TURNS))  # the last of them
 
     def __post_init__(self) -> None:
         self.room = Room(self.queue_limit, self.queue_bytes)
