@@ -179,23 +179,24 @@ class Driver:
 
     def _send_stage(self, command: SendStage) -> None:
         def told(answer: Frame) -> None:
-            self.submit(StageReplied(command.work, answer))
+            self.submit(StageReplied(command.work, answer, command.peer))
 
         def failed(error: LeptonError) -> None:
             log.warning("stage lost", peer=command.peer, request=command.work.request_id, why=error.message)
             lost = isinstance(error, Unavailable)
             why = f"the link to {command.peer} was lost" if lost else error.message
-            self.submit(StageLost(command.work, why))
+            self.submit(StageLost(command.work, why, command.peer))
 
         try:
             link = self.parts.peers.link(command.peer)
         except LeptonError as error:
             failed(error)
         else:
-            self.parts.errands.of(command.work).stage = link.ask(command.frame, told, failed)
+            asked = link.ask(command.frame, told, failed)
+            self.parts.errands.of(command.work).stages[command.peer] = asked
 
     def _cancel_stage(self, command: CancelStage) -> None:
-        self.parts.errands.stop_stage(command.work)  # the link tells the peer when its caller gives up
+        self.parts.errands.stop_stage(command.work, command.peer)  # the link then tells the peer
 
     def _set_timer(self, command: SetTimer) -> None:
         self._alarms.set(command.work, command.timer, command.delay)
@@ -243,7 +244,7 @@ class Driver:
 
     def _release(self, command: Release) -> None:
         self._alarms.drop(command.work)
-        self.parts.errands.release(command.work)
+        self.parts.errands.release(command.work, command.heed)
 
     def _open_epoch(self, command: OpenEpoch) -> None:
         def failed(error: LeptonError) -> Event:

@@ -17,20 +17,23 @@ from lepton_edge.core.results import Array
 from lepton_edge.link.reactions import Reaction
 from partitioner.codecs import RAW
 from partitioner.plan import CodecChoice
-from partitioner.units import Seconds, TensorName
+from partitioner.units import DeviceId, Seconds, TensorName
+
+NOBODY = DeviceId("")
 
 
 @dataclass
 class Errand:
     """One request on this device.
 
-    `give_up` stops the run of blocks that waits or computes; `held` are told when the first one no longer does.
+    `give_up` stops the run of blocks that waits or computes; `held` are told when the first one no longer does;
+    `stages` are what other devices were asked.
     """
 
     kept: dict[TensorName, Array] = field(default_factory=dict)
     give_up: Callable[[], None] | None = None
     held: list[Callable[[], None]] = field(default_factory=list)
-    stage: Reaction[Frame] | None = None
+    stages: dict[DeviceId, Reaction[Frame]] = field(default_factory=dict)
 
     def let_go(self) -> None:
         """Let whoever sent the request send another."""
@@ -45,6 +48,7 @@ class Errands:
     def __init__(self, engine: Engine, holdings: Holdings) -> None:
         self._engine, self._holdings = engine, holdings
         self._errands: dict[WorkKey, Errand] = {}
+        self._heeded: dict[DeviceId, Reaction[Frame]] = {}  # the last answer of each that is awaited for its own sake
 
     def of(self, work: WorkKey) -> Errand:
         """Return the errand of `work`, a new one where there is none."""
@@ -65,27 +69,39 @@ class Errands:
         errand.held.append(let_go)
         return True
 
-    def release(self, work: WorkKey) -> None:
-        """Forget `work`: stop its run and its stage, free its tensors."""
+    def release(self, work: WorkKey, heed: DeviceId = NOBODY) -> None:
+        """Forget `work`: stop its run and its stages, but for the answer of `heed`; free its tensors."""
         errand = self._errands.pop(work, None)
         if errand is None:
             return
         errand.let_go()
         if errand.give_up is not None:
             errand.give_up()
-        if errand.stage is not None:
-            errand.stage.cancel()
+        for device, stage in errand.stages.items():
+            if device == heed:
+                self._heed(device, stage)
+            else:
+                stage.cancel()
 
-    def stop_stage(self, work: WorkKey) -> None:
-        """Wait for the next stage of `work` no longer."""
+    def _heed(self, device: DeviceId, stage: Reaction[Frame]) -> None:
+        before = self._heeded.pop(device, None)
+        if before is not None:
+            before.cancel()
+        self._heeded[device] = stage
+
+    def stop_stage(self, work: WorkKey, device: DeviceId) -> None:
+        """Wait for what `device` was asked for `work` no longer."""
         errand = self._errands.get(work)
-        if errand is not None and errand.stage is not None:
-            errand.stage.cancel()
+        stage = errand.stages.pop(device, None) if errand is not None else None
+        if stage is not None:
+            stage.cancel()
 
     def close(self) -> None:
         """Release everything."""
         for work in list(self._errands):
             self.release(work)
+        for stage in self._heeded.values():
+            stage.cancel()
 
     def begin(self, command: RunSegment, told: Told) -> None:
         """Begin a run: decode, compute, encode; `ran` makes of what is told what the machine wants to know.
@@ -96,7 +112,7 @@ class Errands:
         """
         errand = self.of(command.work)
         epoch = self._holdings.opened(command.epoch)
-        given: dict[TensorName, Array | WireTensor] = {**errand.kept}
+        given: dict[TensorName, Array | WireTensor] = {} if command.fresh else {**errand.kept}
         for tensor in command.tensors:
             given[tensor.name] = tensor
         raw = [CodecChoice(name, RAW.name) for name in command.outputs]

@@ -6,7 +6,7 @@ effect.
 
 from __future__ import annotations
 
-from device_agents.machine import stages, turning
+from device_agents.machine import asking, stages, turning
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
 from device_agents.machine.events import WorkKey
@@ -14,6 +14,7 @@ from device_agents.machine.failures import error_frame
 from device_agents.machine.state import REMEMBERED_ANSWERS, REMEMBERED_BYTES, State, Work, answer_bytes
 from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
 from partitioner.plan import Page
+from partitioner.units import DeviceId
 
 
 def reply(state: State, work: Work, now: float) -> list[Command]:
@@ -25,10 +26,12 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     state.epochs[work.epoch].note_wait(work.timing.queue)
     if work.entry:
         turning.learn(state, work, now)
-    if work.alone and work.phase != "fallback" and not state.measuring:
+    if work.alone and work.phase not in ("fallback", "smaller") and not state.measuring:
         _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)
-    return _end(state, work, Reply(work.key, work.link, frame, work.epoch, labelled=work.entry))
+    epoch = work.smaller if work.smaller is not None and work.phase == "smaller" else work.epoch
+    answer = Reply(work.key, work.link, frame, epoch, labelled=work.entry)
+    return _end(state, work, answer, asking.heeded(state, work), now)
 
 
 def _note_stage(state: State, work: Work, now: float) -> None:
@@ -40,20 +43,23 @@ def _note_stage(state: State, work: Work, now: float) -> None:
 
 def fail(state: State, work: Work, error: WireError, now: float) -> list[Command]:
     """End work with an error."""
-    del now
     if error.fault != "caller":
         state.failed += 1
-    return _end(state, work, Fail(work.key, work.link, error_frame(work.asked, error, state.device)))
+    failed = Fail(work.key, work.link, error_frame(work.asked, error, state.device))
+    return _end(state, work, failed, DeviceId(""), now)
 
 
-def _end(state: State, work: Work, answer: Reply | Fail) -> list[Command]:
+def _end(state: State, work: Work, answer: Reply | Fail, heeded: DeviceId, now: float) -> list[Command]:
+    """Whatever goes on for the work is stopped, here and elsewhere, but for the answer of who is `heeded`."""
     del state.works[work.key]
     state.room.leave(work.flow, work.size)
     if work.line is not None:
         following = state.lines.leave(work.line, work.key)
         state.following.extend(() if following is None else (following,))
     _remember(state, answer)
-    return [answer, Release(work.key), *settle(state, work.epoch)]
+    settled = settle(state, work.epoch) + (settle(state, work.smaller) if work.smaller else [])
+    called_off = asking.call_off(state, work, heeded, now)
+    return [answer, Release(work.key, heeded), *settled, *called_off]
 
 
 def forget(state: State, key: WorkKey) -> None:
@@ -71,14 +77,15 @@ def _remember(state: State, answer: Reply | Fail) -> None:
 
 
 def _reply_frame(state: State, work: Work, taken: float) -> Frame:
-    book = state.epochs[work.epoch].book
-    page = book.fallback if work.phase == "fallback" else work.page
+    epoch = work.smaller if work.smaller is not None and work.phase == "smaller" else work.epoch
+    book = state.epochs[epoch].book
+    page = work.page if work.phase not in ("fallback", "smaller") else book.fallback
     order = {name: place for place, name in enumerate(work.wanted)}
     return Frame(
         FrameKind.REPLY,
         work.asked.request_id,
-        model=work.epoch.model,
-        epoch=work.epoch.epoch,
+        model=epoch.model,
+        epoch=epoch.epoch,
         page=page,
         first_block=work.route.first,
         step=work.asked.step,
@@ -87,6 +94,7 @@ def _reply_frame(state: State, work: Work, taken: float) -> Frame:
         tensors=tuple(sorted(work.outputs, key=lambda tensor: order.get(tensor.name, len(order)))),
         hops=(_hop(state, work, taken), *work.hops),
         metadata=work.asked.metadata if work.entry else {},
+        degraded=work.phase == "smaller",
         reason=work.reason or (_why(book.page(page), work) if work.entry else ""),
     )
 
@@ -97,10 +105,12 @@ def _why(page: Page, work: Work) -> str:
 
 
 def _hop(state: State, work: Work, taken: float) -> Hop:
-    ended = len(state.epochs[work.epoch].book.blocks) if work.phase == "fallback" else work.route.last
+    first, ended = (work.first if work.first >= 0 else work.route.first), work.route.last
+    if work.phase == "fallback":
+        ended = len(state.epochs[work.epoch].book.blocks)
     return Hop(
         state.device,
-        work.route.first,
+        first,
         ended,
         queue=work.timing.queue,
         decode=work.timing.decode,

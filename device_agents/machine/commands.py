@@ -27,7 +27,8 @@ class RunSegment:
     First `tensors` are decoded into the work's environment; last, `forward` is encoded and `outputs` packed
     raw. The environment stays until `Release`: a fallback runs on from it, with no `tensors`. `run` counts
     the runs of one work; the outcome (`SegmentDone` or `SegmentFailed`) repeats it. `flow` is who asked, `cost` the
-    seconds that it took of late: the engine's queue is fair between flows, by what they cost.
+    seconds that it took of late: the engine's queue is fair between flows, by what they cost. A
+    `fresh` run is of another model: nothing that was kept before is of use to it.
     """
 
     work: WorkKey
@@ -42,6 +43,7 @@ class RunSegment:
     priority: int = 0
     flow: str = ""
     cost: float = 0.0
+    fresh: bool = False
 
 
 @quick
@@ -97,9 +99,14 @@ class Fail:
 @quick
 @dataclass(frozen=True)
 class Release:
-    """Forget the work's environment, timers and whatever still runs for it."""
+    """Forget the work's environment, timers and whatever still runs for it.
+
+    But go on listening for what `heed` answers, if anybody: that tells whether it is back. Its outcome is an event as
+    ever, until another work's answer is listened for.
+    """
 
     work: WorkKey
+    heed: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,10 @@ def _around(state: State, event: Event) -> list[Command]:
     match event:
         case PeerUp():
             state.peers_up.add(event.device)
+            state.far_side(event.device).clear()
         case PeerDown():
             state.peers_up.discard(event.device)
+            state.far_side(event.device).clear()
         case LinksSeen():
             links.note(state, event.reports)
         case EpochOpened():

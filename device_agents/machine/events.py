@@ -145,23 +145,25 @@ class SegmentFailed:
 @quick
 @dataclass(frozen=True)
 class StageReplied:
-    """The next stage answered with a REPLY or an ERROR frame."""
+    """The next stage answered with a REPLY or an ERROR frame; `peer` is who ("": whoever was asked last)."""
 
     work: WorkKey
     frame: Frame
+    peer: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)
 class StageLost:
-    """The next stage will not answer: no link, or it broke."""
+    """The next stage will not answer: no link to `peer` ("": whoever was asked last), or it broke."""
 
     work: WorkKey
     reason: str
+    peer: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)
 class TimerFired:
-    """A timer that the machine set has run out; `timer` is "patience" or "deadline"."""
+    """A timer that the machine set has run out; `timer` is "deadline", or "patience" (of the first far side, ...)."""
 
     work: WorkKey
     timer: str

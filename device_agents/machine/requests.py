@@ -1,17 +1,16 @@
 """The life of a request: accepted, run here, run there, answered once.
 
-Law: pure. A request ends by `_end`, and by nothing else. The ladder of a failed stage, in this first form:
-the rest of the blocks here, from what this entry still has; else a typed, retryable error.
+Law: pure. A request ends by `answers`, and by nothing else; who answers where a far side fails is `ladder`'s matter.
 
     (waiting ──one before it ended──>) local ──SegmentDone──> remote ──StageReplied──> answered
-       │                                 │                       ├──StageLost, ERROR, patience──> fallback
+       │                                 │                       ├──StageLost, ERROR, patience──> a rung of the ladder
        └── superseded                    └── last stage: answered     (a late reply still wins)   └──> answered
 """
 
 from __future__ import annotations
 
-from device_agents.machine import answers, links
-from device_agents.machine.commands import CancelStage, Command, RunSegment, SendStage, SetTimer
+from device_agents.machine import answers, asking, ladder, runs
+from device_agents.machine.commands import Command, SetTimer
 from device_agents.machine.door import is_answer
 from device_agents.machine.events import (
     CancelArrived,
@@ -25,22 +24,11 @@ from device_agents.machine.events import (
     WorkKey,
 )
 from device_agents.machine.failures import CANCELLED, GONE, as_wire
-from device_agents.machine.state import State, Work
-from lepton_edge.core.errors import DeadlineExceeded, Superseded, Unavailable
+from device_agents.machine.state import Ask, State, Work
+from lepton_edge.core.errors import DeadlineExceeded, Superseded
 from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
-from partitioner.units import Bytes, Seconds
+from partitioner.units import DeviceId, Seconds
 
-PATIENCE = 4.0
-"""How many times its predicted time a remote stage may take before the entry answers by itself."""
-PATIENCE_OF_LATE = 2.0
-"""How many times what it took of late it may take: a far side that is busy with others is not gone, and to answer here
-instead makes this device busier yet."""
-PATIENCE_MOST = Seconds(10.0)
-"""What was slow of late is waited for so long at most; a link that is dead is found out before."""
-PATIENCE_FLOOR = Seconds(1.0)
-"""Below this a remote stage is never called late: one lost packet on a slow link costs as much."""
-WAY_HOME = 0.1
-"""What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
 LIFETIME = Seconds(600.0)
 """A request without a deadline ends after this, so that nothing ever hangs."""
 _NO_ANSWER = WireError(
@@ -90,7 +78,7 @@ def _start(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float
     work.begun = now
     _note_company(state, work)
     if not work.terms.passes:
-        return [_first_run(state, work, tensors)]
+        return [runs.stage(state, work, tensors)]
     work.given = tensors if work.terms.keep else ()
     return _send(state, work, tensors, now)
 
@@ -111,70 +99,79 @@ def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
     work = state.works.get(event.work)
     if work is None or event.run != work.run or work.phase == "remote":
         return []
-    _note_cost(state, work, event.timing)
+    runs.note_cost(state, work, event.timing)
     work.timing += event.timing
-    work.outputs += event.outputs
     if work.phase == "local" and work.route.peer:
+        work.outputs += event.outputs
         return _send(state, work, event.forward, now)
-    return answers.reply(state, work, now) + _cancel_remote(work)
-
-
-def _note_cost(state: State, work: Work, spent: Timing) -> None:
-    """Note what a run cost: of what was computed together, its share."""
-    seconds = spent.decode + spent.compute / max(1, spent.batch) + spent.encode
-    first, last = work.route.first, work.route.last
-    ends = (last, _blocks(state, work)) if work.phase == "fallback" else (first, last)
-    state.epochs[work.epoch].note_cost(*ends, seconds)
+    work.outputs = event.outputs if work.phase == "smaller" else work.outputs + event.outputs
+    work.reason = _reason_here(state, work)
+    return answers.reply(state, work, now)
 
 
 def segment_failed(state: State, event: SegmentFailed, now: float) -> list[Command]:
-    """End work that the engine refused."""
+    """End work that the engine refused; where others are at work for it, or can be, let them."""
     work = state.works.get(event.work)
     if work is None or event.run != work.run or work.phase == "remote":
         return []
-    return answers.fail(state, work, event.error, now) + _cancel_remote(work)
+    if work.phase == "local" and not work.why:  # its first run: nobody else has what it needs
+        return answers.fail(state, work, event.error, now)
+    work.broken += (work.phase,)
+    work.phase = "remote"
+    return ladder.climb(state, work, work.why, now, event.error)
 
 
 def stage_replied(state: State, event: StageReplied, now: float) -> list[Command]:
-    """Take the far side's answer; while a fallback runs, only a good one counts, and it wins."""
+    """Take a far side's answer; while others are at work too, only a good one counts, and it wins."""
     work = state.works.get(event.work)
-    if work is None or work.phase in ("waiting", "local"):
+    if work is None:
+        asking.trial_ended(state, event.work, event.peer, True, now)
         return []
-    work.asked_far = False
-    if event.frame.kind is FrameKind.REPLY and is_answer(work.terms.due, event.frame.tensors):
-        return _remote_answer(state, work, event.frame, now)
-    if work.phase == "fallback":
+    peer = asking.asked_of(work, event.peer)
+    if not peer:
         return []
+    asked = asking.ended(state, work, peer)
+    state.far_side(peer).hear(now)
+    if event.frame.kind is FrameKind.REPLY and is_answer(asked.terms.due, event.frame.tensors):
+        return _remote_answer(state, work, peer, asked, event.frame, now)
     error = event.frame.error or _NO_ANSWER
-    if error.fault in ("caller", "model") and not error.retryable:
+    if error.fault in ("caller", "model") and not error.retryable and work.phase == "remote":
         return answers.fail(state, work, error, now)
-    return _fall_back(state, work, f"{work.route.peer} answered {error.code}: {error.message}", now, error)
+    return ladder.climb(state, work, f"{peer} answered {error.code}: {error.message}", now, error)
 
 
 def stage_lost(state: State, event: StageLost, now: float) -> list[Command]:
-    """Answer from here when the next stage is gone."""
+    """Let others answer when a far side is gone."""
     work = state.works.get(event.work)
-    if work is None or work.phase in ("waiting", "local"):
+    if work is None:
+        asking.trial_ended(state, event.work, event.peer, False, now)
         return []
-    work.asked_far = False
-    return _fall_back(state, work, event.reason, now) if work.phase == "remote" else []
+    peer = asking.asked_of(work, event.peer)
+    if not peer:
+        return []
+    asking.ended(state, work, peer)
+    return ladder.climb(state, work, event.reason, now)
 
 
 def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
-    """End a request whose deadline passed; stop waiting for a late stage."""
+    """End a request whose deadline passed; let others answer beside a far side that is late."""
     work = state.works.get(event.work)
     if work is None:
         return []
     if event.timer == "deadline":
         late = DeadlineExceeded(f"the deadline passed after {now - work.arrived:.3f} s", "allow more time")
-        return answers.fail(state, work, as_wire(late, state.device), now) + _cancel_remote(work)
-    if work.phase != "remote":
+        return answers.fail(state, work, as_wire(late, state.device), now)
+    if event.timer != work.timer or work.phase != "remote" or work.tried[-1] not in work.asks:
         return []
-    waited = now - work.sent_at
-    if not state.epochs[work.epoch].holds(work.route.last, _blocks(state, work)):
-        return []  # nobody else can answer: the deadline bounds the wait
-    state.epochs[work.epoch].note_far(work.page, waited)
-    return _fall_back(state, work, f"{work.route.peer} did not answer within {waited:.2f} s", now)
+    return _late(state, work, work.tried[-1], now)
+
+
+def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
+    asked = work.asks[peer]
+    waited = now - asked.at
+    if waited >= asked.patience:
+        state.far_side(peer).overdue(asked.at, now)
+    return ladder.overdue(state, work, f"{peer} did not answer within {waited:.2f} s", now)
 
 
 def cancelled(state: State, event: CancelArrived, now: float) -> list[Command]:
@@ -196,143 +193,53 @@ def link_closed(state: State, link: LinkId, now: float) -> list[Command]:
 
 def end_all(state: State, works: list[Work], error: WireError, now: float) -> list[Command]:
     """Fail every one of `works`."""
-    return [
-        command
-        for work in works
-        for command in [*answers.fail(state, work, error, now), *_cancel_remote(work)]
-    ]
+    return [command for work in works for command in answers.fail(state, work, error, now)]
 
 
 def _drop(state: State, work: Work, error: WireError, now: float) -> list[Command]:
-    commands = answers.fail(state, work, error, now) + _cancel_remote(work)
+    commands = answers.fail(state, work, error, now)
     answers.forget(state, work.key)
     return commands
 
 
-def _first_run(state: State, work: Work, tensors: tuple[WireTensor, ...]) -> RunSegment:
-    terms, route = work.terms, work.terms.route
-    return RunSegment(
-        work.key,
-        work.run,
-        work.epoch,
-        route.first,
-        route.last,
-        tensors=tensors,
-        forward=route.forward,
-        outputs=terms.here,
-        keep=terms.keep,
-        priority=work.asked.priority,
-        flow=work.flow,
-        cost=state.epochs[work.epoch].cost(route.first, route.last),
-    )
-
-
-def _last_run(state: State, work: Work) -> RunSegment:
-    """Run the rest here, from what was kept of the first run, or passed on as it came."""
-    first, last = work.route.last, _blocks(state, work)
-    return RunSegment(
-        work.key,
-        work.run,
-        work.epoch,
-        first,
-        last,
-        tensors=work.given,
-        outputs=work.terms.beyond,
-        priority=work.asked.priority,
-        flow=work.flow,
-        cost=state.epochs[work.epoch].cost(first, last),
-    )
-
-
 def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float) -> list[Command]:
-    """Send the frontier on, unless nobody is there or no time is left."""
+    """Send the frontier on; where nobody is there, or it is only tried whether somebody is, let others answer."""
+    peer = work.route.peer
     work.phase = "remote"
-    if work.route.peer not in state.peers_up:
-        return _fall_back(state, work, f"there is no link to {work.route.peer}", now)
-    work.sent_at, work.asked_far = now, True
-    work.bytes_out = sum([len(tensor.payload) for tensor in forward])
-    patience = SetTimer(work.key, "patience", _patience(state, work, now))
-    return [SendStage(work.key, work.route.peer, _stage_frame(state, work, forward, now)), patience]
+    work.sent = forward if any(one.of == peer for one in state.epochs[work.epoch].book.replicas) else ()
+    if peer not in state.peers_up:
+        return ladder.climb(state, work, f"there is no link to {peer}", now)
+    if not state.reachable(peer, now):
+        others = ladder.elsewhere(state, work, f"{peer} does not answer", now)
+        return others or asking.ask(state, work, peer, forward, now)
+    asked = asking.ask(state, work, peer, forward, now)
+    return asked + (ladder.elsewhere(state, work, f"{peer} does not answer", now) if work.trial else [])
 
 
-def _stage_frame(state: State, work: Work, forward: tuple[WireTensor, ...], now: float) -> Frame:
-    asked = work.asked
-    bounded = asked.remaining_ms > 0
-    return Frame(
-        FrameKind.REQUEST,
-        asked.request_id,
-        model=work.epoch.model,
-        epoch=work.epoch.epoch,
-        page=work.page,
-        first_block=work.route.last,
-        step=asked.step,
-        attempt=asked.attempt,
-        priority=asked.priority,
-        remaining_ms=max(1, round((work.deadline - now) * 1e3)) if bounded else 0,
-        state_position=asked.state_position,
-        tensors=forward,
-        traceparent=asked.traceparent,
-        metadata=asked.metadata,
-        outputs=work.terms.beyond,
-        flow=f"{state.device}/{work.flow}" if work.entry else work.flow,
-    )
-
-
-def _patience(state: State, work: Work, now: float) -> Seconds:
-    """Return how long to wait for the far side.
-
-    What is predicted, or what the link as it is now takes or the far side took of late where that is longer, with
-    room, within what the deadline allows.
-    """
-    late = min(PATIENCE_OF_LATE * state.epochs[work.epoch].far.get(work.page, 0.0), PATIENCE_MOST)
-    link = links.seconds(state, work.route.peer, Bytes(work.bytes_out), Bytes(0)) or 0.0
-    patience = max(PATIENCE * max(work.terms.far, link), late, PATIENCE_FLOOR)
-    if not work.asked.remaining_ms:
-        return Seconds(patience)
-    spare = (work.deadline - now) * (1 - WAY_HOME) - work.terms.near
-    return Seconds(min(patience, spare) if spare > 0 else patience)
-
-
-def _fall_back(
-    state: State, work: Work, reason: str, now: float, error: WireError | None = None
+def _remote_answer(
+    state: State, work: Work, peer: DeviceId, asked: Ask, frame: Frame, now: float
 ) -> list[Command]:
-    held = state.epochs[work.epoch]
-    last = _blocks(state, work)
-    if not work.entry or not held.holds(work.route.last, last):
-        gone = Unavailable(reason, "try again; this device does not hold the rest of the model")
-        return answers.fail(state, work, error or as_wire(gone, state.device), now)
-    work.phase = "fallback"
-    work.run += 1
-    work.reason = f"fallback: {reason}"
-    return [_last_run(state, work)]
-
-
-def _remote_answer(state: State, work: Work, frame: Frame, now: float) -> list[Command]:
     """Add the far side's outputs and hops; its own total is what is not network."""
     far = frame.hops[0].total if frame.hops else 0.0
-    state.epochs[work.epoch].note_far(work.page, now - work.sent_at)
-    work.network = max(0.0, now - work.sent_at - far)
+    asking.right(state, work, peer, asked, now)
+    work.network = max(0.0, now - asked.at - far)
     work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
     work.hops = frame.hops
-    work.outputs += frame.tensors
-    if work.phase == "fallback":
-        work.phase, work.reason = "remote", "answered late, before the fallback"
+    work.reason = _reason_there(work, peer, asked)
+    work.terms, work.outputs, work.phase = asked.terms, asked.made + frame.tensors, "remote"
     return answers.reply(state, work, now)
 
 
-def _cancel_remote(work: Work) -> list[Command]:
-    """Tell the far side, where it may still work for us."""
-    if not work.asked_far:
-        return []
-    frame = Frame(
-        FrameKind.CANCEL,
-        work.asked.request_id,
-        model=work.epoch.model,
-        epoch=work.epoch.epoch,
-        attempt=work.asked.attempt,
-    )
-    return [CancelStage(work.key, work.route.peer, frame)]
+def _reason_there(work: Work, peer: DeviceId, asked: Ask) -> str:
+    """Return why it was `peer` that answered, where that is not what the page says."""
+    if peer != asked.terms.route.peer:
+        return f"{peer} stood in for {asked.terms.route.peer}: {work.why}"
+    if work.phase in ("fallback", "smaller"):
+        return "" if work.trial else "answered late, before the fallback"
+    return f"went on by {asked.terms.page}: {work.why}" if work.first >= 0 else ""
 
 
-def _blocks(state: State, work: Work) -> int:
-    return len(state.epochs[work.epoch].book.blocks)
+def _reason_here(state: State, work: Work) -> str:
+    if work.phase == "smaller":
+        return f"{state.epochs[work.epoch].book.smaller} answered in place of {work.epoch.model}: {work.why}"
+    return f"fallback: {work.why}" if work.phase == "fallback" else ""

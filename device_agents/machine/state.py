@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
+from device_agents.machine.far_side import FarSide
 from device_agents.machine.lines import LineKey, Lines
 from device_agents.machine.pages import Turn, Turner
 from device_agents.machine.room import Room
@@ -25,6 +26,8 @@ from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, Ten
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
+MAX_TURNS = 32
+MAX_FAR_SIDES = 64
 MAX_TURNS = 32
 UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
@@ -58,8 +61,6 @@ class EpochState:
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
     turner: Turner | None = None
     """What is known of its pages, once a request came in here that named none."""
-    far: dict[PageName, float] = field(default_factory=dict)
-    """What a page's stages beyond this one took of late, from sent to answered: seconds, a moving average."""
 
     def __post_init__(self) -> None:
         self.terms = KnownTerms(self.book, self.hold)
@@ -88,11 +89,6 @@ class EpochState:
         late = COST_RISE * (min(seconds, 2 * known) - known)
         self.costs[first, last] = known + (late if seconds > known else COST_WEIGHT * (seconds - known))
 
-    def note_far(self, page: PageName, seconds: float) -> None:
-        """Note how long the far side took, or how long it was waited for in vain."""
-        known = self.far.get(page, seconds)
-        self.far[page] = known + COST_WEIGHT * (seconds - known)
-
     def note_wait(self, seconds: float) -> None:
         """Note how long a request waited."""
         self.wait += COST_WEIGHT * (seconds - self.wait)
@@ -102,13 +98,30 @@ class EpochState:
         return EpochStatus(self.key.model, self.book.version, self.key.epoch, self.state, self.leader)
 
 
+@dataclass(frozen=True)
+class Ask:
+    """What a far side was asked for: when, on what terms, and which outputs had been made here before.
+
+    `patience` are the seconds after which it is late, whatever the request's deadline.
+    """
+
+    at: float
+    terms: Terms
+    made: tuple[WireTensor, ...] = ()
+    patience: Seconds = Seconds(0.0)
+
+
 @dataclass
 class Work:
     """One accepted request on its way.
 
-    `phase` is "waiting" (in a line, see `lines`), "local", "remote" or "fallback"; times are the driver's seconds.
-    `flow` is who asked, `begun` when it did not wait any more, `size` the bytes of the tensors that came, or of
-    those that are kept for a fallback where they are more.
+    `phase` is "waiting" (in a line, see `lines`), "local", "remote", "fallback" (the rest runs here) or "smaller" (a
+    declared smaller model does); times are the driver's seconds. `flow` is who asked, `begun` when it did not wait any
+    more, `size` the bytes of the tensors that came, or of those that are kept for a fallback where they are more.
+
+    `asks` are the far sides that may still be at work for us, `tried` all that were; `timer` is the one that tells that
+    the last of them is late, `trial` says that one was suspected. `sent` is what a replica would be sent, `original`
+    what a smaller model would run on; `why` is what went wrong last, `broken` the phases that failed here.
     """
 
     key: WorkKey
@@ -122,8 +135,16 @@ class Work:
     phase: str = "local"
     run: int = 1
     reason: str = ""
-    sent_at: float = 0.0
-    asked_far: bool = False  # the next stage may still be at work for us
+    asks: dict[DeviceId, Ask] = field(default_factory=dict)
+    tried: tuple[DeviceId, ...] = ()
+    timer: str = ""
+    trial: bool = False
+    sent: tuple[WireTensor, ...] = ()
+    original: tuple[WireTensor, ...] = ()
+    why: str = ""
+    broken: tuple[str, ...] = ()
+    smaller: EpochKey | None = None
+    first: int = -1  # where it began here, if it went on by another page
     network: float = 0.0
     bytes_out: int = 0
     bytes_in: int = 0
@@ -171,6 +192,7 @@ class State:
     answers_bytes: int = 0  # of the tensors in `answers`
     links: dict[DeviceId, LinkReport] = field(default_factory=dict)
     peers_up: set[DeviceId] = field(default_factory=set)
+    far_sides: dict[DeviceId, FarSide] = field(default_factory=dict)
     leader: str = ""  # the identity of the coordinator that is obeyed
     measuring: int = 0
     closing: bool = False
@@ -188,6 +210,22 @@ class State:
 
     def __post_init__(self) -> None:
         self.room = Room(self.queue_limit, self.queue_bytes)
+
+    def far_side(self, device: DeviceId) -> FarSide:
+        """Return what is known of a device that is asked; of those that nobody asks most are forgotten."""
+        found = self.far_sides.get(device)
+        if found is None:
+            if len(self.far_sides) >= MAX_FAR_SIDES:
+                idle = [name for name, far in self.far_sides.items() if not far.asked]
+                for name in idle:
+                    del self.far_sides[name]
+            found = self.far_sides[device] = FarSide()
+        return found
+
+    def reachable(self, device: DeviceId, now: float) -> bool:
+        """Whether there is a link to `device`, and it is not suspected of being frozen, or may be tried again now."""
+        far = self.far_sides.get(device)
+        return device in self.peers_up and (far is None or far.may_try(now))
 
     def active_epoch(self, model: ModelName) -> EpochState | None:
         """Return the epoch that new requests for `model` take."""
@@ -215,7 +253,7 @@ class State:
 
     def working_on(self, key: EpochKey) -> bool:
         """Whether a request still runs on an epoch."""
-        return any(work.epoch == key for work in self.works.values())
+        return any(key in (work.epoch, work.smaller) for work in self.works.values())
 
 
 def queue_reports(state: State) -> tuple[QueueReport, ...]:
@@ -253,6 +291,18 @@ def validate(state: State) -> None:
         assert len(held.terms) <= MAX_LOOKS
     for work in state.works.values():
         assert work.epoch in state.epochs, "an epoch outlives its requests"
+        assert work.smaller is None or work.smaller in state.epochs, "and so does a smaller model's"
+    _validate_asks(state)
+
+
+def _validate_asks(state: State) -> None:
+    """Assert that it is known of each far side how many requests of ours wait for it."""
+    asked = Counter(peer for work in state.works.values() for peer in work.asks)
+    assert asked == Counter({peer: far.asked for peer, far in state.far_sides.items() if far.asked})
+    for work in state.works.values():
+        assert set(work.asks) <= set(work.tried)
+        assert len(work.tried) == len(set(work.tried)), "each far side is asked once"
+        assert not (work.asks and work.phase == "waiting")
 
 
 def _validate_room(state: State) -> None:

@@ -94,7 +94,7 @@ async def test_releasing_stops_what_is_under_way_and_lets_the_caller_go_on(erran
     let_go = []
     errands.hold(WORK, lambda: let_go.append(1))
     over = []
-    errand.stage = Reaction(over.append, over.append, lambda: over.append("given up"))
+    errand.stages["cloud"] = Reaction(over.append, over.append, lambda: over.append("given up"))
     errands.close()
     assert given_up == [1]
     assert over == ["given up"]

@@ -1,0 +1,136 @@
+"""What is asked of other devices for a request, and what becomes of it.
+
+Law: pure. A device is asked once for a request. Each ask is another attempt at the same work, so that two far sides
+that meet at a third one are told apart. The first right answer wins, whenever it comes; the others are called off.
+"""
+
+from __future__ import annotations
+
+from device_agents.machine import patience
+from device_agents.machine.commands import CancelStage, Command, SendStage, SetTimer
+from device_agents.machine.events import WorkKey
+from device_agents.machine.state import Ask, State, Work
+from lepton_edge.core.frames import Frame, FrameKind, WireTensor
+from partitioner.units import DeviceId
+
+TRIES = 8  # bits of an attempt's number that are its caller's; those above count the far sides that were tried
+
+
+def ask(
+    state: State, work: Work, peer: DeviceId, tensors: tuple[WireTensor, ...], now: float
+) -> list[Command]:
+    """Send the frontier to `peer`, and set the timer that tells when it is late."""
+    far = state.far_side(peer)
+    work.bytes_out = sum([len(tensor.payload) for tensor in tensors])
+    full = patience.patience(state, work, peer, now)
+    frame = _stage_frame(state, work, tensors, now)
+    if far.suspected:
+        work.trial = True
+        far.try_with(work.key, patience.page_key(work), full, now)
+    far.send(patience.carrying(state, work, peer), now)
+    work.asks[peer] = Ask(now, work.terms, work.outputs, full)
+    work.tried += (peer,)
+    work.timer = "patience" if len(work.tried) == 1 else f"patience of {peer}"
+    sent = SendStage(work.key, peer, frame)
+    if not is_hedged(work):
+        return [sent]
+    return [sent, SetTimer(work.key, work.timer, patience.hedge(state, work, full, now))]
+
+
+def is_hedged(work: Work) -> bool:
+    """Whether somebody else may answer too: what changes a state has one winner, and that is waited for."""
+    return work.asked.state_position < 0
+
+
+def asked_of(work: Work, peer: DeviceId) -> DeviceId:
+    """Return which far side an event speaks of; "" where nothing is asked of it any more."""
+    named = peer or (work.tried[-1] if work.tried else peer)
+    return named if named in work.asks else DeviceId("")
+
+
+def ended(state: State, work: Work, peer: DeviceId) -> Ask:
+    """Take note that `peer` is at work for us no longer; return what it was asked for."""
+    state.far_side(peer).asked -= 1
+    return work.asks.pop(peer)
+
+
+def right(state: State, work: Work, peer: DeviceId, asked: Ask, now: float) -> None:
+    """Take note of how long a right answer of `peer` took."""
+    state.far_side(peer).note((work.epoch, asked.terms.page), now - asked.at, now)
+
+
+def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> None:
+    """Take note of what became of a trial whose own work was answered meanwhile."""
+    far = state.far_sides.get(peer)
+    if far is None or far.trial is None or far.trial.work != work:
+        return
+    trial, far.trial = far.trial, None
+    if answered:
+        far.note(trial.page, now - trial.at, now)
+        far.hear(now)
+
+
+def call_off(state: State, work: Work, heeded: DeviceId, now: float) -> list[Command]:
+    """Tell all far sides that may still work for us, but for the one that is `heeded`."""
+    told: list[Command] = []
+    for place, peer in enumerate(work.tried):
+        if peer not in work.asks:
+            continue
+        _note_in_vain(state, work, peer, now)
+        ended(state, work, peer)
+        if peer != heeded:
+            told.append(CancelStage(work.key, peer, _cancel_frame(work, place)))
+    return told
+
+
+def heeded(state: State, work: Work) -> DeviceId:
+    """Return the far side that is on trial by `work` and has not answered: its end tells whether it is back."""
+    for peer in work.asks:
+        trial = state.far_side(peer).trial
+        if trial is not None and trial.work == work.key:
+            return peer
+    return DeviceId("")
+
+
+def _note_in_vain(state: State, work: Work, peer: DeviceId, now: float) -> None:
+    """Of one that is alive, but was too late for an answer from here, it is known that it takes longer than that."""
+    far = state.far_side(peer)
+    if work.phase in ("fallback", "smaller") and not far.suspected:
+        far.note_at_least((work.epoch, work.asks[peer].terms.page), now - work.asks[peer].at, now)
+
+
+def _cancel_frame(work: Work, place: int) -> Frame:
+    return Frame(
+        FrameKind.CANCEL,
+        work.asked.request_id,
+        model=work.epoch.model,
+        epoch=work.epoch.epoch,
+        attempt=_attempt(work, place),
+    )
+
+
+def _stage_frame(state: State, work: Work, tensors: tuple[WireTensor, ...], now: float) -> Frame:
+    asked = work.asked
+    bounded = asked.remaining_ms > 0
+    return Frame(
+        FrameKind.REQUEST,
+        asked.request_id,
+        model=work.epoch.model,
+        epoch=work.epoch.epoch,
+        page=work.page,
+        first_block=work.route.last,
+        step=asked.step,
+        attempt=_attempt(work, len(work.tried)),
+        priority=asked.priority,
+        remaining_ms=max(1, round((work.deadline - now) * 1e3)) if bounded else 0,
+        state_position=asked.state_position,
+        tensors=tensors,
+        traceparent=asked.traceparent,
+        metadata=asked.metadata,
+        outputs=work.terms.beyond,
+        flow=f"{state.device}/{work.flow}" if work.entry else work.flow,
+    )
+
+
+def _attempt(work: Work, place: int) -> int:
+    return work.asked.attempt + (place << TRIES)

@@ -1,0 +1,137 @@
+"""The devices that this one asks: how long they take, and whether they seem to be alive.
+
+Law: pure nouns and their arithmetic; seconds are this device's own. A far side is *suspected* when an answer is
+overdue and nothing was heard from it since that was asked: then requests go elsewhere at once, while one trial at a
+time, with growing pauses, finds out whether it is back. Whatever it answers, even late, and a new link clear it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from device_agents.machine.events import EpochKey, WorkKey
+from partitioner.units import PageName, Seconds
+
+MOST_TIMES = 64  # pages whose times are remembered of one far side
+FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.1), Seconds(2.0)
+"""Between two trials of a far side that is suspected."""
+WEIGHT, DEVIATION_WEIGHT = 0.2, 0.25
+DEVIATIONS = 4.0
+"""How many mean deviations beyond the mean an answer is still expected: RFC 6298's, after V. Jacobson, "Congestion
+Avoidance and Control", SIGCOMM 1988."""
+FRESH = Seconds(60.0)
+"""Older than that, what a far side took says nothing of now."""
+REST = Seconds(1.0)
+"""After so long without a request TCP may begin with slow start."""
+
+
+PageKey = tuple[EpochKey, PageName]
+
+
+@dataclass
+class FarTimes:
+    """What the stages beyond this one took of late, from sent to answered: seconds, mean and mean deviation."""
+
+    mean: float
+    deviation: float
+    noted_at: float
+
+    def note(self, seconds: float, now: float) -> None:
+        """Note what one took."""
+        error = seconds - self.mean
+        self.mean += WEIGHT * error
+        self.deviation += DEVIATION_WEIGHT * (abs(error) - self.deviation)
+        self.noted_at = now
+
+    def expected(self, now: float) -> float:
+        """Return by when nearly all would have answered; 0 where that is not known of late."""
+        return self.mean + DEVIATIONS * self.deviation if now - self.noted_at <= FRESH else 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A request by which a suspected far side is tried, for a page's stages, since when."""
+
+    work: WorkKey
+    page: PageKey
+    at: float
+
+
+@dataclass
+class FarSide:
+    """One device that is asked.
+
+    `asked` requests of ours wait for it, whose bytes the link will have carried at `free_at`. `trial` finds out whether
+    a suspected one is back; at `next_trial` another may.
+    """
+
+    asked: int = 0
+    free_at: float = 0.0
+    sent_at: float = -1e9
+    heard_at: float = -1e9
+    suspected: bool = False
+    trial: Trial | None = None
+    next_trial: float = 0.0
+    pause: Seconds = FIRST_PAUSE
+    times: dict[PageKey, FarTimes] = field(default_factory=dict)
+
+    def send(self, seconds: float, now: float) -> None:
+        """Take note of a request that keeps the link busy for so many `seconds`."""
+        self.asked += 1
+        self.free_at = max(now, self.free_at) + seconds
+        self.sent_at = now
+
+    def queued(self, now: float) -> float:
+        """Return the seconds for which what was sent before keeps the link busy."""
+        return max(0.0, self.free_at - now) if self.asked else 0.0
+
+    def rested(self, now: float) -> bool:
+        """Whether nothing was sent of late."""
+        return now - self.sent_at > REST
+
+    def note(self, page: PageKey, seconds: float, now: float) -> None:
+        """Note how long it took for a page's stages."""
+        known = self.times.get(page)
+        if known is not None and now - known.noted_at <= FRESH:
+            known.note(seconds, now)
+            return
+        if len(self.times) >= MOST_TIMES:
+            self.times.clear()
+        self.times[page] = FarTimes(seconds, 0.0, now)
+
+    def note_at_least(self, page: PageKey, seconds: float, now: float) -> None:
+        """Note for how long it was waited in vain: what took less tells nothing."""
+        known = self.times.get(page)
+        if known is None or seconds > known.mean:
+            self.note(page, seconds, now)
+
+    def expected(self, page: PageKey, now: float) -> float:
+        """Return what a page's stages take of late, nearly always; 0 where that is not known."""
+        known = self.times.get(page)
+        return known.expected(now) if known is not None else 0.0
+
+    # --- suspicion ----------------------------------------------------------------------------------
+
+    def hear(self, now: float) -> None:
+        """It answered: it is alive."""
+        self.heard_at = now
+        self.clear()
+
+    def clear(self) -> None:
+        """There is a new link to it, or none at all: suspect it no longer."""
+        self.suspected, self.trial, self.pause = False, None, FIRST_PAUSE
+
+    def overdue(self, asked_at: float, now: float) -> None:
+        """An answer to what was asked at `asked_at` is overdue: suspect it, unless others came since."""
+        if not self.suspected and self.heard_at < asked_at:
+            self.suspected, self.next_trial, self.pause = True, now, FIRST_PAUSE
+
+    def may_try(self, now: float) -> bool:
+        """Whether it may be asked: it is not suspected, or a trial is due."""
+        return not self.suspected or now >= self.next_trial
+
+    def try_with(self, work: WorkKey, page: PageKey, seconds: float, now: float) -> None:
+        """Let `work` find out whether it is back; give it `seconds` at least before another does."""
+        self.trial = Trial(work, page, now)
+        self.next_trial = now + max(self.pause, seconds)
+        self.pause = Seconds(min(2 * self.pause, LONGEST_PAUSE))

@@ -1,0 +1,91 @@
+"""How long a far side is waited for before somebody else answers.
+
+Law: pure arithmetic on what is known of the link and of the far side; it decides nothing. Waited is for
+
+    what it takes now  +  max(3 x the link's p99, 200 ms)
+
+where "now" is the link's estimate with what was sent before and is still under way on it, the predicted computing of
+this request and of those of ours that wait there already, or what its answers took of late, whichever is more: a far
+side that is busy is not gone, and to answer here instead makes this device busier yet.
+"""
+
+from __future__ import annotations
+
+import math
+
+from device_agents.machine import links
+from device_agents.machine.far_side import PageKey
+from device_agents.machine.state import State, Work
+from partitioner.plan import Prediction
+from partitioner.units import Bytes, DeviceId, Seconds
+
+MARGIN = Seconds(0.2)
+"""Below that nothing is called late: one lost packet, or a busy moment of either device, costs as much."""
+MOST = Seconds(10.0)
+"""What was slow of late is waited for so long at most; a link that is dead is found out before."""
+WAY_HOME = 0.1
+"""What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
+FIRST_FLIGHT = Bytes(14_480)
+"""What TCP sends at first, ten segments (RFC 6928); a round trip later twice as much."""
+
+
+def page_key(work: Work) -> PageKey:
+    """Return under which name it is noted what the stages beyond this one take."""
+    return work.epoch, work.page
+
+
+def carrying(state: State, work: Work, peer: DeviceId) -> Seconds:
+    """Return the seconds that the work's bytes keep the link to `peer` busy: measured, or else predicted."""
+    link = state.links.get(peer)
+    if link is not None and link.connected and link.up > 0:
+        return Seconds(work.bytes_out * links.HEADERS / link.up)
+    return _predicted(state, work).uplink
+
+
+def expected(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return after how many seconds `peer` is expected to have answered what is sent to it now."""
+    far, ahead = state.far_side(peer), _predicted(state, work)
+    there = links.seconds(state, peer, Bytes(work.bytes_out), Bytes(0)) or ahead.uplink + ahead.downlink
+    computing = ahead.cloud * (1 + far.asked)
+    model = there + far.queued(now) + computing
+    if far.rested(now):
+        model += _slow_start(state, work, peer)
+    return Seconds(min(max(model, far.expected(page_key(work), now)), MOST))
+
+
+def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return how long to wait for `peer` until it is late."""
+    return Seconds(expected(state, work, peer, now) + MARGIN)
+
+
+def hedge(state: State, work: Work, full: Seconds, now: float) -> Seconds:
+    """Return how much of a `full` patience the deadline allows, so that an answer from here still makes it.
+
+    All of it where nothing from here would make it.
+    """
+    spare = _spare(state, work, now)
+    return Seconds(min(full, spare) if spare > 0 else full)
+
+
+def suffices(state: State, work: Work, now: float) -> bool:
+    """Whether the rest could be computed here before the deadline."""
+    return not work.asked.remaining_ms or _spare(state, work, now) > -WAY_HOME * (work.deadline - now)
+
+
+def _spare(state: State, work: Work, now: float) -> float:
+    """Return for how long the far side may be waited for so that an answer from here still makes the deadline."""
+    if not work.asked.remaining_ms:
+        return math.inf
+    return (work.deadline - now) * (1 - WAY_HOME) - work.terms.near - state.epochs[work.epoch].wait
+
+
+def _slow_start(state: State, work: Work, peer: DeviceId) -> float:
+    """Return what TCP adds on a link that rested: a round trip for each doubling of what it sends at once."""
+    link = state.links.get(peer)
+    if link is None:
+        return 0.0
+    return link.round_trip * math.log2(1 + work.bytes_out / FIRST_FLIGHT)
+
+
+def _predicted(state: State, work: Work) -> Prediction:
+    return state.epochs[work.epoch].book.page(work.page).prediction
