@@ -95,16 +95,19 @@ class LinkEstimate:
     """A link as the transfers on it show it, without a probe and without comparing two clocks.
 
     Attributes:
-        up: bytes a second that reach the peer, as this side measured them (chunks with their headers; TCP's
-            and IP's own come on top). Slow start, and times when nothing was to be sent, are discounted. 0:
-            unknown.
+        up: bytes a second that reach the peer now, as this side measured them (chunks with their headers; TCP's
+            and IP's own come on top): another one from the first transfer on that proves it, and lower while one is
+            overdue. Slow start, and times when nothing was to be sent, are discounted. 0: unknown.
         down: the same towards this side, as the peer measured it. 0: unknown.
-        rtt_least: the shortest round trip of late: what the link takes when nothing waits. 0: unknown.
+        rtt_least: what the link takes now for something small when nothing waits. 0: unknown.
         rtt_recent: the last round trip, with what waited before it. 0: unknown.
         samples: transfers that `up` and `rtt_*` rest on, since the link opened.
         age: seconds since the last of them; 0 where `samples` is 0.
         rates: how many measurements of `up` there were; signs of life show the round trip alone.
         rate_age: seconds since the last of these; 0 where `rates` is 0.
+        p99: by how much one transfer in a hundred exceeds what is expected of it. 0: unknown.
+        under_way: bytes that were handed over and may not have arrived.
+        young: `up` rests on one transfer alone, which may have been a hiccup.
     """
 
     up: BytesPerSecond = BytesPerSecond(0.0)
@@ -115,3 +118,6 @@ class LinkEstimate:
     age: Seconds = Seconds(0.0)
     rates: int = 0
     rate_age: Seconds = Seconds(0.0)
+    p99: Seconds = Seconds(0.0)
+    under_way: Bytes = Bytes(0)
+    young: bool = False

@@ -25,6 +25,7 @@ UNANSWERED = 20.0  # seconds for an acknowledgement from a peer that is otherwis
 def tick(state: State, event: Tick) -> list[Command]:
     """Let time pass: owed credits go, late requests end, and the peer's silence is judged."""
     return_credit(state)
+    state.pacing.look(state.now)
     asleep = state.now - state.ticked_at
     state.ticked_at = state.now
     if asleep > STALLED:

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from lepton_edge.core.links import LinkEstimate
 from lepton_edge.link.state import State
-from partitioner.units import BytesPerSecond, Seconds
+from partitioner.units import Bytes, BytesPerSecond, Seconds
 
 
 def estimate(state: State, now: float) -> LinkEstimate:
     """Return what the acknowledgements so far tell; `now` as in `machine.step`."""
     pacing = state.pacing
-    samples = pacing.samples + pacing.round_trips
+    sight = pacing.sight
+    samples = sight.count + pacing.round_trips
     return LinkEstimate(
-        BytesPerSecond(pacing.typical()),
+        BytesPerSecond(pacing.up(now)),
         BytesPerSecond(float(state.down)),
-        Seconds(pacing.least),
+        Seconds(pacing.trip(now)),
         Seconds(pacing.recent),
         samples,
         Seconds(now - pacing.sampled_at if samples else 0.0),
-        pacing.samples,
-        Seconds(now - pacing.rate_at if pacing.rate_at is not None else 0.0),
+        sight.count,
+        Seconds(now - sight.at if sight.at is not None else 0.0),
+        Seconds(sight.p99(now)),
+        Bytes(pacing.under_way if pacing.acks else 0),
+        sight.is_young,
     )

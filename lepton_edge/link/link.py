@@ -24,6 +24,7 @@ from lepton_edge.link import commands, events, handshake, machine, probes
 from lepton_edge.link.estimate import estimate
 from lepton_edge.link.reactions import HELD, Held, Reaction, Waits, fail, nothing, tell
 from lepton_edge.link.reading import read_all
+from lepton_edge.link.ticking import Ticking
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.link.writer import Writer
 from lepton_edge.wire import codec, front, rpc, streams
@@ -35,7 +36,6 @@ log = structlog.get_logger("link")
 
 Handler = Callable[["Link", Frame], Awaitable[None] | Held | None]
 
-TICK = 0.25  # seconds
 _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill the window
 
 
@@ -63,6 +63,7 @@ class Link:
     Attributes:
         peer: what the other side said in its hello.
         closed: set when the link is over; `error` then says why.
+        news: called when `estimate` has become another one; by nobody else than who opened the link, once.
     """
 
     def __init__(
@@ -73,9 +74,9 @@ class Link:
         self.peer = LinkHello("", "")
         self._limits = limits or Limits()
         offered = codec.CHECKSUMS if self._limits.checksum and not stream.secure else ()
-        hello = dataclasses.replace(hello, checksums=offered)
-        self._stream, self._hello, self._handler = stream, hello, handler
-        self._state = machine.opening(hello, self._limits, time.monotonic())
+        self._hello = dataclasses.replace(hello, checksums=offered)
+        self._stream, self._handler = stream, handler
+        self._state = machine.opening(self._hello, self._limits, time.monotonic())
         self._decoder = codec.Decoder(FrameLimits())
         self._writer = Writer(codec.Writing(self._limits.chunk, limits=FrameLimits()))
         self._tickets = itertools.count(1)
@@ -89,10 +90,11 @@ class Link:
         self._writing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._probing = asyncio.Lock()
-        self._left = asyncio.Event()
+        self._probing, self._left = asyncio.Lock(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticking = Ticking(lambda: self._step(events.Tick()))
+        self.news: Callable[[], None] = nothing
+        self._told = 0  # of the news that there are
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Link:
             raise self.error
         self._spawn(read_all(self._stream, self._take, self._ended))
         self._writing = self._spawn(self._write_loop())
-        self._timer = self._loop.call_later(TICK, self._tick)
+        self._ticking.start()
 
     async def close(self) -> None:
         """Say goodbye and close; everything that waits gets Unavailable."""
@@ -120,8 +122,7 @@ class Link:
             self._step(events.Ended(Unavailable("the stream is over")))
 
     async def _finished(self) -> None:
-        ours = {task for task in self._tasks if task is not asyncio.current_task()}
-        if ours:
+        if ours := self._tasks - {asyncio.current_task()}:
             await asyncio.wait(ours, timeout=2.0)
 
     # --- sending ----------------------------------------------------------------------------------
@@ -293,16 +294,16 @@ class Link:
         if command is not None:
             self._step(events.Wrote(command.ticket, piece.size, piece.last))
 
-    def _tick(self) -> None:
-        if not self.closed.is_set():
-            self._timer = self._loop.call_later(TICK, self._tick)
-            self._step(events.Tick())
-
     # --- what the machine wants -------------------------------------------------------------------
 
     def _step(self, event: events.Event) -> None:
         for command in machine.step(self._state, event, time.monotonic()):
             _DO[type(command)](self, command)
+        pacing = self._state.pacing
+        self._ticking.sooner(pacing.due)
+        if pacing.sight.news != self._told:
+            self._told = pacing.sight.news
+            self.news()
 
     def _do_write(self, command: commands.WriteChunk | commands.WriteAck) -> None:
         self._next_write = command
@@ -339,8 +340,8 @@ class Link:
     def _do_opened(self, command: commands.Opened) -> None:
         self.peer = command.hello
         checked = bool(command.checksum)
-        ours = self._hello
-        limits = FrameLimits(ours.max_frame_bytes, Bytes(ours.window_bytes + _OPEN_SLACK))
+        most = Bytes(self._hello.window_bytes + _OPEN_SLACK)
+        limits = FrameLimits(self._hello.max_frame_bytes, most)
         self._decoder = codec.Decoder(limits, checked)
         self._writer.how = codec.Writing(self._limits.chunk, checked, FrameLimits())
 
@@ -348,8 +349,7 @@ class Link:
         self.error = command.error
         self.closed.set()
         self._wake.set()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticking.stop()
         if self.peer.kind:
             self._spawn(self._leave(command))
 

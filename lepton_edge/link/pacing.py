@@ -21,12 +21,18 @@ answer is the count so far. A reply proves the same for the request that it answ
   that stalls and then answers in one burst would make the maximum far too high: what begins with an answer
   counts after 0.1 s only.
 - *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`.
+
+What the link takes *now*, for whoever decides what to send on it, is `sight`'s: rate and window here are the fastest of
+late, since they must not hold back what the link may carry. Frames that tell it (4 kB on) ask at their end, once in
+25 ms; a question whose answer is overdue says as much before it comes (`due`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+
+from lepton_edge.link.sight import ALONE, MEANT, Sight
 
 START_WINDOW = 128 << 10  # nine times the first window of TCP: slow start never waits for us
 START_MOST = 512 << 10
@@ -47,6 +53,9 @@ SAMPLE_BYTES = 16 << 10
 REST = 1.0  # seconds without a chunk, after which TCP may begin with slow start again
 SHORTEST, TRUSTED = 0.001, 0.005  # seconds of a sample: below it is a bound only, from here on a measurement
 TRAIN = 0.2  # seconds of one sample, or ten round trips
+TELL_EVERY = 0.025  # seconds between questions about frames that fit a chunk
+RESTED = 0.2  # seconds without a chunk, after which TCP may have forgotten some of what it knew
+MORE = 1.25  # times the bytes of a train that the sight was told of, for it to be told again
 
 
 @dataclass(frozen=True)
@@ -58,26 +67,38 @@ class _Ask:
     under_way: int
     burst_at: float
     burst_from: int
-    cold: bool
+    rest: float
 
 
 @dataclass
 class _Train:
     """Bytes that the link served without a pause: since when, and the rate of them.
 
-    `shortest` seconds of it make a measurement; `cold`: it began with TCP's slow start, after a rest.
+    `shortest` seconds of it make a measurement; it came after `rest` seconds, and may begin with TCP's slow start.
+    `handed`: when its first byte was handed over, unless it begins with an answer. `told`: the bytes of it that the
+    sight knows.
     """
 
     began: float
     count: int
     shortest: float
-    cold: bool
+    rest: float
+    handed: float | None = None
+    told: int = 0
     rate: float = 0.0
     at: float = 0.0
 
+    @property
+    def cold(self) -> bool:
+        return self.rest > REST
+
 
 class Pacing:
-    """One direction of one link. Times are seconds of one monotonic clock, sizes are bytes of chunks."""
+    """One direction of one link. Times are seconds of one monotonic clock, sizes are bytes of chunks.
+
+    Attributes:
+        due: when the oldest question will prove, by having no answer, that the link has become another one.
+    """
 
     def __init__(self, largest_chunk: int) -> None:
         self.acks = False
@@ -85,15 +106,16 @@ class Pacing:
         self.chunk = self.largest_chunk = largest_chunk
         self.window = 0
         self.rate = self.least = self.recent = 0.0
-        self.samples, self.round_trips, self.sampled_at = 0, 0, 0.0
+        self.round_trips, self.sampled_at = 0, 0.0
+        self.sight = Sight()
+        self.due: float | None = None
         self._least_at = self._recent_at = self._alone_at = -1e9
         self._asks: deque[_Ask] = deque()
-        self._asked = 0  # the count at the end of the last chunk that asked
+        self._asked, self._asked_at = 0, -1e9  # of the last chunk that asked: the count at its end, and when
         self._burst_at, self._burst_from, self._paused = 0.0, 0, True
-        self._cold, self._handed_at = True, -1e9
+        self._rest, self._handed_at = 1e9, -1e9
         self._done_at, self._done = 0.0, 0  # the last answer, and its count
         self._trains: deque[_Train] = deque(maxlen=SAMPLES)
-        self.rate_at: float | None = None
         self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
         self._started_from = 0
         self._trusted = False  # a measurement long enough to be one is known
@@ -131,11 +153,13 @@ class Pacing:
         """Say whether the least round trip is to be looked at, and a chunk sent now would show it."""
         return self.acks and not self.under_way and now - self._alone_at > ASK_AGE
 
-    def wants_answer(self, size: int, now: float) -> bool:
-        """Say whether a chunk of `size` payload bytes is to ask for an acknowledgement."""
+    def wants_answer(self, size: int, now: float, last: bool = False) -> bool:
+        """Say whether a chunk of `size` payload bytes, the `last` of its frame, is to ask for an acknowledgement."""
         if not self.acks:
             return False
         unasked = self.sent + size - max(self._asked, self.acked)
+        if last and unasked >= MEANT and now - self._asked_at >= TELL_EVERY:
+            return True
         full = not self._asks and self.under_way + size >= self.window // 2
         old = not self._asks and now - self._recent_at > ASK_AGE
         return unasked >= self.chunk or full or old or self._is_stale(now)
@@ -148,15 +172,31 @@ class Pacing:
         """A chunk of `size` bytes in all was handed over, beginning at `began`."""
         if self._paused:
             self._paused, self._burst_at, self._burst_from = False, began, self.sent
-            self._cold = began - self._handed_at > REST
-            if self._cold and self.acks:
+            self._rest = began - self._handed_at
+            if self._rest > REST and self.acks:
                 self._start_anew()
         self.sent += size
         self._handed_at = began
         if asked:
-            burst = (self._burst_at, self._burst_from, self._cold)
+            burst = (self._burst_at, self._burst_from, self._rest)
             self._asks.append(_Ask(self.sent, began, self.under_way, *burst))
+            if self.sent - self._asked >= MEANT:
+                self._asked_at = began
             self._asked = self.sent
+            if len(self._asks) == 1:
+                self._expect()
+
+    def _expect(self) -> None:
+        """Set when the oldest question is overdue."""
+        ask = self._asks[0] if self._asks else None
+        after = self.sight.late_after(ask.under_way) if ask else 0.0
+        self.due = ask.at + after if ask and after else None
+
+    def look(self, now: float) -> None:
+        """Take note that the oldest question is overdue, and again after half as long again."""
+        if self.due is not None and now >= self.due:
+            self.sight.news += 1
+            self.due = now + (now - self._asks[0].at) / 2
 
     # --- what comes back --------------------------------------------------------------------------
 
@@ -173,6 +213,8 @@ class Pacing:
             ask = self._asks.popleft()
             self._round_trip(ask, now)
             self._serve(ask, now)
+            if not self._asks or self._asks[0].through > count:
+                self._expect()
         self._follow()
         return True
 
@@ -185,20 +227,39 @@ class Pacing:
         if alone and self.recent <= self.least:
             self._least_at = now
         self.sampled_at, self.round_trips = now, self.round_trips + 1
+        if ask.under_way <= ALONE:
+            self.sight.round_trip(self.recent, ask.under_way, now)
 
     def _serve(self, ask: _Ask, now: float) -> None:
         """Account for the service of the bytes up to `ask`, which ended `now` (in the time of answers)."""
         earliest = ask.burst_at + self.least
         train = self._trains[-1] if self._trains else None
         if train is None or earliest > self._done_at:
-            train = _Train(earliest, max(self._done, ask.burst_from), TRUSTED, ask.cold)
+            train = _Train(earliest, max(self._done, ask.burst_from), TRUSTED, ask.rest, ask.burst_at)
             self._begin_train(train, now)
         elif self._done_at - train.began > max(TRAIN, 10 * self.least):
             # it begins with an answer, which may have been late: what follows soon looks too fast
-            train = _Train(self._done_at, self._done, max(TRAIN / 2, 2 * self.least), False)
+            train = _Train(self._done_at, self._done, max(TRAIN / 2, 2 * self.least), 0.0)
             self._begin_train(train, now)
         self._done_at, self._done = now, ask.through
+        self._show(train, ask.through - train.count, now)
         self._sample(train, ask.through - train.count, now)
+
+    def _show(self, train: _Train, size: int, now: float) -> None:
+        """Show the sight what `size` bytes took, unless it knows nearly as many of them."""
+        if size < max(MEANT, train.told * MORE) and (self._asks or size <= train.told or size < MEANT):
+            return
+        if train.handed is not None:
+            took = now - train.handed
+        elif now - train.began >= train.shortest:
+            took = now - train.began + self.sight.trip
+        else:
+            return
+        news = self.sight.news
+        self.sight.transfer(took, size, now, self.least, rested=train.rest > RESTED, again=train.told > 0)
+        train.told = size
+        if self.sight.news != news:
+            self._alone_at = -1e9  # is it the rate, or the round trip? The next chunk tells
 
     def _begin_train(self, train: _Train, now: float) -> None:
         if self._trains and not self._trains[-1].rate:
@@ -213,9 +274,7 @@ class Pacing:
         if size < SAMPLE_BYTES or (took < train.shortest and (self._trusted or train.shortest > TRUSTED)):
             return
         self._trusted = took >= TRUSTED
-        self.samples += not train.rate
         train.rate, train.at = size / max(took, SHORTEST), now
-        self.rate_at = now
         self._look(train.rate, now)
 
     def _look(self, rate: float, now: float) -> None:
@@ -253,11 +312,20 @@ class Pacing:
 
     # --- what it knows ----------------------------------------------------------------------------
 
-    def typical(self) -> float:
-        """Return the rate that a transfer may count on: the upper quartile of the last measurements.
+    def up(self, now: float) -> float:
+        """Return the rate that a transfer may count on now, in bytes a second; 0: unknown."""
+        ask = self._asks[0] if self._asks else None
+        seen = self.sight.rate_while(ask.under_way, now - ask.at) if ask else self.sight.rate
+        return seen or self.typical()
 
-        Those that began with slow start count only where there are no others.
-        """
+    def trip(self, now: float) -> float:
+        """Return the round trip that something small may count on now, in seconds; 0: unknown."""
+        ask = self._asks[0] if self._asks else None
+        seen = self.sight.trip_while(ask.under_way, now - ask.at) if ask else self.sight.trip
+        return seen or self.least
+
+    def typical(self) -> float:
+        """Return the upper quartile of the last measurements; those with slow start only where there are no others."""
         known = [train for train in self._trains if train.rate]
         rates = sorted([train.rate for train in known if not train.cold] or [train.rate for train in known])
         return rates[len(rates) * 3 // 4] if rates else 0.0

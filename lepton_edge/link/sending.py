@@ -90,7 +90,7 @@ def write_next(state: State) -> list[Command]:
         return []
     if state.ack_due:
         state.ack_due, state.writing = False, Writing(None)
-        return [WriteAck(state.received, int(state.pacing.typical()))]
+        return [WriteAck(state.received, int(state.pacing.up(state.now)))]
     if state.outbox.is_empty:  # after most steps, and then nobody need be asked whether it may go
         state.pacing.paused()
         return []
@@ -116,7 +116,7 @@ def _chunk_of(state: State, outgoing: Outgoing) -> WriteChunk:
         return WriteChunk(outgoing.ticket, outgoing.frame, unwanted=True)
     piece = pacing.piece(outgoing.left, now)
     probes = outgoing.frame.kind is FrameKind.PROBE  # somebody wants to know: the peer's measurement too
-    asks = pacing.wants_answer(piece, now) or (probes and pacing.acks)
+    asks = pacing.wants_answer(piece, now, piece == outgoing.left) or (probes and pacing.acks)
     state.writing = Writing(outgoing, piece, now, asks)
     if outgoing.started:
         return WriteChunk(outgoing.ticket, outgoing.frame, room=piece, asks=asks)

@@ -32,7 +32,7 @@ class Wire:
                 self.pacing.paused()
                 self.hear_next()
             piece = self.pacing.piece(size, self.now)
-            asks = self.pacing.wants_answer(piece, self.now)
+            asks = self.pacing.wants_answer(piece, self.now, piece == size)
             self.pacing.handed(piece, self.now, asks)
             self.free_at = max(self.free_at, self.now + self.trip / 2) + piece / self.rate
             if asks:

@@ -1,0 +1,125 @@
+"""What a link takes now: its round trip, its rate, and how far it strays from them.
+
+Law: pure: what transfers took, by one clock, goes in; nothing here knows frames, windows or acknowledgements. A
+transfer that proves a change changes the estimate at once, and so does one that is overdue: it has proven an upper
+bound of the rate before it ends (`level` says what proves). Small transfers are enough, of 4 kB on: that is what mostly
+travels.
+TCP's slow start after a rest is discounted: up to so many round trips as it may have taken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lepton_edge.link.level import Level, Shown
+
+MEANT = 4 << 10  # bytes of a transfer that tells the rate; fewer tell the round trip
+ALONE = 2 << 10  # bytes under way, up to which a round trip is the link's
+FIRST_FLIGHT = 14_000  # bytes that TCP sends before it waits for the first answer (RFC 6928)
+STRAYS = 100  # durations, of whose excess over what was expected the 99th percentile is known
+STRAY_AGE = 120.0  # seconds that one of them counts
+CLEAR = 0.001  # seconds that bytes must have taken to tell a rate,
+CLEAR_SPREADS = 2.0  # and spreads of the round trip
+
+
+class Sight:
+    """One direction of one link.
+
+    Attributes:
+        news: grows with all that a decider should hear of at once.
+        count: transfers that told the rate; `at`: when the last one did.
+    """
+
+    def __init__(self) -> None:
+        self.news = self.count = 0
+        self.at: float | None = None
+        self._trip, self._pace = Level(), Level()
+        self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
+
+    @property
+    def trip(self) -> float:
+        """Return the usual round trip of what is small, in seconds; 0: unknown."""
+        return self._trip.figure
+
+    @property
+    def rate(self) -> float:
+        """Return bytes a second; 0: unknown."""
+        return 1 / self._pace.figure if self._pace.figure else 0.0
+
+    @property
+    def is_young(self) -> bool:
+        """Whether the rate rests on one transfer alone: it may have been a hiccup."""
+        return self._pace.count == 1
+
+    # --- what was seen ----------------------------------------------------------------------------
+
+    def round_trip(self, took: float, size: int, now: float) -> None:
+        """Take the seconds between sending `size` bytes, alone, and their acknowledgement."""
+        base = min(size * self._pace.figure, took / 2)
+        self._note(self._trip, took, self._trip.take(took, base, 1.0), now)
+
+    def transfer(
+        self, took: float, size: int, now: float, least: float, *, rested: bool = False, again: bool = False
+    ) -> None:
+        """Take the seconds between sending the first of `size` bytes and the acknowledgement of the last.
+
+        `least` is the round trip where none was seen of something small. `rested`: TCP may have begun with slow start;
+        `again`: these are the last ones and more.
+        """
+        if size < MEANT:
+            return
+        base = self.trip or least
+        if rested:
+            took = self._without_slow_start(took, size, base)
+        if took < base:
+            base = self._shorten(took)
+        self.count += not again
+        self.at = now
+        clear = took - base >= max(CLEAR, CLEAR_SPREADS * self._trip.spread * base)
+        if clear or (self._pace.figure and self._pace.surprise(took, base, size) < 0):
+            self._note(self._pace, took, self._pace.take(took, base, size, again), now, again)
+
+    def _shorten(self, took: float) -> float:
+        """Take note of a transfer that took less than the round trip is said to: half of it is the next best guess."""
+        self._trip = Level()
+        self._trip.take(took / 2, 0.0, 1.0)
+        self.news += 1
+        return took / 2
+
+    def _without_slow_start(self, took: float, size: int, trip: float) -> float:
+        """Return what a transfer would have taken without those round trips, as far as that explains its lateness."""
+        rounds = (size // FIRST_FLIGHT).bit_length()
+        usual = self._pace.expected(trip, size) if self._pace.figure else 0.0
+        return max(min(took, usual), took - rounds * trip)
+
+    def _note(self, level: Level, took: float, shown: Shown, now: float, again: bool = False) -> None:
+        self.news += shown is not Shown.NOTHING
+        if shown is Shown.CHANGE:
+            return
+        if again and self._strays:
+            self._strays.pop()
+        self._strays.append((now, max(0.0, level.last)))
+
+    # --- what it tells ----------------------------------------------------------------------------
+
+    def late_after(self, size: int) -> float:
+        """Return the seconds after which `size` bytes under way, unacknowledged, prove a change; 0: not known."""
+        if size <= ALONE:
+            return self._trip.late_after(0.0, 1.0) if self.trip else 0.0
+        return self._pace.late_after(self.trip, size) if self._pace.figure else 0.0
+
+    def rate_while(self, size: int, waited: float) -> float:
+        """Return the rate, where `size` bytes have been under way for `waited` seconds."""
+        known, most = self.rate, size / max(waited - self.trip, 1e-6)
+        is_late = size > ALONE and 0 < self.late_after(size) <= waited
+        return min(known, most) if is_late else known
+
+    def trip_while(self, size: int, waited: float) -> float:
+        """Return the round trip, where `size` bytes have been under way for `waited` seconds."""
+        is_late = size <= ALONE and 0 < self.late_after(size) <= waited
+        return max(self.trip, waited) if is_late else self.trip
+
+    def p99(self, now: float) -> float:
+        """Return the seconds by which one transfer in a hundred exceeds what is expected; 0: unknown."""
+        late = sorted([late for at, late in self._strays if now - at <= STRAY_AGE])
+        return late[(99 * len(late) + 99) // 100 - 1] if late else 0.0
