@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partitioner.units import DeviceId, Seconds
+from partitioner.units import Bytes, DeviceId, Seconds
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,12 @@ class LinkReport:
         peer: who is at its other end.
         connected: whether there is a link now; `error` says why not.
         via: the relay that it goes through, "" for none.
-        up, down: bytes per second of payload and headers, to the peer and from it.
-        round_trip: the shortest there and back of late, in seconds.
+        up, down: bytes per second of payload and headers, to the peer and from it, as they are now.
+        round_trip: there and back of something small when nothing waits, in seconds, as it is now.
         samples: how many transfers `up` rests on.
         age: seconds since the last of them.
+        p99: seconds by which one transfer in a hundred exceeds what these figures say.
+        under_way: bytes to the peer that were not acknowledged when this was said.
     """
 
     peer: DeviceId
@@ -56,3 +58,5 @@ class LinkReport:
     samples: int = 0
     age: Seconds = Seconds(0.0)
     error: str = ""
+    p99: Seconds = Seconds(0.0)
+    under_way: Bytes = Bytes(0)

@@ -120,7 +120,7 @@ class StageReport(_message.Message):
     def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., count: _Optional[int] = ..., median: _Optional[float] = ..., spread: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
 
 class LinkReport(_message.Message):
-    __slots__ = ("peer", "connected", "via", "up", "down", "round_trip", "samples", "age", "error")
+    __slots__ = ("peer", "connected", "via", "up", "down", "round_trip", "samples", "age", "error", "p99", "under_way")
     PEER_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     VIA_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +130,8 @@ class LinkReport(_message.Message):
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     AGE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
     peer: str
     connected: bool
     via: str
@@ -139,7 +141,9 @@ class LinkReport(_message.Message):
     samples: int
     age: float
     error: str
-    def __init__(self, peer: _Optional[str] = ..., connected: bool = ..., via: _Optional[str] = ..., up: _Optional[float] = ..., down: _Optional[float] = ..., round_trip: _Optional[float] = ..., samples: _Optional[int] = ..., age: _Optional[float] = ..., error: _Optional[str] = ...) -> None: ...
+    p99: float
+    under_way: int
+    def __init__(self, peer: _Optional[str] = ..., connected: bool = ..., via: _Optional[str] = ..., up: _Optional[float] = ..., down: _Optional[float] = ..., round_trip: _Optional[float] = ..., samples: _Optional[int] = ..., age: _Optional[float] = ..., error: _Optional[str] = ..., p99: _Optional[float] = ..., under_way: _Optional[int] = ...) -> None: ...
 
 class QueueReport(_message.Message):
     __slots__ = ("model", "active", "waiting", "wait")
