@@ -31,5 +31,6 @@ def _of_model(record: ModelRecord) -> set[Sha256]:
 
 
 def _of_book(book: PlanBook) -> set[Sha256]:
-    blocks = {block.artifact for block in book.blocks} | {one.block.artifact for one in book.fused}
+    pieces = {one.block.artifact for one in (*book.fused, *book.spare)}
+    blocks = {block.artifact for block in book.blocks} | pieces
     return (blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}

@@ -6,6 +6,7 @@ Law: runs in the worker process; only the order of the steps. The arithmetic is 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.graph import CostTensor, frontiers
 from partitioner.nouns_json import to_json
 from partitioner.onnx_io import cut, load_compiled
-from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec
+from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec, TurnRule
 from partitioner.report import explain
 from partitioner.units import TensorName
 
@@ -73,8 +74,8 @@ def _book(
     for one in cuts:
         if one.file:
             artifacts.put(one.file)
-    fused = fuse(directory, compiled, draft)
-    for _, one in fused:
+    fused, spare = fuse(directory, compiled, draft)
+    for _, one in (*fused, *spare):
         artifacts.put(one.file)
     borders = frontiers(compiled.graph, draft.boundaries)
     golden = keep_golden(directory, compiled, _golden_names(compiled, borders), artifacts)
@@ -94,6 +95,25 @@ def _book(
         _tolerance(compiled),
         tuple(one for one, _ in fused),
         _queue(compiled.queue, order.queue),
+        turning(draft, order),
+        tuple(one for one, _ in spare),
+    )
+
+
+def turning(draft: Draft, order: PlanOrder) -> TurnRule:
+    """Return which pages the entry may take by itself: none but the active one where a person has chosen that."""
+    if order.wishes.own_cut or draft.active == order.page:
+        return TurnRule()
+    names = tuple(one.page.name for one in draft.candidates if one.in_book and one.eligible)
+    prices, limits = draft.objective, draft.limits
+    most = (limits.latency, limits.energy, limits.egress)
+    return TurnRule(
+        names,
+        prices.latency,
+        prices.bottleneck,
+        prices.energy,
+        prices.egress,
+        *(limit if math.isfinite(limit) else -1.0 for limit in most),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from partitioner.book.boundaries import boundaries
 from partitioner.book.choice import OWN, best_cut, choose, choose_own, in_its_unit, is_cut, reason
-from partitioner.book.draft import BookOptions, Candidate, Draft, Regret, Span, Threshold
+from partitioner.book.draft import BookOptions, Candidate, Draft, Piece, Regret, Span, Threshold
 from partitioner.book.full import full_book, full_books, is_linear
 from partitioner.book.outlook import outlook, regret, solves_for
 from partitioner.book.pages import candidates
@@ -34,6 +34,7 @@ __all__ = [
     "BookOptions",
     "Candidate",
     "Draft",
+    "Piece",
     "Regret",
     "Span",
     "Threshold",
@@ -116,6 +117,7 @@ def _for_two(setting: Setting) -> Draft:
         spans=_spans(setting, hard),
         regret=regret(setting, [one.page.prediction for one in considered if one.eligible], known),
         preferred=preferred.page.name,
+        spare=_spare(fused, chosen),
     )
     return _with_thresholds(setting, _with_reason(draft), fused)
 
@@ -135,6 +137,14 @@ def _front(setting: Setting, stop: Stop) -> tuple[Plan, ...]:
 def _as_run(setting: Setting, cuts: Boundaries, chosen: Candidate) -> list[Candidate]:
     """Return every candidate as it would run in the book, the chosen one fused."""
     return [chosen if one.page.name == chosen.page.name else one for one in candidates(setting, cuts)]
+
+
+def _spare(fused: Sequence[Candidate], chosen: Candidate) -> tuple[Piece, ...]:
+    """Return the pieces of the other pages that may be turned to, the quickest page's first."""
+    others = [one for one in fused if one.in_book and one.eligible and one is not chosen]
+    others.sort(key=lambda one: one.page.prediction.latency)
+    found = {piece: None for one in others for piece in one.pieces if piece not in chosen.pieces}
+    return tuple(found)
 
 
 def _why(setting: Setting, considered: Sequence[Candidate], chosen: Candidate, preferred: Candidate) -> str:

@@ -143,6 +143,7 @@ class Draft:
         front: the Pareto front on these devices. spans: the full book along the link's rate.
         regret: what the trimmed book loses against a fresh solve.
         preferred: the page that the planner would take; `active`, unless another was asked for.
+        spare: what the stages of the other pages that may be chosen would run in as one each.
     """
 
     boundaries: tuple[frozenset[int], ...]
@@ -167,6 +168,7 @@ class Draft:
     spans: tuple[Span, ...] = ()
     regret: Regret | None = None
     preferred: PageName = PageName("")
+    spare: tuple[Piece, ...] = ()
 
     @property
     def inner(self) -> tuple[frozenset[int], ...]:

@@ -33,11 +33,15 @@ def line(desk):
     return tuple(frozenset(range(count)) for count in range(len(desk.compiled.graph.layers) + 1))
 
 
-def fused(desk, *pieces):
+def fused(desk, *pieces, spare=()):
+    return cut_of(desk, pieces, spare)[0]
+
+
+def cut_of(desk, pieces, spare):
     count = len(line(desk)) - 1
     page = Page("cut", (Stage("board", 0, 3), Stage("cloud", 3, count)), NOTHING)
     candidate = Candidate(page, "", pieces=pieces)
-    draft = Draft(line(desk), (page,), "cut", "", "", "", (candidate,), 0.0, "")
+    draft = Draft(line(desk), (page,), "cut", "", "", "", (candidate,), 0.0, "", spare=spare)
     return fuse(desk.directory, desk.compiled, draft)
 
 
@@ -51,6 +55,12 @@ def test_each_piece_of_the_draft_becomes_a_block_numbered_behind_the_books_own(d
     assert (one.device, one.first, one.last, one.block.index) == ("board", 0, 3, 4)
     assert (other.device, other.first, other.last, other.block.index) == ("cloud", 2, 4, 5)
     assert len(one.block.weights) == 3
+
+
+def test_spare_pieces_are_numbered_behind_those_of_the_active_page(desk):
+    (one,), (spare,) = cut_of(desk, (Piece("board", 0, 3),), (Piece("board", 0, 4),))
+    assert (one[0].block.index, spare[0].block.index) == (4, 5)
+    assert (spare[0].first, spare[0].last, len(spare[0].block.weights)) == (0, 4, 4)
 
 
 def test_without_pieces_nothing_is_fused(desk):

@@ -22,7 +22,7 @@ from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
 from partitioner.errors import LeptonError
 from partitioner.onnx_io import compile_model, load_compiled
-from partitioner.plan import QueueRule
+from partitioner.plan import QueueRule, TurnRule
 
 LINK = LinkProfile(1e7, 1e7, 0.001, 0.001)
 
@@ -101,6 +101,37 @@ def test_the_book_has_the_queue_rule_of_the_manifest_or_the_policy_that_was_aske
     assert _queue(declared, "block") == QueueRule("block", max_batch=1)
     with pytest.raises(InvalidInput, match="no queue policy 'lifo'"):
         _queue(declared, "lifo")
+
+
+def test_an_entry_may_turn_to_every_page_that_the_wishes_allow(desk: Desk) -> None:
+    book, _ = desk.plan(desk.order(wishes=Wishes(latency=1.0, egress=1e-9, max_latency=9.0)))
+    assert set(book.turning.pages) == {page.name for page in book.pages}
+    assert len(book.turning.pages) > 1
+    assert (book.turning.latency, book.turning.egress) == (1.0, 1e-9)
+    assert (book.turning.max_latency, book.turning.max_energy) == (9.0, -1.0)
+
+
+def test_what_may_not_be_chosen_is_not_turned_to(desk: Desk) -> None:
+    wishes = Wishes(max_egress=300.0)  # the answer alone: no layer's output goes up raw
+    book, told = desk.plan(desk.order(wishes=wishes))
+    forbidden = {one["page"] for one in told["candidates"] if not one["eligible"]}
+    assert forbidden
+    assert not forbidden & set(book.turning.pages)
+
+
+@pytest.mark.parametrize("wishes", [{"page": "local"}, {"wishes": Wishes(own_cut="m1")}])
+def test_a_page_that_a_person_chose_stays(desk: Desk, wishes: Any) -> None:
+    assert desk.plan(desk.order(**wishes))[0].turning == TurnRule()
+
+
+def test_the_pieces_of_the_other_pages_are_cut_too(desk: Desk) -> None:
+    book, _ = desk.plan(desk.order())
+    assert book.spare
+    assert not {(one.device, one.first, one.last) for one in book.spare} & {
+        (one.device, one.first, one.last) for one in book.fused
+    }
+    for one in book.spare:
+        assert desk.artifacts.find(one.block.artifact) is not None
 
 
 def test_a_half_measured_device_is_completed_and_named(desk: Desk) -> None:
