@@ -27,6 +27,7 @@ class _Commands(LazyGroup):
         ),
         "plan": LazyCommand(f"{_ROOM}.plan:app", "Explain, compare, pin, and ask what if."),
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
+        "events": LazyCommand(f"{_ROOM}.events:app", "Show what changed, why, and whether it paid."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
         "version": LazyCommand(f"{_ROOM}.version:app", "Show the versions of what is installed."),
     }

@@ -5,7 +5,9 @@ Law: makes a call, hands it to the transport, reads the document that ends it. I
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import contextlib
+import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ class AsyncControl:
         wishes: Wishes = NO_WISHES,
         refresh: bool = False,
         queue: str = "",
+        replicas: Sequence[str] = (),
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
@@ -83,6 +86,7 @@ class AsyncControl:
             wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
             refresh: measure again what is measured.
             queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
+            replicas: clouds that hold what the first holds and stand in for it, best first; "*": every other one.
             progress: called for each step, on the event loop.
 
         Raises:
@@ -91,12 +95,13 @@ class AsyncControl:
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
-        refuse_odd_texts(name, page, *devices, *wishes.texts)
+        refuse_odd_texts(name, page, *devices, *replicas, *wishes.texts)
         _check_policy(queue)
         board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
         call = messages.Deploy(
             _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
         )
+        call = dataclasses.replace(call, replicas=tuple(map(DeviceId, replicas)))
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def pin(
@@ -106,6 +111,7 @@ class AsyncControl:
         behind: str = "",
         page: str = "",
         dry_run: bool = False,
+        board: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Deploy `name` as before but by this split or page; with neither, by the best again (unpin).
@@ -115,14 +121,15 @@ class AsyncControl:
             behind: a layer or a tensor: it and all it needs run on the board, the rest in the cloud.
             page: a page of the plan book.
             dry_run: plan only: what the split would cost.
+            board: of several boards that it is active on, this one.
             progress: called for each step, on the event loop.
 
         Raises:
             NotFound: no plan of it is active.
             NoFeasiblePlan, InvalidProblem: the split cannot be; says why, and which names are near.
         """
-        refuse_odd_texts(behind, page)
-        call = messages.PinPlan(_model(name), behind, page, dry_run)
+        refuse_odd_texts(behind, page, board)
+        call = messages.PinPlan(_model(name), behind, page, dry_run, DeviceId(board))
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def what_if(
@@ -133,6 +140,7 @@ class AsyncControl:
         speeds: Mapping[str, float] | None = None,
         wishes: Wishes = NO_WISHES,
         keep_input_on_board: bool | None = None,
+        board: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Return what the plan of `name` would be if this were so, beside the active one; nothing changes.
@@ -143,16 +151,22 @@ class AsyncControl:
             speeds: how many times as fast a device would be, by "board", "cloud" or its name.
             wishes: put over those of the active plan.
             keep_input_on_board: whether the input stays there; None: as by the active plan.
+            board: of several boards that it is active on, this one.
             progress: called for each step, on the event loop.
         """
-        refuse_odd_texts(*(speeds or {}), *wishes.texts)
+        refuse_odd_texts(board, *(speeds or {}), *wishes.texts)
         changes = tuple(messages.DeviceSpeed(DeviceId(who), times) for who, times in (speeds or {}).items())
-        call = messages.WhatIf(_model(name), link, changes, wishes, keep_input_on_board)
+        call = messages.WhatIf(_model(name), link, changes, wishes, keep_input_on_board, DeviceId(board))
         return await self._ask(admin.only(call), "what-if", progress)
 
-    async def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:
-        """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
-        return await self._ask(admin.only(messages.ExplainPlan(_model(name), Epoch(epoch))), "plan")
+    async def explain(self, name: str, epoch: int = 0, *, board: str = "") -> dict[str, Any]:
+        """Return why the active plan of `name`, or that of a remembered epoch, is what it is.
+
+        Of several boards that it is active on, that of `board`; of the newest deployment where none is given.
+        """
+        refuse_odd_texts(board)
+        call = messages.ExplainPlan(_model(name), Epoch(epoch), DeviceId(board))
+        return await self._ask(admin.only(call), "plan")
 
     async def profile(
         self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
@@ -195,7 +209,7 @@ class AsyncControl:
         """
         return await self._ask(admin.only(_events(since, age, False, model, device, kind)), "events")
 
-    def follow_events(
+    async def follow_events(
         self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield what changed, as `events` has it, then every change as it comes, until the caller leaves.
@@ -204,7 +218,10 @@ class AsyncControl:
         """
         self._asker.check_usable()
         call = _events(since, age, True, model, device, kind)
-        return admin.documents(self._transport.admin(admin.only(call)), "event")
+        told = admin.documents(self._transport.admin(admin.only(call)), "event")
+        async with contextlib.aclosing(told):
+            async for change in told:
+                yield change
 
     async def _ask(
         self, calls: AsyncIterator[AdminCall], schema: str, progress: OnProgress | None = None

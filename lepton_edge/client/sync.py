@@ -180,6 +180,7 @@ class Client:
         wishes: Wishes = NO_WISHES,
         refresh: bool = False,
         queue: str = "",
+        replicas: Sequence[str] = (),
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
@@ -193,6 +194,7 @@ class Client:
                 wishes=wishes,
                 refresh=refresh,
                 queue=queue,
+                replicas=replicas,
                 progress=progress,
             )
         )
@@ -204,10 +206,14 @@ class Client:
         behind: str = "",
         page: str = "",
         dry_run: bool = False,
+        board: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Run a model by another split or page, or by the best again; see `AsyncClient.pin`."""
-        return self._run(self._client.pin(name, behind=behind, page=page, dry_run=dry_run, progress=progress))
+        pinning = self._client.pin(
+            name, behind=behind, page=page, dry_run=dry_run, board=board, progress=progress
+        )
+        return self._run(pinning)
 
     def what_if(
         self,
@@ -217,6 +223,7 @@ class Client:
         speeds: Mapping[str, float] | None = None,
         wishes: Wishes = NO_WISHES,
         keep_input_on_board: bool | None = None,
+        board: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Return what the plan would be if this were so; see `AsyncClient.what_if`."""
@@ -227,13 +234,14 @@ class Client:
                 speeds=speeds,
                 wishes=wishes,
                 keep_input_on_board=keep_input_on_board,
+                board=board,
                 progress=progress,
             )
         )
 
-    def explain(self, name: str, epoch: int = 0) -> dict[str, Any]:
+    def explain(self, name: str, epoch: int = 0, *, board: str = "") -> dict[str, Any]:
         """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
-        return self._run(self._client.explain(name, epoch))
+        return self._run(self._client.explain(name, epoch, board=board))
 
     def profile(
         self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None

@@ -27,8 +27,9 @@ from lepton_edge.coordinator.records import (
     fingerprint,
 )
 from lepton_edge.coordinator.store import MIGRATIONS, Store
+from lepton_edge.core.changes import Change
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, StorageFull
-from lepton_edge.core.messages import Deploy, Wishes
+from lepton_edge.core.messages import Deploy, ShowEvents, Wishes
 from partitioner.plan import WeightRef
 from partitioner.units import Seconds
 
@@ -242,3 +243,49 @@ def test_a_state_has_one_identity_and_each_start_a_higher_term(tmp_path: Path) -
     other = Store(tmp_path / "other")
     assert other.identity() != identity
     other.close()
+
+
+# --- changes ------------------------------------------------------------------------------------------------
+
+
+def _change(serial: int, **about: Any) -> Change:
+    return Change(serial, float(serial), about.pop("kind", "deploy"), "why", **about)
+
+
+def test_changes_are_found_by_number_age_and_what_they_are_about(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep_changes(
+        [_change(1, model="net"), _change(2, device="pi"), _change(3, kind="turn", model="net")]
+    )
+
+    def found(now: float = 10.0, most: int = 10, **asked: Any) -> list[int]:
+        return [one.serial for one in store.changes(ShowEvents(**asked), now, most)]
+
+    assert found() == [1, 2, 3]
+    assert found(since=1) == [2, 3]
+    assert found(age=7.5) == [3]
+    assert found(model="net") == [1, 3]
+    assert found(device="pi") == [2]
+    assert found(model="net", kind="turn") == [3]
+    assert found(most=2) == [2, 3], "the newest"
+    store.close()
+
+
+def test_a_change_told_anew_replaces_what_was_told_and_open_ones_are_remembered(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep_changes([_change(1, verdict="pending"), _change(2, verdict="pending")])
+    store.keep_changes([_change(1, verdict="kept", measured_after=0.5)])
+    assert store.changes(ShowEvents(), 10.0)[0].measured_after == 0.5
+    loaded = store.load()
+    assert (loaded.serial, [one.serial for one in loaded.open]) == (2, [2])
+    store.close()
+
+
+def test_only_the_newest_changes_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.store.MAX_CHANGES", 5)
+    store = Store(tmp_path)
+    for start in (1, 8):
+        store.keep_changes([_change(serial) for serial in range(start, start + 7)])
+    assert [one.serial for one in store.changes(ShowEvents(), 99.0)] == [10, 11, 12, 13, 14]
+    assert store.load().serial == 14
+    store.close()

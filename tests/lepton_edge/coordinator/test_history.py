@@ -1,0 +1,77 @@
+"""What `lepton-edge events` is answered, over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.events import Began
+from lepton_edge.coordinator.history import tell
+from lepton_edge.coordinator.server import remembered
+from lepton_edge.coordinator.state import Settings
+from lepton_edge.coordinator.store import Store
+from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.messages import ShowEvents
+
+
+async def _never(*_: Any) -> Any:
+    raise AssertionError("nothing is to be worked on")
+
+
+@pytest.fixture
+async def began(tmp_path: Path) -> AsyncIterator[tuple[Driver, Store]]:
+    """A coordinator that decides, without a port."""
+    store = Store(tmp_path)
+    driver = Driver(remembered(store.load(), Settings("0.1", 1)), store, Artifacts(tmp_path), _never)
+    deciding = asyncio.create_task(driver.run())
+    yield driver, store
+    deciding.cancel()
+    await asyncio.wait([deciding])
+    store.close()
+
+
+async def _decided(driver: Driver) -> None:
+    """Wait until what was posted is decided."""
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+
+
+async def test_what_is_past_is_one_document(began: tuple[Driver, Store]) -> None:
+    driver, store = began
+    await driver.post(Began("start"))
+    await _decided(driver)
+    (document,) = [one async for one in tell(driver, store, ShowEvents())]
+    (change,) = json.loads(document.json)["events"]
+    assert document.schema == "lepton-edge/events/1"
+    assert (change["serial"], change["kind"], change["message"]) == (
+        1,
+        "coordinator",
+        "lepton-edge 0.1, term 1",
+    )
+
+
+async def test_following_tells_the_past_then_each_change_as_it_comes(began: tuple[Driver, Store]) -> None:
+    driver, store = began
+    await driver.post(Began("start"))
+    await _decided(driver)
+    told = tell(driver, store, ShowEvents(follow=True))
+    first = await anext(told)
+    waiting = asyncio.ensure_future(anext(told))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    await driver.post(Began("again"))
+    second = await asyncio.wait_for(waiting, 2)
+    assert [json.loads(one.json)["serial"] for one in (first, second)] == [1, 2]
+    assert first.schema == second.schema == "lepton-edge/event/1"
+
+
+async def test_a_kind_that_there_is_not_is_refused(began: tuple[Driver, Store]) -> None:
+    with pytest.raises(InvalidInput, match="no kind"):
+        await anext(tell(*began, ShowEvents(kind="odd")))
