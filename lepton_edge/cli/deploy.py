@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import dataclasses
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from lepton_edge.cli import exit_codes
 from lepton_edge.cli import wish_options as w
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
-from lepton_edge.cli.output import ProgressLine, print_document
+from lepton_edge.cli.output import ProgressLine, Row, print_document
+from lepton_edge.cli.places import (
+    AllBoardsOption,
+    DevicesOption,
+    Places,
+    ReplicasOption,
+    read_places,
+)
+from lepton_edge.client import Client
 from lepton_edge.core.calls import Wishes
 from lepton_edge.core.errors import UsageError
+from partitioner.errors import LeptonError
 from partitioner.report import terminal
 
 app = typer.Typer(add_completion=False)
 
 _Page = Annotated[str | None, typer.Option(help="Pin this page instead of the best.")]
-_Devices = Annotated[
-    list[str] | None,
-    typer.Option(metavar="board=NAME|cloud=NAME", help="Choose the devices. Repeatable."),
-]
 
 
 class Policy(str, Enum):
@@ -56,42 +62,55 @@ def deploy(
     dry_run: DryRunOption = False,
     page: _Page = None,
     queue: _Queue = None,
-    device: _Devices = None,
+    device: DevicesOption = None,
+    all_boards: AllBoardsOption = False,
+    replicas: ReplicasOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure what is missing, plan, prepare the devices and activate."""
-    wished: dict[str, Any] = {
+    wished: Row = {
         "wishes": dataclasses.replace(wishes, measure=not no_measure),
-        "devices": read_devices(device or []),
+        "keep_input_on_board": keep_input_on_board,
+        "dry_run": dry_run,
+        "page": _named(page),
+        "refresh": refresh,
+        "queue": queue.value if queue else "",
     }
+    places = read_places(device or [], every_other_cloud=replicas is not None)
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.deploy(
-            name,
-            keep_input_on_board=keep_input_on_board,
-            dry_run=dry_run,
-            page=_named(page),
-            **wished,
-            refresh=refresh,
-            queue=queue.value if queue else "",
-            progress=progress,
-        )
+        if all_boards:
+            places = places.on_all(asked.devices())
+        told = _deploy(asked, name, places, progress, wished)
     print_document(told, form, render)
+    if told.get("failed"):
+        raise typer.Exit(told["failed"][0]["status"])
 
 
-def read_devices(given: list[str]) -> tuple[str, str]:
-    """Return (board, cloud) of ["board=NAME", "cloud=NAME"], "" where the coordinator may choose.
+def _deploy(asked: Client, name: str, places: Places, progress: ProgressLine, wished: Row) -> Row:
+    """Return how the one deployment ended, or that on each board; one that fails leaves the others as they are."""
+    where: Row = {"replicas": places.replicas, "progress": progress}
+    if not places.each:
+        return asked.deploy(name, devices=(places.boards[0], places.cloud), **where, **wished)
+    done: list[Row] = []
+    failed: list[Row] = []
+    for board in places.boards:
+        progress.begin(f"{board}: ")
+        try:
+            done.append(asked.deploy(name, devices=(board, places.cloud), **where, **wished))
+        except LeptonError as error:
+            failed.append({"board": board, "status": exit_codes.status_of(error), **_told(error)})
+    return {"schema": "lepton-edge/deployments/1", "model": name, "deployments": done, "failed": failed}
 
-    Raises:
-        typer.BadParameter: another role, or no name.
-    """
-    chosen = {"board": "", "cloud": ""}
-    for one in given:
-        role, _, name = one.partition("=")
-        if role not in chosen or not name:
-            raise typer.BadParameter(f"{one!r} is not board=NAME or cloud=NAME")
-        chosen[role] = name
-    return chosen["board"], chosen["cloud"]
+
+def _told(error: LeptonError) -> Row:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "fault": error.fault,
+        "retryable": error.retryable,
+    }
 
 
 def _named(page: str | None) -> str:
@@ -100,8 +119,11 @@ def _named(page: str | None) -> str:
     return page or ""
 
 
-def render(told: dict[str, Any], console: Console) -> None:
-    """Draw how a deployment ended: the plan, and what became of it."""
+def render(told: Row, console: Console) -> None:
+    """Draw how a deployment ended: the plan, and what became of it; or how those on several boards did."""
+    if "deployments" in told:
+        _render_each(told, console)
+        return
     plan = told.get("plan")
     if plan:
         terminal.render(plan, console)
@@ -111,3 +133,15 @@ def render(told: dict[str, Any], console: Console) -> None:
             )
     done = "planned only (--dry-run)" if not told.get("epoch") else f"active: epoch {told['epoch']}"
     console.print(f"{told.get('model', '')}: {done}, page {told.get('page', '')!r}")
+    for name, is_ready in told.get("replicas", {}).items():
+        ready = "holds what the cloud holds" if is_ready else "could not be prepared; it is tried again"
+        console.print(f"replica {name}: {ready}")
+
+
+def _render_each(told: Row, console: Console) -> None:
+    for one in told["deployments"]:
+        console.rule(f"{told.get('model', '')} on {one.get('board') or 'the cloud'}", align="left")
+        render(one, console)
+    for one in told["failed"]:
+        hint = f" / what to do: {one['hint']}" if one.get("hint") else ""
+        console.print(f"{one['board']}: FAILED: {one['message']}{hint}", style="bold red")

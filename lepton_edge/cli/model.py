@@ -153,14 +153,19 @@ MODELS = (
     Column("weights", lambda row: size(row.get("weights_bytes")), right=True),
     Column("layers", text("layers"), right=True),
     Column("samples", text("samples"), right=True),
-    Column("active", lambda row: active_line(row)),
+    Column("active", lambda row: active_line(row), wraps=True),
     Column("description", text("description"), wraps=True),
 )
 NO_MODELS = "no models: lepton-edge model push NAME FILE.onnx"
 
 
 def active_line(row: Row) -> str:
-    """Return "epoch 3, page cut-2" of a model's row, "no" when nothing of it is active."""
+    """Return "epoch 3, page cut-2" of a model's row, for each board of several; "no" when nothing of it is active."""
+    boards = row.get("boards", [])
+    if len(boards) > 1:
+        return "; ".join(
+            f"{one['board'] or 'clouds alone'}: epoch {one['epoch']}, page {one['page']}" for one in boards
+        )
     return f"epoch {row['epoch']}, page {row.get('page', '')}" if row.get("epoch") else "no"
 
 
@@ -180,6 +185,7 @@ _OUTPUTS = (
 _EPOCHS = (
     Column("epoch", text("epoch"), right=True),
     Column("state", text("state")),
+    Column("board", text("board")),
     Column("page", text("page")),
     Column("devices", text("devices")),
     Column("reason", text("reason"), wraps=True),

@@ -117,6 +117,7 @@ class ProgressLine:
         self._console = Console(stderr=True, highlight=False)
         self._status: Status | None = None
         self._stage = ""
+        self._about = ""
 
     def __enter__(self) -> ProgressLine:
         """Begin to show."""
@@ -132,13 +133,17 @@ class ProgressLine:
         if self._status is not None:
             self._status.stop()
 
+    def begin(self, about: str) -> None:
+        """Show the next steps as those of one of several parts."""
+        self._about, self._stage = about, ""
+
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
         if self._status is not None:
-            self._status.update(describe(progress))
+            self._status.update(self._about + describe(progress))
         elif progress.stage != self._stage:
             self._stage = progress.stage
-            self._console.print(describe(progress), soft_wrap=True)
+            self._console.print(self._about + describe(progress), soft_wrap=True)
 
 
 def describe(progress: Progress) -> str:

@@ -21,6 +21,7 @@ from lepton_edge.cli import wish_options as w
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
+from lepton_edge.cli.places import BoardOption, read_board
 from lepton_edge.cli.wishes import read_link, read_speed
 from lepton_edge.client import Client
 from lepton_edge.core.calls import Wishes
@@ -57,7 +58,11 @@ _Link = Annotated[
 ]
 _Speeds = Annotated[
     list[str] | None,
-    typer.Option("--device", metavar="DEVICE*TIMES", help="'board*2': the board twice as fast. Repeatable."),
+    typer.Option(
+        "--device",
+        metavar="DEVICE*TIMES|board=NAME",
+        help="'board*2': the board twice as fast. board=NAME: of several boards, this one. Repeatable.",
+    ),
 ]
 _Behind = Annotated[
     str,
@@ -78,11 +83,12 @@ def explain(
     name: _Plan,
     page: _Html = None,
     *,
+    device: BoardOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Explain a plan: candidates, predictions, what would change the choice."""
-    told = read_plan(name, coordinator)
+    told = read_plan(name, coordinator, read_board(device))
     if page is None:
         with _whole(name):
             print_document(told, form, _render)
@@ -126,9 +132,12 @@ def what_if(
 
     What is not given is as it is for the active plan. Nothing is measured: a device that never was is estimated.
     """
+    given = device or []
+    boards = [one for one in given if "*" not in one and "=" in one]
     supposed: dict[str, Any] = {
         "link": None if link is None else read_link(link),
-        "speeds": dict(read_speed(one) for one in device or []),
+        "board": read_board(boards[-1]) if boards else "",
+        "speeds": dict(read_speed(one) for one in given if one not in boards),
         "keep_input_on_board": keep_input_on_board,
     }
     with client(coordinator) as asked, ProgressLine() as progress:
@@ -145,6 +154,7 @@ def pin(
     page: _Page = "",
     dry_run: DryRunOption = False,
     *,
+    device: BoardOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -152,7 +162,9 @@ def pin(
     if bool(behind) == bool(page):
         raise UsageError("plan pin: which split?", "give --behind LAYER (or a tensor), or --page PAGE")
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.pin(name, behind=behind, page=page, dry_run=dry_run, progress=progress)
+        told = asked.pin(
+            name, behind=behind, page=page, dry_run=dry_run, board=read_board(device), progress=progress
+        )
     print_document(told, form, deploy.render)
 
 
@@ -161,17 +173,18 @@ def unpin(
     name: ModelArgument,
     dry_run: DryRunOption = False,
     *,
+    device: BoardOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a model by the best plan again; every other wish stays."""
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.pin(name, dry_run=dry_run, progress=progress)
+        told = asked.pin(name, dry_run=dry_run, board=read_board(device), progress=progress)
     print_document(told, form, deploy.render)
 
 
-def read_plan(named: str, coordinator: str | None) -> dict[str, Any]:
-    """Return the plan's document: of a model, of one of its epochs, or out of a file.
+def read_plan(named: str, coordinator: str | None, board: str = "") -> dict[str, Any]:
+    """Return the plan's document: of a model (for one of its boards), of one of its epochs, or out of a file.
 
     Raises:
         InvalidInput: the file cannot be read, or holds no plan.
@@ -179,7 +192,7 @@ def read_plan(named: str, coordinator: str | None) -> dict[str, Any]:
     if _is_file(named):
         return _read_file(Path(named))
     with client(coordinator) as asked:
-        return _ask(asked, named)
+        return _ask(asked, named, board)
 
 
 def _is_file(named: str) -> bool:
@@ -205,9 +218,9 @@ def _whole(*named: str) -> Iterator[None]:
         ) from error
 
 
-def _ask(asked: Client, named: str) -> dict[str, Any]:
+def _ask(asked: Client, named: str, board: str) -> dict[str, Any]:
     of_epoch = _NAMED.fullmatch(named)
-    return asked.explain(of_epoch[1], int(of_epoch[2])) if of_epoch else asked.explain(named)
+    return asked.explain(of_epoch[1], int(of_epoch[2])) if of_epoch else asked.explain(named, board=board)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -229,6 +242,12 @@ def _is_plan(told: Any) -> bool:
 
 def _render(told: dict[str, Any], console: Console) -> None:
     terminal.render(told, console)
+    others = [board or "clouds alone" for board in told.get("boards", []) if board != told.get("board")]
+    if others:
+        mine = told.get("board") or "clouds alone"
+        console.print(f"this is the plan for {mine}; others are active for: {', '.join(others)}")
+    if told.get("replicas"):
+        console.print(f"replicas, best first: {', '.join(told['replicas'])}")
     for one in told.get("stale", []):
         console.print(
             f"STALE: {one['device']} is not as it was measured ({one['why']}); the next deploy measures it again",

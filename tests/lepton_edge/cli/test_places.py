@@ -1,0 +1,52 @@
+"""Which devices a command is about."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from lepton_edge.cli.places import Places, read_board, read_places
+from lepton_edge.core.errors import NotFound, UsageError
+
+DEVICES = {
+    "devices": [
+        {"device": "roof", "role": "board", "connected": True},
+        {"device": "shed", "role": "board", "connected": True},
+        {"device": "gone", "role": "board", "connected": False},
+        {"device": "server", "role": "cloud", "connected": True},
+    ]
+}
+
+
+def test_nothing_said_leaves_the_choice_to_the_coordinator() -> None:
+    assert read_places([]) == Places(("",), "", (), each=False)
+
+
+def test_one_of_each_is_as_it_ever_was() -> None:
+    assert read_places(["board=roof", "cloud=server"]) == Places(("roof",), "server", (), each=False)
+
+
+def test_further_clouds_are_replicas_and_further_boards_are_deployed_on_each() -> None:
+    given = ["board=roof", "cloud=a", "board=shed", "cloud=b", "board=roof"]
+    assert read_places(given) == Places(("roof", "shed"), "a", ("b",), each=True)
+    assert read_places(["cloud=a"], every_other_cloud=True).replicas == ("*",)
+
+
+def test_all_boards_are_the_connected_ones() -> None:
+    assert read_places(["cloud=a"]).on_all(DEVICES) == Places(("roof", "shed"), "a", (), each=True)
+    with pytest.raises(NotFound, match="no board is connected"):
+        Places().on_all({"devices": []})
+    with pytest.raises(UsageError):
+        read_places(["board=roof"]).on_all(DEVICES)
+
+
+@pytest.mark.parametrize("wrong", ["roof", "board=", "gateway=x", "=x"])
+def test_what_names_no_device_is_refused(wrong: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        read_places([wrong])
+    with pytest.raises(typer.BadParameter):
+        read_board(wrong)
+
+
+def test_a_board_is_named_as_with_deploy() -> None:
+    assert (read_board(None), read_board("board=roof")) == ("", "roof")
