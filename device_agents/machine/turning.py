@@ -41,16 +41,25 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     """
     turner = turner_of(state, held)
     choice = turner.choice(terms.route.first, terms.wanted)
-    reach = [_reachable(state, peer, now) for peer in choice.peers]
+    reach = [_reachable(state, peer) for peer in choice.peers]
     fresh = choice.links is state.links and now < choice.until and choice.reach == reach
     if turner.stale or not fresh:
         choice.reach = reach
         _reconsider(state, held, choice, frame, now)
     turner.page = choice.page
-    backlog = _backlog(state)
-    if backlog > 0 or _is_unusual(turner, choice, frame):
-        return _for_one(state, held, choice, frame, backlog)
-    return choice.page, choice.reason
+    if not all(reach) and (trial := _trial(state, choice, now)):
+        return trial.name, f"taken this once, to see whether {trial.peer} is back"
+    return _for_one(state, held, choice, frame, now)
+
+
+def _trial(state: State, choice: Choice, now: float) -> Option | None:
+    """Return a page by which a request finds out whether a suspected far side is back, where that is due."""
+    for peer in choice.peers:
+        far = state.far_sides.get(peer)
+        if peer in state.peers_up and far is not None and far.suspected and far.may_try(now):
+            pages = [one for one in choice.options if one.peer == peer]
+            return min(pages, key=lambda one: one.prediction.latency)
+    return None
 
 
 def turner_of(state: State, held: EpochState) -> Turner:
@@ -65,7 +74,7 @@ def turner_of(state: State, held: EpochState) -> Turner:
 
 def _costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[PageName, Cost]:
     """Return what every page costs that could be taken now; those within the limits, if any is."""
-    options = [one for one in choice.options if _can_run(state, held, one, now)]
+    options = [one for one in choice.options if _can_run(state, held, one)]
     turner = turner_of(state, held)
     found = {one.name: _cost(state, turner, one, now) for one in options}
     within = {name: cost for name, cost in found.items() if cost.within}
@@ -120,16 +129,14 @@ def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:
     return all(limit < 0 or amount <= limit for limit, amount in limits)
 
 
-def _can_run(state: State, held: EpochState, option: Option, now: float) -> bool:
+def _can_run(state: State, held: EpochState, option: Option) -> bool:
     """Whether a page could be taken: its blocks are here, and who goes on can be reached."""
-    return held.holds(option.key[1], option.key[2]) and (
-        not option.peer or _reachable(state, option.peer, now)
-    )
+    return held.holds(option.key[1], option.key[2]) and (not option.peer or _reachable(state, option.peer))
 
 
-def _reachable(state: State, peer: DeviceId, now: float) -> bool:
-    del now
-    return peer in state.peers_up
+def _reachable(state: State, peer: DeviceId) -> bool:
+    far = state.far_sides.get(peer)
+    return peer in state.peers_up and not (far is not None and far.suspected)
 
 
 # --- turning --------------------------------------------------------------------------------------
@@ -248,6 +255,25 @@ def _ms(seconds: float) -> str:
 # --- one request that is not like the others ------------------------------------------------------
 
 
+def _for_one(
+    state: State, held: EpochState, choice: Choice, frame: Frame, now: float
+) -> tuple[PageName, str]:
+    """Return the page for one request: another one where it meets a queue, or is larger or smaller than usual."""
+    found = choice.costs.get(choice.page)
+    if found is None:
+        return choice.page, choice.reason
+    backlog, busy, size = _backlog(state), _queued(state, found.option.peer, now), _bytes(frame)
+    if not backlog and not busy and not _is_unusual(turner_of(state, held), choice, size):
+        return choice.page, choice.reason
+    values = {name: _alone(state, held, cost, size, backlog, now) for name, cost in choice.costs.items()}
+    best = min(values, key=lambda name: values[name])
+    if values[best] >= values[choice.page] * (1 - LEAST_GAIN) - found.noise:
+        return choice.page, choice.reason
+    queue = f"the link to {found.option.peer} is busy" if busy else f"{state.device} is busy"
+    why = queue if backlog or busy else f"the input has {size / 1e3:.1f} kB"
+    return best, f"taken this once, since {why}: {choice.page} would take {_ms(values[choice.page])} now"
+
+
 def _backlog(state: State) -> float:
     """Return the seconds that one more run would wait here for those that wait or run already."""
     if not state.works:
@@ -255,39 +281,28 @@ def _backlog(state: State) -> float:
     busy = [work for work in state.works.values() if work.phase in ("local", "fallback")]
     if len(busy) < state.workers:
         return 0.0
-    return (
-        sum([state.epochs[work.epoch].cost(work.route.first, work.route.last) for work in busy])
-        / state.workers
-    )
+    costs = [state.epochs[work.epoch].cost(work.route.first, work.route.last) for work in busy]
+    return sum(costs) / state.workers
 
 
-def _is_unusual(turner: Turner, choice: Choice, frame: Frame) -> bool:
+def _queued(state: State, peer: DeviceId, now: float) -> float:
+    """Return for how many seconds what was sent before keeps the link to `peer` busy."""
+    far = state.far_sides.get(peer) if peer else None
+    return far.queued(now) if far is not None else 0.0
+
+
+def _is_unusual(turner: Turner, choice: Choice, size: int) -> bool:
     for one in choice.options:
         if one.passes:
             usual = turner.sizes.get(one.key, one.up)
-            return not usual / UNUSUAL <= _bytes(frame) <= usual * UNUSUAL
+            return not usual / UNUSUAL <= size <= usual * UNUSUAL
     return False
 
 
-def _for_one(
-    state: State, held: EpochState, choice: Choice, frame: Frame, backlog: float
-) -> tuple[PageName, str]:
-    """Return the page for one request that meets a queue here, or is larger or smaller than usual."""
-    found = choice.costs.get(choice.page)
-    if found is None:
-        return choice.page, choice.reason
-    size = _bytes(frame)
-    values = {name: _alone(state, held, cost, size, backlog) for name, cost in choice.costs.items()}
-    best = min(values, key=lambda name: values[name])
-    if values[best] >= values[choice.page] * (1 - LEAST_GAIN) - found.noise:
-        return choice.page, choice.reason
-    why = f"{state.device} is busy" if backlog > 0 else f"the input has {size / 1e3:.1f} kB"
-    return best, f"taken this once, since {why}: {choice.page} would take {_ms(values[choice.page])} now"
-
-
-def _alone(state: State, held: EpochState, cost: Cost, size: int, backlog: float) -> float:
+def _alone(state: State, held: EpochState, cost: Cost, size: int, backlog: float, now: float) -> float:
+    """Return what a page costs for one request of `size` bytes, with what it would wait for."""
     option, turner = cost.option, turner_of(state, held)
-    more = 0.0
+    more = _queued(state, option.peer, now)
     if option.passes:
         usual = turner.sizes.get(option.key, option.up)
         more += way_of(state, option, size) - way_of(state, option, usual)
@@ -307,7 +322,7 @@ def learn(state: State, work: Work, now: float) -> None:
     """Take what an answered request shows of its page: seconds here, beyond, on the way; bytes."""
     turner = state.epochs[work.epoch].turner
     choice = turner.choices.get((work.route.first, work.wanted)) if turner is not None else None
-    if turner is None or choice is None or work.phase not in ("local", "remote"):
+    if turner is None or choice is None or work.phase not in ("local", "remote") or len(work.tried) > 1:
         return
     option = next((one for one in choice.options if one.name == work.page), None)
     if option is None:

@@ -133,6 +133,23 @@ def test_a_far_side_out_of_reach_is_left_and_taken_again(board) -> None:
     assert board.ask().frame.reason.endswith("cloud is back")
 
 
+def test_a_far_side_that_is_silent_is_tried_once_in_a_while_and_no_turn(board) -> None:
+    board.link(FAST)
+    assert board.page() == "cut-4"
+    far = board.state.far_side("cloud")
+    far.suspected, far.next_trial = True, board.now + 1.0
+    assert board.page() == "local"
+    far.next_trial = board.now
+    trial = board.ask()
+    assert (trial.frame.page, trial.frame.reason) == (
+        "cut-4",
+        "taken this once, to see whether cloud is back",
+    )
+    assert not far.suspected
+    assert board.page() == "cut-4"
+    assert [turn.after for turn in board.state.turns] == ["cut-4", "local", "cut-4"]
+
+
 def test_one_odd_request_changes_nothing_two_in_a_row_do(board) -> None:
     board.link(FAST)
     for _ in range(12):
