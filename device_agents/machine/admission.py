@@ -12,6 +12,7 @@ from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
 from device_agents.machine.nan import refuse_nan
+from device_agents.machine.replicas import frontier_size, has_stand_in
 from device_agents.machine.room import Share
 from device_agents.machine.state import DRAINING, EpochState, State, Work
 from device_agents.machine.terms import Terms
@@ -24,6 +25,7 @@ from lepton_edge.core.errors import (
 from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.metadata import check_metadata
 from partitioner.errors import LeptonError
+from partitioner.units import Bytes
 
 
 def request_arrived(state: State, event: RequestArrived, now: float) -> list[Command]:
@@ -123,10 +125,24 @@ def _accept(
         deadline=now + lifetime,
         reason=why,
         flow=event.flow,
-        size=max(sum([len(tensor.payload) for tensor in frame.tensors]), terms.kept),
+        size=_size(held, frame, terms),
         line=(event.flow, held.key.model) if terms.line else None,
+        original=frame.tensors if _may_be_smaller(held, frame, terms) else (),
     )
     return work, tensors
+
+
+def _may_be_smaller(held: EpochState, frame: Frame, terms: Terms) -> bool:
+    """Whether the input is kept for a smaller model, whose answer the caller would take."""
+    return bool(held.book.smaller) and frame.degraded and frame.epoch == 0 and bool(terms.route.peer)
+
+
+def _size(held: EpochState, frame: Frame, terms: Terms) -> int:
+    """Return the bytes that a request takes: what came, or what is kept of it where that is more, or both."""
+    came, kept, to = sum([len(tensor.payload) for tensor in frame.tensors]), terms.kept, terms.route
+    if to.peer and held.book.replicas and has_stand_in(held.book, to.peer):
+        kept = Bytes(kept + frontier_size(held.book, to.last))
+    return came + kept if _may_be_smaller(held, frame, terms) else max(came, kept)
 
 
 def _entry_terms(state: State, held: EpochState, frame: Frame, now: float) -> tuple[Terms, str]:

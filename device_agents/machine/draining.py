@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from device_agents.machine.commands import CloseEpoch, Command, KeepPeers, Persist, Say
 from device_agents.machine.events import EpochKey, SavedEpoch
+from device_agents.machine.replicas import beside
 from device_agents.machine.state import ACTIVE, EpochState, State
 from lepton_edge.core.messages import EpochStatus, Outcome, Peer
 from partitioner.units import DeviceId
@@ -55,15 +56,6 @@ def keep_peers(state: State) -> KeepPeers:
     """
     wanted: dict[DeviceId, Peer] = {}
     for held in state.epochs.values():
-        near = _beside(held, state.device)
+        near = beside(held.book, state.device)
         wanted.update({peer.device: peer for peer in held.peers if peer.device in near})
     return KeepPeers(tuple(wanted.values()))
-
-
-def _beside(held: EpochState, device: DeviceId) -> set[DeviceId]:
-    found: set[DeviceId] = set()
-    for page in held.book.pages:
-        devices = {stage.device for stage in page.stages}
-        if device in devices:
-            found |= devices
-    return found - {device}

@@ -24,6 +24,7 @@ from device_agents.machine.events import (
     WorkKey,
 )
 from device_agents.machine.failures import CANCELLED, GONE, as_wire
+from device_agents.machine.replicas import has_stand_in
 from device_agents.machine.state import Ask, State, Work
 from lepton_edge.core.errors import DeadlineExceeded, Superseded
 from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
@@ -105,7 +106,7 @@ def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
         work.outputs += event.outputs
         return _send(state, work, event.forward, now)
     work.outputs = event.outputs if work.phase == "smaller" else work.outputs + event.outputs
-    work.reason = _reason_here(state, work)
+    work.reason = _reason_here(state, work) or work.reason
     return answers.reply(state, work, now)
 
 
@@ -206,7 +207,8 @@ def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float)
     """Send the frontier on; where nobody is there, or it is only tried whether somebody is, let others answer."""
     peer = work.route.peer
     work.phase = "remote"
-    work.sent = forward if any(one.of == peer for one in state.epochs[work.epoch].book.replicas) else ()
+    book = state.epochs[work.epoch].book
+    work.sent = forward if book.replicas and has_stand_in(book, peer) else ()
     if peer not in state.peers_up:
         return ladder.climb(state, work, f"there is no link to {peer}", now)
     if not state.reachable(peer, now):
@@ -225,7 +227,7 @@ def _remote_answer(
     work.network = max(0.0, now - asked.at - far)
     work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
     work.hops = frame.hops
-    work.reason = _reason_there(work, peer, asked)
+    work.reason = _reason_there(work, peer, asked) or work.reason
     work.terms, work.outputs, work.phase = asked.terms, asked.made + frame.tensors, "remote"
     return answers.reply(state, work, now)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from device_agents.machine.door import check_stage, enter
 from device_agents.machine.lines import LineRule, line_rule
+from device_agents.machine.replicas import has_other_way, played_by
 from device_agents.machine.route import Route, entry_page, made_in, route, shortened, wanted_outputs
 from lepton_edge.core.errors import CorruptFrame, InvalidInput, Unavailable, UnknownPage
 from lepton_edge.core.frames import Frame, WireTensor
@@ -139,7 +140,7 @@ def _entry(part: Part, device: DeviceId, frame: Frame, alone: bool) -> Terms:
     _check_held(part, device, path)
     places = {name: place for place, name in enumerate(entrance.given)}
     terms = _terms(book, page, path, wanted, entrance.tensors)
-    rests = path.peer and part.holds(path.last, len(book.blocks))
+    rests = path.peer and (part.holds(path.last, len(book.blocks)) or has_other_way(book, page))
     border = book.frontiers[path.last].tensors if rests else ()
     return replace(
         terms,
@@ -172,7 +173,7 @@ def _stage(part: Part, device: DeviceId, frame: Frame) -> Terms:
     wanted = frame.outputs or made_in(book, declared, first, len(book.blocks))
     if made_in(book, wanted, first, len(book.blocks)) != wanted:
         raise CorruptFrame("a wanted output is not made from that block on")
-    page = _page(book, frame, device)
+    page = played_by(book, _page(book, frame, device), device)
     path = route(book, page, device, first)
     _check_held(part, device, path)
     if path.peer and path.first == path.last:
