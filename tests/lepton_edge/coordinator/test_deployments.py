@@ -206,3 +206,99 @@ def test_clouds_alone_are_a_place_of_their_own(town: Any) -> None:
     town.deploy()
     town.run()
     assert [record.board for record in town.state.active_epochs("net")] == ["", "board"]
+
+
+@pytest.fixture
+def clouds(street: Any, make: Any) -> Any:
+    """Two boards and three clouds."""
+    street.attach(make.hello("east", "cloud"))
+    street.attach(make.hello("west", "cloud"))
+    street.run()
+    return street
+
+
+def deployed(world: Any, **wishes: Any) -> Any:
+    """Deploy with replicas and return the record."""
+    call = world.deploy(board="board", cloud="cloud", **wishes)
+    world.run()
+    done = world.answer_of(call)
+    assert isinstance(done, c.Finish), done
+    return world.state.epochs["net", done.ending.epoch]
+
+
+def test_replicas_hold_what_the_first_cloud_holds_and_the_board_is_activated_last(clouds: Any) -> None:
+    record = deployed(clouds, replicas=("west", "east"))
+    assert record.replicas == ("west", "east")
+    assert [(replica.device, replica.of) for replica in record.book.replicas] == [
+        ("west", "cloud"),
+        ("east", "cloud"),
+    ]
+    assert record.blocks_of("west") == record.blocks_of("east") == record.blocks_of("cloud") == (1,)
+    activated = [
+        clouds.device(one.stream)
+        for one in clouds.log
+        if isinstance(one, c.Say) and isinstance(one.message, m.Activate)
+    ]
+    assert activated == ["east", "west", "cloud", "board"]
+    for name in ("board", "cloud", "west", "east"):
+        assert clouds.state.devices[name].epochs == {record.key: "active"}
+
+
+def test_every_other_cloud_is_a_replica_where_all_are_asked_for(clouds: Any) -> None:
+    assert deployed(clouds, replicas=("*",)).replicas == ("east", "west")
+
+
+def test_board_and_replicas_are_told_where_the_others_are(clouds: Any) -> None:
+    deployed(clouds, replicas=("west",))
+    told = {
+        clouds.device(one.stream): {peer.device for peer in one.message.peers}
+        for one in clouds.log
+        if isinstance(one, c.Say) and isinstance(one.message, m.Prepare)
+    }
+    assert told["board"] == {"cloud", "west"}
+    assert "board" in told["west"]
+
+
+def test_a_replica_that_cannot_prepare_does_not_fail_the_deployment_and_is_tried_again(clouds: Any) -> None:
+    call = clouds.deploy(board="board", cloud="cloud", replicas=("west",))
+    until(clouds, m.Prepare)
+    full = WireError("storage_full", "no space")
+    asked = [(s, x) for s, x in clouds.said if isinstance(x, m.Prepare) and clouds.device(s) == "west"]
+    clouds.said.remove(asked[0])
+    clouds.hear(asked[0][0], m.Outcome(asked[0][1].command, full))
+    clouds.run()
+    done = clouds.answer_of(call)
+    assert isinstance(done, c.Finish)
+    record = clouds.state.active_epoch("net", "board")
+    assert "west" not in record.ready
+    assert any("without the replica west for now: no space" in one.progress.message for one in clouds.told)
+    for _ in range(5):
+        clouds.now += 4
+        for device in clouds.state.connected():
+            clouds.hear(device.stream, m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1))
+        clouds.do(e.Tick())
+    clouds.run()
+    assert clouds.state.devices["west"].epochs == {record.key: "active"}
+
+
+@pytest.mark.parametrize("phase_of", [m.Prepare, m.Activate])
+def test_a_replica_that_is_lost_does_not_end_the_deployment(clouds: Any, phase_of: type) -> None:
+    call = clouds.deploy(board="board", cloud="cloud", replicas=("west",))
+    until(clouds, phase_of)
+    clouds.do(e.Detached("gone", clouds.state.devices["west"].stream))
+    clouds.run()
+    assert isinstance(clouds.answer_of(call), c.Finish)
+    assert clouds.state.active_epoch("net", "board").replicas == ("west",)
+
+
+def test_a_replica_without_room_is_none(clouds: Any, make: Any) -> None:
+    device = clouds.state.devices["west"]
+    hardware = dataclasses.replace(device.hello.hardware, memory_available=16)
+    device.hello = dataclasses.replace(device.hello, hardware=hardware)
+    assert deployed(clouds, replicas=("*",)).replicas == ("east",)
+    assert any("west has no room" in one.progress.message for one in clouds.told)
+
+
+def test_a_replica_that_nobody_knows_is_refused(clouds: Any) -> None:
+    call = clouds.deploy(board="board", cloud="cloud", replicas=("north",))
+    assert clouds.answer_of(call).error.code == "not_found"
