@@ -120,6 +120,7 @@ class Agent:
         self.state = State(
             self.device, config.queue_limit, config.simulate_slow, queue_bytes=_queue_bytes(config)
         )
+        self.state.workers = self.engine.workers
         self.driver = Driver(self.state)
         self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)

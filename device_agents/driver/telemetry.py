@@ -15,7 +15,7 @@ import structlog
 from device_agents import hardware
 from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
-from device_agents.machine import State
+from device_agents.machine import State, turning
 from device_agents.machine.stages import reports
 from device_agents.machine.state import queue_reports
 from lepton_edge.core.messages import LinkReport, Telemetry
@@ -52,6 +52,7 @@ class Health:
             stages=reports(state.stages),
             queues=queue_reports(state),
             links=self._links(),
+            turns=turning.reports(state, time.monotonic()),
         )
 
     async def watch(self) -> None:
