@@ -2,9 +2,9 @@
 
     python -m bench.chaos [--seed N] [--faults 500] [--minutes M] [--keep FOLDER] >rows.jsonl
 
-Real processes: a coordinator, boards, clouds behind a link each, witnesses that ask at 80 % of what was measured
-before. The seed gives the order of the faults, their victims, durations and moments; `--only` a kind, `--from` an
-index go on where one is looked for. Needs root (small file systems that can be full). Law: orders and times; what is
+Real processes: a coordinator, boards, clouds behind a link each, witnesses that ask at 80 % of what the board alone
+can do. The seed gives the order of the faults, their victims, durations and moments; `--only` a kind, `--from` an index
+go on where one is looked for. Needs root (small file systems that can be full). Law: orders and times; what is
 right is `judge`'s.
 """
 
@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from bench.chaos import judge, subject
@@ -36,6 +38,7 @@ IN_A_ROW = 3
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is ended and unmounted
     with tempfile.TemporaryDirectory(prefix="lepton-chaos-") as temporary:
         directory = options.keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,9 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
         client.push(subject.NAME, made.models[subject.VERSIONS[0]])
         plan = client.deploy(subject.NAME, keep_input_on_board=options.keep_input)["plan"]
     rate = SHARE * asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
-    note(f"the plan is {plan['page']}; {rate / SHARE:.0f} answers a second, {rate:.0f} are asked for")
+    note(
+        f"the plan is {plan['page']}; the board alone answers {rate / SHARE:.0f} a second, {rate:.0f} are asked for"
+    )
     job = {
         "address": place.addresses[BOARDS[0]],
         "file": str(place.directory / "subject.npz"),
@@ -92,14 +97,14 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
 
 
 async def _capacity(address: str, made: subject.Subject, seconds: float = 3.0) -> float:
-    """Return how many answers a second a few closed loops get."""
+    """Return how many answers a second a few closed loops get of the board alone: what is left in the worst case."""
     async with AsyncClient(address) as client:
         begun, count = time.monotonic(), 0
 
         async def loop() -> None:
             nonlocal count
             while time.monotonic() - begun < seconds:
-                await client.infer(subject.NAME, {"x": made.inputs[0]})
+                await client.infer(subject.NAME, {"x": made.inputs[0]}, page="local")
                 count += 1
 
         await client.infer(subject.NAME, {"x": made.inputs[0]})
@@ -117,6 +122,8 @@ def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
     lost = [f"{one.witness}: {one.under_way}" for one in testimonies if one.complete and one.under_way]
     lost += [f"{name} did not end" for name in stuck]
     doubled = [name for one in testimonies for name in one.doubled]
+    for (what, how), count in Counter((what, how[:90]) for _, what, how in scene.commands).items():
+        note(f"{count}x {what}: {how}")
     return Evidence(struck, ended, excused, doubled, lost, scene.untyped, scene.allowed, DEADLINE)
 
 
@@ -135,9 +142,14 @@ class Run:
         recent = self.scene.witnesses.recent(time.monotonic() - 2.0)
         return {one.told["page"] for one in recent if one.verdict == "right"}
 
+    def _calm(self) -> str:
+        """Return how requests end before anything strikes."""
+        recent = self.scene.witnesses.recent(0.0)
+        return ", ".join(f"{n}x {what}" for what, n in Counter(one.what for one in recent).most_common())
+
     def all(self) -> list[Struck]:
         """Let every fault strike."""
-        note(f"at home on {sorted(self.home)}")
+        note(f"at home on {sorted(self.home)}; {self._calm()}")
         begun = time.monotonic()
         for fault in self.faults:
             if time.monotonic() - begun > self.options.minutes * 60:

@@ -29,6 +29,11 @@ class Ended:
         """Return "right", "wrong", "error" or "untyped"."""
         return str(self.told["verdict"])
 
+    @property
+    def what(self) -> str:
+        """Return the verdict, or the code of the error."""
+        return str(self.told.get("code") or self.verdict)
+
 
 @dataclass
 class Testimony:

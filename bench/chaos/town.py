@@ -59,7 +59,7 @@ class Place:
         for name in self.clouds:
             self._add_cloud(name)
         for name in self.boards:
-            self._add_agent(name, "board", slow=20)
+            self._add_agent(name, "board", slow=10)
 
     def __exit__(self, *reason: object) -> None:
         """End every process, and give the rooms back."""
@@ -76,12 +76,22 @@ class Place:
         ends = ["--listen", f"127.0.0.1:{shaped}", "--to", f"127.0.0.1:{port}"]
         command = [sys.executable, "-m", "lepton_edge.link.shape", *ends, *rates]
         self._add(f"link-{name}", command, "shape ready")
-        self._add_agent(name, "cloud", 6, port, "--advertise", f"127.0.0.1:{shaped}")
+        self._add_agent(name, "cloud", 2, port, "--advertise", f"127.0.0.1:{shaped}")
 
     def _add_agent(self, name: str, role: str, slow: float, port: int = 0, *more: str) -> None:
         port = port or next(self.ports)
         words = ["agent", "start", "--role", role, "--name", name, "--coordinator", self.coordinator]
-        words += ["--port", str(port), "--threads", "1", "--simulate-slow", str(slow), *more]
+        words += [
+            "--port",
+            str(port),
+            "--threads",
+            "1",
+            "--workers",
+            "1",
+            "--simulate-slow",
+            str(slow),
+            *more,
+        ]
         self.addresses[name] = f"127.0.0.1:{port}"
         self._add(name, lepton(*words), "agent ready", state=True, registers=True)
 
