@@ -48,7 +48,9 @@ class Errands:
     def __init__(self, engine: Engine, holdings: Holdings) -> None:
         self._engine, self._holdings = engine, holdings
         self._errands: dict[WorkKey, Errand] = {}
-        self._heeded: dict[DeviceId, Reaction[Frame]] = {}  # the last answer of each that is awaited for its own sake
+        self._heeded: dict[
+            DeviceId, Reaction[Frame]
+        ] = {}  # the last answer of each that is awaited for its own sake
 
     def of(self, work: WorkKey) -> Errand:
         """Return the errand of `work`, a new one where there is none."""

@@ -13,7 +13,9 @@ from device_agents.machine.state import Ask, State, Work
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
 from partitioner.units import DeviceId
 
-TRIES = 8  # bits of an attempt's number that are its caller's; those above count the far sides that were tried
+TRIES = (
+    8  # bits of an attempt's number that are its caller's; those above count the far sides that were tried
+)
 
 
 def ask(

@@ -80,7 +80,7 @@ def _other_page(state: State, work: Work, now: float) -> list[Command]:
     for terms in onward(held.book, held.hold, state.device, work.terms):
         if _may_ask(state, work, terms.route.peer, now):
             work.first = work.route.first if work.first < 0 else work.first
-            work.terms, work.phase = terms, "local"
+            work.left, work.terms, work.phase = work.terms, terms, "local"
             work.run += 1
             return [runs.stage(state, work, work.given)]
     return []

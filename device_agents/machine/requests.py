@@ -118,6 +118,7 @@ def segment_failed(state: State, event: SegmentFailed, now: float) -> list[Comma
     if work.phase == "local" and not work.why:  # its first run: nobody else has what it needs
         return answers.fail(state, work, event.error, now)
     work.broken += (work.phase,)
+    work.terms = work.left if work.phase == "local" and work.left is not None else work.terms
     work.phase = "remote"
     return ladder.climb(state, work, work.why, now, event.error)
 

@@ -53,6 +53,9 @@ class EpochState:
     retire_command: str = ""
     activate_when_open: bool = False
     activated: int = 0  # which activation of this agent it was: the newest counts
+    busy: float = 0.0  # seconds of work for requests of this epoch, in so many runs
+    runs: int = 0
+    told: int = 0  # of the runs, those that the coordinator was told of
     terms: KnownTerms = field(init=False, repr=False, compare=False)
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
     """What a run of blocks [first, last) takes for one request where nothing holds it up: seconds, see `note_cost`."""
@@ -145,6 +148,7 @@ class Work:
     broken: tuple[str, ...] = ()
     smaller: EpochKey | None = None
     first: int = -1  # where it began here, if it went on by another page
+    left: Terms | None = None  # those that it went on from so, whose frontier is still here
     network: float = 0.0
     bytes_out: int = 0
     bytes_in: int = 0

@@ -309,7 +309,9 @@ def test_an_odd_answer_that_comes_late_is_none_either(world, which: str) -> None
     run = world.only(step(state, TimerFired(sent.work, "patience"), 1.1), RunSegment)
     indices, scores = _far_reply(world).tensors
     odd = () if which == "nothing" else (scores, dataclasses.replace(indices, dtype="int32"))
-    assert step(state, StageReplied(sent.work, dataclasses.replace(_far_reply(world), tensors=odd)), 1.2) == []
+    assert (
+        step(state, StageReplied(sent.work, dataclasses.replace(_far_reply(world), tensors=odd)), 1.2) == []
+    )
     here = step(state, SegmentDone(run.work, run.run, outputs=run_outputs(world)), 1.3)
     assert world.only(here, Reply).frame.page == "local"
 

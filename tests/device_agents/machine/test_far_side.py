@@ -1,0 +1,86 @@
+"""What is known of a device that is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_agents.machine.events import EpochKey, WorkKey
+from device_agents.machine.far_side import FRESH, MOST_TIMES, FarSide
+
+PAGE = (EpochKey("net", 1), "cut-4")
+WORK = WorkKey("r1", 0, 0, 1, "", 0)
+
+
+def test_what_it_takes_of_late_counts_with_its_spread() -> None:
+    far = FarSide()
+    assert far.expected(PAGE, 0.0) == 0.0
+    for number in range(50):
+        far.note(PAGE, 0.3, float(number))
+    assert far.expected(PAGE, 50.0) == pytest.approx(0.3)
+    for number in range(50):
+        far.note(PAGE, 0.2 if number % 2 else 0.4, 50.0 + number)
+    assert 0.55 < far.expected(PAGE, 100.0) < 0.85
+    assert far.expected(PAGE, 100.0 + FRESH) == 0.0, "but it says nothing of much later"
+
+
+def test_what_was_long_ago_is_forgotten_when_something_new_comes() -> None:
+    far = FarSide()
+    far.note(PAGE, 9.0, 0.0)
+    far.note(PAGE, 0.1, 1.0 + FRESH)
+    assert far.expected(PAGE, 1.0 + FRESH) == pytest.approx(0.1)
+
+
+def test_in_vain_tells_only_that_it_takes_longer() -> None:
+    far = FarSide()
+    far.note(PAGE, 0.3, 0.0)
+    far.note_at_least(PAGE, 0.1, 0.1)
+    assert far.expected(PAGE, 0.1) == pytest.approx(0.3)
+    far.note_at_least(PAGE, 0.5, 0.2)
+    assert far.expected(PAGE, 0.2) > 0.3
+
+
+def test_times_of_many_pages_are_bounded() -> None:
+    far = FarSide()
+    for number in range(3 * MOST_TIMES):
+        far.note((EpochKey("net", number), "cut-4"), 0.1, 0.0)
+    assert len(far.times) <= MOST_TIMES
+
+
+def test_requests_queue_on_the_link_behind_each_other() -> None:
+    far = FarSide()
+    for _ in range(3):
+        far.send(0.1, 0.0)
+    assert far.queued(0.0) == pytest.approx(0.3)
+    assert far.queued(0.2) == pytest.approx(0.1)
+    assert far.queued(1.0) == 0.0
+    far.send(0.1, 1.0)
+    far.asked = 0
+    assert far.queued(1.0) == 0.0, "what was answered has arrived"
+
+
+def test_it_is_suspected_only_where_nothing_was_heard_since() -> None:
+    far = FarSide()
+    far.hear(5.0)
+    far.overdue(4.0, 6.0)
+    assert far.may_try(6.0)
+    assert not far.suspected
+    far.overdue(5.5, 6.5)
+    assert far.suspected
+    assert far.may_try(6.5), "the first trial may be at once"
+
+
+def test_trials_are_one_at_a_time_and_ever_more_seldom_until_it_answers() -> None:
+    far = FarSide()
+    far.overdue(0.0, 1.0)
+    now, pauses = 1.0, []
+    for _ in range(8):
+        far.try_with(WORK, PAGE, 0.05, now)
+        assert not far.may_try(now)
+        pauses.append(far.next_trial - now)
+        now = far.next_trial
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0])
+    far.hear(now)
+    assert far.may_try(now)
+    far.overdue(now + 1, now + 2)
+    far.try_with(WORK, PAGE, 0.05, now + 2)
+    assert far.next_trial == pytest.approx(now + 2.1)

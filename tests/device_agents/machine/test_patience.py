@@ -1,0 +1,111 @@
+"""How long a far side is waited for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from device_agents.machine import step
+from device_agents.machine.commands import RunSegment, SetTimer
+from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied
+from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.messages import LinkReport
+
+MEGABYTE = 1 << 20
+
+
+def _sent(world, state, name: str, now: float, size: int = 32, **fields):
+    """Send a request to the cloud; return its work and how long it is waited for."""
+    run = world.only(world.ask(state, request_id=name, now=now, **fields), RunSegment)
+    mid = world.tensor("mid", "float32", (1, 8), size)
+    commands = step(state, SegmentDone(run.work, 1, forward=(mid,)), now)
+    return run.work, world.only(commands, SetTimer).delay
+
+
+def _answer(world, state, work, now: float) -> None:
+    outputs = tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
+    step(state, StageReplied(work, Frame(FrameKind.REPLY, work.request_id, tensors=outputs)), now)
+
+
+KINDS = {"scores": "float32", "indices": "int64"}
+
+
+def test_it_is_what_is_predicted_and_a_fifth_of_a_second(world) -> None:
+    _, delay = _sent(world, world.agent(), "r1", 10.0)
+    assert delay == pytest.approx(0.04 + 0.01 + 0.03 + 0.2)
+
+
+def test_a_link_that_became_slow_is_given_its_time(world) -> None:
+    state = world.agent()
+    step(state, LinksSeen((LinkReport("cloud", up=1e6, down=1e6, round_trip=0.05, samples=9),)), 0.0)
+    _, quick = _sent(world, state, "r1", 10.0, MEGABYTE // 8)
+    assert quick == pytest.approx(0.05 + 0.131 + 0.01 + 0.2 + 0.05 * 3.3, abs=0.02), "with TCP's slow start"
+    _, warm = _sent(world, state, "r2", 20.0, MEGABYTE // 8)
+    step(state, LinksSeen((LinkReport("cloud", up=1e5, down=1e6, round_trip=0.05, samples=9),)), 20.0)
+    _, slow = _sent(world, state, "r3", 40.0, MEGABYTE // 8)
+    assert slow > warm + 1.1
+
+
+def test_the_first_burst_is_waited_for_behind_what_is_on_the_link(world) -> None:
+    """Ten of them at once take ten times as long on the line, before anything was ever measured."""
+    state = world.agent()
+    delays = [_sent(world, state, f"r{number}", 10.0)[1] for number in range(10)]
+    steps = [b - a for a, b in zip(delays, delays[1:], strict=False)]
+    assert steps == pytest.approx([0.04 + 0.01] * 9), "the line's and the cloud's part of each"
+
+
+def test_a_far_side_that_is_busy_is_waited_for_as_it_took_of_late(world) -> None:
+    state = world.agent()
+    for number in range(40):
+        work, _ = _sent(world, state, f"r{number}", float(number))
+        _answer(world, state, work, number + 0.8)
+    assert _sent(world, state, "next", 41.0)[1] == pytest.approx(1.0)
+
+
+def test_one_that_scatters_is_waited_for_longer(world) -> None:
+    state = world.agent()
+    for number in range(60):
+        work, _ = _sent(world, state, f"r{number}", float(number))
+        _answer(world, state, work, number + (0.2 if number % 2 else 0.6))
+    assert 1.1 < _sent(world, state, "next", 61.0)[1] < 1.6
+
+
+def test_nobody_is_waited_for_longer_than_ten_seconds_and_the_margin(world) -> None:
+    state = world.agent()
+    for number in range(8):
+        work, _ = _sent(world, state, f"r{number}", 50.0 * number)
+        _answer(world, state, work, 50.0 * number + 30.0)
+    assert _sent(world, state, "next", 385.0)[1] == pytest.approx(10.2)
+
+
+def test_what_is_noted_of_one_page_is_not_held_against_another(world) -> None:
+    state = world.agent()
+    for number in range(9):
+        work, _ = _sent(world, state, f"r{number}", float(number))
+        _answer(world, state, work, number + 0.9)
+    jpeg = world.only(world.ask(state, request_id="j", now=10.0, page="cloud-jpeg"), RunSegment)
+    timer = world.only(step(state, SegmentDone(jpeg.work, 1), 10.0), SetTimer)
+    assert timer.delay == pytest.approx(0.28)
+
+
+def test_a_deadline_that_leaves_no_time_for_an_answer_from_here_leaves_all_of_it_to_the_far_side(
+    world,
+) -> None:
+    _, delay = _sent(world, world.agent(), "r1", 10.0, remaining_ms=220)
+    assert delay == pytest.approx(0.28)
+
+
+def test_what_waits_here_is_kept_free_too(world) -> None:
+    state = world.agent()
+    next(iter(state.epochs.values())).wait = 0.05
+    _, delay = _sent(world, state, "r1", 10.0, remaining_ms=500)
+    assert delay == pytest.approx(0.5 * 0.9 - 0.24 - 0.05)
+
+
+def test_a_page_predicted_slow_is_given_its_time(world) -> None:
+    book = world.book()
+    slow = dataclasses.replace(book.pages[3].prediction, cloud=2.0)
+    pages = (*book.pages[:3], dataclasses.replace(book.pages[3], prediction=slow))
+    state = world.agent(book=dataclasses.replace(book, pages=pages))
+    assert _sent(world, state, "r1", 10.0)[1] == pytest.approx(2.27)
