@@ -129,7 +129,8 @@ class Prediction:
 
     `latency` is the sum; `spread` its one-sigma uncertainty. `board` and `cloud` are compute including codec work.
     `bottleneck` is the largest busy time of a device or of a link's direction: pipelined, 1 / bottleneck requests
-    are answered a second. `energy` is in joules, from declared watts (0: none declared).
+    are answered a second. `energy` is in joules, from declared watts (0: none declared). `wait` is the part of `cloud`
+    for which requests of other boards are waited for.
     """
 
     latency: Seconds
@@ -142,6 +143,7 @@ class Prediction:
     spread: Seconds = Seconds(0.0)
     bottleneck: Seconds = Seconds(0.0)
     energy: float = 0.0
+    wait: Seconds = Seconds(0.0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
 from device_agents.machine import State, turning
 from device_agents.machine.stages import reports
-from device_agents.machine.state import queue_reports
+from device_agents.machine.state import load_reports, queue_reports
 from lepton_edge.core.messages import LinkReport, Telemetry
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
@@ -53,6 +53,8 @@ class Health:
             queues=queue_reports(state),
             links=self._links(),
             turns=turning.reports(state, time.monotonic()),
+            loads=load_reports(state),
+            workers=state.workers,
         )
 
     async def watch(self) -> None:

@@ -20,7 +20,7 @@ from device_agents.machine.stages import MAX_STAGES, Stages
 from device_agents.machine.terms import MAX_LOOKS, KnownTerms, Terms
 from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import Frame, Hop, WireTensor
-from lepton_edge.core.messages import EpochStatus, LinkReport, Peer, QueueReport
+from lepton_edge.core.messages import EpochStatus, LinkReport, LoadReport, Peer, QueueReport
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, TensorName
 
@@ -267,6 +267,14 @@ def queue_reports(state: State) -> tuple[QueueReport, ...]:
         QueueReport(model, active[model], state.lines.waiting_for(model), Seconds(_wait(state, model)))
         for model in state.active
     )
+
+
+def load_reports(state: State) -> tuple[LoadReport, ...]:
+    """Return how long each epoch kept this device at work, of those with runs since this was asked last."""
+    new = [held for held in state.epochs.values() if held.runs > held.told]
+    for held in new:
+        held.told = held.runs
+    return tuple(LoadReport(one.key.model, one.key.epoch, Seconds(one.busy), one.runs) for one in new)
 
 
 def _wait(state: State, model: ModelName) -> float:

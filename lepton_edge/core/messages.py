@@ -34,6 +34,7 @@ from lepton_edge.core.peers import LinkReport as LinkReport
 from lepton_edge.core.peers import Peer as Peer
 from lepton_edge.core.peers import Relay as Relay
 from lepton_edge.core.telemetry import EpochReport as EpochReport
+from lepton_edge.core.telemetry import LoadReport as LoadReport
 from lepton_edge.core.telemetry import QueueReport as QueueReport
 from lepton_edge.core.telemetry import StageReport as StageReport
 from lepton_edge.core.telemetry import Telemetry as Telemetry

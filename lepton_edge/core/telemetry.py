@@ -89,11 +89,25 @@ class EpochReport:
 
 
 @dataclass(frozen=True)
+class LoadReport:
+    """How long requests of an epoch kept a device at work since its agent began, whoever its board is.
+
+    `busy` are seconds of decoding, computing and encoding in `runs`; of what was computed together, each its share.
+    """
+
+    model: ModelName
+    epoch: Epoch
+    busy: Seconds
+    runs: int
+
+
+@dataclass(frozen=True)
 class Telemetry:
     """A heartbeat with what changed.
 
     `busy` is the part of the processor's time, over all cores, that other processes took since the last one
     (0 to 1; below 0: unknown); `throttled` says that the device runs slower than it could (heat, voltage).
+    `workers` are the computations that it does at a time; 0: unknown.
     """
 
     load: float
@@ -111,3 +125,5 @@ class Telemetry:
     busy: float = 0.0
     throttled: bool = False
     epochs: tuple[EpochReport, ...] = ()  # those that this device is the entry of
+    loads: tuple[LoadReport, ...] = ()  # those with new runs
+    workers: int = 0

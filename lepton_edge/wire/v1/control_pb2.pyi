@@ -201,8 +201,20 @@ class EpochReport(_message.Message):
     slow: float
     def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., mean: _Optional[float] = ..., slow: _Optional[float] = ...) -> None: ...
 
+class LoadReport(_message.Message):
+    __slots__ = ("model", "epoch", "busy", "runs")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    epoch: int
+    busy: float
+    runs: int
+    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., busy: _Optional[float] = ..., runs: _Optional[int] = ...) -> None: ...
+
 class Telemetry(_message.Message):
-    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues", "turns", "busy", "throttled", "epochs")
+    __slots__ = ("load", "memory_available", "resident", "temperature", "requests_active", "requests_served", "requests_failed", "seconds_since_success", "stages", "links", "queues", "turns", "busy", "throttled", "epochs", "loads", "workers")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +230,8 @@ class Telemetry(_message.Message):
     BUSY_FIELD_NUMBER: _ClassVar[int]
     THROTTLED_FIELD_NUMBER: _ClassVar[int]
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    LOADS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     load: float
     memory_available: int
     resident: int
@@ -233,7 +247,9 @@ class Telemetry(_message.Message):
     busy: float
     throttled: bool
     epochs: _containers.RepeatedCompositeFieldContainer[EpochReport]
-    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ..., turns: _Optional[_Iterable[_Union[TurnReport, _Mapping]]] = ..., busy: _Optional[float] = ..., throttled: bool = ..., epochs: _Optional[_Iterable[_Union[EpochReport, _Mapping]]] = ...) -> None: ...
+    loads: _containers.RepeatedCompositeFieldContainer[LoadReport]
+    workers: int
+    def __init__(self, load: _Optional[float] = ..., memory_available: _Optional[int] = ..., resident: _Optional[int] = ..., temperature: _Optional[float] = ..., requests_active: _Optional[int] = ..., requests_served: _Optional[int] = ..., requests_failed: _Optional[int] = ..., seconds_since_success: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[LinkReport, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueReport, _Mapping]]] = ..., turns: _Optional[_Iterable[_Union[TurnReport, _Mapping]]] = ..., busy: _Optional[float] = ..., throttled: bool = ..., epochs: _Optional[_Iterable[_Union[EpochReport, _Mapping]]] = ..., loads: _Optional[_Iterable[_Union[LoadReport, _Mapping]]] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("command", "error", "opened", "resident")

@@ -83,7 +83,7 @@ class Stage(_message.Message):
     def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., codecs: _Optional[_Iterable[_Union[CodecChoice, _Mapping]]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("latency", "board", "cloud", "uplink", "downlink", "bytes_up", "bytes_down", "spread", "bottleneck", "energy")
+    __slots__ = ("latency", "board", "cloud", "uplink", "downlink", "bytes_up", "bytes_down", "spread", "bottleneck", "energy", "wait")
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
     CLOUD_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Prediction(_message.Message):
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     BOTTLENECK_FIELD_NUMBER: _ClassVar[int]
     ENERGY_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
     latency: float
     board: float
     cloud: float
@@ -104,7 +105,8 @@ class Prediction(_message.Message):
     spread: float
     bottleneck: float
     energy: float
-    def __init__(self, latency: _Optional[float] = ..., board: _Optional[float] = ..., cloud: _Optional[float] = ..., uplink: _Optional[float] = ..., downlink: _Optional[float] = ..., bytes_up: _Optional[int] = ..., bytes_down: _Optional[int] = ..., spread: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ...) -> None: ...
+    wait: float
+    def __init__(self, latency: _Optional[float] = ..., board: _Optional[float] = ..., cloud: _Optional[float] = ..., uplink: _Optional[float] = ..., downlink: _Optional[float] = ..., bytes_up: _Optional[int] = ..., bytes_down: _Optional[int] = ..., spread: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ..., wait: _Optional[float] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("name", "stages", "prediction", "lower_bound", "method", "reason")
