@@ -1,7 +1,8 @@
 """Whether requests take what their plan said: the medians that agents report, held against the pages.
 
 Law: pure; times come in. A stage is judged once in 20 requests; when it is too far off twice in a row, the
-device's profile of that model is marked, and the next deployment measures it again. Nothing is replanned here.
+device's profile of that model is marked with how far, and the next deployment that a person asks for measures it again.
+Nothing is replanned here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from partitioner.units import PageName, Seconds
 AT_LEAST = 20  # requests between two judgements
 TOLERANCE = 0.15  # relative, or three times the noise where that is more
 IN_A_ROW = 2
+HASTY = 5  # requests between two judgements of a device that says that it is throttled; once is enough then
+PATIENCE = Seconds(20.0)  # between two changes of one profile's scale
 SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in standard deviations
 MAX_REPORTS = 64  # of one telemetry
 
@@ -37,6 +40,8 @@ def forget(state: State) -> None:
     """Forget the stages of epochs that are no longer active."""
     for key in [key for key in state.watches if not _is_active(state.epochs.get((key[1], key[2])))]:
         del state.watches[key]
+    for gone in [key for key in state.drifted if key not in state.profiles]:
+        del state.drifted[gone]
 
 
 def measured(state: State, record: EpochRecord) -> dict[PageName, Seconds]:
@@ -76,27 +81,49 @@ def _note(state: State, device: Device, report: StageReport, at: Moment) -> list
     before = state.watches.get(key, Watch(report))
     if report.count < before.judged:  # the agent began anew
         before = Watch(report)
-    if report.count - before.judged < AT_LEAST:
+    if report.count - before.judged < (HASTY if _is_throttled(device) else AT_LEAST):
         state.watches[key] = dataclasses.replace(before, report=report)
         return []
     return _judge(state, key, dataclasses.replace(before, report=report, judged=report.count), page, at)
 
 
+def _is_throttled(device: Device) -> bool:
+    return device.telemetry is not None and device.telemetry.throttled
+
+
 def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) -> list[Command]:
+    """Hold a stage against its page; follow the profile's scale when it was off often enough in a row."""
     device, model, epoch = key[:3]
     profile_key = (model, state.epochs[model, epoch].version, device)
     record = state.profiles.get(profile_key)
     expected = _expected(state, page, key, record)
-    off = record is not None and expected > 0 and _is_off(watch.report, expected, record, page)
-    state.watches[key] = dataclasses.replace(watch, streak=watch.streak + 1 if off else 0)
-    if record is None or record.drift or state.watches[key].streak < IN_A_ROW:
+    if record is None or expected <= 0:
+        state.watches[key] = dataclasses.replace(watch, streak=0)
         return []
+    planned, allowed = state.epochs[model, epoch].scale_of(device), _allowed(record, page)
+    scale = _snapped(planned * watch.report.median / expected, planned, allowed)
+    off = abs(scale / record.scale - 1.0) > allowed
+    state.watches[key] = dataclasses.replace(watch, streak=watch.streak + 1 if off else 0)
+    often = 1 if _is_throttled(state.devices[device]) else IN_A_ROW
+    if state.watches[key].streak < often or at.now - state.drifted.get(profile_key, -PATIENCE) < PATIENCE:
+        return []
+    state.drifted[profile_key] = at.now
     why = _sentence(watch.report, expected)
-    state.profiles[profile_key] = dataclasses.replace(record, drift=why)
-    kept = KeepProfile(at.cause, model, profile_key[1], state.profiles[profile_key])
+    new = dataclasses.replace(record, scale=scale, drift="" if scale == 1.0 else why)
+    state.profiles[profile_key] = new
     about = {"device": device, "model": model, "epoch": epoch, "after": key[3]}
     seconds = {"predicted_after": expected, "measured_after": watch.report.median}
-    return [kept, changes.note(state, "drift", why, at, **about, **seconds)]
+    message = "as it was measured again" if scale == 1.0 else f"{scale:.2f} times what was measured"
+    told = changes.note(state, "drift", why, at, message=message, **about, **seconds)
+    return [KeepProfile(at.cause, model, profile_key[1], new), told]
+
+
+def _snapped(scale: float, planned: float, allowed: float) -> float:
+    """Return a scale, or the one that was planned with (or 1) where it is no further off than is allowed."""
+    for known in (planned, 1.0):
+        if abs(scale / known - 1.0) <= allowed:
+            return known
+    return scale
 
 
 def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | None) -> float:
@@ -108,7 +135,9 @@ def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | N
     seconds = page.prediction.board if is_board else page.prediction.cloud
     if record is None:
         return seconds
-    return seconds - record.profile.overhead - _messages(page.prediction, record.profile, is_board)
+    planned = state.epochs[key[1], key[2]].scale_of(key[0])
+    beside = record.profile.overhead + _messages(page.prediction, record.profile, is_board)
+    return seconds - planned * beside
 
 
 def _messages(prediction: Prediction, profile: DeviceProfile, is_board: bool) -> float:
@@ -121,12 +150,12 @@ def _messages(prediction: Prediction, profile: DeviceProfile, is_board: bool) ->
     return fixed + sent * profile.send_byte + received * profile.receive_byte
 
 
-def _is_off(report: StageReport, expected: float, record: ProfileRecord, page: Page) -> bool:
+def _allowed(record: ProfileRecord, page: Page) -> float:
+    """Return how far a stage may be off, relative: noise is no drift."""
     whole, prediction = record.profile.whole, page.prediction
     noise = whole.spread / SIGMA / whole.median if whole.median > 0 else 0.0
     uncertainty = prediction.spread / prediction.latency if prediction.latency > 0 else 0.0
-    allowed = max(TOLERANCE, 3.0 * max(noise, uncertainty))
-    return abs(report.median - expected) > allowed * expected
+    return max(TOLERANCE, 3.0 * max(noise, uncertainty))
 
 
 def _sentence(report: StageReport, expected: float) -> str:

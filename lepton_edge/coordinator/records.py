@@ -51,13 +51,23 @@ class ProfileRecord:
     """A measurement, and what the device looked like then: another look makes it stale.
 
     `measured_at` is seconds since 1970 on the coordinator's clock, 0 where nobody noted it. `drift` says how far
-    requests have drifted from it; empty while they have not.
+    requests have drifted from it; empty while they have not. `scale` is how many times the measured seconds a stage
+    takes since then: what is replanned by itself is planned with that, and not measured while requests run.
     """
 
     profile: DeviceProfile
     fingerprint: str
     measured_at: Seconds = Seconds(0.0)
     drift: str = ""
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many times its measured seconds a device was taken to need when a plan was made."""
+
+    device: DeviceId
+    times: float
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,8 @@ class EpochRecord:
     reason: str = ""
     request: Deploy | None = None
     board: DeviceId = DeviceId("")
+    link: LinkProfile | None = None  # that it was planned with
+    scales: tuple[Scale, ...] = ()  # that it was planned with, where they are not 1
 
     @property
     def key(self) -> EpochKey:
@@ -105,6 +117,10 @@ class EpochRecord:
     def replicas(self) -> tuple[DeviceId, ...]:
         """The devices that hold what another one holds, to stand in for it; best first."""
         return tuple(replica.device for replica in self.book.replicas) if self.book else ()
+
+    def scale_of(self, device: DeviceId) -> float:
+        """Return how many times its measured seconds `device` was taken to need."""
+        return next((scale.times for scale in self.scales if scale.device == device), 1.0)
 
     def blocks_of(self, device: DeviceId) -> tuple[int, ...]:
         """Return the blocks that `device` must hold; empty when it has no part in this epoch."""

@@ -174,6 +174,7 @@ class State:
     waiting: deque[Deployment] = field(default_factory=deque)
     running: Deployment | None = None
     watches: dict[WatchKey, Watch] = field(default_factory=dict)
+    drifted: dict[tuple[ModelName, ModelVersion, DeviceId], Seconds] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
     counter: int = 0
     superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
