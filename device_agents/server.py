@@ -147,16 +147,7 @@ class Agent:
             lambda device: driver.submit(PeerDown(device)),
         )
         self.tunnels = Tunnels(self.peers.direct, self._met, self.relays)
-        self.control = Control(
-            Voice(
-                self._find,
-                self._hello,
-                lambda: self.health.telemetry(),
-                driver.submit,
-                self._registered,
-                lambda said: self.loyalty.heed(said, serves=bool(self.state.epochs)),
-            )
-        )
+        self.control = Control(self._voice())
         self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress, self.device)
         self.health = Health(self.state, self.engine, self.holdings, self.peers.reports)
         self.watch = Watch(self.peers, lambda seen: driver.submit(LinksSeen(seen)))
@@ -177,6 +168,16 @@ class Agent:
                 ),
                 self.control.say,
             )
+        )
+
+    def _voice(self) -> Voice:
+        return Voice(
+            self._find,
+            self._hello,
+            lambda: self.health.telemetry(),
+            self.driver.submit,
+            self._registered,
+            lambda said: self.loyalty.heed(said, serves=bool(self.state.epochs)),
         )
 
     # --- life ---

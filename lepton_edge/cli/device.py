@@ -1,28 +1,43 @@
-"""`lepton-edge device list`.
+"""`lepton-edge device list | drain | remove`.
 
-Law: draws the coordinator's document.
+Law: asks, shows progress, draws the coordinator's documents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.cli.output import Column, Row, dig, milliseconds, print_document, size, table, text
+from lepton_edge.cli.output import (
+    Column,
+    ProgressLine,
+    Row,
+    dig,
+    milliseconds,
+    print_document,
+    size,
+    table,
+    text,
+)
 
 NOTICED = 1e-3  # seconds of waiting that are worth a word
 
-app = typer.Typer(help="List the devices.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="List, drain and remove devices.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def group() -> None:
-    """List the devices."""
+    """List, drain and remove devices."""
+
+
+_Device = Annotated[str, typer.Argument(metavar="NAME", help="The device's name; see `device list`.")]
+_Force = Annotated[bool, typer.Option("--force", help="End even what nobody else can run, and do not wait.")]
+_Undo = Annotated[bool, typer.Option("--undo", help="Let it take part again; ends a quarantine, too.")]
 
 
 @app.command("list")
@@ -30,6 +45,51 @@ def list_devices(*, coordinator: CoordinatorOption = None, form: FormatOption = 
     """List the registered devices."""
     with client(coordinator) as asked:
         print_document(asked.devices(), form, render)
+
+
+@app.command()
+def drain(
+    name: _Device,
+    undo: _Undo = False,
+    force: _Force = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Move what a device runs elsewhere, and place nothing new there; ends when it is idle."""
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.drain(name, undo=undo, force=force, progress=progress)
+    print_document(told, form, render_one)
+
+
+@app.command()
+def remove(
+    name: _Device,
+    force: _Force = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Drain a device and forget it; its name can be used again."""
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.remove_device(name, force=force, progress=progress)
+    print_document(told, form, render_one)
+
+
+def render_one(told: dict[str, Any], console: Console) -> None:
+    """Say what became of a device."""
+    state = "removed" if told.get("removed") else "drained" if told.get("drained") else "takes part"
+    console.print(f"{told.get('device', '')}: {state}")
+
+
+def note(row: Row) -> str:
+    """Return what must be known of a device: that it is simulated, drained, or in quarantine and why."""
+    standing = row.get("standing") or {}
+    drained = f"drained, {left} to be moved" if (left := standing.get("left")) else "drained"
+    length = standing.get("quarantine")
+    quarantined = f"QUARANTINE for {length:.0f} s more: {standing.get('why')}" if length else ""
+    words = (simulated(row), drained if standing.get("drained") else "", quarantined)
+    return "; ".join(word for word in words if word)
 
 
 def simulated(row: Row) -> str:
@@ -78,7 +138,7 @@ COLUMNS = (
     Column("free", lambda row: size(dig(row, "telemetry", "memory_available")), right=True),
     Column("arch", text("hardware", "architecture")),
     Column("data address", text("addresses"), wraps=True),
-    Column("note", simulated, wraps=True),
+    Column("note", note, wraps=True),
 )
 
 
@@ -99,7 +159,7 @@ def render_short(told: dict[str, Any], console: Console) -> None:
 def draw(told: dict[str, Any], console: Console, columns: Sequence[Column]) -> None:
     """Draw the devices by these columns, or say how to get some."""
     devices = told.get("devices", [])
-    if not any(map(simulated, devices)):
+    if not any(map(note, devices)):
         columns = [column for column in columns if column.title != "note"]
     console.print(
         table(columns, devices) if devices else "no devices: lepton-edge agent start --role board|cloud"

@@ -191,6 +191,30 @@ class AsyncControl:
         """Return the registered devices."""
         return await self._ask(admin.only(messages.ListDevices()), "devices")
 
+    async def drain(
+        self, device: str, *, undo: bool = False, force: bool = False, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Move what `device` runs elsewhere and place nothing new there; return when it is idle.
+
+        Args:
+            device: its name.
+            undo: let it take part again instead; ends a quarantine, too.
+            force: end even what nobody else can run.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            NotFound: no device is called so.
+            Unavailable: nobody else can run what it runs; or the drain was undone meanwhile.
+        """
+        call = messages.DrainDevice(_device(device), undo, force)
+        return await self._ask(admin.only(call), "device", progress)
+
+    async def remove_device(
+        self, device: str, *, force: bool = False, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Drain `device` and forget it; its name can be used again. `force` does not wait for what it does."""
+        return await self._ask(admin.only(messages.RemoveDevice(_device(device), force)), "device", progress)
+
     async def status(self) -> dict[str, Any]:
         """Return everything that fits on one screen."""
         return await self._ask(admin.only(messages.ShowStatus()), "status")
@@ -238,6 +262,11 @@ def _events(since: int, age: float, follow: bool, model: str, device: str, kind:
 def _check_policy(queue: str) -> None:
     if queue not in ("", *QUEUE_POLICIES):
         raise InvalidInput(f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}")
+
+
+def _device(name: str) -> DeviceId:
+    refuse_odd_texts(name)
+    return DeviceId(name)
 
 
 def _model(name: str) -> ModelName:

@@ -265,6 +265,18 @@ class Client:
         """Return the registered devices."""
         return self._run(self._client.devices())
 
+    def drain(
+        self, device: str, *, undo: bool = False, force: bool = False, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Move what `device` runs elsewhere and place nothing new there; see `AsyncClient.drain`."""
+        return self._run(self._client.drain(device, undo=undo, force=force, progress=progress))
+
+    def remove_device(
+        self, device: str, *, force: bool = False, progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Drain `device` and forget it; see `AsyncClient.remove_device`."""
+        return self._run(self._client.remove_device(device, force=force, progress=progress))
+
     def events(
         self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
     ) -> dict[str, Any]:

@@ -82,7 +82,22 @@ class Removed:
     model: ModelName
 
 
-Ending = Deployed | Supposed | Measured | Pushed | Removed
+@dataclass(frozen=True)
+class Drained:
+    """A device runs nothing and gets nothing new; or takes part again, where that was `undone`."""
+
+    device: DeviceId
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceGone:
+    """A device is forgotten."""
+
+    device: DeviceId
+
+
+Ending = Deployed | Supposed | Measured | Pushed | Removed | Drained | DeviceGone
 
 
 @dataclass(frozen=True)
@@ -191,6 +206,22 @@ class KeepLink:
 
 
 @dataclass(frozen=True)
+class KeepDrained:
+    """Write down which devices are to run nothing."""
+
+    cause: str
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True)
+class ForgetDevice:
+    """Delete a device, what was measured on it, and its links."""
+
+    cause: str
+    device: DeviceId
+
+
+@dataclass(frozen=True)
 class KeepTerm:
     """Write down a term that another coordinator on this state has, so that the next start here is above it."""
 
@@ -214,5 +245,15 @@ class KeepChange:
     change: Change
 
 
-Keep = KeepDevice | KeepModel | ForgetModel | KeepProfile | KeepLink | KeepTerm | KeepEpoch
+Keep = (
+    KeepDevice
+    | KeepModel
+    | ForgetModel
+    | KeepProfile
+    | KeepLink
+    | KeepTerm
+    | KeepDrained
+    | ForgetDevice
+    | KeepEpoch
+)
 Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Keep | KeepChange

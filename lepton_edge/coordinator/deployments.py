@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import changes, epochs, orders, placement, reach, replicas, telling
+from lepton_edge.coordinator import availability, changes, epochs, orders, placement, reach, replicas, telling
 from lepton_edge.coordinator.commands import (
     Abandon,
     Command,
@@ -82,7 +82,7 @@ def _start(state: State, now: Seconds) -> list[Command]:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
     run.version = model.version
     try:
-        devices = _choose(state, run)
+        devices = _choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
     except LeptonError as error:
         return fail(state, error, now)
@@ -97,11 +97,11 @@ def _to_measure(state: State, run: Deployment, devices: list[Device]) -> list[De
     return [device.name for device in devices if not orders.is_measured(state, run, device)]
 
 
-def _choose(state: State, run: Deployment) -> list[Device]:
+def _choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
     """Return the devices that a deployment is about; note its board and its cloud."""
     if run.goal == "profile":
         return state.connected()
-    there = state.connected()
+    there = availability.candidates(state, run.request, now)
     board, cloud = placement.choose(there, run.request)
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
     run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
@@ -211,7 +211,8 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
         return []
     run.job = None
     if event.book is None:
-        return _end(state, Finish(run.cause, run.call, Supposed(run.model, event.document, run.request.board)), now)
+        supposed = Supposed(run.model, event.document, run.request.board)
+        return _end(state, Finish(run.cause, run.call, supposed), now)
     pinned = run.request.page
     if pinned and pinned not in {page.name for page in event.book.pages}:
         pages = ", ".join(page.name for page in event.book.pages)

@@ -259,6 +259,10 @@ class Driver:
             self._litter = True
         elif isinstance(command, c.KeepProfile):
             self._store.keep_profile(command.model, command.version, command.record)
+        elif isinstance(command, c.KeepDrained):
+            self._store.keep_drained(command.devices)
+        elif isinstance(command, c.ForgetDevice):
+            self._store.forget_device(command.device)
         elif isinstance(command, c.KeepTerm):
             self._store.raise_term(command.term)
         elif isinstance(command, c.KeepLink):

@@ -12,6 +12,7 @@ from lepton_edge.coordinator.records import CallId, JobId, ModelRecord, StreamId
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
+    DrainDevice,
     EpochStatus,
     Gauged,
     Hello,
@@ -21,6 +22,7 @@ from lepton_edge.core.messages import (
     ProfileCommand,
     Profiled,
     Progress,
+    RemoveDevice,
     Telemetry,
     WhatIf,
 )
@@ -163,6 +165,24 @@ class WorkFailed:
 
 
 @dataclass(frozen=True)
+class DrainAsked:
+    """Somebody wants a device to run nothing, or to take part again."""
+
+    cause: str
+    call: CallId
+    request: DrainDevice
+
+
+@dataclass(frozen=True)
+class DeviceRemoveAsked:
+    """Somebody wants a device forgotten."""
+
+    cause: str
+    call: CallId
+    request: RemoveDevice
+
+
+@dataclass(frozen=True)
 class StoreFailed:
     """What was decided could not be written down (a full disk)."""
 
@@ -187,4 +207,6 @@ Event = (
     | WorkProgress
     | WorkFailed
     | StoreFailed
+    | DrainAsked
+    | DeviceRemoveAsked
 )

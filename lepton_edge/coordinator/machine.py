@@ -13,7 +13,18 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lepton_edge.coordinator import changes, deployments, drift, epochs, leading, registry, requests
+from lepton_edge.coordinator import (
+    changes,
+    deployments,
+    drift,
+    epochs,
+    leading,
+    losing,
+    operations,
+    quarantine,
+    registry,
+    requests,
+)
 from lepton_edge.coordinator.commands import (
     Command,
     Fail,
@@ -32,6 +43,8 @@ from lepton_edge.coordinator.events import (
     Began,
     DeployAsked,
     Detached,
+    DeviceRemoveAsked,
+    DrainAsked,
     Event,
     Heard,
     ModelPushed,
@@ -46,6 +59,7 @@ from lepton_edge.coordinator.events import (
     WorkFailed,
     WorkProgress,
 )
+from lepton_edge.coordinator.losing import OF_DEPLOYMENT
 from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
 from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
 from lepton_edge.core.errors import Overloaded, UnknownModel
@@ -64,10 +78,16 @@ from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
 ENDED, SILENT, ANEW = "its stream ended", "nothing was heard of it for a lease", "it attached anew"
-OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate"})
-
-
-ASKED = (ModelPushed, RemoveAsked, DeployAsked, PinAsked, WhatIfAsked, ProfileAsked)
+ASKED = (
+    ModelPushed,
+    RemoveAsked,
+    DeployAsked,
+    PinAsked,
+    WhatIfAsked,
+    ProfileAsked,
+    DrainAsked,
+    DeviceRemoveAsked,
+)
 
 
 def step(state: State, event: Event, now: Seconds) -> list[Command]:
@@ -76,7 +96,7 @@ def step(state: State, event: Event, now: Seconds) -> list[Command]:
         return [Fail(event.cause, event.call, wire_error(leading.superseded(state)))]
     handler = HANDLERS[type(event)]
     commands: list[Command] = handler(state, event, now)
-    return commands
+    return operations.noted(state, commands, Moment(now, event.cause))
 
 
 def _began(state: State, event: Began, now: Seconds) -> list[Command]:
@@ -93,7 +113,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     said: list[Command] = []
     known = state.devices.get(event.hello.device)
     if known is not None and known.stream is not None:
-        said += [Hang(event.cause, known.stream), *_lose(state, known, ANEW, Moment(now, event.cause))]
+        said += [Hang(event.cause, known.stream), *losing.lose(state, known, ANEW, Moment(now, event.cause))]
     moved = registry.moved(known, event.hello)
     device = registry.admit(state, event, now)
     said.append(registry.welcome(state, event))
@@ -107,21 +127,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
 
 def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
     device = state.device_of(event.stream)
-    return [] if device is None else _lose(state, device, ENDED, Moment(now, event.cause))
-
-
-def _lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:
-    """Note that a device is away: what it owes is not coming."""
-    device.stream = None
-    owed = [pending for pending in state.pending.values() if pending.device == device.name]
-    said: list[Command] = [changes.lost(state, device, why, at)]
-    if any(pending.kind in OF_DEPLOYMENT for pending in owed) or state.running is not None:
-        said += deployments.device_lost(state, device.name, at.now)
-    for pending in owed:
-        state.pending.pop(pending.command, None)
-    for key in sorted({(pending.model, pending.epoch) for pending in owed}):
-        said += epochs.settle(state, key, at.cause)
-    return said + epochs.reroute(state, device, at)
+    return [] if device is None else losing.lose(state, device, ENDED, Moment(now, event.cause))
 
 
 def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
@@ -130,7 +136,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
         if device.stream is not None:
             said += [
                 Hang(event.cause, device.stream),
-                *_lose(state, device, SILENT, Moment(now, event.cause)),
+                *losing.lose(state, device, SILENT, Moment(now, event.cause)),
             ]
     for pending in [p for p in state.pending.values() if p.deadline < now]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
@@ -139,7 +145,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
     for device in state.connected():
         if device.retry_at is not None and device.retry_at <= now:
             said += epochs.restore(state, device, Moment(now, event.cause))
-    return said
+    return said + operations.advance(state, Moment(now, event.cause))
 
 
 def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
@@ -189,8 +195,9 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
     if not _fits(pending, message):
         return []
     state.pending.pop(pending.command)
+    said = _conduct(state, pending, message, at)
     if pending.kind not in OF_DEPLOYMENT:
-        return epochs.answered(state, pending, message, at) if isinstance(message, Outcome) else []
+        return said + (epochs.answered(state, pending, message, at) if isinstance(message, Outcome) else [])
     if state.running is not None:
         state.running.waiting.discard(pending.command)
     if isinstance(message, Profiled):
@@ -199,7 +206,14 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
         return deployments.probed(state, message, at.now)
     if isinstance(message, Gauged):
         return deployments.gauged(state, pending, message, at.now)
-    return _outcome(state, pending, message, at.now) if isinstance(message, Outcome) else []
+    return said + (_outcome(state, pending, message, at.now) if isinstance(message, Outcome) else [])
+
+
+def _conduct(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:
+    """Note how a device does what it is told."""
+    if pending.kind not in ("prepare", "restore") or not isinstance(message, Outcome):
+        return []
+    return quarantine.prepared(state, state.devices[pending.device], message.error, at)
 
 
 def _fits(pending: Pending, message: AgentReport) -> bool:
@@ -319,6 +333,8 @@ HANDLERS: dict[type[Any], Any] = {
     WorkProgress: _work_progress,
     WorkFailed: _work_failed,
     StoreFailed: _store_failed,
+    DrainAsked: operations.drain_asked,
+    DeviceRemoveAsked: operations.remove_asked,
 }
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 
-from lepton_edge.coordinator import leading
+from lepton_edge.coordinator import availability, leading
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
 from lepton_edge.coordinator.leading import GONE
@@ -63,6 +63,8 @@ def refusal(state: State, hello: Hello) -> LeptonError | None:
         )
     if known is None and len(state.connected()) >= MAX_DEVICES:
         return Overloaded(f"{MAX_DEVICES} devices are connected, which is as many as this coordinator takes")
+    if state.removed.get(hello.device) == hello.incarnation:
+        return availability.removed(hello.device)
     return leading.refusal(state, hello)
 
 
@@ -103,9 +105,13 @@ def _with_speed(hello: Hello, known: Device | None) -> Hello:
 
 def _make_room(state: State) -> None:
     """Forget the device that is away for longest when the register is full."""
-    away = sorted((d for d in state.devices.values() if d.stream is None), key=lambda device: device.heard)
+    away = sorted(
+        (d for d in state.devices.values() if d.stream is None and d.name not in state.drains),
+        key=lambda device: device.heard,
+    )
     if len(state.devices) >= MAX_DEVICES and away:
         del state.devices[away[0].name]
+        state.conduct.pop(away[0].name, None)
 
 
 def welcome(state: State, event: Attached) -> Say:

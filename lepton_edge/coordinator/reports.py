@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import drift, orders, reach, requests
-from lepton_edge.coordinator.commands import Deployed, Supposed
+from lepton_edge.coordinator import availability, drift, orders, reach, requests
+from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
 from lepton_edge.coordinator.records import EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
@@ -23,6 +23,7 @@ from partitioner.nouns_json import to_json
 from partitioner.plan import InputSpec, OutputSpec
 from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds
 
+DEVICE = "lepton-edge/device/1"
 DEVICES, MODELS, MODEL = "lepton-edge/devices/1", "lepton-edge/models/1", "lepton-edge/model/1"
 PROFILE, DEPLOYMENT = "lepton-edge/profile/1", "lepton-edge/deployment/1"
 PLAN, STATUS = "lepton-edge/plan/1", "lepton-edge/status/1"
@@ -40,10 +41,23 @@ def devices(state: State, now: Seconds) -> Json:
 
 
 def _devices(state: State, now: Seconds) -> list[Json]:
-    return [_device(device, now) for _, device in sorted(state.devices.items())]
+    return [_device(state, device, now) for _, device in sorted(state.devices.items())]
 
 
-def _device(device: Device, now: Seconds) -> Json:
+def drained(state: State, ending: Drained | DeviceGone) -> Json:
+    """Return what became of a device that was to be drained, removed, or to take part again."""
+    gone = isinstance(ending, DeviceGone)
+    undone = isinstance(ending, Drained) and ending.undone
+    return {
+        "schema": DEVICE,
+        "device": ending.device,
+        "drained": not gone and not undone,
+        "removed": gone,
+        "connected": ending.device in {device.name for device in state.connected()},
+    }
+
+
+def _device(state: State, device: Device, now: Seconds) -> Json:
     hello = device.hello
     return {
         "device": hello.device,
@@ -57,6 +71,7 @@ def _device(device: Device, now: Seconds) -> Json:
         "radio_watts": hello.radio_watts or None,
         "hardware": _hardware(hello.hardware),
         "telemetry": _telemetry(device.telemetry),
+        "standing": availability.standing(state, device.name, now),
         "epochs": [
             {"model": model, "epoch": number, "state": held}
             for (model, number), held in sorted(device.epochs.items())

@@ -22,6 +22,7 @@ from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.events import Began
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.service import Service
+from lepton_edge.coordinator.standing import Drain
 from lepton_edge.coordinator.state import Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.worker import Worker
@@ -117,6 +118,7 @@ def remembered(found: Remembered, settings: Settings) -> State:
         links={(device, peer): link for device, peer, link in found.links},
         epochs={record.key: record for record in found.epochs},
         log=ChangeLog(found.serial, found.open),
+        drains={name: Drain(Seconds(0.0)) for name in found.drained},
     )
 
 

@@ -214,6 +214,8 @@ class Service:
             return reports.what_if(self._driver.state, ending)
         if isinstance(ending, c.Pushed):
             return self._model(ending.model)
+        if isinstance(ending, (c.Drained, c.DeviceGone)):
+            return reports.drained(self._driver.state, ending)
         return {"schema": reports.MODEL, "model": ending.model, "removed": True}
 
     async def _push(self, call: m.PushModel, rest: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
@@ -262,14 +264,20 @@ async def _first(messages: AsyncIterator[Any]) -> Any:
         raise DeadlineExceeded(f"nothing was said within {FIRST_WORD:.0f} s") from error
 
 
+_ASKED: dict[type, Callable[[CallId, CallId, Any], e.Event]] = {
+    m.Deploy: e.DeployAsked,
+    m.PinPlan: e.PinAsked,
+    m.WhatIf: e.WhatIfAsked,
+    m.DrainDevice: e.DrainAsked,
+    m.RemoveDevice: e.DeviceRemoveAsked,
+}
+"""Calls that the decider is told as they are."""
+
+
 def _to_decide(call: m.AdminCall) -> Callable[[CallId], e.Event] | None:
     """Return the event that asks the decider for what `call` wants; None for a call that only reads."""
-    if isinstance(call, m.Deploy):
-        return lambda number: e.DeployAsked(number, number, call)
-    if isinstance(call, m.PinPlan):
-        return lambda number: e.PinAsked(number, number, call)
-    if isinstance(call, m.WhatIf):
-        return lambda number: e.WhatIfAsked(number, number, call)
+    if type(call) in _ASKED:
+        return lambda number: _ASKED[type(call)](number, number, call)
     if isinstance(call, m.RemoveModel) and not call.dry_run:
         return lambda number: e.RemoveAsked(number, number, call.name)
     if isinstance(call, m.ShowProfile) and (call.measure or call.refresh):

@@ -20,6 +20,7 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
+from lepton_edge.coordinator.standing import Conduct, Drain
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Hello, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
@@ -177,6 +178,9 @@ class State:
     drifted: dict[tuple[ModelName, ModelVersion, DeviceId], Seconds] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
     counter: int = 0
+    drains: dict[DeviceId, Drain] = field(default_factory=dict)
+    conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
+    removed: dict[DeviceId, str] = field(default_factory=dict)  # by name, the process that was removed
     superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
 
     def new_id(self) -> str:
@@ -213,6 +217,7 @@ def validate_state(state: State) -> None:
     streams = [device.stream for device in state.devices.values() if device.stream is not None]
     assert len(streams) == len(set(streams)), "two devices share a stream"
     assert len(state.devices) <= MAX_DEVICES, "too many devices"
+    assert state.drains.keys() | state.conduct.keys() <= state.devices.keys(), "nobody knows them"
     assert len(state.waiting) <= MAX_WAITING, "too many waiting deployments"
     for pending in state.pending.values():
         device = state.devices.get(pending.device)

@@ -72,6 +72,7 @@ class Remembered:
     epochs: tuple[EpochRecord, ...]
     serial: int = 0  # the last change's
     open: tuple[Change, ...] = ()  # changes whose verdict was pending
+    drained: tuple[DeviceId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,17 @@ class Store:
                 "INSERT OR REPLACE INTO weights VALUES (?, ?, ?, ?, ?)",
                 [(ref.sha256, model, version, ref.offset, ref.length) for ref in weights],
             )
+
+    def forget_device(self, device: DeviceId) -> None:
+        """Forget a device, what was measured on it, and its links."""
+        with self._transaction() as rows:
+            rows.execute("DELETE FROM devices WHERE device = ?", (device,))
+            rows.execute("DELETE FROM profiles WHERE device = ?", (device,))
+            rows.execute("DELETE FROM links WHERE device = ? OR peer = ?", (device, device))
+
+    def keep_drained(self, devices: tuple[DeviceId, ...]) -> None:
+        """Remember which devices are to run nothing."""
+        self._write("INSERT OR REPLACE INTO meta VALUES ('drained', ?)", json.dumps(devices))
 
     def forget_model(self, name: ModelName) -> None:
         """Forget a model, its profiles and its weights; its epochs stay as tombstones."""
@@ -232,7 +244,12 @@ class Store:
                 tuple(_after_restart(record, epochs) for record in epochs),
                 read("SELECT coalesce(max(serial), 0) FROM changes").fetchone()[0],
                 tuple(_noun(Change, text) for (text,) in read("SELECT record FROM changes WHERE open")),
+                self._drained(),
             )
+
+    def _drained(self) -> tuple[DeviceId, ...]:
+        found = self._rows.execute("SELECT value FROM meta WHERE key = 'drained'").fetchone()
+        return tuple(DeviceId(name) for name in json.loads(found[0])) if found else ()
 
     def _write(self, statement: str, *values: Any) -> None:
         with self._transaction() as rows:

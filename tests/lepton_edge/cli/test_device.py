@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from lepton_edge.cli import device
+from lepton_edge.core.messages import DrainDevice, RemoveDevice
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,36 @@ def test_notes_have_a_column_only_when_there_is_one(slowdown: float) -> None:
     row = {"device": "pi", "simulated_slowdown": slowdown}
     device.render({"devices": [row]}, Console(file=stream, width=150, no_color=True))
     assert ("note" in stream.getvalue()) == (slowdown != 1.0)
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        ({"drained": True, "left": 2}, "drained, 2 to be moved"),
+        ({"drained": True, "left": 0}, "drained"),
+        ({"quarantine": 29.6, "why": "it was lost"}, "QUARANTINE for 30 s more: it was lost"),
+        ({"open": True, "drained": False, "left": 0, "quarantine": None, "why": ""}, ""),
+    ],
+)
+def test_who_gets_nothing_new_is_noted_with_why(standing: dict[str, Any], words: str) -> None:
+    assert device.note({"standing": standing}) == words
+    assert device.note({"standing": standing, "simulated_slowdown": 2.0}).startswith("SIMULATED")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call", "document", "words"),
+    [
+        (["drain", "b"], DrainDevice("b"), {"drained": True}, "b: drained"),
+        (["drain", "b", "--undo"], DrainDevice("b", undo=True), {"drained": False}, "b: takes part"),
+        (["drain", "b", "--force"], DrainDevice("b", force=True), {"drained": True}, "b: drained"),
+        (["remove", "b"], RemoveDevice("b"), {"removed": True}, "b: removed"),
+        (["remove", "b", "--force"], RemoveDevice("b", force=True), {"removed": True}, "b: removed"),
+    ],
+)
+def test_a_device_is_drained_and_removed(
+    line: Any, arguments: list[str], call: Any, document: dict[str, Any], words: str
+) -> None:
+    line.tell("device", device="b", **document)
+    said = line.run("device", *arguments)
+    assert (said.code, said.out.strip()) == (0, words)
+    assert line.calls == [call]

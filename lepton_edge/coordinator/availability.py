@@ -1,0 +1,60 @@
+"""Which devices something new may be placed on, and what is said to who names another.
+
+Law: pure functions of the state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lepton_edge.coordinator import quarantine
+from lepton_edge.coordinator.state import Device, State
+from lepton_edge.core.errors import NotFound, Unavailable
+from lepton_edge.core.messages import Deploy
+from partitioner.units import DeviceId, Seconds
+
+
+def placeable(state: State, now: Seconds) -> list[Device]:
+    """Return the attached devices that something new may be placed on, by name: not drained, not in quarantine."""
+    return [device for device in state.connected() if is_open(state, device.name, now)]
+
+
+def is_open(state: State, device: DeviceId, now: Seconds) -> bool:
+    """Return whether something new may be placed on a device, if it is attached."""
+    return device not in state.drains and not quarantine.is_in(state, device, now)
+
+
+def candidates(state: State, request: Deploy, now: Seconds) -> list[Device]:
+    """Return whom a deployment may choose from.
+
+    Raises Unavailable when it names a device that is drained or in quarantine.
+    """
+    for name in (request.board, request.cloud):
+        if name in state.drains:
+            raise Unavailable(
+                f"{name} is drained", f"let it take part again: lepton-edge device drain {name} --undo"
+            )
+        if name and quarantine.is_in(state, name, now):
+            raise quarantine.refusal(state, name, now)
+    return placeable(state, now)
+
+
+def removed(name: DeviceId) -> NotFound:
+    """Return what the process of a device that was removed is told."""
+    return NotFound(f"{name!r} was removed from this coordinator", "stop it; started anew, it joins again")
+
+
+def standing(state: State, device: DeviceId, now: Seconds) -> dict[str, Any]:
+    """Return as plain data whether a device may be given new work, and why not.
+
+    `left` are the active epochs that a drained device still has a part in; seconds of a quarantine are those left.
+    """
+    drain, conduct = state.drains.get(device), state.conduct.get(device)
+    quarantined = conduct is not None and conduct.until > now
+    return {
+        "open": is_open(state, device, now),
+        "drained": drain is not None,
+        "left": sum(bool(one.blocks_of(device)) for one in state.active_epochs()) if drain else 0,
+        "quarantine": round(conduct.until - now, 1) if conduct and quarantined else None,
+        "why": conduct.why if conduct and quarantined else "",
+    }
