@@ -45,8 +45,8 @@ def push(client: Client, job: Job) -> Any:
 
 
 def deploy(client: Client, job: Job) -> Any:
-    devices, page = tuple(job["devices"]), job.get("page", "")
-    return client.deploy(job["model"], devices=devices, page=page, progress=_tell)
+    devices, page, keep = tuple(job["devices"]), job.get("page", ""), job.get("keep_input", False)
+    return client.deploy(job["model"], devices=devices, page=page, keep_input_on_board=keep, progress=_tell)
 
 
 def infer(client: Client, job: Job) -> Any:

@@ -5,6 +5,7 @@ Law: drives `bench/lab/lab` and starts programs by their command lines; measures
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 from examples.demo.processes import Child, Conditions, Town, lepton
 
 LAB = Path(__file__).resolve().parent / "lab" / "lab"
+CONTROLS = Path(os.environ.get("TMPDIR", "/tmp")) / "lepton-lab"
+"""Where `lab` keeps the file that a link reads its changes from."""
 LOCAL = Conditions("set-up", 200, 0.2)
 """What the link is while models travel: nobody wants to measure how long 100 MB take over LTE."""
 
@@ -28,10 +31,18 @@ class Hosts:
 
 
 class Laboratory:
-    """Two namespaces and their link; leaving it ends every process in it and takes it down."""
+    """Two namespaces and their link; leaving it ends every process in it and takes it down.
 
-    def __init__(self, name: str, directory: Path) -> None:
+    Laboratories of the same `number` have the same addresses, so that what ran in one goes on in another. Without a
+    slowed processor there is none to keep free: `everywhere` lets all processes have all of them.
+    """
+
+    def __init__(
+        self, name: str, directory: Path, number: int | None = None, everywhere: bool = False
+    ) -> None:
         self.name = name
+        self._number = [] if number is None else [str(number)]
+        self._cpus = f"LAB_CPUS=0-{(os.cpu_count() or 1) - 1}" if everywhere else ""
         self.town = Town(directory)
         self.directory = directory
         self.hosts = Hosts("", "")
@@ -40,7 +51,7 @@ class Laboratory:
     def __enter__(self) -> Laboratory:
         """Set the hosts up, in the place of those that a killed run left behind."""
         _lab("down", self.name)
-        told = _lab("up", self.name, LOCAL.spec, LOCAL.spec)
+        told = _lab("up", self.name, LOCAL.spec, LOCAL.spec, *self._number, setting=self._cpus)
         found = re.search(r"edge (\S+) cloud (\S+)", told)
         if not found:
             raise RuntimeError(f"the laboratory did not come up: {told!r}")
@@ -58,10 +69,16 @@ class Laboratory:
             _lab("set", self.name, direction, conditions.spec)
         self.conditions = conditions
 
+    def wire(self, rate: float, delay: float) -> None:
+        """Make the link, both ways, `rate` Mbit/s (0: cut) and `delay` ms, within 50 ms; costs no process."""
+        with (CONTROLS / f"{self.name}.control").open("a") as control:
+            control.write(f"ab {rate:g},{delay:g}\nba {rate:g},{delay:g}\n")
+
     def command(self, side: str, words: Sequence[str], slow: float = 1) -> list[str]:
         """Return the command line that runs `words` on a host, on a processor `slow` times slower."""
         share = [f"slow={slow:g}"] if slow > 1 else []
-        return ["bash", str(LAB), "run", self.name, side, *share, "--", *words]
+        setting = ["env", self._cpus] if self._cpus else []
+        return [*setting, "bash", str(LAB), "run", self.name, side, *share, "--", *words]
 
     def coordinator(self) -> str:
         """Start the coordinator on the cloud host; return its control address."""
@@ -103,8 +120,9 @@ def _registered(child: Child) -> str:
     return address
 
 
-def _lab(*words: str) -> str:
-    done = subprocess.run(["bash", LAB, *words], capture_output=True, text=True, check=False, timeout=30)
+def _lab(*words: str, setting: str = "") -> str:
+    command = [*(["env", setting] if setting else []), "bash", str(LAB), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode:
         print(f"lab {' '.join(words)}: {done.stderr.strip()}", file=sys.stderr)
         raise RuntimeError("the laboratory needs root, iproute2 and /dev/net/tun")

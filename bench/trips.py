@@ -74,7 +74,7 @@ class Site:
             "samples": str(subject.samples) if subject.samples else None,
             "shapes": subject.shapes,
         }
-        return Known(subject, self._ask("cloud", job)["input"])
+        return Known(subject, self.ask("cloud", job)["input"])
 
     def introduce(self, cell: Cell) -> None:
         """Bring the cell's model to its board over a fast link: weights, files, and the profile it makes."""
@@ -95,24 +95,26 @@ class Site:
         time.sleep(SHAPED)
         return self.laboratory.board(cell.board, self.coordinator, cell.slow, cell.simulated)
 
-    def deploy(self, cell: Cell, page: str = "") -> Document:
+    def deploy(self, cell: Cell, page: str = "", keep_input: bool = False) -> Document:
         """Deploy on the cell's board, the page `page` where one is named; return what was told."""
-        job = {"do": "deploy", "address": self.coordinator, "model": cell.model, "page": page}
-        told: Document = self._ask("cloud", job | {"devices": [cell.board, "cloud"]})
+        job: Document = {"do": "deploy", "address": self.coordinator, "model": cell.model, "page": page}
+        job["keep_input"] = keep_input
+        told: Document = self.ask("cloud", job | {"devices": [cell.board, "cloud"]})
         return told
 
     def infer(self, entry: str, known: Known, pages: Sequence[str], rounds: int) -> list[Document]:
         """Ask every page in turn, from the board's own host; return what came of each request."""
         job = {"do": "infer", "address": entry, "model": known.subject.name, "input": known.given}
         job |= {"file": str(known.subject.given)}
-        answers: list[Document] = self._ask("edge", job | {"rounds": rounds, "pages": list(pages)})
+        answers: list[Document] = self.ask("edge", job | {"rounds": rounds, "pages": list(pages)})
         return answers
 
     def say(self, what: str) -> None:
         """Tell the progress."""
         print(f"[{self.laboratory.name}] {what}", file=sys.stderr, flush=True)
 
-    def _ask(self, side: str, job: Document) -> Any:
+    def ask(self, side: str, job: Document) -> Any:
+        """Let an application on a host do a job; return what it told."""
         words = self.laboratory.command(side, [sys.executable, "-m", "bench.asker"])
         done = subprocess.run(
             words, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=True, timeout=LONGEST

@@ -1,0 +1,103 @@
+"""Does it keep itself right? Links that change, vanish and return, in the laboratory, with real processes.
+
+    python -m bench.adapt [--quick] [--only PART]... [--keep-input | --free] [--minutes M] >rows.jsonl
+
+Parts: traces (replayed in all ways side by side), step, turn, cut (a cut link, a killed, a frozen cloud; and the return
+from it), idle. Every part runs free, and with the input kept on the board on a book with three interior
+frontiers or more. `--state FOLDER` keeps what was pushed and measured, so that the next run need not do so again.
+Law: orders and prints; each part has a room of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.contest import contest
+from bench.lanes import Subjects, prepare
+from bench.rows import Row
+from bench.subjects import mobilenetv2
+from bench.traces import made
+
+SLOW = 30.0
+"""How much slower the board is played: alone it takes some 0.28 s, so that three frontiers have rates of their own."""
+KINDS = ("steps", "ramps", "gaps", "fading", "mixed", "square")
+SECONDS, QUICK_SECONDS = 30.0, 15.0
+MODES = (False, True)
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lepton-adapt-") as directory:
+        state = options.state or Path(directory) / "state"
+        for row in _rows(options, state, Path(directory), begun + 60 * options.minutes):
+            row.print()
+    seconds = time.monotonic() - begun
+    load = f"load {os.getloadavg()[0]:.1f} now, {os.getloadavg()[2]:.1f} over 15 minutes"
+    Row("adapt", "the whole run", round(seconds), "s", load).print()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke run of about two minutes")
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="all when not given")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--keep-input", action="store_true", help="only with the input kept on the board")
+    modes.add_argument("--free", action="store_true", help="only without that")
+    parser.add_argument("--slow", type=float, default=SLOW)
+    parser.add_argument("--seed", type=int, default=1, help="of the first trace")
+    parser.add_argument("--trace", choices=list(KINDS), action="append", help="all when not given")
+    parser.add_argument("--seconds", type=float, help=f"of a trace, {SECONDS:g} when not given")
+    parser.add_argument("--minutes", type=float, default=12.0, help="begin no part after so long")
+    parser.add_argument("--state", type=Path, help="a folder for what is pushed and measured once")
+    return parser.parse_args()
+
+
+def _rows(options: argparse.Namespace, state: Path, directory: Path, limit: float) -> Iterator[Row]:
+    prepared = _prepared(state, options)
+    for name in options.only or PARTS:
+        if time.monotonic() > limit:
+            print(f"[adapt] {name}: left out, the time is over", file=sys.stderr)
+            continue
+        lanes = directory / name
+        lanes.mkdir()
+        yield from PARTS[name](prepared, lanes, options)
+
+
+def _prepared(state: Path, options: argparse.Namespace) -> list[Subjects]:
+    """Return the model as deployed in each mode that is wanted; what the folder has is not made again."""
+    kept = state / f"prepared-{options.slow:g}.pickle"
+    if not kept.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        made = prepare(mobilenetv2(state / "mobilenetv2"), options.slow, state, MODES)
+        kept.write_bytes(pickle.dumps(made))
+    found: list[Subjects] = pickle.loads(kept.read_bytes())
+    wanted = (options.keep_input, not options.free) if options.keep_input or options.free else MODES
+    return [one for one in found if one.keep_input in wanted]
+
+
+def _traces(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    kinds = options.trace or (KINDS[:2] if options.quick else KINDS)
+    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
+    traces = [made(kind, options.seed + number, seconds) for number, kind in enumerate(kinds)]
+    for subjects in prepared:
+        yield from contest(subjects, traces, lanes)
+
+
+Part = Callable[[Sequence[Subjects], Path, argparse.Namespace], Iterator[Row]]
+PARTS: dict[str, Part] = {"traces": _traces}
+
+if __name__ == "__main__":
+    sys.exit(main())
