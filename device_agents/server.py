@@ -25,12 +25,13 @@ from device_agents.driver.errands import Errands
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.loyalty import Loyalty
 from device_agents.driver.measuring import Measuring
-from device_agents.driver.peers import Peers, Ways
+from device_agents.driver.peers import Peers
 from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.driver.watching import Watch
+from device_agents.driver.ways import Ways
 from device_agents.engine import Engine, EngineConfig
-from device_agents.machine import State
+from device_agents.machine import State, links
 from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, Restored
 from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
@@ -150,7 +151,11 @@ class Agent:
         self.control = Control(self._voice())
         self.holdings = Holdings(self.engine, self.store, self.control.fetch, self._progress, self.device)
         self.health = Health(self.state, self.engine, self.holdings, self.peers.reports)
-        self.watch = Watch(self.peers, lambda seen: driver.submit(LinksSeen(seen)))
+        self.watch = Watch(
+            self.peers,
+            lambda seen: driver.submit(LinksSeen(seen)),
+            lambda device, now: links.wanted(self.state, device, now),
+        )
         driver.connect(
             Parts(
                 Errands(self.engine, self.holdings),

@@ -1,8 +1,10 @@
 """Links to other agents: dialled where a plan needs them, kept warm, dialled again, accepted, met at a relay.
 
 Law: knows addresses and links, no plans. A peer is up while there is any open link to it, whoever dialled;
-the machine is told of the first and of the last. Pauses between dials double, with jitter, up to
-`LONGEST_PAUSE`, and begin anew only after a link that lived for `LIVED`.
+the machine is told of the first and of the last. Pauses between dials (`redialling`) begin anew only after a link
+that lived for `LIVED`. Beside a link whose peer has been `SILENT` another one is dialled: after a gap in the network
+TCP may repeat what was lost much later than a new connection comes about, and the network may have forgotten the old
+one.
 
 Where both sides dial, two links may come to be. Both sides prefer the same one: a direct one, then that of the
 device whose name is first, then the newest. Who dialled the spare closes it when nothing has used it for a
@@ -13,14 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import structlog
 
 from device_agents.driver.dialling import first_to_answer
+from device_agents.driver.redialling import Pauses, Tries, until_answered
+from device_agents.driver.ways import NOBODY, Figures, Way, Ways
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.messages import LinkReport, Peer
 from lepton_edge.link.link import Link
@@ -29,54 +31,21 @@ from partitioner.units import DeviceId, Seconds
 
 log = structlog.get_logger("agent")
 
-FIRST_PAUSE = Seconds(0.1)
-LONGEST_PAUSE = Seconds(2.0)
 LIVED = Seconds(5.0)
 LINGER = Seconds(60.0)  # a link that a measurement needed may be of use to the plan that is made of it
 QUIET = Seconds(1.0)  # between two looks at a spare link; twice unused, it is closed
+SILENT = Seconds(
+    1.0
+)  # for which a peer owes a word, beyond what is under way: another link is dialled beside
 
-NOBODY = DeviceId("")
 Told = Callable[[DeviceId], None]
 
 
-@dataclass(frozen=True)
-class Ways:
-    """How links are made: by an address, through a relay's link; `busy` says whether a link is in use."""
-
-    dial: Callable[[str], Awaitable[Link]]
-    through: Callable[[Link, DeviceId], Awaitable[Link]]
-    busy: Callable[[Link], bool]
-
-
-@dataclass(eq=False)
-class Way:
-    """One open link to a peer; `via` the relay that it goes through; `up` and `down` as its traffic last showed.
-
-    A link forgets rates within seconds, since what it paces by must be of now; here they are kept, with their age.
-    """
-
-    link: Link
-    dialled: bool = False
-    via: DeviceId = NOBODY
-    since: float = field(default_factory=time.monotonic)
-    up: float = 0.0
-    down: float = 0.0
-    measured_at: float = 0.0
-
-    def look(self, now: float) -> LinkReport:
-        """Return how the link does."""
-        seen = self.link.estimate()
-        if seen.up > 0:
-            self.up, self.measured_at = seen.up, now - seen.rate_age
-        if seen.down > 0:
-            self.down = seen.down
-        age = Seconds(now - self.measured_at if self.up else 0.0)
-        device = DeviceId(self.link.peer.name)
-        return LinkReport(device, True, self.via, self.up, self.down, seen.rtt_least, seen.rates, age)
-
-
 class Peers:
-    """The links to other agents, by device; `own` is this one's name."""
+    """The links to other agents, by device; `own` is this one's name.
+
+    `news` is called when a link has become another one.
+    """
 
     def __init__(self, own: DeviceId, ways: Ways, up: Told, down: Told) -> None:
         self._own, self._ways, self._up, self._down = own, ways, up, down
@@ -86,6 +55,10 @@ class Peers:
         self._relays: set[DeviceId] = set()  # kept to meet others there, and for nothing else
         self._why: dict[DeviceId, str] = {}
         self._awaited: dict[DeviceId, asyncio.Event] = {}
+        self._pauses: dict[DeviceId, Pauses] = {}
+        self._stirred: dict[DeviceId, asyncio.Event] = {}
+        self._figures: dict[DeviceId, Figures] = {}  # by which those who are kept were reached last
+        self.news: Callable[[], None] = _nobody_asked
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what there is ----------------------------------------------------------------------------
@@ -119,6 +92,26 @@ class Peers:
         ours = [device for device in ours if device not in self._relays]
         return [best.link for best in map(self._best, ours) if best is not None]
 
+    def kept(self) -> dict[DeviceId, Link | None]:
+        """Return the peers that are kept, relays apart, and the link to each where there is one."""
+        ways = {device: self._best(device) for device in self._kept if device not in self._relays}
+        return {device: way.link if way is not None else None for device, way in ways.items()}
+
+    def look(self) -> None:
+        """Look for links whose peer has fallen silent: others are dialled beside them."""
+        for device in self._kept:
+            if self._best(device) is not None and not self._is_sound(device):
+                self._stirred[device].set()
+
+    def need(self, device: DeviceId, now: float) -> None:
+        """Somebody would use the link to `device` that there is not: do not let him wait."""
+        if device in self._pauses:
+            self._pauses[device].need(now)
+
+    def _is_sound(self, device: DeviceId) -> bool:
+        best = self._best(device)
+        return best is not None and best.link.estimate().silence < SILENT
+
     def _report(self, device: DeviceId) -> LinkReport:
         best = self._best(device)
         if best is None:
@@ -139,15 +132,16 @@ class Peers:
     def add(self, link: Link, *, dialled: bool = False, via: DeviceId = NOBODY) -> None:
         """Take a link that is open, to use it until it closes."""
         device = DeviceId(link.peer.name)
+        lost = not self._is_sound(device)
         ways = self._links.setdefault(device, [])
-        ways.append(Way(link, dialled, via))
+        ways.append(Way(link, dialled, via, figures=self._figures.get(device, Figures())))
         self._why.pop(device, None)
+        link.news = lambda: self.news()
         if device in self._awaited:
             self._awaited.pop(device).set()
         self._spawn(self._watch(device, ways[-1]))
-        if len(ways) == 1:
+        if lost:
             self._up(device)
-            return
         for way in ways:
             if way.dialled and way is not self._best(device):
                 self._spawn(self._spare(device, way))
@@ -162,10 +156,13 @@ class Peers:
                 task.cancel()
                 del self._kept[device]
             if device not in wanted:
-                self._why.pop(device, None)
+                for known in (self._why, self._pauses, self._stirred, self._figures):
+                    known.pop(device, None)
                 self._let_go(device)
         for device, peer in wanted.items():
             if device not in self._kept:
+                self._pauses[device], self._stirred[device] = Pauses(), asyncio.Event()
+                self._figures.setdefault(device, self._known(device))
                 self._kept[device] = (peer, asyncio.create_task(self._hold(peer)))
 
     async def reach(self, peer: Peer) -> Link:
@@ -194,6 +191,10 @@ class Peers:
         await asyncio.gather(*(link.close() for link in links))
         for task in list(self._tasks):
             task.cancel()
+
+    def _known(self, device: DeviceId) -> Figures:
+        best = self._best(device)
+        return best.figures if best is not None else Figures()
 
     # --- letting go -------------------------------------------------------------------------------
 
@@ -233,6 +234,8 @@ class Peers:
         await way.link.closed.wait()
         ways = self._links[device]
         ways.remove(way)
+        if device in self._stirred:
+            self._stirred[device].set()
         if not ways:
             del self._links[device]
             if device in self._kept:  # not everybody who comes and goes, under ever new names
@@ -243,30 +246,42 @@ class Peers:
     # --- dialling ---------------------------------------------------------------------------------
 
     async def _hold(self, peer: Peer) -> None:
-        """See to it that there is a link to `peer` for as long as it is wanted."""
-        pause = FIRST_PAUSE
+        """See to it that there is a sound link to `peer` for as long as it is wanted."""
+        device, pauses = peer.device, self._pauses[peer.device]
         await self._patience(peer)
         while True:
-            way = self._best(peer.device)
-            if way is not None:
-                await way.link.closed.wait()
-                pause = FIRST_PAUSE if time.monotonic() - way.since > LIVED else pause
+            if self._best(device) is not None:
+                await self._until_lost(device, pauses)
                 await self._patience(peer)
-            elif await self._dialled(peer, pause):
-                continue
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = Seconds(min(pause * 2, LONGEST_PAUSE))
+                await pauses.rest()
+            await self._dialled(peer, pauses)
 
-    async def _dialled(self, peer: Peer, pause: Seconds) -> bool:
-        try:
-            link, via = await self._dial_any(peer)
-        except LeptonError as error:
+    async def _until_lost(self, device: DeviceId, pauses: Pauses) -> None:
+        """Return when no link to `device` is left, or its peer has fallen silent on the best one."""
+        stirred = self._stirred[device]
+        while (way := self._best(device)) is not None and self._is_sound(device):
+            stirred.clear()
+            await stirred.wait()
+            if time.monotonic() - way.since > LIVED:
+                pauses.reset()
+
+    async def _dialled(self, peer: Peer, pauses: Pauses) -> None:
+        """Dial until there is a sound link, whoever made it."""
+
+        def failed(error: LeptonError) -> None:
             self._why[peer.device] = str(error)
-            tell = log.info if pause == FIRST_PAUSE else log.debug  # a peer may be away for weeks
+            tell = log.info if pauses.tries == 1 else log.debug  # a peer may be away for weeks
             tell("peer cannot be reached", peer=peer.device, error=str(error))
-            return False
-        self.add(link, dialled=True, via=via)
-        return True
+
+        tries = Tries(
+            lambda: self._dial_any(peer),
+            lambda: self._is_sound(peer.device),
+            failed,
+            lambda one: one[0].close(),
+        )
+        found = await until_answered(tries, pauses)
+        if found is not None:
+            self.add(found[0], dialled=True, via=found[1])
 
     async def _patience(self, peer: Peer) -> None:
         """Wait for the other side, where it dials first."""
@@ -314,3 +329,7 @@ class Peers:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nobody_asked() -> None:
+    """Nobody wants to hear of links."""

@@ -1,17 +1,22 @@
 """Looks at the links that plans need, so that what is known of them stays true while too little travels.
 
 Law: traffic measures a link for nothing, and its signs of life keep the round trip true; only the rates of a link whose
-traffic shows none (it is idle, or its frames are small) are probed, by the side that dials first, and ever more
-seldom: a metered link must not be eaten by the curiosity of its ends. A probe carries 32 KiB each way, 15 s after the
-last rate was seen, then after 30 s, 1, 2, 4, ... minutes, up to every 4 hours: 256 KiB in the first five minutes,
-0.4 MB a day in the long run.
+traffic shows none are probed.
+
+- *In use*: while requests flow that would go by a link if it were better than it is, it is probed once a second,
+  `SHORT` to `LONG` bytes one way, what it moves in 50 ms: not more than a twentieth of its time, and not while
+  anything else is under way on it. A rate that rests on one transfer is looked at again after a quarter of that.
+  Without these, a page that needs no link would never see one recover.
+- *Idle*, or its frames are small: by the side that dials first, and ever more seldom: a metered link must not be eaten
+  by the curiosity of its ends. 32 KiB each way, 15 s after the last rate was seen, then after 30 s, 1, 2, 4, ...
+  minutes, up to every 4 hours: 256 KiB in the first five minutes, 0.4 MB a day in the long run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -21,22 +26,39 @@ from lepton_edge.core.links import LinkEstimate
 from lepton_edge.core.messages import LinkReport
 from lepton_edge.link.link import Link
 from partitioner.errors import LeptonError
-from partitioner.units import Bytes, Seconds
+from partitioner.units import Bytes, DeviceId, Seconds
 
 log = structlog.get_logger("agent")
 
-EVERY = Seconds(1.0)
+EVERY = Seconds(0.25)
+TOLD_EVERY = 4  # looks
 FIRST, LONGEST = Seconds(15.0), Seconds(4 * 3600.0)
 SIZE = Bytes(32 << 10)
+SHORT, LONG = 8 << 10, 12 << 10
+"""Bytes of a probe of a link in use: less than TCP sends at once even after a rest, 14 kB: no slow start is in it."""
+LASTS = Seconds(0.05)
+PART = 0.05
+"""Of a link's time, what probes may take while requests flow."""
+AGAIN = Seconds(1.0)
+YOUNG = 0.25
+"""Of the pause, after which a rate that rests on one transfer is looked at again, once."""
+PATIENCE = Seconds(5.0)
 
 
 @dataclass
 class Idleness:
-    """How long a link has shown no rate: when it is to be probed, and how long the pause after that is."""
+    """How long a link has shown no rate: when it is to be probed, and how long the pause after that is.
+
+    `use_at`: when to probe it in any case, where requests would use it. `doubted`: the count of rates whose newest was
+    looked at again.
+    """
 
     rates: int = -1
     at: float = 0.0
     pause: float = FIRST
+    use_at: float = 0.0
+    seen: int = -1
+    doubted: int = -1
 
     def due(self, seen: LinkEstimate, now: float) -> bool:
         """Whether to probe now; what traffic shows begins the pauses anew."""
@@ -49,14 +71,48 @@ class Idleness:
         self.rates, self.pause = seen.rates, min(2 * self.pause, LONGEST)
         self.at = now + self.pause
 
+    def due_in_use(self, seen: LinkEstimate, now: float) -> bool:
+        """Whether to probe now a link that requests would use."""
+        if seen.rates != self.seen:
+            pause = pause_in_use(seen)
+            if seen.young and self.doubted != seen.rates:
+                pause, self.doubted = YOUNG * pause, seen.rates + 1  # not again for what that look shows
+            self.seen, self.use_at = seen.rates, now - seen.rate_age + pause if seen.rates else now
+        return now >= self.use_at and not seen.under_way
+
+    def probed_in_use(self, seen: LinkEstimate, now: float) -> None:
+        """Take note of a probe that showed nothing, or something."""
+        self.use_at = now + pause_in_use(seen)
+
+
+def size_in_use(seen: LinkEstimate) -> Bytes:
+    """Return the bytes of a probe of a link that requests would use."""
+    return Bytes(int(min(max(seen.up * LASTS, SHORT), LONG)))
+
+
+def pause_in_use(seen: LinkEstimate) -> float:
+    """Return the seconds between two of them."""
+    return max(float(AGAIN), size_in_use(seen) / seen.up / PART if seen.up else 0.0)
+
 
 class Watch:
-    """The links that plans need, looked at every second; `seen` is told how they do."""
+    """The links that plans need, looked at every quarter of a second.
 
-    def __init__(self, peers: Peers, seen: Callable[[tuple[LinkReport, ...]], None]) -> None:
-        self._peers, self._seen = peers, seen
+    `seen` is told how they do, each second and at once when one has become another one; `wanted` says whether requests
+    would use the link to a device if it were better than it is.
+    """
+
+    def __init__(
+        self,
+        peers: Peers,
+        seen: Callable[[tuple[LinkReport, ...]], None],
+        wanted: Callable[[DeviceId, float], bool],
+    ) -> None:
+        self._peers, self._seen, self._wanted = peers, seen, wanted
         self._idle: dict[Link, Idleness] = {}
         self._probes: set[asyncio.Task[None]] = set()
+        self._looks = 0
+        peers.news = self._tell
 
     async def run(self) -> None:
         """Look, until this is cancelled."""
@@ -69,15 +125,48 @@ class Watch:
                 task.cancel()
 
     def look(self, now: float) -> None:
-        """Tell how the links do, and probe those that have been idle."""
-        self._seen(self._peers.reports())
-        links = self._peers.watched()
+        """Tell how the links do, and probe those that need it."""
+        self._peers.look()
+        if self._looks % TOLD_EVERY == 0:
+            self._tell()
+        self._looks += 1
+        kept, watched = self._peers.kept(), self._peers.watched()
+        links = {link for link in (*kept.values(), *watched) if link is not None}
         self._idle = {link: self._idle.get(link, Idleness()) for link in links}
-        for link, idle in self._idle.items():
-            if idle.due(link.estimate(), now) and not self._probes:  # one at a time: they may share a radio
-                task = asyncio.create_task(self._probe(link, idle))
-                self._probes.add(task)
-                task.add_done_callback(self._probes.discard)
+        for device, link in kept.items():
+            if self._wanted(device, now):
+                self._in_use(device, link, now)
+        if self._looks % TOLD_EVERY == 1:
+            for link in watched:
+                self._when_idle(link, now)
+
+    def _tell(self) -> None:
+        self._seen(self._peers.reports())
+
+    def _in_use(self, device: DeviceId, link: Link | None, now: float) -> None:
+        if link is None:
+            return self._peers.need(device, now)
+        idle, seen = self._idle[link], link.estimate()
+        if not self._probes and idle.due_in_use(seen, now) and not link.waiting:
+            self._spawn(self._probe_in_use(link, idle, size_in_use(seen)))
+        return None
+
+    def _when_idle(self, link: Link, now: float) -> None:
+        idle = self._idle[link]
+        if idle.due(link.estimate(), now) and not self._probes:  # one at a time: they may share a radio
+            self._spawn(self._probe(link, idle))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._probes.add(task)
+        task.add_done_callback(self._probes.discard)
+
+    async def _probe_in_use(self, link: Link, idle: Idleness, size: Bytes) -> None:
+        try:
+            await link.probe(size, 0, PATIENCE)
+        except LeptonError as error:
+            log.debug("a look at a link failed", peer=link.peer.name, error=str(error))
+        idle.probed_in_use(link.estimate(), time.monotonic())
 
     async def _probe(self, link: Link, idle: Idleness) -> None:
         try:

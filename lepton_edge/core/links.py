@@ -108,6 +108,7 @@ class LinkEstimate:
         p99: by how much one transfer in a hundred exceeds what is expected of it. 0: unknown.
         under_way: bytes that were handed over and may not have arrived.
         young: `up` rests on one transfer alone, which may have been a hiccup.
+        silence: for how long the peer has owed a word, beyond what the bytes under way explain; 0: it owes none.
     """
 
     up: BytesPerSecond = BytesPerSecond(0.0)
@@ -121,3 +122,4 @@ class LinkEstimate:
     p99: Seconds = Seconds(0.0)
     under_way: Bytes = Bytes(0)
     young: bool = False
+    silence: Seconds = Seconds(0.0)

@@ -73,6 +73,14 @@ def _dead(state: State) -> LeptonError | None:
     return Unavailable(f"{name} was not heard for {silence:.0f} s", "is the network up?")
 
 
+def silence(state: State, now: float) -> float:
+    """Return for how long the peer has owed a word, beyond what the bytes on their way to it explain; 0: owes none."""
+    owed = [since for since in (state.pinged_at or None, state.pacing.waits_since) if since is not None]
+    if not owed:
+        return 0.0
+    return max(0.0, now - max(min(owed), state.heard_at) - _explained(state))
+
+
 def _explained(state: State) -> float:
     """Return the seconds of silence that the bytes on their way to the peer explain."""
     if state.pacing.acks:

@@ -6,6 +6,7 @@ Law: pure; reads the state, changes nothing.
 from __future__ import annotations
 
 from lepton_edge.core.links import LinkEstimate
+from lepton_edge.link.alive import silence
 from lepton_edge.link.state import State
 from partitioner.units import Bytes, BytesPerSecond, Seconds
 
@@ -27,4 +28,5 @@ def estimate(state: State, now: float) -> LinkEstimate:
         Seconds(sight.p99(now)),
         Bytes(pacing.under_way if pacing.acks else 0),
         sight.is_young,
+        Seconds(silence(state, now)),
     )

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
-from device_agents.driver.watching import FIRST, LONGEST, SIZE, Idleness, Watch
+import pytest
+
+from device_agents.driver.watching import (
+    AGAIN,
+    FIRST,
+    LONG,
+    LONGEST,
+    PART,
+    SHORT,
+    SIZE,
+    TOLD_EVERY,
+    Idleness,
+    Watch,
+    pause_in_use,
+    size_in_use,
+)
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.links import LinkEstimate
 
@@ -34,28 +50,137 @@ def test_traffic_needs_no_probe_and_begins_the_pauses_anew() -> None:
 class FakeLink:
     def __init__(self, error=None):
         self.peer = SimpleNamespace(name="cloud")
-        self.asked, self.error, self.rates = [], error, 1
+        self.asked, self.error, self.waiting = [], error, 0
+        self.seen = LinkEstimate(up=1e6, rates=1, rate_age=30.0)
 
     def estimate(self):
-        return LinkEstimate(rates=self.rates)
+        return self.seen
 
     async def refreshed(self, age, size):
-        self.asked.append((age, size))
+        await self.probe(age, size, None)
+
+    async def probe(self, up, down, timeout):
+        self.asked.append((up, down))
         await asyncio.sleep(0)
         if self.error:
             raise self.error
-        self.rates += 1
+        self.seen = replace(self.seen, rates=self.seen.rates + 1, rate_age=0.0)
 
 
-async def test_what_is_seen_is_told_and_one_link_at_a_time_is_probed() -> None:
-    told, links = [], [FakeLink(), FakeLink(Unavailable("gone"))]
-    peers = SimpleNamespace(reports=lambda: ("reports",), watched=lambda: links)
-    watch = Watch(peers, told.append)
-    watch.look(0.0)
+class FakePeers:
+    def __init__(self, *links, watched=()):
+        self.links, self.mine, self.needed, self.looks = links, watched, [], 0
+
+    def reports(self):
+        return ("reports",)
+
+    def watched(self):
+        return self.mine
+
+    def kept(self):
+        return {f"cloud{number}": link for number, link in enumerate(self.links)}
+
+    def need(self, device, now):
+        self.needed.append((device, now))
+
+    def look(self):
+        self.looks += 1
+
+
+def nobody(device, now):
+    return False
+
+
+def somebody(device, now):
+    return True
+
+
+async def looked(watch, seconds, begin=0.0):
+    """Look every quarter of a second; return nothing."""
+    for quarter in range(int(seconds * 4)):
+        watch.look(begin + quarter / 4)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_what_is_seen_is_told_each_second_and_at_once_when_there_is_news() -> None:
+    told, peers = [], FakePeers()
+    watch = Watch(peers, told.append, nobody)
+    await looked(watch, 3.0)
+    assert told == [("reports",)] * 3
+    assert peers.looks == 3 * TOLD_EVERY
+    peers.news()
+    assert len(told) == 4
+
+
+async def test_one_idle_link_at_a_time_is_probed() -> None:
+    links = [FakeLink(), FakeLink(Unavailable("gone"))]
+    watch = Watch(FakePeers(watched=links), lambda seen: None, nobody)
+    await looked(watch, FIRST)
+    assert [link.asked for link in links] == [[], []]
     watch.look(FIRST)
-    assert told == [("reports",), ("reports",)]
+    assert [len(link.asked) for link in links] == [0, 0], "not in the look itself"
     await asyncio.sleep(0.01)
     assert [link.asked for link in links] == [[(-1.0, SIZE)], []]
-    watch.look(FIRST + 1)
+    for quarter in range(1, TOLD_EVERY + 1):
+        watch.look(FIRST + quarter / 4)
     await asyncio.sleep(0.01)
     assert [len(link.asked) for link in links] == [1, 1]
+
+
+async def test_a_link_that_requests_would_use_is_probed_each_second_while_nothing_else_is_on_it() -> None:
+    link = FakeLink()
+    watch = Watch(FakePeers(link), lambda seen: None, somebody)
+    await looked(watch, 0.5)
+    assert link.asked == [(LONG, 0)]
+    link.waiting = 1
+    await looked(watch, 5.0, begin=100.0)
+    assert len(link.asked) == 1, "a request's answer is on its way"
+    link.waiting = 0
+    link.seen = replace(link.seen, under_way=5000)
+    await looked(watch, 5.0, begin=200.0)
+    assert len(link.asked) == 1, "a request is on its way"
+    quiet = FakeLink()
+    await looked(Watch(FakePeers(quiet), lambda seen: None, nobody), 30.0)
+    assert not quiet.asked
+
+
+@pytest.mark.parametrize("rate", [0.0, 12e3, 137e3, 1e6, 100e6])
+def test_probes_in_use_take_a_twentieth_of_a_links_time_at_most(rate) -> None:
+    seen, idle, spent, probes, rates = LinkEstimate(up=rate), Idleness(), 0.0, 0, 1
+    for quarter in range(4 * 600):
+        now = quarter / 4
+        seen = LinkEstimate(up=rate, rates=rates)
+        if idle.due_in_use(seen, now):
+            probes, rates = probes + 1, rates + 1
+            spent += size_in_use(seen) / rate if rate else 0.0
+            idle.probed_in_use(LinkEstimate(up=rate, rates=rates), now)
+    assert SHORT <= size_in_use(seen) <= LONG
+    assert spent <= 600 * PART + 2 * SHORT / (rate or 1.0)
+    assert probes == pytest.approx(600 / pause_in_use(seen), rel=0.35)
+    assert probes <= 601
+
+
+def test_traffic_that_shows_the_rate_needs_no_probe_in_use() -> None:
+    idle = Idleness()
+    for quarter in range(1000):
+        now = quarter / 4
+        assert not idle.due_in_use(
+            LinkEstimate(up=1e6, rates=1 + quarter // 2, rate_age=(quarter % 2) / 4), now
+        )
+
+
+def test_a_rate_that_rests_on_one_transfer_is_looked_at_again_soon_and_once() -> None:
+    idle, young = Idleness(), LinkEstimate(up=1e6, rates=5, young=True)
+    assert not idle.due_in_use(young, 10.0)
+    assert idle.due_in_use(young, 10.0 + AGAIN / 4)
+    again = replace(young, rates=6)
+    assert not idle.due_in_use(again, 10.3)
+    assert not idle.due_in_use(again, 10.3 + AGAIN / 2)
+
+
+async def test_who_would_use_a_link_that_is_down_does_not_let_it_wait() -> None:
+    peers = FakePeers(None)
+    Watch(peers, lambda seen: None, somebody).look(7.0)
+    assert peers.needed == [("cloud0", 7.0)]

@@ -11,7 +11,7 @@ from lepton_edge.link.pacing import Pacing
 
 
 def test_nothing_is_known_at_first() -> None:
-    seen = estimate(SimpleNamespace(pacing=Pacing(512 << 10), down=0), 5.0)  # type: ignore[arg-type]
+    seen = estimate(SimpleNamespace(pacing=Pacing(512 << 10), down=0, pinged_at=0.0), 5.0)  # type: ignore[arg-type]
     assert (seen.up, seen.samples, seen.rates, seen.rate_age) == (0.0, 0, 0, 0.0)
 
 
@@ -24,7 +24,7 @@ def test_a_sign_of_life_renews_the_round_trip_and_not_the_rate() -> None:
         now += 0.12
         pacing.acknowledged(pacing.sent, now)
         pacing.paused()
-    state = SimpleNamespace(pacing=pacing, down=0)
+    state = SimpleNamespace(pacing=pacing, down=0, pinged_at=0.0)
     fresh = estimate(state, now)  # type: ignore[arg-type]
     assert fresh.rates > 0
     assert fresh.rate_age == 0.0
