@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.contest import contest
 from bench.lanes import Subjects, prepare
+from bench.outages import LONG, outages
 from bench.rows import Row
 from bench.subjects import mobilenetv2
 from bench.traces import made
@@ -60,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first trace")
     parser.add_argument("--trace", choices=list(KINDS), action="append", help="all when not given")
     parser.add_argument("--seconds", type=float, help=f"of a trace, {SECONDS:g} when not given")
+    parser.add_argument("--trials", type=int, default=10, help="of each fault and step")
     parser.add_argument("--minutes", type=float, default=12.0, help="begin no part after so long")
     parser.add_argument("--state", type=Path, help="a folder for what is pushed and measured once")
     return parser.parse_args()
@@ -96,8 +98,13 @@ def _traces(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespa
         yield from contest(subjects, traces, lanes)
 
 
+def _cut(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    count, long = (2, ()) if options.quick else (options.trials, LONG)
+    yield from outages(prepared, lanes, count, long)
+
+
 Part = Callable[[Sequence[Subjects], Path, argparse.Namespace], Iterator[Row]]
-PARTS: dict[str, Part] = {"traces": _traces}
+PARTS: dict[str, Part] = {"traces": _traces, "cut": _cut}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -31,8 +31,6 @@ from examples.demo.processes import free_port
 from examples.thirty_lines.quantize import quantize
 from partitioner.costs import HEADER_OVERHEAD
 
-LOAD = 0.8
-"""Part of what the board alone could answer: the best plan of the worst second."""
 OURS, THIRTY = "turning", "30-line application"
 ROUNDS = ("rounds", "rounds between")
 """Two lanes whose pages are asked in turn: one chooses, the other judges."""
@@ -98,7 +96,7 @@ def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> li
 
 def stream_job(subjects: Subjects, seconds: float, page: str = "") -> Document:
     """Return the job of a stream at LOAD, on `page` where one is named."""
-    period = subjects.alone / LOAD
+    period = subjects.period
     return {"do": "stream", "page": page, "period": period, "count": int((LEAD + seconds) / period)}
 
 
@@ -108,7 +106,7 @@ def rounds_job(subjects: Subjects, trace: Trace, number: int = 0) -> Document:
         page: one["bytes_up"] * HEADER_OVERHEAD * 8e-6 / subjects.alone
         for page, one in subjects.pages.items()
     }
-    period = subjects.alone / LOAD
+    period = subjects.period
     pages = list(least)[:: -1 if number else 1]
     job = {"do": "rounds", "pages": pages, "least_rates": least, "seconds": trace.seconds, "period": period}
     return job | {"points": trace.points, "patience": GIVE_UP * subjects.alone, "shift": number * period / 2}

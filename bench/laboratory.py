@@ -86,11 +86,11 @@ class Laboratory:
         child = self._start("coordinator", "cloud", words)
         return child.wait_for("coordinator ready")["control"]
 
-    def cloud(self, coordinator: str, threads: int = 1) -> str:
-        """Start the cloud's agent; return its data address."""
+    def cloud(self, coordinator: str, threads: int = 1, registered: bool = True) -> str:
+        """Start the cloud's agent; return its data address once it is ready, or `registered` as well."""
         words = _agent("cloud", "cloud", coordinator, threads)
         child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
-        return _registered(child)
+        return _registered(child) if registered else child.wait_for("agent ready")["data"]
 
     def board(self, name: str, coordinator: str, slow: float, simulated: bool = False) -> str:
         """Start a board's agent with one thread on a slow processor; return its (loopback) data address.

@@ -38,6 +38,8 @@ RATES = tuple(LEAST * (MOST / LEAST) ** (step / 60) for step in range(61))
 BOARD, CLOUD = "board", "cloud"
 SHAPED, SAVED = 0.2, 1.0
 """Seconds until a link has changed, and until agents have written down what was activated."""
+LOAD = 0.8
+"""Part of what the board alone could answer: what the best plan of the worst second can take."""
 LEAD = 3.0
 """Seconds for which requests are asked before those that count."""
 WARM = 8.0
@@ -76,6 +78,15 @@ class Subjects:
     def alone(self) -> float:
         """Return the predicted seconds of the board alone."""
         return float(self.pages["local"]["latency"])
+
+    @property
+    def period(self) -> float:
+        """Return the seconds between two requests of a stream: LOAD of what the board alone could answer."""
+        return self.alone / LOAD
+
+    def best_at(self, rate: float, delay: float) -> float:
+        """Return the seconds that the best page is predicted to take on a link."""
+        return min(seconds_at(one, rate, delay) for one in self.pages.values())
 
 
 def prepare(subject: Subject, slow: float, directory: Path, modes: Sequence[bool]) -> list[Subjects]:
@@ -198,6 +209,10 @@ class Lane:
         """Start the board, which goes on with what it has."""
         slow = self.subjects.slow
         self.entry = self.laboratory.board(BOARD, self.coordinator, slow, simulated=True)
+
+    def start_cloud(self) -> None:
+        """Start the cloud's agent again; it is ready, though perhaps not yet registered, when this returns."""
+        self.laboratory.cloud(self.coordinator, registered=False)
 
     def child(self, name: str) -> Child:
         """Return one of its processes."""

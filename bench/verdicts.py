@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.traces import Trace
+from partitioner.plan import LOCAL_PAGE
 
 WIDTH = 1.5
 """Seconds around a moment whose samples tell what a page takes at that moment."""
@@ -214,3 +215,46 @@ def wrong_after(step: Step, answers: Sequence[Answer]) -> int:
     since = evidence(step, answers)
     after = [one for one in answers if since < one.due < step.until]
     return sum(one.fell_back or one.page not in step.right for one in after)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The far side went away at second `began` and was there again at `back`; until `until` nothing else happened."""
+
+    began: float
+    back: float
+    until: float
+
+
+HEALTHY = 2.5
+"""Seconds before a fault whose answers tell what requests usually take."""
+
+
+def struck(trial: Trial, answers: Sequence[Answer]) -> list[float]:
+    """Return by how much longer than usual those requests took that the fault met: under way then, or sent into it.
+
+    What was admitted on the board from its beginning was not met. Usual is the median of the answers before.
+    """
+    before = [one for one in answers if trial.began - HEALTHY <= one.due and one.ended <= trial.began]
+    split = [one.latency for one in before if one.page != LOCAL_PAGE and not one.fell_back]
+    usual = statistics.median(split) if split else 0.0
+    return [one.latency - usual for one in answers if _met(trial, one)]
+
+
+def _met(trial: Trial, one: Answer) -> bool:
+    if not one.due < trial.back or one.ended <= trial.began:
+        return False
+    alone = one.page == LOCAL_PAGE and not one.fell_back
+    return bool(one.error) or not alone
+
+
+def returned(trial: Trial, answers: Sequence[Answer]) -> float:
+    """Return the seconds from when the far side was back to the first answer that came from it; endless for none."""
+    ended = [
+        one.ended
+        for one in answers
+        if trial.back < one.ended < trial.until + HEALTHY
+        and one.page not in ("", LOCAL_PAGE)
+        and not one.fell_back
+    ]
+    return min(ended, default=math.inf) - trial.back
