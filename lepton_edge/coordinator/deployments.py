@@ -10,7 +10,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import availability, changes, epochs, orders, placement, reach, replicas, telling
+from lepton_edge.coordinator import (
+    changes,
+    epochs,
+    loads,
+    orders,
+    parts,
+    placement,
+    reach,
+    replicas,
+    telling,
+)
 from lepton_edge.coordinator.commands import (
     Abandon,
     Command,
@@ -27,10 +37,8 @@ from lepton_edge.coordinator.commands import (
 from lepton_edge.coordinator.events import PlanMade, TrialMade
 from lepton_edge.coordinator.records import (
     ACTIVE,
-    PLANNED,
     PREPARING,
     READY,
-    EpochRecord,
     JobId,
     ProfileRecord,
     fingerprint,
@@ -82,30 +90,12 @@ def _start(state: State, now: Seconds) -> list[Command]:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
     run.version = model.version
     try:
-        devices = _choose(state, run, now)
+        devices = parts.choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
     except LeptonError as error:
         return fail(state, error, now)
-    run.todo = _to_measure(state, run, devices)
+    run.todo = parts.to_measure(state, run, devices)
     return _measure_next(state, now)
-
-
-def _to_measure(state: State, run: Deployment, devices: list[Device]) -> list[DeviceId]:
-    """Return who is measured first: nobody for a plan of what is not so, or where estimates are good enough."""
-    if run.goal == "suppose" or not run.request.wishes.measure:
-        return []
-    return [device.name for device in devices if not orders.is_measured(state, run, device)]
-
-
-def _choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
-    """Return the devices that a deployment is about; note its board and its cloud."""
-    if run.goal == "profile":
-        return state.connected()
-    there = availability.candidates(state, run.request, now)
-    board, cloud = placement.choose(there, run.request)
-    run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
-    run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
-    return [device for device in (board, cloud) if device is not None]
 
 
 def _measure_next(state: State, now: Seconds) -> list[Command]:
@@ -200,6 +190,7 @@ def _plan(state: State, now: Seconds) -> list[Command]:
         order = orders.plan_order(state, run)
     except LeptonError as error:
         return fail(state, error, now)
+    order = loads.counted(state, order, run.cloud, run.board, now)
     run.phase, run.job = "planning", JobId(state.new_id())
     return [telling.tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
 
@@ -227,21 +218,15 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
 
 def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[Command]:
     run = telling.running(state)
-    board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
-    held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
-    number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
-    room = orders.room(state, run.board, run.request.wishes.board_memory)
-    book, holds, told = replicas.add(state, run, book, placement.holds(book, board, cloud, room))
-    record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
-    record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
+    record, told = parts.new_epoch(state, run, book, document)
     said = told + epochs.put(state, record, run.cause)
     run.phase = "preparing"
     said += [
         *epochs.put(state, dataclasses.replace(record, state=PREPARING), run.cause),
-        telling.tell(run, "preparing", f"epoch {number}"),
+        telling.tell(run, "preparing", f"epoch {record.epoch}"),
     ]
     run.record = state.epochs[record.key]
-    for hold in holds:
+    for hold in record.holds:
         said += _ask(state, run, state.devices[hold.device], "prepare", now)
     return said
 
@@ -307,6 +292,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     if old is not None:
         said += epochs.drain(state, old, Moment(now, run.cause))
     active = state.epochs[run.record.key]
+    loads.moved(state, active, now)
     for name in active.ready:  # what they hold beside it is over, or was another coordinator's
         said += epochs.restore(state, state.devices[name], Moment(now, run.cause))
     for hold in active.holds:

@@ -132,7 +132,8 @@ def _expected(state: State, page: Page, key: WatchKey, record: ProfileRecord | N
     A prediction also holds what a request and its messages cost beside these, which a stage does not report.
     """
     is_board = state.devices[key[0]].hello.role == "board"
-    seconds = page.prediction.board if is_board else page.prediction.cloud
+    prediction = page.prediction
+    seconds = prediction.board if is_board else prediction.cloud - prediction.wait
     if record is None:
         return seconds
     planned = state.epochs[key[1], key[2]].scale_of(key[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import leading, reach
+from lepton_edge.coordinator import leading, loads, reach
 from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
 from lepton_edge.coordinator.records import (
     ACTIVE,
@@ -147,6 +147,7 @@ def _forget_documents(state: State, ended: list[EpochKey], cause: str) -> list[C
 def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
     """Let the requests of an epoch end, then retire it wherever it is held."""
     said = put(state, dataclasses.replace(record, state=DRAINING), at.cause)
+    loads.moved(state, record, at.now)
     for device in state.connected():
         if record.key in device.epochs:
             said += ask(state, device, "drain", record, at)

@@ -19,6 +19,7 @@ from lepton_edge.coordinator import (
     drift,
     epochs,
     leading,
+    loads,
     losing,
     operations,
     quarantine,
@@ -142,6 +143,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
             said += _overdue(state, pending, Moment(now, event.cause))
     drift.forget(state)
+    loads.forget(state, now)
     for device in state.connected():
         if device.retry_at is not None and device.retry_at <= now:
             said += epochs.restore(state, device, Moment(now, event.cause))
@@ -175,6 +177,7 @@ def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
 
 def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> list[Command]:
     """Hold what an agent tells against what is planned."""
+    loads.heard(state, device, told.loads, at.now)
     said: list[Command] = list(changes.turned(state, device, told.turns, at))
     return said + drift.heard(state, device, told.stages, at)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from lepton_edge.coordinator.records import Estimate, PlanOrder
+from lepton_edge.coordinator.records import CloudLoad, Estimate, PlanOrder
 from lepton_edge.core.calls import LinkChange, Wishes
 from partitioner.book import BookOptions
 from partitioner.book.what_if import changed
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem
+from partitioner.plan import Page
 from partitioner.predict import estimated
 from partitioner.solve.problem import LATENCY, Joules, Limits, Objective, Watts
 from partitioner.units import BytesPerSecond, PageName, Seconds
@@ -109,6 +110,24 @@ def as_supposed(order: PlanOrder) -> PlanOrder:
         speed={one.device: one.times for one in order.speeds},
     )
     return dataclasses.replace(order, board=board, cloud=cloud, link=link)
+
+
+def as_loaded(order: PlanOrder) -> PlanOrder:
+    """Return the order with a cloud on which every request first waits for those of others.
+
+    A fixed charge of a device that is used at all is what every solver counts exactly: the overhead of a request.
+    """
+    if order.cloud is None or order.load is None:
+        return order
+    overhead = Seconds(order.cloud.overhead + order.load.wait)
+    return dataclasses.replace(order, cloud=dataclasses.replace(order.cloud, overhead=overhead))
+
+
+def with_wait(page: Page, load: CloudLoad | None) -> Page:
+    """Return a page whose prediction says how much of it is waiting for others' requests."""
+    if load is None or not any(one.device == load.device and one.first < one.last for one in page.stages):
+        return page
+    return dataclasses.replace(page, prediction=dataclasses.replace(page.prediction, wait=load.wait))
 
 
 def _never_measured(change: LinkChange) -> LinkProfile:

@@ -16,7 +16,7 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.extrapolation import completed, is_partial
 from lepton_edge.coordinator.fusing import fuse
 from lepton_edge.coordinator.jobs import PlanJob
-from lepton_edge.coordinator.options import as_supposed, book_options, guessed
+from lepton_edge.coordinator.options import as_loaded, as_supposed, book_options, guessed, with_wait
 from lepton_edge.coordinator.records import PlanOrder
 from lepton_edge.coordinator.trials import keep_golden
 from lepton_edge.core.errors import InvalidInput
@@ -52,6 +52,7 @@ def make_plan(
     directory = Path(job.directory)
     compiled = load_compiled(directory).as_known_by(job.order.minor)
     order, partial = _completed(as_supposed(job.order), compiled)
+    order = as_loaded(order)
     options, enough = book_options(order), time.monotonic() + FRONT_SECONDS
     draft = make_book(
         compiled, order.board, order.cloud, order.link, options, stop=lambda: time.monotonic() > enough
@@ -61,6 +62,7 @@ def make_plan(
         tell("planning", 0, 0, told)
     document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
     document["queue"] = to_json(_queue(compiled.queue, order.queue))
+    document["load"] = to_json(order.load)
     if order.explain_only:
         return None, document
     return _book(directory, compiled, draft, order, artifacts), document
@@ -86,7 +88,7 @@ def _book(
         tuple(_frontier(border) for border in borders),
         compiled.inputs,
         compiled.outputs,
-        draft.pages,
+        tuple(with_wait(page, order.load) for page in draft.pages),
         draft.active,
         draft.fallback,
         golden,
@@ -97,6 +99,7 @@ def _book(
         _queue(compiled.queue, order.queue),
         turning(draft, order),
         tuple(one for one, _ in spare),
+        smaller=compiled.smaller,
     )
 
 

@@ -138,6 +138,26 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The part of a device's time, 0 to 1, that requests of a model take which enter at `board`."""
+
+    model: ModelName
+    board: DeviceId
+    part: float
+
+
+@dataclass(frozen=True)
+class CloudLoad:
+    """How busy a device is with others' requests: part of its time, seconds that one waits, by whom."""
+
+    device: DeviceId
+    part: float
+    wait: Seconds
+    workers: int = 1
+    by: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True)
 class PlanOrder:
     """What the worker needs to plan: the model, the measurements, the wishes, the room (bytes).
 
@@ -165,6 +185,9 @@ class PlanOrder:
     explain_only: bool = False
     minor: int = PROTOCOL_MINOR
     queue: str = ""  # the policy that was asked for; empty: the manifest's
+    load: CloudLoad | None = (
+        None  # of the cloud, with what is not this model of this board; None: nothing to notice
+    )
 
 
 def fingerprint(hello: Hello) -> str:

@@ -22,7 +22,7 @@ from lepton_edge.coordinator.records import (
 )
 from lepton_edge.coordinator.standing import Conduct, Drain
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Deploy, Hello, StageReport, Telemetry, WhatIf
+from lepton_edge.core.messages import Deploy, Hello, LoadReport, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
 from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
 
@@ -30,11 +30,13 @@ MAX_DEVICES = 256
 MAX_WAITING = 16
 MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
 MAX_DOCUMENTS = 8  # of these, how many keep the explanation of their plan
+MAX_LOADS = 4096  # epochs on devices whose load is followed
 MAX_WATCHES = 1024  # stages of active epochs whose times are followed
 
 ADAPT = "adapt"  # the goal of a deployment that nobody asked for
 NOBODY = CallId("")  # its call
 
+LoadKey = tuple[DeviceId, EpochKey]
 WatchKey = tuple[DeviceId, ModelName, Epoch, PageName, int, int]
 
 
@@ -118,6 +120,16 @@ class Watch:
     streak: int = 0
 
 
+@dataclass(frozen=True)
+class Load:
+    """What an epoch last told of its work on a device, and since then: seconds of work, and runs, each second."""
+
+    told: LoadReport
+    at: Seconds
+    busy: float = 0.0
+    runs: float = 0.0
+
+
 @dataclass
 class Deployment:
     """One call that measures, plans and activates, or only the first of these; or, without a call, a replan.
@@ -175,6 +187,10 @@ class State:
     waiting: deque[Deployment] = field(default_factory=deque)
     running: Deployment | None = None
     watches: dict[WatchKey, Watch] = field(default_factory=dict)
+    loads: dict[LoadKey, Load] = field(default_factory=dict)
+    moved_at: dict[DeviceId, Seconds] = field(
+        default_factory=dict
+    )  # when an epoch last began or ended to use it
     drifted: dict[tuple[ModelName, ModelVersion, DeviceId], Seconds] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
     counter: int = 0
@@ -224,6 +240,7 @@ def validate_state(state: State) -> None:
         assert device is not None, f"{pending} is for a device nobody knows"
         assert device.stream is not None, f"{pending} is for a device that is away"
     assert len(state.watches) <= MAX_WATCHES, "too many stages are followed"
+    assert len(state.loads) <= MAX_LOADS, "too many loads are followed"
     assert len(state.log.turns) <= MAX_TURNS, "too many turns are open"
     _validate_epochs(state)
     _validate_deployments(state)

@@ -1,0 +1,47 @@
+"""Who takes part in a deployment, and with which blocks of the new epoch.
+
+Law: pure functions of the state; they say nothing to anybody and move no deployment on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lepton_edge.coordinator import availability, orders, placement, replicas
+from lepton_edge.coordinator.commands import Command
+from lepton_edge.coordinator.records import PLANNED, EpochRecord
+from lepton_edge.coordinator.state import Deployment, Device, State
+from partitioner.plan import PlanBook
+from partitioner.units import DeviceId, Epoch, Seconds
+
+
+def to_measure(state: State, run: Deployment, devices: list[Device]) -> list[DeviceId]:
+    """Return who is measured first: nobody for a plan of what is not so, or where estimates are good enough."""
+    if run.goal == "suppose" or not run.request.wishes.measure:
+        return []
+    return [device.name for device in devices if not orders.is_measured(state, run, device)]
+
+
+def choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
+    """Return the devices that a deployment is about; note its board and its cloud."""
+    if run.goal == "profile":
+        return state.connected()
+    there = availability.candidates(state, run.request, now)
+    board, cloud = placement.choose(there, run.request)
+    run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
+    run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
+    return [device for device in (board, cloud) if device is not None]
+
+
+def new_epoch(
+    state: State, run: Deployment, book: PlanBook, document: str
+) -> tuple[EpochRecord, list[Command]]:
+    """Return the planned epoch of a deployment, and what is told of those that cannot take part in it."""
+    board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
+    held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
+    number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
+    room = orders.room(state, run.board, run.request.wishes.board_memory)
+    book, holds, told = replicas.add(state, run, book, placement.holds(book, board, cloud, room))
+    record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
+    record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
+    return record, told
