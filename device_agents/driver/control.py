@@ -113,6 +113,8 @@ class Control:
             async for message in self._stub.attach(_drawn(words)):
                 self._hear(message)
                 if isinstance(message, Welcome):
+                    if beat is not None:  # many agents came or went: another pause from now on
+                        beat.cancel()
                     beat = asyncio.create_task(self._beat(message.heartbeat))
         finally:
             self._words = self._stub = None

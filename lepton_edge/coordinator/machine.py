@@ -22,6 +22,7 @@ from lepton_edge.coordinator import (
     loads,
     losing,
     operations,
+    pulse,
     quarantine,
     registry,
     requests,
@@ -142,6 +143,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
     for pending in [p for p in state.pending.values() if p.deadline < now]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
             said += _overdue(state, pending, Moment(now, event.cause))
+    said += pulse.adjust(state, Moment(now, event.cause))
     drift.forget(state)
     loads.forget(state, now)
     for device in state.connected():

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 
-from lepton_edge.coordinator import availability, leading
+from lepton_edge.coordinator import availability, leading, pulse
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
 from lepton_edge.coordinator.leading import GONE
@@ -24,7 +24,6 @@ from lepton_edge.core.messages import (
     Hello,
     Rejected,
     Telemetry,
-    Welcome,
 )
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
@@ -116,16 +115,7 @@ def _make_room(state: State) -> None:
 
 def welcome(state: State, event: Attached) -> Say:
     """Return the greeting of a registered agent."""
-    settings = state.settings
-    message = Welcome(
-        event.hello.device,
-        settings.lease,
-        settings.heartbeat,
-        settings.software,
-        settings.term,
-        leading.leader(state),
-    )
-    return Say(event.cause, event.stream, message)
+    return Say(event.cause, event.stream, pulse.welcome(state, state.devices[event.hello.device]))
 
 
 def moved(known: Device | None, hello: Hello) -> bool:
@@ -157,4 +147,4 @@ def note_status(state: State, device: Device, message: Telemetry | EpochStatus) 
 
 def silent(state: State, now: Seconds) -> list[Device]:
     """Return the attached devices that were not heard for a lease."""
-    return [device for device in state.connected() if now - device.heard > state.settings.lease]
+    return [device for device in state.connected() if now - device.heard > pulse.lease(state, device)]

@@ -23,7 +23,7 @@ from lepton_edge.coordinator.events import Began
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.standing import Drain
-from lepton_edge.coordinator.state import Device, Settings, State
+from lepton_edge.coordinator.state import MAX_DEVICES, Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.worker import Worker
 from lepton_edge.core.config import CoordinatorConfig
@@ -35,6 +35,7 @@ from partitioner.units import Seconds
 
 log = structlog.get_logger("coordinator")
 
+STREAMS = MAX_DEVICES + rpc.MAX_CALLS  # each device has one; the others are calls
 GRACE = 2.0  # seconds that calls under way get when the process is asked to end
 
 
@@ -59,7 +60,7 @@ async def serve(config: CoordinatorConfig) -> None:
     deciding = asyncio.create_task(rooms.driver.run())
     try:
         server, bound = await rpc.open_server(
-            rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service)
+            rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service), calls=STREAMS
         )
         rooms.service.address = config.advertise or bound
         async with _announced(config, bound):

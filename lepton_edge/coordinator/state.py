@@ -26,7 +26,7 @@ from lepton_edge.core.messages import Deploy, Hello, LoadReport, StageReport, Te
 from partitioner.costs import LinkProfile
 from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
 
-MAX_DEVICES = 256
+MAX_DEVICES = 8192
 MAX_WAITING = 16
 MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
 MAX_DOCUMENTS = 8  # of these, how many keep the explanation of their plan
@@ -74,6 +74,7 @@ class Device:
     heard: Seconds = Seconds(0.0)
     telemetry: Telemetry | None = None
     epochs: dict[EpochKey, str] = field(default_factory=dict)
+    heartbeat: Seconds = Seconds(0.0)  # the pause between two signs of life that it was told
     retry_at: Seconds | None = None  # when to try again to bring back an epoch that could not be restored
 
     @property
@@ -197,6 +198,9 @@ class State:
     drains: dict[DeviceId, Drain] = field(default_factory=dict)
     conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
     removed: dict[DeviceId, str] = field(default_factory=dict)  # by name, the process that was removed
+    attached: dict[StreamId, DeviceId] = field(
+        default_factory=dict
+    )  # where to look first for a stream's device
     superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
 
     def new_id(self) -> str:
@@ -206,7 +210,15 @@ class State:
 
     def device_of(self, stream: StreamId) -> Device | None:
         """Return the device that is attached by `stream`."""
-        return next((device for device in self.devices.values() if device.stream == stream), None)
+        known = self.devices.get(self.attached.get(stream, DeviceId("")))
+        if known is not None and known.stream == stream:
+            return known
+        found = next((device for device in self.devices.values() if device.stream == stream), None)
+        if found is not None:
+            if len(self.attached) >= 2 * MAX_DEVICES:  # mostly streams that have ended
+                self.attached.clear()
+            self.attached[stream] = found.name
+        return found
 
     def connected(self, role: str = "") -> list[Device]:
         """Return the attached devices (of one role, if given), by name."""

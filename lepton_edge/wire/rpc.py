@@ -54,7 +54,7 @@ CONTROL, DATA = f"{PACKAGE}.Control", f"{PACKAGE}.Data"
 ATTACH, FETCH, ADMIN, DESCRIBE = "Attach", "Fetch", "Admin", "Describe"
 ERROR_TRAILER = "lepton-error-bin"
 FETCH_CHUNK = 1 << 20  # bytes of an artifact per message; gRPC's default limit of 4 MiB stays
-MAX_CALLS = 512  # streams and calls that one server serves at a time; more are refused as Overloaded
+MAX_CALLS = 512  # streams and calls that a server serves at a time, unless it is told otherwise
 NEXT_PORTS = 32  # how far to look for the next free port
 
 # Both sides must agree on pings: a server that is not told so drops clients that ping more often than every 5
@@ -105,9 +105,11 @@ def open_channel(address: str, longest: int = LONGEST_MESSAGE) -> grpc.aio.Chann
 
 
 async def open_server(
-    address: str, handlers: Handlers, *, next_free: bool = True
+    address: str, handlers: Handlers, *, next_free: bool = True, calls: int = MAX_CALLS
 ) -> tuple[grpc.aio.Server, str]:
     """Start a server on "host:port", or on the next free port; return it and the address it truly has.
+
+    It serves so many `calls` at a time, streams among them; more are refused as Overloaded.
 
     Port 0 lets the system choose. Raises PortInUse when the port (and, with `next_free`, the 31 after it) is
     taken, InvalidInput when the host is none of this machine's.
@@ -115,7 +117,7 @@ async def open_server(
     host, port = split_address(address)
     if not is_loopback(host):
         log.warning("listening beyond this machine without TLS", address=address)
-    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=calls)
     server.add_generic_rpc_handlers(tuple(handlers))
     bound = _bind(server, host, range(port, port + (NEXT_PORTS if next_free and port else 1)))
     await server.start()

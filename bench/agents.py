@@ -1,0 +1,193 @@
+"""One coordinator and many agents: 100, 1,000, 5,000 that speak the real protocol and compute nothing.
+
+    python -m bench.agents [--agents N ...] [--seconds S] >rows.jsonl
+
+For each number: how long until all are registered; then, at rest, the coordinator's processor and memory, how late
+heartbeats are counted, and how long a call of `describe` takes. Law: orders, looks from outside, and prints; what an
+agent does is `impersonator`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.rows import Row
+from examples.demo.processes import Town
+from lepton_edge.client import Client
+from lepton_edge.coordinator import pulse
+from lepton_edge.core.messages import Hardware, Hello
+from lepton_edge.wire import rpc
+from partitioner.nouns_json import to_json
+from partitioner.units import Bytes, DeviceId
+
+NUMBERS = (100, 1000, 5000)
+EACH = 1250
+"""Agents in one process: more would keep it busier than the coordinator that is looked at."""
+CALLS = 20
+HEARTBEAT = 1.5
+HARDWARE = Hardware(
+    "aarch64",
+    "Linux",
+    4,
+    Bytes(4 << 30),
+    Bytes(3 << 30),
+    "Cortex-A76",
+    ("CPUExecutionProvider",),
+    "onnxruntime 1.31",
+)
+
+
+def main() -> int:
+    options = _options()
+    for number in options.agents or NUMBERS:
+        with (
+            tempfile.TemporaryDirectory(prefix="lepton-agents-") as place,
+            Town(Path(place) / "town") as town,
+        ):
+            for row in _rows(town, number, options.seconds):
+                row.print()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--agents", type=int, action="append", help="100, 1,000 and 5,000 when not given")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long to look at it at rest")
+    return parser.parse_args()
+
+
+@dataclass
+class Crowd:
+    """The processes in which the agents are."""
+
+    processes: list[subprocess.Popen[str]]
+
+    def figures(self) -> dict[str, float]:
+        """Return what they saw since the last time, summed; the way to a welcome is a median of theirs."""
+        told = []
+        for process in self.processes:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("figures\n")
+            process.stdin.flush()
+            told.append(json.loads(process.stdout.readline()))
+        summed = {name: sum(one[name] for one in told) for name in told[0]}
+        summed["welcome"] = statistics.median(one["welcome"] for one in told)
+        return summed
+
+    def end(self) -> None:
+        """End them all."""
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+
+
+def begin(address: str, number: int) -> Crowd:
+    """Start `number` agents and wait until the coordinator has welcomed every one."""
+    hello = Hello(DeviceId("x"), "board", "", "bench", 1, 1, HARDWARE, ("127.0.0.1:1",), 1.0)
+    names = [f"board-{index:05d}" for index in range(number)]
+    crowd = Crowd([])
+    for first in range(0, number, EACH):
+        job: dict[str, Any] = {
+            "address": address,
+            "names": names[first : first + EACH],
+            "hello": to_json(hello),
+            "profiles": {},
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.impersonator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        crowd.processes.append(process)
+    for process in crowd.processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    return crowd
+
+
+def _rows(town: Town, number: int, seconds: float) -> Iterator[Row]:
+    address = town.coordinator()
+    seen = psutil.Process(town.children["coordinator"].process.pid)
+    empty = seen.memory_info().rss
+    began = time.monotonic()
+    crowd = begin(address, number)
+    try:
+        yield _row(number, "until all are registered", time.monotonic() - began, "s")
+        due = max(HEARTBEAT, number / pulse.BEATS)
+        time.sleep(2 * due)  # pauses are told anew, some at a time
+        yield from _at_rest(address, crowd, seen, number, due, seconds)
+        each = (seen.memory_info().rss - empty) / number / 1024
+        yield _row(number, "memory", each, "KiB an agent", f"{empty >> 20} MiB without any")
+    finally:
+        crowd.end()
+
+
+def _at_rest(
+    address: str, crowd: Crowd, seen: psutil.Process, number: int, due: float, seconds: float
+) -> Iterator[Row]:
+    crowd.figures()
+    before, start = sum(seen.cpu_times()[:2]), time.monotonic()
+    late, calls = _watched(address, seconds)
+    spent, used = time.monotonic() - start, sum(seen.cpu_times()[:2]) - before
+    told = crowd.figures()
+    pause = f"one every {due:.1f} s"
+    yield _row(number, "coordinator's processor at rest", 100 * used / spent, "% of a core", pause)
+    yield _row(number, "of it, for a heartbeat", 1e6 * used / max(1.0, told["beats"]), "us")
+    yield _row(
+        number, "heartbeats sent", told["beats"] / spent / number * due, "of those that are due", pause
+    )
+    yield _row(number, "the oldest sign of life, beyond the pause", max(0.0, late - due), "s", pause)
+    yield _row(number, "describe, median", statistics.median(calls) * 1e3, "ms")
+    yield _row(number, "describe, longest", max(calls) * 1e3, "ms")
+    yield _row(number, "lost while at rest", told["lost"], "agents")
+
+
+def _row(number: int, what: str, value: float, unit: str, beside: str = "") -> Row:
+    return Row("agents", f"{number} agents: {what}", round(value, 4), unit, beside)
+
+
+def _watched(address: str, seconds: float) -> tuple[float, list[float]]:
+    """Return the age of the oldest sign of life of all agents, seen twice, and how long calls took meanwhile."""
+    calls = asyncio.run(_described(address, seconds))
+    with Client(address, patience=60.0) as client:
+        looks = [client.devices()["devices"] for _ in range(2)]
+    return max(one["since_heard"] for look in looks for one in look), calls
+
+
+async def _described(address: str, seconds: float) -> list[float]:
+    channel = rpc.open_channel(address)
+    took = []
+    try:
+        for _ in range(CALLS):
+            begun = time.monotonic()
+            await rpc.ControlStub(channel, address).describe(timeout=30.0)
+            took.append(time.monotonic() - begun)
+            await asyncio.sleep(seconds / CALLS)
+    finally:
+        await channel.close()
+    return took
+
+
+if __name__ == "__main__":
+    sys.exit(main())
