@@ -43,6 +43,7 @@ class CompiledModel:
     """One variant of a model, ready to be planned and cut.
 
     `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
+    `smaller` names the model that may answer in its place, marked degraded.
     """
 
     name: ModelName
@@ -61,6 +62,7 @@ class CompiledModel:
     format: int = 1
     unmeasured: tuple[TensorName, ...] = ()
     queue: QueueRule = QueueRule()
+    smaller: ModelName = ModelName("")
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""

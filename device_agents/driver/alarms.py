@@ -1,7 +1,8 @@
 """The timers of all requests, behind one timer of the event loop.
 
 Law: knows works and moments, no request. A request sets two timers and hardly ever needs one of them: so setting
-costs a push on a heap, dropping costs nothing, and what was dropped is swept out when it is most of the heap.
+costs a push on a heap, dropping costs nothing, and what was dropped is swept out when it is most of the heap. A process
+that stood still itself (it was stopped, or starved) first reads what came meanwhile: then its alarms ring.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from partitioner.units import Seconds
 SWEEP = 64
 """So many alarms may lie in the heap beside four for every work that has any."""
 
+ASLEEP, CATCH_UP = Seconds(0.05), Seconds(0.05)
+"""An alarm that is so late tells of this process, not of others: it waits so long for what has come meanwhile."""
+
 Entry = tuple[float, int, WorkKey, str]  # when, the work's serial number, the work, the timer's name
 
 
@@ -29,6 +33,7 @@ class Alarms:
         self._alive: dict[WorkKey, int] = {}  # a work that comes again is another one
         self._serials = itertools.count()
         self._next: asyncio.TimerHandle | None = None
+        self._awake_at = 0.0  # since when, where it had been asleep
 
     def __len__(self) -> int:
         """Return how many alarms lie in the heap, dropped ones too."""
@@ -67,12 +72,23 @@ class Alarms:
 
     def _wake(self) -> None:
         now, self._next = asyncio.get_running_loop().time(), None
+        if self._was_asleep(now):
+            self._wake_by(self._awake_at + CATCH_UP)
+            return
         while self._heap and (self._heap[0][0] <= now or not self._lives(self._heap[0])):
             entry = heapq.heappop(self._heap)
             if self._lives(entry):
                 self._ring(entry[2], entry[3])
         if self._heap:
             self._wake_by(self._heap[0][0])
+
+    def _was_asleep(self, now: float) -> bool:
+        """Whether this process stood still when the first alarm was due; told once, so that nothing waits for ever."""
+        due = self._heap[0][0] if self._heap else now
+        if now - due <= ASLEEP or self._awake_at >= due:
+            return False
+        self._awake_at = now
+        return True
 
     def _lives(self, entry: Entry) -> bool:
         return self._alive.get(entry[2]) == entry[1]

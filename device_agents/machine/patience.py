@@ -2,7 +2,7 @@
 
 Law: pure arithmetic on what is known of the link and of the far side; it decides nothing. Waited is for
 
-    what it takes now  +  max(3 x the link's p99, 200 ms)
+    what it takes now  +  max(3 x the link's p99, 200 ms), 2 s at most
 
 where "now" is the link's estimate with what was sent before and is still under way on it, the predicted computing of
 this request and of those of ours that wait there already, or what its answers took of late, whichever is more: a far
@@ -21,6 +21,7 @@ from partitioner.units import Bytes, DeviceId, Seconds
 
 MARGIN = Seconds(0.2)
 """Below that nothing is called late: one lost packet, or a busy moment of either device, costs as much."""
+MARGIN_P99, MOST_MARGIN = 3.0, Seconds(2.0)
 MOST = Seconds(10.0)
 """What was slow of late is waited for so long at most; a link that is dead is found out before."""
 WAY_HOME = 0.1
@@ -55,7 +56,9 @@ def expected(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
 
 def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     """Return how long to wait for `peer` until it is late."""
-    return Seconds(expected(state, work, peer, now) + MARGIN)
+    link = state.links.get(peer)
+    margin = max(MARGIN_P99 * link.p99 if link is not None else 0.0, MARGIN)
+    return Seconds(expected(state, work, peer, now) + min(margin, MOST_MARGIN))
 
 
 def hedge(state: State, work: Work, full: Seconds, now: float) -> Seconds:

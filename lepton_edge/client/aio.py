@@ -62,6 +62,8 @@ class AsyncClient(AsyncControl):
         retries: how often an inference is tried again that was refused or broken off and that a moment can mend
             (Overloaded, Unavailable, StaleEpoch), within its deadline, after as long as whoever refused it says;
             0: such an error is raised at once.
+        accept_degraded: whether a declared smaller model may answer where nobody can give a better answer in time
+            (`Result.degraded` says so); else that is an error, mostly Unavailable.
 
     One warm link is kept and dialled anew when it breaks. A client belongs to the event loop that first uses
     it: it is not safe to use from other threads, which share a `Client` instead.
@@ -75,11 +77,13 @@ class AsyncClient(AsyncControl):
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
         retries: int = RETRIES,
+        accept_degraded: bool = True,
     ) -> None:
         be_quiet()
         reached = transport or RemoteTransport(address)
         super().__init__(reached, Asker(reached, max_in_flight, retries))
         self._patience = patience
+        self._degraded = accept_degraded
 
     async def __aenter__(self) -> AsyncClient:
         """Return the client itself; nothing is dialled before the first call."""
@@ -129,8 +133,7 @@ class AsyncClient(AsyncControl):
             Overloaded: too many calls wait; try again later.
             Unavailable: nobody can answer.
         """
-        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        return await self._infer(model, inputs, Wanted(names, deadline, page, metadata=metadata or {}))
+        return await self._infer(model, inputs, self._wanted(outputs, deadline, page, metadata))
 
     def stream(
         self,
@@ -163,10 +166,19 @@ class AsyncClient(AsyncControl):
             is left out under "raise". Leaving early cancels what is in flight.
         """
         check_wishes(in_flight, on_error)
-        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        wanted = Wanted(names, deadline, page)
+        wanted = self._wanted(outputs, deadline, page)
         ask = functools.partial(self._infer_item, model, wanted, on_error)
         return results(inputs, ask, in_flight, ordered)
+
+    def _wanted(
+        self,
+        outputs: Sequence[str],
+        deadline: float | None,
+        page: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Wanted:
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        return Wanted(names, deadline, page, metadata=metadata or {}, degraded=self._degraded)
 
     async def _infer_item(
         self, model: str, wanted: Wanted, on_error: OnError, index: int, item: Item

@@ -39,7 +39,8 @@ Input = Any
 class Wanted:
     """How a request shall be answered; every field has the meaning of the frame's field of the same name.
 
-    `deadline` is seconds from now, None for none. `page` pins one page of the active book.
+    `deadline` is seconds from now, None for none. `page` pins one page of the active book. `degraded`: an answer of a
+    declared smaller model would do, where nobody can give a better one.
     """
 
     outputs: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Wanted:
     page: str = ""
     priority: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
+    degraded: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def request_frame(request: RequestId, model: str, inputs: Mapping[str, Input], w
         tensors=tuple(wire_input(name, value) for name, value in inputs.items()),
         outputs=tuple(TensorName(name) for name in wanted.outputs),
         metadata=dict(wanted.metadata),
+        degraded=wanted.degraded,
     )
 
 

@@ -47,6 +47,7 @@ class Client:
         max_in_flight: see `AsyncClient`.
         patience: see `AsyncClient`.
         retries: see `AsyncClient`.
+        accept_degraded: see `AsyncClient`.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Client:
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
         retries: int = RETRIES,
+        accept_degraded: bool = True,
     ) -> None:
         self._loop = LoopThread()
         self._closed = False
         self._closing = threading.Lock()
         options = {"max_in_flight": max_in_flight, "patience": patience, "retries": retries}
+        options["accept_degraded"] = accept_degraded
         self._client = self._loop.run(_make(address, transport=transport, **options))
         _OPEN.add(self)
         weakref.finalize(self, self._loop.stop, False).atexit = False  # one that was dropped leaves no thread

@@ -107,9 +107,10 @@ class Frame:
     `epoch` 0 and `page` "" mean "you choose" (a client to its entry). `first_block` is the block that the receiver
     shall begin with. `remaining_ms` is what is left of the deadline when the frame is sent, 0 for none; it is reduced
     at each hop and never a wall clock time. `outputs` names wanted outputs, empty for all that are declared.
-    `state_position` is the expected state position of a session (-1: stateless). `reason` says in a reply why the
-    page was taken or left ("fallback: link to cloud lost"). `flow` says who asked, in the words of the entry ("board/
-    app#7"): queues on the way are fair between flows. An entry does not believe a client's.
+    `degraded` says in a reply that a declared smaller model answered, in a request that it may. `state_position` is the
+    expected state position of a session (-1: stateless). `reason` says in a reply why the page was taken or left
+    ("fallback: link to cloud lost"). `flow` says who asked, in the words of the entry ("board/app#7"): queues on the
+    way are fair between flows. An entry does not believe a client's.
     """
 
     kind: FrameKind

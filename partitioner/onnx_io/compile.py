@@ -69,6 +69,7 @@ def compile_model(
         source_bytes=Bytes(sum(one.stat().st_size for one in loaded.files)),
         description=rules.description,
         queue=rules.queue,
+        smaller=ModelName(rules.smaller),
     )
     _write_labels(into, labels)
     _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
@@ -181,7 +182,7 @@ def _said(rules: Manifest) -> dict[str, Any]:
     return {
         name: rule
         for name, rule in to_json(rules).items()
-        if name != "queue" or rules.queue != Manifest.queue
+        if name not in ("queue", "smaller") or getattr(rules, name) != getattr(Manifest, name)
     }
 
 

@@ -144,6 +144,11 @@ def test_a_gigantic_manifest_is_refused_unread() -> None:
         read_manifest("#" * (1 << 21))
 
 
+def test_a_smaller_model_is_named_and_else_there_is_none() -> None:
+    assert read_manifest('[model]\nsmaller = "tiny"').smaller == "tiny"
+    assert read_manifest("").smaller == ""
+
+
 def test_queue_rules_are_read_and_their_defaults_are_those_of_the_noun() -> None:
     assert read_manifest(FULL).queue == QueueRule("newest", 2, 3, 4, 5.0)
     assert read_manifest("").queue == QueueRule() == QueueRule("block", 0, 0, 0, 0.0)

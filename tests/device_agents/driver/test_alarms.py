@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -79,3 +80,24 @@ async def test_nothing_rings_after_closing(alarms, rung) -> None:
     alarms.close()
     await asyncio.sleep(0.03)
     assert rung == []
+
+
+async def test_a_process_that_stood_still_reads_first_what_came_meanwhile(alarms, rung) -> None:
+    loop = asyncio.get_running_loop()
+    alarms.set(work(1), "patience", 0.01)
+    loop.call_soon(time.sleep, 0.15)
+    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert rung == [], "an answer may lie in a buffer"
+    await asyncio.sleep(0.08)
+    assert rung == [("r1", "patience")]
+
+
+async def test_it_waits_for_that_once(alarms, rung) -> None:
+    for number in range(3):
+        alarms.set(work(number), "patience", 0.01)
+    time.sleep(0.1)  # noqa: ASYNC251 (that is what it is about)
+    await asyncio.sleep(0.01)
+    time.sleep(0.1)  # noqa: ASYNC251
+    await asyncio.sleep(0.01)
+    assert len(rung) == 3

@@ -43,6 +43,13 @@ async def test_infer_asks_once_and_returns_the_answer() -> None:
     assert transport.closed
 
 
+async def test_a_client_says_whether_a_smaller_model_would_do() -> None:
+    for accepted in (True, False):
+        transport = MockTransport(doubled)
+        await AsyncClient(transport=transport, accept_degraded=accepted).infer("net", X)
+        assert transport.frames[0].degraded is accepted
+
+
 async def test_one_output_may_be_named_as_it_is_and_a_deadline_be_endless() -> None:
     transport = MockTransport(doubled)
     await AsyncClient(transport=transport).infer("net", X, outputs="logits", deadline=float("inf"))

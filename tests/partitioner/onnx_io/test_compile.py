@@ -77,6 +77,9 @@ def test_equal_input_gives_equal_files_and_another_gives_another_version(tmp_pat
     assert run("c", manifest=Manifest(outputs=(OutputRule("y", top_k=2),)))[0].version != run("a")[0].version
     lined = run("e", manifest=Manifest(queue=QueueRule("newest")))[0]
     assert lined.queue == load_compiled(tmp_path / "e").queue == QueueRule("newest")
+    modest = run("f", manifest=Manifest(smaller="tiny"))[0]
+    assert modest.smaller == load_compiled(tmp_path / "f").smaller == "tiny"
+    assert modest.version != lined.version
     assert lined.version != run("a")[0].version == run("f", manifest=Manifest())[0].version
     onnx.save(handmade.mlp(), str(source))
     assert run("d")[0].version != load_compiled(tmp_path / "b").version
