@@ -15,11 +15,11 @@ from device_agents.machine import commands as c
 from device_agents.machine import events as e
 from lepton_edge.core.frames import Frame, FrameKind, Hop
 from lepton_edge.core.messages import Activate, Drain, Peer, Prepare, Retire
-from partitioner.plan import QueueRule
+from partitioner.plan import QueueRule, Replica
 from tests.stories import stories, tell_again
 
 STORIES = stories("agent")
-PEERS = (Peer("cloud", ("10.0.0.2:8011",)),)
+PEERS = (Peer("cloud", ("10.0.0.2:8011",)), Peer("cloud-2", ("10.0.0.3:8011",)))
 
 
 class Teller:
@@ -42,9 +42,10 @@ class Teller:
     def _said(self, message):
         return e.CoordinatorSaid(message)
 
-    def _prepare(self, epoch, policy="block"):
+    def _prepare(self, epoch, policy="block", replica=""):
         hold = (0, 1, 2, 3, 4)
-        book = dataclasses.replace(self.world.book(), queue=QueueRule(policy))
+        replicas = (Replica(replica, "cloud"),) if replica else ()
+        book = dataclasses.replace(self.world.book(), queue=QueueRule(policy), replicas=replicas)
         return self._said(Prepare(f"prepare-{epoch}", int(epoch), book, hold, PEERS))
 
     def _opened(self, epoch):
@@ -76,16 +77,20 @@ class Teller:
         outputs = tuple(self.world.tensor(output, "float32", (1, 5), 20) for output in run.outputs)
         return e.SegmentDone(run.work, run.run, forward=forward, outputs=outputs)
 
-    def _cloud_answers(self, name):
+    def _cloud_answers(self, name, device="cloud"):
         outputs = ("y@scores", "y@indices")
         asked = Frame(FrameKind.REQUEST, name, outputs=outputs)
-        return e.StageReplied(self.runs[name].work, self.world.answer(asked, hops=(Hop("cloud", 4, 5),)))
+        answer = self.world.answer(asked, hops=(Hop(device, 4, 5),))
+        return e.StageReplied(self.runs[name].work, answer, device)
 
-    def _lost(self, name):
-        return e.StageLost(self.runs[name].work, "the link to cloud was lost")
+    def _replica_answers(self, name):
+        return self._cloud_answers(name, "cloud-2")
 
-    def _fires(self, name, timer):
-        return e.TimerFired(self.runs[name].work, timer)
+    def _lost(self, name, device="cloud"):
+        return e.StageLost(self.runs[name].work, f"the link to {device} was lost", device)
+
+    def _fires(self, name, *timer):
+        return e.TimerFired(self.runs[name].work, " ".join(timer))
 
     def _render(self, command) -> str:
         if isinstance(command, c.RunSegment):
@@ -102,6 +107,10 @@ def _detail(command) -> str:
         case c.SendStage(frame=frame):
             left = f", {frame.remaining_ms} ms left" if frame.remaining_ms else ""
             return f": to {command.peer} from block {frame.first_block} on page {frame.page}{left}"
+        case c.Release(heed=heed) if heed:
+            return f", but go on listening for {heed}"
+        case c.CancelStage(peer=peer) if peer != "cloud":
+            return f": at {peer}"
         case c.SetTimer():
             return f": {command.timer} in {command.delay:.2f} s"
         case c.Reply(frame=frame):
