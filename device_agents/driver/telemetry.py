@@ -14,6 +14,7 @@ import structlog
 
 from device_agents import hardware
 from device_agents.driver.holdings import Holdings
+from device_agents.driver.strain import Strain
 from device_agents.engine import Engine
 from device_agents.machine import State, turning
 from device_agents.machine.stages import reports
@@ -34,6 +35,7 @@ class Health:
         self, state: State, engine: Engine, holdings: Holdings, links: Callable[[], tuple[LinkReport, ...]]
     ) -> None:
         self._state, self._engine, self._holdings, self._links = state, engine, holdings, links
+        self._strain = Strain()
         self._last_synthetic = -1.0
 
     def telemetry(self) -> Telemetry:
@@ -55,6 +57,8 @@ class Health:
             turns=turning.reports(state, time.monotonic()),
             loads=load_reports(state),
             workers=state.workers,
+            busy=self._strain.busy(),
+            throttled=self._strain.throttled(),
         )
 
     async def watch(self) -> None:
