@@ -198,6 +198,19 @@ def link_line(document: Document) -> list[str]:
     ]
 
 
+def load_line(document: Document) -> list[str]:
+    """Return how busy the cloud is with others' requests, and what that adds to each that uses it."""
+    load = document.get("load")
+    if not load:
+        return []
+    by = [f"{one['model']} of {one['board'] or 'clouds alone'} {one['part']:.0%}" for one in load["by"]]
+    whose = f" ({', '.join(by)})" if by else ""
+    return [
+        f"{load['device']} is {load['part']:.0%} busy with others{whose}: + {milliseconds(load['wait'])} "
+        "for every request that uses it"
+    ]
+
+
 def limit_lines(document: Document) -> list[str]:
     """Return what was wanted: the objective where it is not latency, and each limit and wish."""
     objective = objective_of(document)

@@ -21,6 +21,7 @@ from partitioner.report.sentences import (
     change_lines,
     limit_lines,
     link_line,
+    load_line,
     regret_line,
     run_line,
 )
@@ -61,7 +62,7 @@ def _facts(document: Document) -> list[str]:
     changes = change_lines(document)
     head = ["What would change the decision (each plan judged in one piece):"] if changes else []
     proven = [*bound_lines(document), *regret_line(document)]
-    given = [*limit_lines(document), *_queue_line(document), *link_line(document)]
+    given = [*limit_lines(document), *_queue_line(document), *link_line(document), *load_line(document)]
     return [*given, *proven, *head, *(f"  {line}" for line in changes)]
 
 

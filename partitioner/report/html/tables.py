@@ -11,7 +11,14 @@ from typing import Any
 from partitioner.report.html.markup import Markup, tag
 from partitioner.report.html.palette import palette
 from partitioner.report.quantities import digits, percent, sentence, size
-from partitioner.report.sentences import bound_lines, change_lines, limit_lines, link_line, regret_line
+from partitioner.report.sentences import (
+    bound_lines,
+    change_lines,
+    limit_lines,
+    link_line,
+    load_line,
+    regret_line,
+)
 
 Document = dict[str, Any]
 
@@ -129,7 +136,7 @@ def devices(document: Document) -> Markup:
         for one in document["devices"]
     ]
     headings = ("device", "role", "whole model", "threads", "runs")
-    lines = link_line(document)
+    lines = [*link_line(document), *load_line(document)]
     return _section(
         "devices",
         "Devices and link",

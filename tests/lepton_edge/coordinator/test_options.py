@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import options
-from lepton_edge.coordinator.records import Estimate, PlanOrder
+from lepton_edge.coordinator.records import CloudLoad, Estimate, PlanOrder
 from lepton_edge.core.calls import DeviceSpeed, LinkChange, Wishes
 from partitioner.book import BookOptions
 from partitioner.errors import InvalidProblem
@@ -114,3 +114,19 @@ def test_a_device_that_was_never_measured_is_estimated_and_named(order: PlanOrde
     assert (found.board.device, found.board.estimated_from) == ("new", "board")
     assert found.board.whole.median == pytest.approx(0.02)
     assert options.guessed(found) == ["new", "cloud"]
+
+
+def test_others_requests_are_a_fixed_charge_of_the_cloud(order: PlanOrder) -> None:
+    load = CloudLoad("cloud", 0.4, 0.006)  # type: ignore[arg-type]
+    loaded = options.as_loaded(dataclasses.replace(order, load=load))
+    assert order.cloud is not None
+    assert loaded.cloud == dataclasses.replace(order.cloud, overhead=order.cloud.overhead + 0.006)
+    assert loaded.board == order.board
+    assert options.as_loaded(order) is order
+
+
+def test_pages_that_use_the_cloud_say_how_much_of_them_is_waiting(make: Any) -> None:
+    load = CloudLoad("cloud", 0.4, 0.006)  # type: ignore[arg-type]
+    waits = {page.name: options.with_wait(page, load).prediction.wait for page in make.book().pages}
+    assert waits == {"local": 0.0, "cut-1": 0.006}
+    assert {options.with_wait(page, None) for page in make.book().pages} == set(make.book().pages)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.planning import QUANTIZED_TOLERANCE, TOLERANCE, _queue, _tolerance, make_plan
-from lepton_edge.coordinator.records import Estimate, PlanOrder
+from lepton_edge.coordinator.records import CloudLoad, Estimate, PlanOrder
 from lepton_edge.core.calls import LinkChange, Wishes
 from lepton_edge.core.errors import InvalidInput
 from partitioner.compiled import CodecSample, CompiledModel
@@ -224,3 +224,23 @@ def test_what_a_device_of_an_older_protocol_does_not_know_is_not_planned_with(de
     compiled = dataclasses.replace(desk.compiled, codecs=tuple(sampled))
     assert [one.codec for one in compiled.as_known_by(0).codecs] == ["f16"]
     assert [one.codec for one in compiled.as_known_by(1).codecs] == ["f16", "sparse"]
+
+
+def test_what_others_ask_of_the_cloud_is_a_part_of_every_plan_that_uses_it(desk: Desk) -> None:
+    free, alone = desk.plan(desk.order())
+    busy, told = desk.plan(desk.order(load=CloudLoad("cloud", 0.4, 0.006)))  # type: ignore[arg-type]
+    for page in busy.pages:
+        before = free.page(page.name).prediction
+        waits = any(one.device == "cloud" and one.first < one.last for one in page.stages)
+        assert page.prediction.wait == (0.006 if waits else 0.0)
+        assert page.prediction.cloud == pytest.approx(before.cloud + page.prediction.wait)
+        assert page.prediction.latency == pytest.approx(before.latency + page.prediction.wait)
+    assert alone["load"] is None
+    assert told["load"]["part"] == 0.4
+
+
+def test_a_cloud_that_is_busy_enough_is_left_alone(desk: Desk) -> None:
+    board = desk.profile("board", 0.05)
+    assert desk.plan(desk.order(board))[0].active != "local"
+    load = CloudLoad("cloud", 0.95, 0.1)  # type: ignore[arg-type]
+    assert desk.plan(desk.order(board, load=load))[0].active == "local"

@@ -15,6 +15,7 @@ from partitioner.report.sentences import (
     change_lines,
     limit_lines,
     link_line,
+    load_line,
     noise_lines,
     off_bound,
     regret_line,
@@ -181,3 +182,12 @@ def test_how_far_a_page_is_from_its_bound_is_told_from_the_bound() -> None:
 def test_what_is_unknown_is_not_said(document: Document) -> None:
     assert regret_line(document) == []
     assert link_line(document) == []
+    assert load_line(document) == []
+
+
+def test_a_busy_cloud_is_said_to_be_one() -> None:
+    share = {"model": "net", "board": "shed", "part": 0.25}
+    load = {"device": "server", "part": 0.4, "wait": 0.006, "workers": 1, "by": [share]}
+    assert load_line({"load": load}) == [
+        "server is 40% busy with others (net of shed 25%): + 6.0 ms for every request that uses it"
+    ]
