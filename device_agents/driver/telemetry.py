@@ -16,7 +16,7 @@ from device_agents import hardware
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.strain import Strain
 from device_agents.engine import Engine
-from device_agents.machine import State, turning
+from device_agents.machine import State, canary, turning
 from device_agents.machine.stages import reports
 from device_agents.machine.state import load_reports, queue_reports
 from lepton_edge.core.messages import LinkReport, Telemetry
@@ -59,6 +59,7 @@ class Health:
             workers=state.workers,
             busy=self._strain.busy(),
             throttled=self._strain.throttled(),
+            epochs=canary.reports(state),
         )
 
     async def watch(self) -> None:

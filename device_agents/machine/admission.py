@@ -7,7 +7,7 @@ lets requests wait by the policy of their model: what a later stage gets has bee
 
 from __future__ import annotations
 
-from device_agents.machine import requests, stages, turning
+from device_agents.machine import canary, requests, stages, turning
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
@@ -109,7 +109,9 @@ def _accept(
     check_metadata(frame.metadata)
     entry = frame.epoch == 0
     held = _entry_epoch(state, frame) if entry else state.epoch(EpochKey(frame.model, frame.epoch))
-    terms, why = _entry_terms(state, held, frame, now) if entry else (held.terms.stage(state.device, frame), "")
+    terms, why = (
+        _entry_terms(state, held, frame, now) if entry else (held.terms.stage(state.device, frame), "")
+    )
     tensors = terms.tensors(frame)
     if entry:
         refuse_nan(tensors)
@@ -164,7 +166,7 @@ def _within_reach(state: State, held: EpochState, frame: Frame, terms: Terms) ->
 
 
 def _entry_epoch(state: State, frame: Frame) -> EpochState:
-    held = state.active_epoch(frame.model)
+    held = canary.chosen(state, frame) or state.active_epoch(frame.model)
     if held is not None:
         return held
     if any(other.key.model == frame.model and other.state == DRAINING for other in state.epochs.values()):

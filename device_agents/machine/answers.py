@@ -6,7 +6,7 @@ effect.
 
 from __future__ import annotations
 
-from device_agents.machine import asking, stages, turning
+from device_agents.machine import asking, canary, stages, turning
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
 from device_agents.machine.events import WorkKey
@@ -24,6 +24,7 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     taken = now - work.arrived
     state.room.answered(work.begun, now)
     state.epochs[work.epoch].note_wait(work.timing.queue)
+    canary.answered(state, work, taken)
     if work.entry:
         turning.learn(state, work, now)
     if work.alone and work.phase not in ("fallback", "smaller") and not state.measuring:
@@ -45,6 +46,8 @@ def fail(state: State, work: Work, error: WireError, now: float) -> list[Command
     """End work with an error."""
     if error.fault != "caller":
         state.failed += 1
+        canary.failed(state, work)
+    error = canary.softened(state, work, error)
     failed = Fail(work.key, work.link, error_frame(work.asked, error, state.device))
     return _end(state, work, failed, DeviceId(""), now)
 

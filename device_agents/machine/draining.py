@@ -31,6 +31,8 @@ def close(state: State, held: EpochState) -> list[Command]:
     """Forget an epoch on which nothing runs."""
     was_active = held.state == ACTIVE
     del state.epochs[held.key]
+    if state.canaries.get(held.key.model) == held.key.epoch:
+        del state.canaries[held.key.model]
     if was_active:
         state.choose_active(held.key.model)
     status = EpochStatus(held.key.model, held.book.version, held.key.epoch, "retired")

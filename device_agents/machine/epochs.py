@@ -6,7 +6,7 @@ coordinator says twice has its effect once and its outcome twice.
 
 from __future__ import annotations
 
-from device_agents.machine import requests
+from device_agents.machine import canary, requests
 from device_agents.machine.commands import CloseEpoch, Command, OpenEpoch, Say
 from device_agents.machine.draining import close, keep_peers, persist, settle
 from device_agents.machine.events import EpochKey, EpochOpened, EpochRefused, Restored
@@ -65,6 +65,10 @@ def activate(state: State, said: Activate) -> list[Command]:
     held = state.epochs.get(EpochKey(said.model, said.epoch))
     if held is None or held.state == PREPARING:
         return [_stale(state, said.command, said.model, said.epoch)]
+    if 0 < said.share < 1 and held.state != ACTIVE:
+        held.state = READY
+        canary.begin(state, held, said.share)
+        return [Say(Outcome(said.command))]
     if state.active_epoch(said.model) is held:
         return [Say(Outcome(said.command))]
     return [*_make_active(state, held), Say(Outcome(said.command))]
@@ -125,7 +129,9 @@ def _replace(state: State, held: EpochState, now: float) -> list[Command]:
 
 def _make_active(state: State, held: EpochState) -> list[Command]:
     state.activations += 1
-    held.activated = state.activations
+    held.activated, held.share = state.activations, 0.0
+    if state.canaries.get(held.key.model) == held.key.epoch:
+        del state.canaries[held.key.model]
     return _take_up(state, held)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from device_agents.machine.commands import Fail, Reply
 from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.far_side import FarSide
+from device_agents.machine.fares import Fare
 from device_agents.machine.lines import LineKey, Lines
 from device_agents.machine.pages import Turn, Turner
 from device_agents.machine.room import Room
@@ -60,6 +61,8 @@ class EpochState:
     costs: dict[tuple[int, int], float] = field(default_factory=dict)
     """What a run of blocks [first, last) takes for one request where nothing holds it up: seconds, see `note_cost`."""
     leader: str = ""  # the identity of the coordinator that had it prepared
+    share: float = 0.0  # of the requests that try it while it is ready and another one is active
+    fare: Fare = field(default_factory=Fare)
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
     turner: Turner | None = None
@@ -198,6 +201,7 @@ class State:
     peers_up: set[DeviceId] = field(default_factory=set)
     far_sides: dict[DeviceId, FarSide] = field(default_factory=dict)
     leader: str = ""  # the identity of the coordinator that is obeyed
+    canaries: dict[ModelName, Epoch] = field(default_factory=dict)  # those that a share of the requests tries
     measuring: int = 0
     closing: bool = False
     served: int = 0
@@ -239,6 +243,12 @@ class State:
     def active_epochs(self, model: ModelName) -> list[EpochState]:
         """Return every active epoch of `model`."""
         return [one for one in self.epochs.values() if one.key.model == model and one.state == ACTIVE]
+
+    def canary(self, model: ModelName) -> EpochState | None:
+        """Return the epoch that a share of the requests for `model` tries."""
+        epoch = self.canaries.get(model)
+        held = None if epoch is None else self.epochs.get(EpochKey(model, epoch))
+        return held if held is not None and held.state == READY else None
 
     def choose_active(self, model: ModelName) -> None:
         """Choose what requests for `model` take: the newest activated, one that begins here before all others."""
