@@ -26,6 +26,7 @@ from device_agents.driver.holdings import Holdings
 from device_agents.driver.loyalty import Loyalty
 from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers
+from device_agents.driver.pieces import Background
 from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.driver.watching import Watch
@@ -172,6 +173,7 @@ class Agent:
                     self._dial_self,
                 ),
                 self.control.say,
+                Background(self.holdings, self.engine, self.device),
             )
         )
 

@@ -24,6 +24,7 @@ from device_agents.driver.holdings import Holdings
 from device_agents.driver.labels import label_scores
 from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers
+from device_agents.driver.pieces import Background
 from device_agents.driver.saved import SavedEpochs
 from device_agents.engine import Done
 from device_agents.machine import State, step
@@ -36,6 +37,7 @@ from device_agents.machine.commands import (
     KeepPeers,
     Measure,
     OpenEpoch,
+    OpenPieces,
     Persist,
     Refuse,
     Release,
@@ -54,6 +56,7 @@ from device_agents.machine.events import (
     LinkClosed,
     LinkId,
     Measured,
+    PiecesOpened,
     RequestArrived,
     SegmentFailed,
     StageLost,
@@ -81,6 +84,7 @@ class Parts:
     saved: SavedEpochs
     measuring: Measuring
     say: Callable[[AgentSays], None]
+    background: Background
 
 
 class Driver:
@@ -260,6 +264,14 @@ class Driver:
         self.parts.holdings.close(command.key)
         self._spawn(self.parts.holdings.tidy())
 
+    def _open_pieces(self, command: OpenPieces) -> None:
+        def failed(error: LeptonError) -> Event:
+            log.info("no pieces opened", model=command.key.model, why=error.message)
+            error_ = as_wire(error, self.state.device)
+            return PiecesOpened(command.key, command.first, command.last, error=error_)
+
+        self._start(self.parts.background.open(command), failed, PrepareFailed)
+
     def _keep_peers(self, command: KeepPeers) -> None:
         self.parts.peers.keep(command.peers)
 
@@ -335,6 +347,7 @@ _DO: dict[type, Callable[[Any, Any], None]] = {
     Refuse: Driver._refuse,
     Resend: Driver._resend,
     OpenEpoch: Driver._open_epoch,
+    OpenPieces: Driver._open_pieces,
     CloseEpoch: Driver._close_epoch,
     KeepPeers: Driver._keep_peers,
     Persist: Driver._persist,

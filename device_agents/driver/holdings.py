@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import structlog
@@ -71,6 +71,24 @@ class Holdings:
                 self._store.release(_owner(command.key))
         await self._engine.tidy()  # reading graphs and checking them took as much again
         return EpochOpened(command.key, epoch.blocks.opened, self._engine.resident())
+
+    async def add(self, key: EpochKey, blocks: list[Block], pieces: list[Fused]) -> None:
+        """Open more of an open epoch while requests go on; raises what went wrong, with what there was."""
+        epoch, book = self.opened(key), self.opened(key).book
+        all_of_it = [*blocks, *(one.block for one in pieces)]
+        files = await self._files(all_of_it)
+        refs = [ref for block in all_of_it for ref in block.weights]
+        weights = await self._store.weights(book.blob, book.blob_size, refs, self._fetch) if refs else None
+        opened = await self._engine.add(all_of_it, files, weights, epoch.golden, book.tolerance)
+        fused = {(int(one.first), int(one.last)): opened[int(one.block.index)] for one in pieces}
+        held = {int(block.index): opened[int(block.index)] for block in blocks}
+        now = self.opened(key)
+        self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(held, fused))
+
+    def drop(self, key: EpochKey, runs: Container[tuple[int, int]]) -> None:
+        """Give up what runs blocks as one; what runs on it ends on it."""
+        epoch = self.opened(key)
+        self._open[key] = dataclasses.replace(epoch, blocks=epoch.blocks.without(runs))
 
     def close(self, key: EpochKey) -> None:
         """Free an epoch's blocks and let the store evict its files."""
@@ -180,6 +198,6 @@ def _owner(key: EpochKey) -> str:
 def _artifacts(command: OpenEpoch) -> list[Sha256]:
     book = command.book
     files = [block.artifact for block in book.blocks if block.index in set(command.hold)]
-    files += [one.block.artifact for one in book.fused]
+    files += [one.block.artifact for one in (*book.fused, *book.spare)]
     files += [spec.labels for spec in book.outputs]
     return [name for name in (*files, book.golden, book.blob) if name]

@@ -7,8 +7,8 @@ it, and not a block longer. Knows no codec, no thread and no clock: each step is
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from device_agents.engine.sessions import Runner
 from lepton_edge.core.errors import ComputeFailed, InvalidInput
@@ -105,6 +105,21 @@ class OpenBlocks:
             known = self._spans[first, last] = Span(steps, inputs_of(steps))
         return known
 
+    def with_more(
+        self, held: Mapping[int, OpenBlock], fused: Mapping[tuple[int, int], OpenBlock]
+    ) -> OpenBlocks:
+        """Return these blocks and others; a run as one may be batched where each of its blocks may."""
+        every = {**self.held, **held}
+        proven = {
+            ends: _as_proven(one, [every[index] for index in range(*ends)]) for ends, one in fused.items()
+        }
+        return OpenBlocks(every, {**self.fused, **proven}, self.activation)
+
+    def without(self, runs: Container[tuple[int, int]]) -> OpenBlocks:
+        """Return these blocks without what runs some of them as one."""
+        left = {ends: one for ends, one in self.fused.items() if ends not in runs}
+        return OpenBlocks(self.held, left, self.activation)
+
     def _steps(self, first: int, last: int) -> list[OpenBlock]:
         missing = [index for index in range(first, last) if index not in self.held]
         if missing:
@@ -147,6 +162,14 @@ def require(block: Block, names: Container[TensorName]) -> None:
         raise InvalidInput(
             f"block {block.index} needs {missing}, which the request lacks", "give every input"
         )
+
+
+def _as_proven(one: OpenBlock, parts: Sequence[OpenBlock]) -> OpenBlock:
+    """Return a block as its parts were proven: rows that no part mixes are not mixed by all of them."""
+    if not all(part.by_rows for part in parts):
+        return replace(one, by_rows=False)
+    alone, shared = (Seconds(sum(getattr(part, name) for part in parts)) for name in ("alone", "shared"))
+    return replace(one, by_rows=True, alone=alone, shared=shared)
 
 
 def _needed_after(

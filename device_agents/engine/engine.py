@@ -7,7 +7,10 @@ one, so that preparing an epoch does not hold up requests. Knows no epoch, no li
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +52,8 @@ LEAST_GAIN = (
 TRIAL_BUDGET = Seconds(0.2)  # for finding that out, a block
 LARGEST_BATCH = 64  # whatever a manifest says: nobody shall wait for so many
 
+LEAST_PRIORITY = 19
+
 ALONE = Terms(alone=True)
 
 
@@ -84,6 +89,7 @@ class Engine:
         self.workers = self.config.workers or max(1, cores() // self.runtime.threads)
         self._workers = Workers(self.config.queue_limit, self.workers)
         self._opener = ThreadPoolExecutor(1, "engine-open")
+        self._background = ThreadPoolExecutor(1, "engine-background", initializer=_give_way)
 
     @property
     def name(self) -> str:
@@ -113,6 +119,36 @@ class Engine:
             )
         self._workers.gate.allow(self._left())
         return OpenBlocks(held)
+
+    async def add(
+        self,
+        blocks: Sequence[Block],
+        files: Mapping[int, Path],
+        weights: Path | None,
+        golden: Path | None,
+        tolerance: float,
+    ) -> dict[int, OpenBlock]:
+        """Open and verify `blocks` while requests go on: in a thread of the lowest priority, and not in their queue.
+
+        Errors as `open`, and PrepareFailed when a block computes something else than the golden sample says.
+        """
+        self._refuse_too_large(blocks)
+        do = functools.partial(self._add, blocks, files, weights, golden, tolerance)
+        return await asyncio.get_running_loop().run_in_executor(self._background, do)
+
+    def _add(
+        self,
+        blocks: Sequence[Block],
+        files: Mapping[int, Path],
+        weights: Path | None,
+        golden: Path | None,
+        tolerance: float,
+    ) -> dict[int, OpenBlock]:
+        arrays = load_golden(golden) if golden is not None else {}
+        opened = {int(block.index): self._open_one(block, files, weights) for block in blocks}
+        for one in opened.values():
+            check_block(one, arrays, tolerance)
+        return opened
 
     async def run(self, work: Work, priority: int = 0, flow: str = "") -> Done:
         """Run one stage of one request: decode, compute, encode. `flow` is who asked: flows share fairly.
@@ -195,6 +231,7 @@ class Engine:
         """Finish what waits and end the threads."""
         self._workers.close()
         self._opener.shutdown(wait=False, cancel_futures=True)
+        self._background.shutdown(wait=False, cancel_futures=True)
 
     def _refuse_too_large(self, blocks: Sequence[Block]) -> None:
         weights = {ref.name: ref.length for block in blocks for ref in block.weights}
@@ -252,6 +289,12 @@ class Engine:
         limit = self.config.memory_limit
         left = limit - self.resident() if limit else psutil.virtual_memory().available
         return Bytes(max(1, left + self._workers.gate.peak))
+
+
+def _give_way() -> None:
+    """Let this thread have what the others leave; where a system knows no priority of threads, it has its share."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST_PRIORITY)
 
 
 def _without_ticket(job: Callable[[], T]) -> Callable[[Ticket], T]:

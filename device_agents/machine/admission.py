@@ -7,7 +7,7 @@ lets requests wait by the policy of their model: what a later stage gets has bee
 
 from __future__ import annotations
 
-from device_agents.machine import canary, requests, stages, turning
+from device_agents.machine import canary, pieces, requests, stages, turning
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
@@ -45,7 +45,8 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
     except LeptonError as error:
         return [Refuse(event.link, error_frame(event.frame, as_wire(error, state.device), state.device))]
     replaced = [] if outdated is None else requests.supersede(state, outdated.key, now)
-    return [*replaced, *requests.begin(state, work, tensors, now)]
+    run, held = (work.route.first, work.route.last), state.epochs[work.epoch]
+    return [*replaced, *requests.begin(state, work, tensors, now), *pieces.followed(state, held, run, now)]
 
 
 def work_key(frame: Frame) -> WorkKey:

@@ -149,6 +149,20 @@ class CloseEpoch:
 
 
 @dataclass(frozen=True)
+class OpenPieces:
+    """Open in the background what runs blocks [first, last) of an open epoch faster, and the blocks that it lacks.
+
+    `PiecesOpened` follows. What ran of late in `keep` is not dropped for it where memory is short; all else is.
+    """
+
+    key: EpochKey
+    first: int
+    last: int
+    keep: tuple[tuple[int, int], ...] = ()
+    blocks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeepPeers:
     """Hold a warm link to each of these from now on, and to nobody else."""
 
@@ -188,6 +202,7 @@ Command = (
     | Resend
     | OpenEpoch
     | CloseEpoch
+    | OpenPieces
     | KeepPeers
     | Persist
     | Say

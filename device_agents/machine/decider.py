@@ -5,7 +5,7 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, epochs, links, requests
+from device_agents.machine import admission, epochs, links, pieces, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -19,6 +19,7 @@ from device_agents.machine.events import (
     Measured,
     PeerDown,
     PeerUp,
+    PiecesOpened,
     RequestArrived,
     Restored,
     SegmentDone,
@@ -77,6 +78,8 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
             return requests.cancelled(state, event, now)
         case LinkClosed():
             return requests.link_closed(state, event.link, now)
+        case PiecesOpened():
+            return pieces.opened(state, event, now)
         case _:
             return _around(state, event)
 

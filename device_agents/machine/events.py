@@ -218,6 +218,21 @@ class EpochRefused:
 
 
 @dataclass(frozen=True)
+class PiecesOpened:
+    """What runs blocks [first, last) faster is open and verified, or could not be opened: `error` says why.
+
+    `blocks` are those that are held now and were not; `dropped` are the runs whose pieces were given up for it.
+    """
+
+    key: EpochKey
+    first: int
+    last: int
+    blocks: tuple[int, ...] = ()
+    dropped: tuple[tuple[int, int], ...] = ()
+    error: WireError | None = None
+
+
+@dataclass(frozen=True)
 class Restored:
     """Epochs that were active when this device went down."""
 
@@ -251,6 +266,7 @@ Event = (
     | CoordinatorSaid
     | EpochOpened
     | EpochRefused
+    | PiecesOpened
     | Restored
     | Closing
     | Measured

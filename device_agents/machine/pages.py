@@ -118,6 +118,31 @@ class Choice:
         return tuple({one.peer: None for one in self.options if one.peer})
 
 
+Run = tuple[int, int]
+"""Blocks [first, last)."""
+
+
+@dataclass
+class Use:
+    """A run of blocks that requests take here: since when, how many, and when the last of them did."""
+
+    since: float
+    count: int = 0
+    last: float = 0.0
+
+
+@dataclass
+class Pieces:
+    """What is known of the runs of blocks of one epoch.
+
+    What runs a `settled` one faster is open, or there is nothing to open; `again` says when a failed one may be tried.
+    """
+
+    uses: dict[Run, Use] = field(default_factory=dict)
+    settled: set[Run] = field(default_factory=set)
+    again: dict[Run, float] = field(default_factory=dict)
+
+
 class Turner:
     """What one epoch's entry knows of its pages."""
 
@@ -137,6 +162,8 @@ class Turner:
         self.choices: dict[tuple[int, tuple[TensorName, ...]], Choice] = {}
         self.page = PageName("")
         """What the last request took that was like most; "" before the first one."""
+        self.wanted: Run | None = None
+        """What would have to be held here for the page that would be best now."""
         self.stale = True
         """Something was learned since the last look."""
 

@@ -14,7 +14,7 @@ from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.far_side import FarSide
 from device_agents.machine.fares import Fare
 from device_agents.machine.lines import LineKey, Lines
-from device_agents.machine.pages import Turn, Turner
+from device_agents.machine.pages import Pieces, Turn, Turner
 from device_agents.machine.room import Room
 from device_agents.machine.route import Route
 from device_agents.machine.stages import MAX_STAGES, Stages
@@ -65,6 +65,7 @@ class EpochState:
     fare: Fare = field(default_factory=Fare)
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
+    pieces: Pieces = field(default_factory=Pieces)
     turner: Turner | None = None
     """What is known of its pages, once a request came in here that named none."""
 
@@ -213,6 +214,7 @@ class State:
     lines: Lines = field(default_factory=Lines)
     following: deque[WorkKey] = field(default_factory=deque)  # may begin, since one before them ended
     workers: int = 1  # computations at a time
+    opening_pieces: bool = False  # what runs faster is being opened in the background
     turned: int = 0  # times that an entry took another page by itself
     turns: deque[Turn] = field(default_factory=lambda: deque(maxlen=MAX_TURNS))  # the last of them
 

@@ -73,12 +73,20 @@ def turner_of(state: State, held: EpochState) -> Turner:
 
 
 def _costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[PageName, Cost]:
-    """Return what every page costs that could be taken now; those within the limits, if any is."""
-    options = [one for one in choice.options if _can_run(state, held, one)]
+    """Return what every page costs that could be taken now; those within the limits, if any is.
+
+    A page whose blocks are not all here, and that would be cheapest, is wanted (see `pieces`).
+    """
     turner = turner_of(state, held)
+    options = [one for one in choice.options if not one.peer or _reachable(state, one.peer)]
     found = {one.name: _cost(state, turner, one, now) for one in options}
-    within = {name: cost for name, cost in found.items() if cost.within}
-    return within or found
+    within = {name: cost for name, cost in found.items() if cost.within} or found
+    here = {name: cost for name, cost in within.items() if held.holds(*cost.option.key[1:])}
+    turner.wanted = None
+    if within and len(here) < len(within):
+        best = min(within.values(), key=lambda cost: cost.value)
+        turner.wanted = None if best.option.name in here else best.option.key[1:]
+    return here
 
 
 def _cost(state: State, turner: Turner, option: Option, now: float) -> Cost:
@@ -127,11 +135,6 @@ def _priced(
 def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:
     limits = ((rule.max_latency, seconds), (rule.max_energy, energy), (rule.max_egress, bytes_))
     return all(limit < 0 or amount <= limit for limit, amount in limits)
-
-
-def _can_run(state: State, held: EpochState, option: Option) -> bool:
-    """Whether a page could be taken: its blocks are here, and who goes on can be reached."""
-    return held.holds(option.key[1], option.key[2]) and (not option.peer or _reachable(state, option.peer))
 
 
 def _reachable(state: State, peer: DeviceId) -> bool:

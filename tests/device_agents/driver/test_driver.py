@@ -26,7 +26,7 @@ def said():
 def driver(said):
     made = Driver(State("board"))
     nothing = SimpleNamespace(keep=lambda peers: None, close=lambda *key: None)
-    made.connect(Parts(nothing, nothing, nothing, nothing, nothing, said.append))
+    made.connect(Parts(nothing, nothing, nothing, nothing, nothing, said.append, nothing))
     return made
 
 

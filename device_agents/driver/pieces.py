@@ -1,0 +1,91 @@
+"""What runs faster, and blocks that a page lacks, opened beside requests.
+
+Law: chooses what of it fits into memory, by the bytes of weights; `Holdings` fetches, opens and verifies. What all
+pieces of an epoch take stays within `SHARE` of what the process takes without them: beyond, those that nobody uses are
+dropped, and where that is not enough nothing is opened.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from device_agents.driver.holdings import Holdings
+from device_agents.engine import Engine
+from device_agents.machine.commands import OpenPieces
+from device_agents.machine.events import PiecesOpened
+from lepton_edge.core.errors import PrepareFailed
+from partitioner.plan import Block, Fused
+from partitioner.units import Bytes, DeviceId
+
+SHARE = 0.2
+"""Of the memory that the process took with all its blocks, for all pieces together."""
+
+Run = tuple[int, int]
+
+log = structlog.get_logger("agent")
+
+
+class Background:
+    """Opens pieces of open epochs, one command at a time."""
+
+    def __init__(self, holdings: Holdings, engine: Engine, device: DeviceId) -> None:
+        self._holdings, self._engine, self._device = holdings, engine, device
+
+    async def open(self, command: OpenPieces) -> PiecesOpened:
+        """Open what the command asks for; raises what went wrong, with everything as it was.
+
+        Raises:
+            StaleEpoch: the epoch was closed.
+            ModelTooLarge, PrepareFailed: there is no memory for it, or it computes something else.
+        """
+        epoch = self._holdings.opened(command.key)
+        wanted = self._wanted(command)
+        dropped = self._to_drop(command, wanted)
+        if dropped:
+            self._holdings.drop(command.key, dropped)
+        blocks = [block for block in epoch.book.blocks if block.index in command.blocks]
+        await self._holdings.add(command.key, blocks, wanted)
+        return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
+
+    def _wanted(self, command: OpenPieces) -> list[Fused]:
+        """Return the pieces that the run would be made of and that are not open: from its beginning on, the longest."""
+        epoch = self._holdings.opened(command.key)
+        known = [one for one in (*epoch.book.fused, *epoch.book.spare) if one.device == self._device]
+        found, at = list[Fused](), command.first
+        while at < command.last:
+            here = [one for one in known if one.first == at and one.last <= command.last]
+            longest = max(here, key=lambda one: one.last, default=None)
+            if longest is not None and (longest.first, longest.last) not in epoch.blocks.fused:
+                found.append(longest)
+            at = longest.last if longest is not None else at + 1
+        return found
+
+    def _to_drop(self, command: OpenPieces, wanted: list[Fused]) -> tuple[Run, ...]:
+        """Return the pieces to give up for `wanted`, the largest first.
+
+        Raises:
+            PrepareFailed: it would be too much all the same.
+        """
+        epoch = self._holdings.opened(command.key)
+        sizes = {ends: weight_of(one.block) for ends, one in epoch.blocks.fused.items()}
+        needs = sum(weight_of(one.block) for one in wanted)
+        room = SHARE * max(0, self._engine.resident() - sum(sizes.values())) - sum(sizes.values())
+        dropped: list[Run] = []
+        for ends in sorted(sizes, key=lambda ends: -sizes[ends]):
+            if needs <= room:
+                break
+            if not any(first <= ends[0] and ends[1] <= last for first, last in command.keep):
+                dropped.append(ends)
+                room += sizes[ends]
+        if needs > room:
+            raise PrepareFailed(
+                f"blocks {command.first}..{command.last - 1} in one piece take {needs / 1e6:.1f} MB, and "
+                f"{max(0.0, room) / 1e6:.1f} MB may be spent on it",
+                "they run block by block",
+            )
+        return tuple(dropped)
+
+
+def weight_of(block: Block) -> Bytes:
+    """Return the bytes of the weights that an open block has for itself."""
+    return Bytes(sum({ref.sha256: ref.length for ref in block.weights}.values()))
