@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load batch regret clean
+.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents batch regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -107,6 +107,9 @@ lab: $(DEMO_STAMP) ## Slow, needs root: end to end on slowed boards, and long li
 
 peers: $(DEMO_STAMP) ## Slow, 3 GB of downloads: beside Triton, KServe, MLServer, Ray Serve and torch (PEERS_ARGS="--venvs DIR")
 	@$(BIN)/python -m bench.peers $(PEERS_ARGS)
+
+agents: $(DEMO_STAMP) ## 100, 1,000 and 5,000 agents that only talk: what they cost one coordinator (5 minutes)
+	@$(BIN)/python -m bench.agents
 
 load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--seconds 20")
 	@$(BIN)/python -m bench.load $(LOAD_ARGS)

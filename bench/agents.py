@@ -1,10 +1,11 @@
 """One coordinator and many agents: 100, 1,000, 5,000 that speak the real protocol and compute nothing.
 
-    python -m bench.agents [--agents N ...] [--seconds S] >rows.jsonl
+    python -m bench.agents [--agents N ...] [--seconds S] [--boards N] >rows.jsonl
 
 For each number: how long until all are registered; then, at rest, the coordinator's processor and memory, how late
-heartbeats are counted, and how long a call of `describe` takes. Law: orders, looks from outside, and prints; what an
-agent does is `impersonator`'s.
+heartbeats are counted, and how long a call of `describe` takes; then, with MobileNetV2 and a real cloud, how long it
+takes to give `--boards` of them a plan, and all of these another one. Law: orders, looks from outside, and prints;
+what an agent does is `impersonator`'s.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from typing import Any
 import psutil
 
 from bench.rows import Row
+from bench.subjects import mobilenetv2
 from examples.demo.processes import Town
 from lepton_edge.client import Client
 from lepton_edge.coordinator import pulse
@@ -57,7 +60,7 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="lepton-agents-") as place,
             Town(Path(place) / "town") as town,
         ):
-            for row in _rows(town, number, options.seconds):
+            for row in _rows(town, number, options.seconds, options.boards):
                 row.print()
     return 0
 
@@ -68,6 +71,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--agents", type=int, action="append", help="100, 1,000 and 5,000 when not given")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to look at it at rest")
+    parser.add_argument("--boards", type=int, default=20, help="of them get plans; 0: none")
     return parser.parse_args()
 
 
@@ -97,8 +101,8 @@ class Crowd:
             process.communicate()
 
 
-def begin(address: str, number: int) -> Crowd:
-    """Start `number` agents and wait until the coordinator has welcomed every one."""
+def begin(address: str, number: int, profiles: dict[str, Any]) -> Crowd:
+    """Start `number` agents, which have these profiles, and wait until the coordinator has welcomed every one."""
     hello = Hello(DeviceId("x"), "board", "", "bench", 1, 1, HARDWARE, ("127.0.0.1:1",), 1.0)
     names = [f"board-{index:05d}" for index in range(number)]
     crowd = Crowd([])
@@ -107,7 +111,7 @@ def begin(address: str, number: int) -> Crowd:
             "address": address,
             "names": names[first : first + EACH],
             "hello": to_json(hello),
-            "profiles": {},
+            "profiles": profiles,
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.impersonator"],
@@ -126,12 +130,13 @@ def begin(address: str, number: int) -> Crowd:
     return crowd
 
 
-def _rows(town: Town, number: int, seconds: float) -> Iterator[Row]:
+def _rows(town: Town, number: int, seconds: float, boards: int) -> Iterator[Row]:
     address = town.coordinator()
+    profiles = measured(town, address) if boards else {}
     seen = psutil.Process(town.children["coordinator"].process.pid)
     empty = seen.memory_info().rss
     began = time.monotonic()
-    crowd = begin(address, number)
+    crowd = begin(address, number, profiles)
     try:
         yield _row(number, "until all are registered", time.monotonic() - began, "s")
         due = max(HEARTBEAT, number / pulse.BEATS)
@@ -139,8 +144,37 @@ def _rows(town: Town, number: int, seconds: float) -> Iterator[Row]:
         yield from _at_rest(address, crowd, seen, number, due, seconds)
         each = (seen.memory_info().rss - empty) / number / 1024
         yield _row(number, "memory", each, "KiB an agent", f"{empty >> 20} MiB without any")
+        if boards:
+            yield from _planned(address, number, boards)
     finally:
         crowd.end()
+
+
+def measured(town: Town, coordinator: str) -> dict[str, Any]:
+    """Push MobileNetV2, have a real cloud and a real board measure it, and end the board; return its profiles."""
+    town.agent("cloud", coordinator)
+    town.agent("board", coordinator)
+    subject = mobilenetv2(town.directory / "mobilenetv2")
+    with Client(coordinator, patience=600.0) as client:
+        client.push(subject.name, subject.model, manifest=subject.manifest, samples=subject.samples)
+        client.deploy(subject.name, devices=("board", "cloud"))
+    with sqlite3.connect(next(town.directory.rglob("coordinator.db"))) as rows:
+        found = rows.execute("SELECT model, version, record FROM profiles WHERE device = 'board'").fetchall()
+    town.children["board"].kill()
+    return {f"{model} {version}": json.loads(record)["profile"] for model, version, record in found}
+
+
+def _planned(address: str, number: int, boards: int) -> Iterator[Row]:
+    """Give some boards a plan each, with the measurement; then another one, of what is known."""
+    names = [f"board-{index * (number // boards):05d}" for index in range(boards)]
+    with Client(address, patience=600.0) as client:
+        for what in ("a plan and the first measurement", "another plan"):
+            began = time.monotonic()
+            for name in names:
+                client.deploy("mobilenetv2", devices=(name, "cloud"))
+            each = (time.monotonic() - began) / boards
+            beside = f"mean of {boards}; for all of them, one after the other, {each * number / 60:.1f} min"
+            yield _row(number, f"{what}, for each board", each, "s", beside)
 
 
 def _at_rest(
@@ -172,7 +206,7 @@ def _watched(address: str, seconds: float) -> tuple[float, list[float]]:
     calls = asyncio.run(_described(address, seconds))
     with Client(address, patience=60.0) as client:
         looks = [client.devices()["devices"] for _ in range(2)]
-    return max(one["since_heard"] for look in looks for one in look), calls
+    return max(one["since_heard"] for look in looks for one in look if one["connected"]), calls
 
 
 async def _described(address: str, seconds: float) -> list[float]:
