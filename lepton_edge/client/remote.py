@@ -99,7 +99,15 @@ class RemoteTransport:
                 raise
             used = await self._warm_link()
             answer = await used.request(aged(frame, time.monotonic() - started))
+        if _has_moved(answer) and used is self._link and not self._away and frame.state_position < 0:
+            used, answer = await self._followed(used, answer, aged(frame, time.monotonic() - started))
         return self._heard(used, answer)
+
+    async def _followed(self, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
+        """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
+        self._doubted = True
+        other = await self._warm_link()
+        return (used, answer) if other is used else (other, await other.request(frame))
 
     def _heard(self, used: Asked, answer: Frame) -> Frame:
         """Return `answer`; when its entry does not know the model, see before the next call who the entry is now.
@@ -107,9 +115,12 @@ class RemoteTransport:
         Raises:
             Unavailable: the entry only stands in for one that is away.
         """
-        if answer.error is None or answer.error.code != UnknownModel.code:
+        if not _has_moved(answer):
             return answer
+        assert answer.error is not None
         self._doubted = used is self._link
+        if answer.error.code == Unavailable.code:
+            return answer  # the next try is made where the coordinator then says
         if not self._away:
             return answer
         raise Unavailable(f"{'; '.join(self._away)}; {answer.error.message}", "try again when it is back")
@@ -250,6 +261,11 @@ async def _dial_near(address: str, hello: LinkHello, must: bool) -> Asked | None
             raise
         log.debug("no near link", entry=address, why=error.message)
         return None
+
+
+def _has_moved(answer: Frame) -> bool:
+    """Return whether an entry has the model no more, or not for long."""
+    return answer.error is not None and answer.error.code in (UnknownModel.code, Unavailable.code)
 
 
 def _seen(task: asyncio.Task[Asked]) -> None:

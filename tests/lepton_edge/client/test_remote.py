@@ -153,6 +153,34 @@ async def test_an_entry_that_returns_is_asked_again_by_who_went_elsewhere_meanwh
     assert network.dialled == ["b:1", "a:1"]
 
 
+@pytest.mark.parametrize("code", ["unknown_model", "unavailable"])
+async def test_a_model_that_moved_is_followed_within_the_call(code: str) -> None:
+    async def moved(frame: Frame) -> Frame:
+        network.doors = Doors("c:1", ("b:1", "a:1"), "")
+        error = WireError(code, "net is not here any more")
+        return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=error)
+
+    old, new = FakeLink(moved), FakeLink(answered)
+    network = Network(old, new, entries=("a:1",))
+    transport = network.transport()
+    assert (await transport.call(request(remaining_ms=5000))).kind is FrameKind.REPLY
+    assert new.asked[0].request_id == old.asked[0].request_id
+    assert old.closed.is_set()
+    assert (await transport.call(request())).kind is FrameKind.REPLY
+    assert network.dialled == ["a:1", "b:1"]
+
+
+async def test_a_request_with_state_does_not_follow() -> None:
+    async def moved(frame: Frame) -> Frame:
+        network.doors = Doors("c:1", ("b:1",), "")
+        error = WireError("unavailable", "net is being taken away")
+        return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=error)
+
+    network = Network(FakeLink(moved), FakeLink(answered), entries=("a:1",))
+    assert (await network.transport().call(request(state_position=1))).kind is FrameKind.ERROR
+    assert network.dialled == ["a:1"]
+
+
 async def test_no_entry_says_why_for_each() -> None:
     network = Network(Unavailable("off"), IncompatibleVersion("too old"), entries=("a:1", "b:1"))
     with pytest.raises(Unavailable, match=r"a:1: off; b:1: too old"):
