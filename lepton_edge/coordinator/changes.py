@@ -14,7 +14,7 @@ from lepton_edge.coordinator.adaptation import MAX_TURNS
 from lepton_edge.coordinator.commands import KeepChange
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import ADAPT, Deployment, Device, Moment, State
-from lepton_edge.core.changes import KEPT, KINDS, PENDING, REFUSED, VERDICTS, Change
+from lepton_edge.core.changes import KEPT, KINDS, PENDING, REFUSED, ROLLED_BACK, VERDICTS, Change
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import TurnReport
 from partitioner.units import DeviceId, Epoch, ModelName, Seconds
@@ -73,12 +73,24 @@ def deployed(state: State, run: Deployment, old: EpochRecord | None, at: Moment)
     """Tell that a deployment's epoch is active, `old` having been so; by itself, it is yet to be judged."""
     new = run.record
     assert new is not None, "only what has an epoch was deployed"
-    about = {"model": run.model, "device": new.board or new.cloud, "epoch": new.epoch}
-    moved = {"before": _place(old), "after": _place(new)}
-    seconds = {"predicted_before": _predicted(old), "predicted_after": _predicted(new)}
-    kind, verdict = ("replan", PENDING) if run.goal == ADAPT else ("deploy", "")
+    about: dict[str, Any] = {"model": run.model, "device": new.board or new.cloud, "epoch": new.epoch}
+    about |= {"before": _place(old), "after": _place(new)}
+    about |= {"predicted_before": _predicted(old), "predicted_after": _predicted(new)}
+    if run.promise is not None:
+        about |= {"predicted_before": run.promise.before, "measured_before": run.promise.measured}
+        about["predicted_after"] = run.promise.after
     message = f"version {new.version} on {', '.join(hold.device for hold in new.holds)}"
-    return note(state, kind, why(run), at, message=message, verdict=verdict, **about, **moved, **seconds)
+    kind, verdict = _kind(run, old)
+    return note(state, kind, why(run), at, message=message, verdict=verdict, **about)
+
+
+def _kind(run: Deployment, old: EpochRecord | None) -> tuple[str, str]:
+    """Return the kind and the verdict of an epoch that became active."""
+    if run.back:
+        return "rollback", ROLLED_BACK
+    if run.goal == ADAPT:
+        return "replan", PENDING if old is not None else ""
+    return "deploy", ""
 
 
 def failed(state: State, run: Deployment, error: WireError, at: Moment) -> list[KeepChange]:

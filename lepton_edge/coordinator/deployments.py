@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 from lepton_edge.coordinator import (
-    changes,
+    adapting,
     epochs,
     loads,
     orders,
@@ -44,7 +44,17 @@ from lepton_edge.coordinator.records import (
     fingerprint,
     wire_error,
 )
-from lepton_edge.coordinator.state import MAX_WAITING, Deployment, Device, Moment, Pending, State
+from lepton_edge.coordinator.state import (
+    ADAPT,
+    GAVE_WAY,
+    MAX_WAITING,
+    NOBODY,
+    Deployment,
+    Device,
+    Moment,
+    Pending,
+    State,
+)
 from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, UnknownModel, UnknownPage
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
@@ -58,9 +68,8 @@ from partitioner.errors import LeptonError, ProfileError
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
 
-PROFILE_GRACE = Seconds(
-    90.0
-)  # beyond the budget, without a sign of progress: fetching weights, opening blocks
+PROFILE_GRACE = Seconds(90.0)
+"""Beyond the budget, without a sign of progress: fetching weights, opening blocks."""
 GAUGE_LIMIT = Seconds(30.0)
 
 
@@ -73,9 +82,10 @@ def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
             "push it: lepton-edge model push NAME FILE.onnx",
         )
         return [Fail(deployment.cause, deployment.call, wire_error(error))]
+    gone = _give_way(state, deployment, now)
     if state.running is None:
         state.running = deployment
-        return _start(state, now)
+        return gone + _start(state, now)
     if len(state.waiting) >= MAX_WAITING:
         error_full = Overloaded(f"{MAX_WAITING} deployments wait already", "try again when they are through")
         return [Fail(deployment.cause, deployment.call, wire_error(error_full))]
@@ -83,12 +93,29 @@ def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
     return [telling.tell(deployment, "waiting", f"for the deployment of {state.running.model}")]
 
 
+def _give_way(state: State, asked: Deployment, now: Seconds) -> list[Command]:
+    """End a replan that nobody asked for, unless it is about to be active: what somebody asked for goes first."""
+    run = state.running
+    if run is None or run.goal != ADAPT or asked.goal == ADAPT or run.phase == "activating":
+        return []
+    first = f"what was asked for goes first ({asked.model})"
+    return fail_with(state, WireError(GAVE_WAY, first), now)
+
+
+def go_back(state: State, run: Deployment, now: Seconds) -> list[Command]:
+    """Activate an epoch again that its devices kept prepared; nothing else may run."""
+    assert run.record is not None, "only an epoch can be gone back to"
+    state.running = run
+    run.todo = [hold.device for hold in reversed(run.record.holds) if hold.device in run.record.ready]
+    return _activate_next(state, now)
+
+
 def _start(state: State, now: Seconds) -> list[Command]:
     run = telling.running(state)
     model = state.models.get(run.model)
     if model is None:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
-    run.version = model.version
+    run.version = run.version or model.version
     try:
         devices = parts.choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
@@ -147,7 +174,7 @@ def _after_profiles(state: State, now: Seconds) -> list[Command]:
         return _end(state, Finish(run.cause, run.call, Measured(run.model)), now)
     if unknown := orders.to_gauge(state, run):
         return _gauge(state, unknown[0], now)
-    if run.board is None or run.cloud is None or run.goal == "suppose":
+    if run.board is None or run.cloud is None or run.goal == "suppose" or orders.is_link_known(state, run):
         return _plan(state, now)
     return _reach(state, now)
 
@@ -201,6 +228,8 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
     if run is None or run.job != event.job:
         return []
     run.job = None
+    if run.goal == ADAPT and not adapting.is_worth(state, run, event, Moment(now, run.cause)):
+        return _end(state, None, now)
     if event.book is None:
         supposed = Supposed(run.model, event.document, run.request.board)
         return _end(state, Finish(run.cause, run.call, supposed), now)
@@ -288,9 +317,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     old = state.active_epoch(run.model, run.record.board)
     # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
-    said.append(changes.deployed(state, run, old, Moment(now, run.cause)))
-    if old is not None:
-        said += epochs.drain(state, old, Moment(now, run.cause))
+    said += adapting.activated(state, run, old, Moment(now, run.cause))
     active = state.epochs[run.record.key]
     loads.moved(state, active, now)
     for name in active.ready:  # what they hold beside it is over, or was another coordinator's
@@ -356,30 +383,15 @@ def fail_with(state: State, error: WireError, now: Seconds) -> list[Command]:
         state.pending.pop(command, None)
     run.waiting.clear()
     if run.record is not None:
-        said += _roll_back(state, run, was_activating, now, error.message)
-    said += changes.failed(state, run, error, Moment(now, run.cause))
+        said += epochs.roll_back(state, run.record, error.message, Moment(now, run.cause), was_activating)
+    said += adapting.failed(state, run, error, Moment(now, run.cause))
     return said + _end(state, Fail(run.cause, run.call, error), now)
 
 
-def _roll_back(
-    state: State, run: Deployment, was_activating: bool, now: Seconds, reason: str
-) -> list[Command]:
-    """Put the old epoch back where the new one was activated, then free the new one."""
-    if run.record is None:
-        return []
-    said: list[Command] = []
-    old = state.active_epoch(run.model, run.record.board)
-    if was_activating and old is not None:
-        for device in state.connected():
-            if old.blocks_of(device.name):
-                said += epochs.ask(state, device, "reactivate", old, Moment(now, run.cause))
-    return said + epochs.give_up(state, state.epochs[run.record.key], reason, Moment(now, run.cause))
-
-
-def _end(state: State, answer: Finish | Fail, now: Seconds) -> list[Command]:
-    """Give the running call its one answer and start the next that waits."""
+def _end(state: State, answer: Finish | Fail | None, now: Seconds) -> list[Command]:
+    """Give the running call, if somebody made one, its one answer, and start the next that waits."""
     state.running = None
-    said: list[Command] = [answer]
+    said: list[Command] = [answer] if answer is not None and answer.call != NOBODY else []
     if state.waiting:
         state.running = state.waiting.popleft()
         said += _start(state, now)

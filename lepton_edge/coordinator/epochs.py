@@ -16,6 +16,7 @@ from lepton_edge.coordinator.records import (
     DRAINING,
     FAILED,
     OVER,
+    READY,
     RETIRED,
     EpochKey,
     EpochRecord,
@@ -36,7 +37,7 @@ def ask(state: State, device: Device, kind: str, record: EpochRecord, at: Moment
         return []
     command = state.new_id()
     limit = PREPARE_LIMIT if kind in ("prepare", "restore", "refresh") else ACTIVATE_LIMIT
-    limit = DRAIN_LIMIT if kind in ("drain", "retire") else limit
+    limit = DRAIN_LIMIT if kind in ("drain", "rest", "retire") else limit
     state.pending[command] = Pending(
         command, kind, device.name, record.model, record.epoch, Seconds(at.now + limit)
     )
@@ -51,7 +52,7 @@ def _message(state: State, device: Device, kind: str, record: EpochRecord, comma
         return Prepare(command, record.epoch, record.book, record.blocks_of(device.name), peers)
     if kind in ("activate", "reactivate"):
         return Activate(command, record.model, record.epoch)
-    return (Drain if kind == "drain" else Retire)(command, record.model, record.epoch)
+    return (Drain if kind in ("drain", "rest") else Retire)(command, record.model, record.epoch)
 
 
 def peers_of(state: State, record: EpochRecord, device: Device) -> tuple[Peer, ...]:
@@ -77,7 +78,7 @@ def _amiss(record: EpochRecord, device: Device) -> bool:
     held = device.epochs.get(record.key)
     if record.state == ACTIVE:
         return bool(record.blocks_of(device.name)) and held != "active"
-    return record.state in OVER and held is not None
+    return record.state in OVER and held not in (None, leading.FOREIGN)
 
 
 def _retire_unknown(state: State, device: Device, at: Moment) -> list[Command]:
@@ -154,6 +155,15 @@ def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
     return said + settle(state, record.key, at.cause)
 
 
+def rest(state: State, record: EpochRecord, at: Moment) -> list[Command]:
+    """Let the requests of an active epoch end, and keep it prepared: it may be activated again at once."""
+    said = put(state, dataclasses.replace(record, state=READY), at.cause)
+    for device in state.connected():
+        if record.key in device.epochs:
+            said += ask(state, device, "rest", record, at)
+    return said
+
+
 def settle(state: State, key: EpochKey, cause: str) -> list[Command]:
     """Retire a draining epoch that no connected device still owes anything for."""
     record = state.epochs.get(key)
@@ -173,11 +183,26 @@ def give_up(state: State, record: EpochRecord, reason: str, at: Moment) -> list[
     return said
 
 
+def roll_back(
+    state: State, record: EpochRecord, reason: str, at: Moment, was_activating: bool
+) -> list[Command]:
+    """Put the old epoch back where `record` was activated instead of it, then free `record`."""
+    said: list[Command] = []
+    old = state.active_epoch(record.model, record.board)
+    if was_activating and old is not None:
+        for device in state.connected():
+            if old.blocks_of(device.name):
+                said += ask(state, device, "reactivate", old, at)
+    return said + give_up(state, state.epochs[record.key], reason, at)
+
+
 def answered(state: State, pending: Pending, outcome: Outcome, at: Moment) -> list[Command]:
     """Go on after a device answered a command about the life of an epoch; errors included."""
     device, key = state.devices[pending.device], (pending.model, pending.epoch)
     record = state.epochs.get(key)
     note(device, pending, failed=outcome.error is not None)
+    if pending.kind == "rest":
+        return []
     if pending.kind == "drain":
         return ask(state, device, "retire", state.epochs[key], at)
     if pending.kind == "retire":
@@ -201,5 +226,5 @@ def note(device: Device, pending: Pending, *, failed: bool) -> None:
         device.epochs[key] = "ready"
     elif pending.kind == "refresh" and failed:
         device.epochs[key] = "stale"  # it still calls its peer at the old address: prepared again later
-    elif pending.kind == "drain" and key in device.epochs:
+    elif pending.kind in ("drain", "rest") and key in device.epochs:
         device.epochs[key] = "draining"

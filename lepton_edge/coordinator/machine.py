@@ -14,10 +14,12 @@ import dataclasses
 from typing import Any
 
 from lepton_edge.coordinator import (
+    adapting,
     changes,
     deployments,
     drift,
     epochs,
+    judging,
     leading,
     loads,
     losing,
@@ -124,6 +126,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
     said += epochs.reroute(state, device, Moment(now, event.cause))
+    adapting.joined(state, device, Moment(now, event.cause))
     return [*said, KeepDevice(event.cause, device.hello)]
 
 
@@ -145,11 +148,25 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
             said += _overdue(state, pending, Moment(now, event.cause))
     said += pulse.adjust(state, Moment(now, event.cause))
     drift.forget(state)
+    said += _adapt(state, Moment(now, event.cause))
     loads.forget(state, now)
     for device in state.connected():
         if device.retry_at is not None and device.retry_at <= now:
             said += epochs.restore(state, device, Moment(now, event.cause))
     return said + operations.advance(state, Moment(now, event.cause))
+
+
+def _adapt(state: State, at: Moment) -> list[Command]:
+    """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
+    said = judging.judge(state, at)
+    adapting.look(state, at)
+    if state.running is not None or state.superseded:
+        return said
+    back = judging.to_go_back(state, at)
+    if back is not None:
+        return [*said, back[1], *deployments.go_back(state, back[0], at.now)]
+    replan = adapting.next_replan(state, at)
+    return said if replan is None else said + deployments.begin(state, replan, at.now)
 
 
 def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
@@ -180,8 +197,10 @@ def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
 def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> list[Command]:
     """Hold what an agent tells against what is planned."""
     loads.heard(state, device, told.loads, at.now)
+    judging.heard(state, device, told.epochs, at.now)
     said: list[Command] = list(changes.turned(state, device, told.turns, at))
-    return said + drift.heard(state, device, told.stages, at)
+    drifted = drift.heard(state, device, told.stages, at)
+    return said + drifted + adapting.heard(state, device, told, drifted, at)
 
 
 def _agent_progress(state: State, pending: Pending, message: Progress, now: Seconds) -> list[Command]:

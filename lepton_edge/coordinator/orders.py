@@ -9,8 +9,16 @@ from __future__ import annotations
 import dataclasses
 
 from lepton_edge.coordinator import placement, reach
-from lepton_edge.coordinator.records import Estimate, PlanOrder, ProfileRecord, changed_since, fingerprint
-from lepton_edge.coordinator.state import Deployment, Device, State
+from lepton_edge.coordinator.records import (
+    EpochRecord,
+    Estimate,
+    PlanOrder,
+    ProfileRecord,
+    Scale,
+    changed_since,
+    fingerprint,
+)
+from lepton_edge.coordinator.state import ADAPT, Deployment, Device, State
 from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
 from partitioner.costs import LinkProfile
@@ -31,7 +39,29 @@ def stale(state: State, record: ProfileRecord) -> str:
 def is_measured(state: State, run: Deployment, device: Device) -> bool:
     """Return whether `device` needs no measurement for this deployment."""
     record = state.profiles.get((run.model, run.version, device.name))
-    return record is not None and not run.request.refresh and not stale(state, record)
+    if record is None or run.request.refresh:
+        return False
+    if run.goal == ADAPT:  # requests run: what drifted is planned with as far as it drifted
+        return not changed_since(record.fingerprint, fingerprint(device.hello))
+    return not stale(state, record)
+
+
+def is_link_known(state: State, run: Deployment) -> bool:
+    """Return whether a replan needs no probe: requests run on the link, which show it, or it was probed before."""
+    if run.goal != ADAPT or run.board is None or run.cloud is None:
+        return False
+    return reach.current(state, run.board, run.cloud) is not None
+
+
+def with_inputs(state: State, run: Deployment, record: EpochRecord) -> EpochRecord:
+    """Return a new epoch that knows what it was planned with."""
+    return dataclasses.replace(record, link=_link(state, run), scales=_scales(state, run))
+
+
+def _scales(state: State, run: Deployment) -> tuple[Scale, ...]:
+    """Return how far the devices of a replan have drifted; a person's deployment measures them instead."""
+    records = [(name, _record(state, run, name)) for name in (run.board, run.cloud) if name]
+    return tuple(Scale(name, one.scale) for name, one in records if one is not None and one.scale != 1.0)
 
 
 def plan_order(state: State, run: Deployment) -> PlanOrder:
@@ -52,8 +82,8 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         _link(state, run),
         run.request.keep_input_on_board,
         run.request.page,
-        room(state, run.board, wishes.board_memory),
-        room(state, run.cloud, wishes.cloud_memory),
+        room(state, run.board, left(run, run.board, wishes.board_memory)),
+        room(state, run.cloud, left(run, run.cloud, wishes.cloud_memory)),
         wishes,
         _estimate(state, run, run.board) if board is None else None,
         _estimate(state, run, run.cloud) if cloud is None else None,
@@ -61,7 +91,14 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         minor=min((minor_of(state, name) for name in records), default=PROTOCOL_MINOR),
         queue=run.request.queue,
     )
-    return _supposing(order, run)
+    order = _supposing(order, run)
+    return _adapting(order, state, run) if run.goal == ADAPT else order
+
+
+def _adapting(order: PlanOrder, state: State, run: Deployment) -> PlanOrder:
+    """Return the order of a replan: devices as slow as they have become; cut only what is to be prepared."""
+    speeds = tuple(DeviceSpeed(scale.device, 1.0 / scale.times) for scale in _scales(state, run))
+    return dataclasses.replace(order, speeds=speeds, explain_only=run.weighing)
 
 
 def minor_of(state: State, name: DeviceId) -> int:
@@ -98,6 +135,11 @@ def room(state: State, name: DeviceId | None, declared: Bytes) -> Bytes:
     """Return the bytes a device has for the model: what was declared, within what it told."""
     told = placement.memory_of(_device(state, name))
     return min(told, declared) if told and declared else told or declared
+
+
+def left(run: Deployment, name: DeviceId | None, declared: Bytes) -> Bytes:
+    """Return the bytes that were declared for a device, or that it has left."""
+    return run.rooms.get(name, declared) if name else declared
 
 
 def _with_watts(wishes: Wishes, board: Device | None, cloud: Device | None) -> Wishes:

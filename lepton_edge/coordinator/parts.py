@@ -40,8 +40,9 @@ def new_epoch(
     board, cloud = (state.devices[name] if name else None for name in (run.board, run.cloud))
     held = [number for d in state.devices.values() for model, number in d.epochs if model == run.model]
     number = Epoch(max([state.newest_epoch(run.model), *held]) + 1)
-    room = orders.room(state, run.board, run.request.wishes.board_memory)
+    room = orders.room(state, run.board, orders.left(run, run.board, run.request.wishes.board_memory))
     book, holds, told = replicas.add(state, run, book, placement.holds(book, board, cloud, room))
     record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
     record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
+    record = orders.with_inputs(state, run, record)
     return record, told

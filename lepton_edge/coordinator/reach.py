@@ -235,7 +235,7 @@ def current(state: State, board: DeviceId, cloud: DeviceId) -> LinkProfile | Non
     A probe is the better measurement; traffic shows when the link is no longer as it was probed.
     """
     probed, shown = state.links.get((board, cloud)), seen(state, board, cloud)
-    return probed if shown is None or (probed is not None and _alike(probed, shown)) else shown
+    return probed if shown is None or (probed is not None and alike(probed, shown)) else shown
 
 
 def confirmed(state: State, board: DeviceId, cloud: DeviceId, now: Seconds) -> bool:
@@ -244,10 +244,10 @@ def confirmed(state: State, board: DeviceId, cloud: DeviceId, now: Seconds) -> b
     shown = seen(state, board, cloud)
     if probed is None or probed.via or shown is None or at is None:
         return False
-    return now - at <= CONFIRMED and _alike(probed, shown)
+    return now - at <= CONFIRMED and alike(probed, shown)
 
 
-def _alike(one: LinkProfile, other: LinkProfile) -> bool:
+def alike(one: LinkProfile, other: LinkProfile) -> bool:
     """Return whether two measurements are of one link: rates within a factor, round trips too, or both short."""
     rates = ((one.up, other.up), (one.down, other.down))
     trips = (one.delay_up + one.delay_down, other.delay_up + other.delay_down)

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from lepton_edge.coordinator.adaptation import MAX_TURNS, ChangeLog
+from lepton_edge.coordinator.adaptation import (
+    MAX_TURNS,
+    Adaptation,
+    ChangeLog,
+    Fare,
+    Haste,
+    Promise,
+    Target,
+    Trial,
+)
 from lepton_edge.coordinator.records import (
     ACTIVE,
+    UNDECIDED,
     CallId,
     EpochKey,
     EpochRecord,
@@ -21,10 +31,11 @@ from lepton_edge.coordinator.records import (
     StreamId,
 )
 from lepton_edge.coordinator.standing import Conduct, Drain
+from lepton_edge.core.changes import PENDING
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Hello, LoadReport, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
-from partitioner.units import DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
 
 MAX_DEVICES = 8192
 MAX_WAITING = 16
@@ -35,6 +46,7 @@ MAX_WATCHES = 1024  # stages of active epochs whose times are followed
 
 ADAPT = "adapt"  # the goal of a deployment that nobody asked for
 NOBODY = CallId("")  # its call
+GAVE_WAY = "cancelled"  # what it ends with when a person's call goes first
 
 LoadKey = tuple[DeviceId, EpochKey]
 WatchKey = tuple[DeviceId, ModelName, Epoch, PageName, int, int]
@@ -88,7 +100,7 @@ class Pending:
     """A command that an agent has not answered.
 
     `kind` is "profile", "gauge", "probe", "prepare", "activate" (of the running deployment), or "restore",
-    "reactivate", "refresh", "drain", "retire" (of epochs). After `deadline` the agent is taken to have failed
+    "reactivate", "refresh", "drain", "rest", "retire" (of epochs). After `deadline` the agent is taken to have failed
     it.
     """
 
@@ -157,6 +169,11 @@ class Deployment:
     record: EpochRecord | None = None
     supposed: WhatIf | None = None
     why: str = ""
+    haste: Haste = Haste.SUSTAINED
+    weighing: bool = False  # only find out what it would gain
+    back: bool = False  # to the epoch before
+    rooms: dict[DeviceId, Bytes] = field(default_factory=dict)
+    promise: Promise | None = None
     trying: Try | None = None
     tried: dict[Try, LinkProfile | WireError] = field(default_factory=dict)
 
@@ -164,6 +181,11 @@ class Deployment:
     def model(self) -> ModelName:
         """The model it is about."""
         return self.request.name
+
+    @property
+    def target(self) -> Target:
+        """The model and the board that it is about."""
+        return self.model, self.board or DeviceId("")
 
     def involves(self, device: DeviceId) -> bool:
         """Return whether `device` is one of those it needs."""
@@ -194,6 +216,10 @@ class State:
     )  # when an epoch last began or ended to use it
     drifted: dict[tuple[ModelName, ModelVersion, DeviceId], Seconds] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
+    adaptations: dict[Target, Adaptation] = field(default_factory=dict)
+    fares: dict[EpochKey, Fare] = field(default_factory=dict)
+    trials: dict[Target, Trial] = field(default_factory=dict)
+    looked_at: Seconds = Seconds(0.0)  # when it was last looked at what time alone gives cause for
     counter: int = 0
     drains: dict[DeviceId, Drain] = field(default_factory=dict)
     conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
@@ -255,6 +281,7 @@ def validate_state(state: State) -> None:
     assert len(state.loads) <= MAX_LOADS, "too many loads are followed"
     assert len(state.log.turns) <= MAX_TURNS, "too many turns are open"
     _validate_epochs(state)
+    _validate_adaptations(state)
     _validate_deployments(state)
 
 
@@ -266,6 +293,17 @@ def _validate_epochs(state: State) -> None:
             missing = {hold.device for hold in record.holds} - {*record.ready, *record.replicas}
             assert not missing, f"epoch {record.key} is active, but {missing} never was ready"
             assert record.book is not None, f"epoch {record.key} is active without a book"
+
+
+def _validate_adaptations(state: State) -> None:
+    kept = {trial.old for trial in state.trials.values()}
+    running = state.running.record.key if state.running and state.running.record else None
+    for record in state.epochs.values():
+        undecided = record.state in UNDECIDED
+        assert not undecided or record.key in (*kept, running), f"nobody decides about epoch {record.key}"
+    for target, trial in state.trials.items():
+        assert trial.old != trial.new, f"{target} is tried against itself"
+        assert trial.change.verdict == PENDING, f"a trial of {target} is told as over"
 
 
 def _validate_deployments(state: State) -> None:

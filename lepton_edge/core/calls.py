@@ -196,6 +196,7 @@ class Deploy:
     replicas: tuple[DeviceId, ...] = ()  # clouds that hold what the first holds, best first; "*": every other one
     canary: float = 0.0  # above 0: this share of requests tries the new version before all take it
     canary_requests: int = 0  # that it must answer before it is judged; 0: as the coordinator has it
+    fixed: bool = False  # the plan stays as it is until a person says otherwise
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ _CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, Rol
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),
-    Deploy: ("wishes", "refresh", "queue", "replicas", "canary"),
+    Deploy: ("wishes", "refresh", "queue", "replicas", "canary", "fixed"),
     ExplainPlan: ("epoch", "board"),
 }
 

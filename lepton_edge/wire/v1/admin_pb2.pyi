@@ -166,7 +166,7 @@ class Wishes(_message.Message):
     def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Deploy(_message.Message):
-    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "replicas", "canary", "canary_requests")
+    __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "replicas", "canary", "canary_requests", "fixed")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KEEP_INPUT_ON_BOARD_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +179,7 @@ class Deploy(_message.Message):
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     CANARY_FIELD_NUMBER: _ClassVar[int]
     CANARY_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    FIXED_FIELD_NUMBER: _ClassVar[int]
     name: str
     keep_input_on_board: bool
     dry_run: bool
@@ -191,7 +192,8 @@ class Deploy(_message.Message):
     replicas: _containers.RepeatedScalarFieldContainer[str]
     canary: float
     canary_requests: int
-    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ..., replicas: _Optional[_Iterable[str]] = ..., canary: _Optional[float] = ..., canary_requests: _Optional[int] = ...) -> None: ...
+    fixed: bool
+    def __init__(self, name: _Optional[str] = ..., keep_input_on_board: bool = ..., dry_run: bool = ..., board: _Optional[str] = ..., cloud: _Optional[str] = ..., page: _Optional[str] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., refresh: bool = ..., queue: _Optional[str] = ..., replicas: _Optional[_Iterable[str]] = ..., canary: _Optional[float] = ..., canary_requests: _Optional[int] = ..., fixed: bool = ...) -> None: ...
 
 class PinPlan(_message.Message):
     __slots__ = ("name", "behind", "page", "dry_run", "board")
