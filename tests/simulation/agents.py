@@ -95,10 +95,13 @@ class Agent(Node):
         self.agents: dict[str, Agent] = {}
         self.offset = 0.0
         self.trouble: list[str] = []
+        self.replied: set[e.WorkKey] = set()
+        self.booted = False
         self._begin()
 
     def _begin(self) -> None:
         self.state = State(self.name)
+        self.replied.clear()
         self.opened: set[e.EpochKey] = set()
         self.errands: dict[e.WorkKey, Errand] = {}
         self.timers: dict[e.WorkKey, set[str]] = {}
@@ -114,7 +117,10 @@ class Agent(Node):
     # --- life -------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Start, with what lies on the disk."""
+        """Start, with what lies on the disk, unless it runs."""
+        if self.alive and self.booted:
+            return
+        self.booted = True
         self._begin()
         self.alive = True
         if self.disk.saved:
@@ -275,6 +281,8 @@ class Agent(Node):
                 f"{self.name} runs {command.work} on an epoch that is not open: {command.epoch}"
             )
         took = model.seconds(self.role, range(command.first, command.last)) * self.draw.uniform(0.8, 1.6)
+        if command.run == 1 and command.work in self.replied:
+            self.trouble.append(f"{self.name} runs {command.work} again, though it was answered")
         values = {} if command.fresh else dict(errand.kept)
         values.update({one.name: one for one in command.tensors})
         if self.draw.random() < self.luck.compute_fails:
@@ -336,9 +344,13 @@ class Agent(Node):
             self.submit(e.TimerFired(work, timer))
 
     def _Reply(self, command: c.Reply) -> None:
+        self.replied.add(command.work)
         self._answer(command.link, command.frame)
 
-    _Fail = _Refuse = _Reply
+    def _Fail(self, command: c.Fail | c.Refuse) -> None:
+        self._answer(command.link, command.frame)
+
+    _Refuse = _Fail
 
     def _Resend(self, command: c.Resend) -> None:
         self._answer(command.link, command.answer.frame)
@@ -374,6 +386,10 @@ class Agent(Node):
             return
         self.opened.add(command.key)
         self.submit(e.EpochOpened(command.key, (0.1,), 1000))
+
+    def _OpenPieces(self, command: c.OpenPieces) -> None:
+        told = e.PiecesOpened(command.key, command.first, command.last, command.blocks)
+        self.after(self.draw.uniform(0.05, 0.4), lambda: self.submit(told))
 
     def _CloseEpoch(self, command: c.CloseEpoch) -> None:
         self.opened.discard(command.key)
