@@ -252,7 +252,7 @@ def is_worth(state: State, run: Deployment, made: PlanMade, at: Moment) -> bool:
     adaptation = state.adaptations.get(run.target)
     if record is None or adaptation is None:
         return False
-    run.promise = promises.promise(state, record, json.loads(made.document or "{}"), at.now)
+    run.promise = promises.promise(state, record, made.book, json.loads(made.document or "{}"), at.now)
     if run.haste is Haste.ANYWAY:
         return _is_other(adaptation, record, made.book, at)
     if not _pays(state, run, run.promise, made.book, at):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lepton_edge.coordinator import judging, loads, reach
@@ -26,19 +26,47 @@ PREPARING = Seconds(5.0)  # of the devices' time that a change takes, bytes apar
 IDLE = 0.5  # requests a second that are counted on where fewer are seen: what is deployed is meant for use
 
 
-def promise(state: State, record: EpochRecord, told: Mapping[str, Any], now: Seconds) -> Promise:
-    """Return what a plan promises: `told` is its explanation ("lepton-edge/plan/1"), `record` what runs."""
-    chosen: Mapping[str, Any] = next((row for row in told.get("candidates", ()) if row.get("chosen")), {})
-    after = float(chosen.get("predicted", {}).get("latency", 0.0))
-    price = float(chosen.get("value", after))
+def promise(
+    state: State, record: EpochRecord, book: PlanBook | None, told: Mapping[str, Any], now: Seconds
+) -> Promise:
+    """Return what a plan promises against `record`, which runs: by its book, or by its explanation where it has none.
+
+    `told` is the explanation ("lepton-edge/plan/1"). What tells nothing promises nothing.
+    """
+    after, price = _planned(book, told)
     before, value = standing(state, record, now)
     measured = judging.taken(state, record)
     if (
         0 < measured < before
     ):  # it does better than is known why: so might the new one, but that is not promised
         value, before = value * measured / before, measured
-    gain = 1.0 if math.isinf(value) else 1.0 - price / value if value > 0 else 0.0
-    return Promise(Seconds(0.0 if math.isinf(before) else before), Seconds(after), gain, measured)
+    return Promise(_finite(before), _finite(after), _gain(value, price), measured)
+
+
+def _gain(value: float, price: float) -> float:
+    """Return how much less a new plan costs, of what the one that runs costs."""
+    if math.isinf(price):
+        return 0.0
+    if math.isinf(value):
+        return 1.0
+    return 1.0 - price / value if value > 0 else 0.0
+
+
+def _finite(seconds: float) -> Seconds:
+    return Seconds(0.0 if math.isinf(seconds) else seconds)
+
+
+def _planned(book: PlanBook | None, told: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the seconds of a request by a new plan, and the value of what is minimised."""
+    if book is not None:
+        price, latency = _priced(book.turning, book.page(book.active).prediction)
+        return latency, price
+    rows: Sequence[Mapping[str, Any]] = told.get("candidates", ())
+    chosen = next((row for row in rows if row.get("chosen")), None)
+    if chosen is None:
+        return math.inf, math.inf
+    latency = float(chosen["predicted"]["latency"])
+    return latency, float(chosen.get("value", latency))
 
 
 def standing(state: State, record: EpochRecord, now: Seconds) -> tuple[Seconds, float]:

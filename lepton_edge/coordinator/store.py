@@ -241,7 +241,7 @@ class Store:
                 ),
                 tuple((model, version, _noun(ProfileRecord, text)) for model, version, text in profiles),
                 tuple((device, peer, _noun(LinkProfile, text)) for device, peer, text in links),
-                tuple(_after_restart(record, epochs) for record in epochs),
+                tuple(after_restart(record, epochs) for record in epochs),
                 read("SELECT coalesce(max(serial), 0) FROM changes").fetchone()[0],
                 tuple(_noun(Change, text) for (text,) in read("SELECT record FROM changes WHERE open")),
                 self._drained(),
@@ -321,7 +321,8 @@ def _first(record: EpochRecord, boards: set[DeviceId]) -> DeviceId:
     return next((hold.device for hold in record.holds if hold.device in boards), DeviceId(""))
 
 
-def _after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecord:
+def after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecord:
+    """Return an epoch as a restart leaves it: undecided ones are FAILED, ending and replaced ones RETIRED."""
     if record.state in UNDECIDED:
         reason = "the coordinator was restarted before this epoch was active"
         return dataclasses.replace(record, state=FAILED, book=None, ready=(), document="", reason=reason)
