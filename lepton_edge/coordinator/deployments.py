@@ -318,13 +318,10 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
     said += adapting.activated(state, run, old, Moment(now, run.cause))
+    other = parts.left(state, run)
+    said += epochs.drain(state, other, Moment(now, run.cause)) if other else []
     active = state.epochs[run.record.key]
-    loads.moved(state, active, now)
-    for name in active.ready:  # what they hold beside it is over, or was another coordinator's
-        said += epochs.restore(state, state.devices[name], Moment(now, run.cause))
-    for hold in active.holds:
-        if hold.device not in active.ready:
-            state.devices[hold.device].retry_at = Seconds(now + epochs.RETRY_AFTER)
+    said += epochs.settled_in(state, active, Moment(now, run.cause))
     page = active.book.active if active.book else ""
     done = Deployed(run.model, run.version, active.epoch, page, active.document)
     return said + _end(state, Finish(run.cause, run.call, done), now)

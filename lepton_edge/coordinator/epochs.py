@@ -145,6 +145,21 @@ def _forget_documents(state: State, ended: list[EpochKey], cause: str) -> list[C
     return [KeepEpoch(cause, state.epochs[key]) for key in explained[:-MAX_DOCUMENTS]]
 
 
+def settled_in(state: State, record: EpochRecord, at: Moment) -> list[Command]:
+    """See to the devices of an epoch that is active now: what they hold beside it is over, or was another's.
+
+    One that could not be prepared, a replica, is tried again after a while.
+    """
+    loads.moved(state, record, at.now)
+    said: list[Command] = []
+    for device in (state.devices[hold.device] for hold in record.holds):
+        if device.name in record.ready:
+            said += restore(state, device, at)
+        else:
+            device.retry_at = Seconds(at.now + RETRY_AFTER)
+    return said
+
+
 def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
     """Let the requests of an epoch end, then retire it wherever it is held."""
     said = put(state, dataclasses.replace(record, state=DRAINING), at.cause)

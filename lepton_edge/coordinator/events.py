@@ -16,6 +16,7 @@ from lepton_edge.core.messages import (
     EpochStatus,
     Gauged,
     Hello,
+    MoveModel,
     Outcome,
     PinPlan,
     Probed,
@@ -106,6 +107,15 @@ class PinAsked:
     cause: str
     call: CallId
     request: PinPlan
+
+
+@dataclass(frozen=True)
+class MoveAsked:
+    """Somebody wants another device to run what one runs of a model."""
+
+    cause: str
+    call: CallId
+    request: MoveModel
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,7 @@ Event = (
     | RemoveAsked
     | DeployAsked
     | PinAsked
+    | MoveAsked
     | WhatIfAsked
     | ProfileAsked
     | TrialMade

@@ -52,6 +52,7 @@ from lepton_edge.coordinator.events import (
     Event,
     Heard,
     ModelPushed,
+    MoveAsked,
     PinAsked,
     PlanMade,
     ProfileAsked,
@@ -87,6 +88,7 @@ ASKED = (
     RemoveAsked,
     DeployAsked,
     PinAsked,
+    MoveAsked,
     WhatIfAsked,
     ProfileAsked,
     DrainAsked,
@@ -307,6 +309,18 @@ def _pin_asked(state: State, event: PinAsked, now: Seconds) -> list[Command]:
     return deployments.begin(state, Deployment(event.cause, event.call, goal, request), now)
 
 
+def _move_asked(state: State, event: MoveAsked, now: Seconds) -> list[Command]:
+    """Deploy on another device what one runs, and end it there when that is active."""
+    asked = event.request
+    try:
+        request, record = requests.relocated(state, asked)
+    except LeptonError as error:
+        return [Fail(event.cause, event.call, wire_error(error))]
+    why = f"moved from {asked.source} to {asked.target}"
+    run = Deployment(event.cause, event.call, "activate", request, why=why, instead=record.key)
+    return deployments.begin(state, run, now)
+
+
 def _what_if_asked(state: State, event: WhatIfAsked, now: Seconds) -> list[Command]:
     """Plan what is not so, for the devices and by the wishes of the active plan."""
     try:
@@ -350,6 +364,7 @@ HANDLERS: dict[type[Any], Any] = {
     RemoveAsked: _remove_asked,
     DeployAsked: _deploy_asked,
     PinAsked: _pin_asked,
+    MoveAsked: _move_asked,
     WhatIfAsked: _what_if_asked,
     ProfileAsked: _profile_asked,
     TrialMade: deployments.trial_made,

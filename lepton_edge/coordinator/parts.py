@@ -9,7 +9,7 @@ import dataclasses
 
 from lepton_edge.coordinator import availability, orders, placement, replicas
 from lepton_edge.coordinator.commands import Command
-from lepton_edge.coordinator.records import PLANNED, EpochRecord
+from lepton_edge.coordinator.records import ACTIVE, PLANNED, EpochRecord
 from lepton_edge.coordinator.state import Deployment, Device, State
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
@@ -31,6 +31,12 @@ def choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
     run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
     return [device for device in (board, cloud) if device is not None]
+
+
+def left(state: State, run: Deployment) -> EpochRecord | None:
+    """Return the active epoch of another board in whose place a deployment puts its own."""
+    found = state.epochs.get(run.instead) if run.instead else None
+    return found if found is not None and found.state == ACTIVE else None
 
 
 def new_epoch(

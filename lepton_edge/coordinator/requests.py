@@ -12,8 +12,8 @@ from collections.abc import Collection
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import State
 from lepton_edge.core.errors import NotFound, RequestError
-from lepton_edge.core.messages import Deploy, PinPlan, WhatIf
-from partitioner.units import DeviceId, ModelName
+from lepton_edge.core.messages import Deploy, MoveModel, PinPlan, WhatIf
+from partitioner.units import Bytes, DeviceId, ModelName
 
 
 def active(state: State, model: ModelName, board: DeviceId) -> EpochRecord | None:
@@ -64,6 +64,51 @@ def pinned(state: State, asked: PinPlan) -> Deploy:
     before = again(state, record)
     wishes = dataclasses.replace(before.wishes, own_cut=asked.behind)
     return dataclasses.replace(before, page=asked.page, wishes=wishes, dry_run=asked.dry_run, refresh=False)
+
+
+def relocated(state: State, asked: MoveModel) -> tuple[Deploy, EpochRecord]:
+    """Return the request that deploys on one device what another runs of a model, and the epoch that ends with it.
+
+    What was declared of the device that it leaves (memory, watts, missing operators) is not the other one's.
+
+    Raises:
+        NotFound: the model is not active there, or the target is unknown.
+        RequestError: several boards use that cloud, or the two are not of one role.
+    """
+    record = _part_of(state, asked)
+    role = "board" if asked.source == record.board else "cloud"
+    target = state.devices.get(asked.target)
+    if target is None:
+        raise NotFound(f"no device is called {asked.target!r}", "see: lepton-edge device list")
+    if target.hello.role != role or asked.target == asked.source:
+        raise RequestError(
+            f"{asked.source!r} is a {role} of {asked.name!r}, {asked.target!r} cannot take its place",
+            f"name another {role}",
+        )
+    before = again(state, record, without=() if role == "board" else (asked.source,))
+    before = dataclasses.replace(
+        before, refresh=False, replicas=tuple(name for name in before.replicas if name != asked.target)
+    )
+    if role == "board":
+        bare = dataclasses.replace(before.wishes, board_memory=Bytes(0), board_watts=0.0, board_lacks=())
+        return dataclasses.replace(before, board=asked.target, wishes=bare), record
+    bare = dataclasses.replace(before.wishes, cloud_memory=Bytes(0), cloud_watts=0.0, cloud_lacks=())
+    return dataclasses.replace(before, cloud=asked.target, wishes=bare), record
+
+
+def _part_of(state: State, asked: MoveModel) -> EpochRecord:
+    """Return the one active epoch of a model in which `source` has the part that is to be moved."""
+    found = [one for one in state.active_epochs(asked.name) if asked.source in (one.board, one.cloud)]
+    if asked.board:
+        found = [one for one in found if one.board == asked.board]
+    if not found:
+        raise NotFound(
+            f"{asked.name!r} is not active on {asked.source!r}", f"see: lepton-edge model show {asked.name}"
+        )
+    if len(found) > 1:
+        names = ", ".join(one.board or "(clouds alone)" for one in found)
+        raise RequestError(f"{asked.source!r} runs {asked.name!r} for {names}", "name one of them as well")
+    return found[0]
 
 
 def supposed(state: State, asked: WhatIf) -> Deploy:

@@ -268,6 +268,7 @@ _ASKED: dict[type, Callable[[CallId, CallId, Any], e.Event]] = {
     m.Deploy: e.DeployAsked,
     m.PinPlan: e.PinAsked,
     m.WhatIf: e.WhatIfAsked,
+    m.MoveModel: e.MoveAsked,
     m.DrainDevice: e.DrainAsked,
     m.RemoveDevice: e.DeviceRemoveAsked,
 }

@@ -163,6 +163,7 @@ class Deployment:
     board: DeviceId | None = None
     cloud: DeviceId | None = None
     replicas: list[DeviceId] = field(default_factory=list)
+    instead: EpochKey | None = None  # the epoch of another board that ends when this one is active
     job: JobId | None = None
     todo: list[DeviceId] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)

@@ -211,6 +211,19 @@ class PinPlan:
 
 
 @dataclass(frozen=True)
+class MoveModel:
+    """Run on `target` what `source` runs of a model, a board or a cloud; what runs there goes on until it does.
+
+    `board`: of several boards that use the cloud `source`, this one.
+    """
+
+    name: ModelName
+    source: DeviceId
+    target: DeviceId
+    board: DeviceId = DeviceId("")
+
+
+@dataclass(frozen=True)
 class WhatIf:
     """Ask what the plan would be if this were so; nothing changes and nothing is measured.
 
@@ -274,9 +287,10 @@ AdminCall = (
     | DrainDevice
     | RemoveDevice
     | RollBack
+    | MoveModel
 )
 
-_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack)
+_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack, MoveModel)
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),

@@ -16,6 +16,7 @@ from lepton_edge.core.calls import ExplainPlan as ExplainPlan
 from lepton_edge.core.calls import LinkChange as LinkChange
 from lepton_edge.core.calls import ListDevices as ListDevices
 from lepton_edge.core.calls import ListModels as ListModels
+from lepton_edge.core.calls import MoveModel as MoveModel
 from lepton_edge.core.calls import PinPlan as PinPlan
 from lepton_edge.core.calls import PushModel as PushModel
 from lepton_edge.core.calls import RemoveDevice as RemoveDevice
