@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from device_agents.machine import State, fencing, step, turning
+from device_agents.machine import State, fencing, learning, step
 from device_agents.machine import commands as c
 from device_agents.machine import events as e
 from device_agents.machine.admission import work_key
@@ -263,7 +263,7 @@ class Agent(Node):
         told = m.Telemetry(
             0.1, 4096 * MIB, 50 * MIB, 40.0, len(state.works), state.served, state.failed,
             now - state.last_success if state.last_success >= 0 else -1.0, reports(state.stages), self._reports(),
-            queue_reports(state), turning.reports(state, now), loads=load_reports(state),
+            queue_reports(state), learning.reports(state, now), loads=load_reports(state),
         )  # fmt: skip
         self._tell(told)
         self.after(HEARTBEAT, functools.partial(self._beat, stream))

@@ -16,6 +16,8 @@ from tests.simulation.agents import Agent, Line
 from tests.simulation.network import Network, Node
 
 RETRIES = 3
+PATIENCE = 30.0
+"""Seconds after which what has no deadline is given up: nothing that happens here lasts so long."""
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Asked:
     page: str
     begun: float
     deadline: float
+    at: float = 0.0
     attempt: int = 0
     tries: int = 0
     ends: list[str] = field(default_factory=list)
@@ -54,11 +57,17 @@ class Client(Node):
         """Ask once, now."""
         number = len(self.asked)
         value = (number * 7919 + int(self.name[-1]) * 104_729) % 999_983
-        one = Asked(number, value, page, self.clock.now, self.clock.now + (deadline or 30.0))
+        one = Asked(number, value, page, self.clock.now, self.clock.now + (deadline or PATIENCE))
         self.asked.append(one)
         self.after(one.deadline - one.begun, lambda: self._end(one, "deadline"))
         self._try(one)
         return one
+
+    def cancel(self, one: Asked) -> None:
+        """Give a request up."""
+        if not one.over and self.line is not None:
+            self.line.give_up((self._key(one), one.attempt), model.MODEL, 0)
+            one.ends.append("cancelled")
 
     def _key(self, one: Asked) -> str:
         return f"{self.name}-{one.number}"
@@ -145,6 +154,9 @@ class Client(Node):
         if one.over:
             return
         one.ends.append(how)
+        one.at = self.clock.now
+        if how == "deadline" and one.deadline - one.begun >= PATIENCE:
+            self.trouble.append(f"{self._key(one)} was waited for in vain, for {PATIENCE} s")
         if how == "deadline" and self.line is not None:
             self.line.give_up((self._key(one), one.attempt), model.MODEL, 0)
         if self.clock.now > one.deadline + 0.001 and not self.frozen:

@@ -13,16 +13,19 @@ from typing import Any
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator.adaptation import ChangeLog
+from lepton_edge.coordinator import store
 from lepton_edge.coordinator.machine import step
-from lepton_edge.coordinator.records import CallId, StreamId
-from lepton_edge.coordinator.state import Device, Settings, State, validate_state
+from lepton_edge.coordinator.records import ACTIVE, CallId, StreamId
+from lepton_edge.coordinator.server import remembered
+from lepton_edge.coordinator.state import Settings, State, validate_state
+from lepton_edge.coordinator.store import Remembered
 from lepton_edge.core import messages as m
 from partitioner.plan import Block
 from tests.simulation import model
 from tests.simulation.network import Network, Node, Wire
 
 TICK = 0.25
+_RESTARTED = getattr(store, "after_restart", None) or store._after_restart
 
 
 @dataclass
@@ -41,31 +44,35 @@ class Store:
         """Return the state that a coordinator begins with."""
         self.term += 1
         settings = Settings("0.1", self.term, identity=self.identity, incarnation=incarnation)
-        opened = tuple(one for one in self.changes.values() if one.verdict == "pending")
-        return State(
-            settings,
-            devices={key[0]: Device(hello) for key, hello in self.of("device")},
-            models={key[0]: record for key, record in self.of("model")},
-            profiles={key: record for key, record in self.of("profile")},  # type: ignore[misc]
-            links={key: link for key, link in self.of("link")},  # type: ignore[misc]
-            epochs={key: record for key, record in self.of("epoch")},  # type: ignore[misc]
-            log=ChangeLog(max(self.changes, default=0), opened),
+        records = [record for _, record in self.of("epoch")]
+        found = Remembered(
+            tuple(hello for _, hello in self.of("device")),
+            tuple(record for _, record in self.of("model")),
+            tuple((key[0], key[1], record) for key, record in self.of("profile")),
+            tuple((key[0], key[1], link) for key, link in self.of("link")),
+            tuple(_RESTARTED(record, records) for record in records),
+            max(self.changes, default=0),
+            tuple(one for one in self.changes.values() if one.verdict == "pending"),
         )
+        return remembered(found, settings)
 
 
 class Coordinator(Node):
     """One coordinator process after another on one store."""
 
-    def __init__(self, name: str, network: Network, store: Store | None = None) -> None:
+    def __init__(self, name: str, network: Network, on: Store | None = None) -> None:
         super().__init__(name, network.clock)
-        self.network, self.store = network, store or Store()
+        self.network, self.store = network, on or Store()
         self.alive = False
         self.numbers = 0
         self.answers: dict[str, Any] = {}
         self.trouble: list[str] = []
+        self.activated: list[tuple[float, str, int]] = []  # when an epoch was active for a board
 
     def boot(self) -> None:
-        """Start on the store."""
+        """Start on the store, unless it runs."""
+        if self.alive:
+            return
         self.alive = True
         self.state = self.store.state(f"{self.name}-{self.life}")
         self.streams: dict[str, Wire] = {}
@@ -119,7 +126,10 @@ class Coordinator(Node):
             case c.KeepLink():
                 kept["link", command.device, command.peer] = command.link
             case c.KeepEpoch():
+                before = kept.get(("epoch", *command.record.key))
                 kept[("epoch", *command.record.key)] = command.record
+                if command.record.state == ACTIVE and (before is None or before.state != ACTIVE):
+                    self.activated.append((self.clock.now, command.record.board, command.record.epoch))
             case c.KeepTerm():
                 self.store.term = max(self.store.term, command.term)
             case c.KeepChange():
@@ -167,6 +177,12 @@ class Coordinator(Node):
         if self.alive and not self.frozen:
             self.submit(make(call, call))
         return call
+
+    def stale(self, board: str, epoch: int, sent: float) -> bool:
+        """Whether a request that a board was sent at `sent` may not be answered on `epoch`: another one was active."""
+        latest = max((one for at, name, one in self.activated if name == board and at < sent), default=0)
+        later = {one for at, name, one in self.activated if name == board and at >= sent}
+        return epoch < latest and epoch not in later
 
     def copied(self, name: str) -> Coordinator:
         """Return another coordinator on a copy of the store."""

@@ -1,6 +1,6 @@
 """A model that is arithmetic: four blocks that each mix a number, by version; tensors that tell what they are of.
 
-Law: plain functions. A tensor is four int64: epoch, version, frontier, value. Whatever is mixed up (an epoch's tensor in
+Law: plain functions. A tensor is four int64: epoch, version, frontier, value. What is mixed up (an epoch's tensor in
 another one, one version's in another's, a block twice or never) becomes a number that is no answer.
 """
 

@@ -1,6 +1,6 @@
-"""A network in memory: cables that are cut, slowed or swallow; wires (connections) over them; nodes that die or freeze.
+"""A network in memory: cables that are cut, slow or swallow; wires (connections) over them; nodes that die or freeze.
 
-Law: moves messages late, or never; knows no protocol. What is under way on a wire when that breaks is lost. A cable that
+Law: moves messages late, or never; knows no protocol. What is under way on a wire when it breaks is lost. A cable that
 swallows keeps what it got, as TCP does, and gives it when it lets through again; a wire that was silent for too long
 breaks at both ends.
 """

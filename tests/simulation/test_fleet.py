@@ -43,5 +43,48 @@ def test_whatever_happens_every_request_ends_once_and_right_and_all_is_well_agai
     assert world.leaks() == [], told
     probes = world.probe()
     assert {one.ends[0] for one in probes} == {"right"}, told
-    strays = [one.frame.reason for one in probes if one.frame is not None and "fallback" in one.frame.reason]
-    assert strays == [], told
+    assert world.strays(probes) == [], told
+    assert world.disagreements() == [], told
+
+
+def test_what_is_given_up_is_given_up_everywhere() -> None:
+    world = World(3)
+    world.begin()
+    for _ in range(200):
+        client = world.draw.choice(world.clients)
+        one = client.ask(world.draw.choice(("", "cut-1", "cloud-raw", "local")))
+        world.clock.run(world.draw.uniform(0.0, 0.04))
+        client.cancel(one)
+        world.clock.run(0.03)  # a word's way to the entry, and on to the cloud
+        assert world.leaks() == []
+    assert world.counts()["cancelled"] > 100
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_coordinator_that_is_away_for_an_hour_is_not_missed(seed: int) -> None:
+    world = World(seed)
+    world.begin()
+    world.coordinator.die()
+    for _ in range(3):
+        world.stream(2.0, 5.0)
+        world._kill()
+        world.clock.run(1200.0)
+    assert world.trouble() == []
+    world.coordinator.boot()
+    world.clock.run(60.0)
+    assert world.trouble() == world.unanswered() == world.leaks() == []
+    assert world.strays(world.probe()) == world.disagreements() == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_clock_that_jumps_a_day_ends_what_was_under_way_and_nothing_else(seed: int) -> None:
+    world = World(seed)
+    world.begin()
+    world.stream(20.0, 6.0)
+    for name in world.agents:
+        world.clock.after(world.draw.uniform(1.0, 5.0), lambda agent=world.agents[name]: agent.jump(86_400.0))
+    world.clock.run(100.0)
+    assert set(world.counts()) <= {"right", "deadline_exceeded"}, world.counts()
+    assert world.counts()["right"] > 200
+    assert world.trouble() == world.unanswered() == world.leaks() == []
+    assert world.strays(world.probe()) == world.disagreements() == []

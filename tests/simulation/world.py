@@ -13,6 +13,7 @@ from lepton_edge.coordinator import commands as cc
 from lepton_edge.coordinator import events as ce
 from lepton_edge.coordinator.records import ModelRecord
 from lepton_edge.core import messages as m
+from lepton_edge.core.frames import FrameKind
 from tests.simulation import model
 from tests.simulation.agents import MIB, Agent, Luck
 from tests.simulation.clients import Asked, Client
@@ -214,6 +215,45 @@ class World:
                 if e.startswith("wrong")
             ]
             found += [f"{client.name}-{a.number}: {a.ends}" for a in client.asked if len(a.ends) > 1]
+        return found + self._stale() + self._misled()
+
+    def _stale(self) -> list[str]:
+        """Return the answers on an epoch when a later one was active already."""
+        found = []
+        for client in self.clients:
+            for one in client.asked:
+                answer = one.frame if one.ends[:1] == ["right"] else None
+                if answer and self.coordinator.stale(client.entry.name, answer.epoch, one.begun):
+                    found.append(
+                        f"{client.name}-{one.number} was answered on epoch {answer.epoch}, which is over"
+                    )
+        return found
+
+    def _misled(self) -> list[str]:
+        """Return who obeyed a coordinator that may not command."""
+        return []
+
+    def disagreements(self) -> list[str]:
+        """Return where, after all has settled, boards do not serve what the coordinator says is active."""
+        found = []
+        for name in self.boards:
+            record = self.coordinator.state.active_epoch(model.MODEL, name)
+            serves = self.agents[name].state.active.get(model.MODEL)
+            if record is None or record.epoch != serves:
+                found.append(f"{name} serves epoch {serves}, not {record.epoch if record else None}")
+        return found
+
+    def strays(self, asked: list[Asked]) -> list[str]:
+        """Return which of the last answers did not come by way of a cloud, though the plan may take one."""
+        found = []
+        for one in asked[-2 * len(self.clients) :]:
+            if one.frame is None or one.frame.kind is not FrameKind.REPLY:
+                continue
+            held = [agent.state.active_epoch(model.MODEL) for agent in self.agents.values()]
+            books = [each.book for each in held if each is not None and each.key.epoch == one.frame.epoch]
+            turns = any(book.turning.pages for book in books)
+            if "fallback" in one.frame.reason or (turns and one.frame.page == "local"):
+                found.append(f"{one.number} by {one.frame.page}: {one.frame.reason}")
         return found
 
     def unanswered(self) -> list[str]:
@@ -226,13 +266,13 @@ class World:
         """Return what is kept of requests though none is under way."""
         return [one for agent in self.agents.values() for one in agent.leaks()]
 
-    def probe(self, count: int = 5) -> list[Asked]:
-        """Ask every client a few times, one after the other."""
+    def probe(self, count: int = 30) -> list[Asked]:
+        """Ask every client a few times, one after the other; entries that left a crowd come back by lot."""
         asked = []
         for _ in range(count):
             for client in self.clients:
                 asked.append(client.ask())
-                self.clock.run(0.5)
+                self.clock.run(0.3)
         self.clock.run(5.0)
         return asked
 
