@@ -16,7 +16,7 @@ from device_agents import hardware
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.strain import Strain
 from device_agents.engine import Engine
-from device_agents.machine import State, canary, turning
+from device_agents.machine import State, canary, learning
 from device_agents.machine.stages import reports
 from device_agents.machine.state import load_reports, queue_reports
 from lepton_edge.core.messages import LinkReport, Telemetry
@@ -54,7 +54,7 @@ class Health:
             stages=reports(state.stages),
             queues=queue_reports(state),
             links=self._links(),
-            turns=turning.reports(state, time.monotonic()),
+            turns=learning.reports(state, time.monotonic()),
             loads=load_reports(state),
             workers=state.workers,
             busy=self._strain.busy(),

@@ -12,6 +12,7 @@ from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
 from device_agents.machine.nan import refuse_nan
+from device_agents.machine.pricing import turner_of
 from device_agents.machine.replicas import frontier_size, has_stand_in
 from device_agents.machine.room import Share
 from device_agents.machine.state import DRAINING, EpochState, State, Work
@@ -150,7 +151,7 @@ def _size(held: EpochState, frame: Frame, terms: Terms) -> int:
 
 def _entry_terms(state: State, held: EpochState, frame: Frame, now: float) -> tuple[Terms, str]:
     """Return a request's terms, and why its page was taken where the book does not say it."""
-    turner = turning.turner_of(state, held)
+    turner = turner_of(state, held)
     terms = held.terms.entry(state.device, frame, page=turner.page)
     if frame.page or not turner.turns:
         return _within_reach(state, held, frame, terms), ""

@@ -6,7 +6,7 @@ effect.
 
 from __future__ import annotations
 
-from device_agents.machine import asking, canary, stages, turning
+from device_agents.machine import asking, canary, learning, stages
 from device_agents.machine.commands import Command, Fail, Release, Reply
 from device_agents.machine.draining import settle
 from device_agents.machine.events import WorkKey
@@ -26,7 +26,7 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     state.epochs[work.epoch].note_wait(work.timing.queue)
     canary.answered(state, work, taken)
     if work.entry:
-        turning.learn(state, work, now)
+        learning.learn(state, work, now)
     if work.alone and work.phase not in ("fallback", "smaller") and not state.measuring:
         _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)

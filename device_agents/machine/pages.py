@@ -21,6 +21,7 @@ MAX_CHOICES = 16
 OWN_HALF = Seconds(60.0)
 FAR_HALF = Seconds(15.0)
 LOAD_HALF = Seconds(2.0)
+PASSING_FLOOR = Seconds(1e-3)
 WAY_HALF, WAY_FLOOR = Seconds(10.0), Seconds(1e-3)
 CHANGED = 1.25
 """A link's rate that is another one by less is the same."""
@@ -153,6 +154,7 @@ class Turner:
         largest = max((one.prediction.board for one in self.pages), default=0.0)
         farthest = max((one.prediction.cloud for one in self.pages), default=0.0)
         self.own = Pace(OWN_HALF, SHRINK * largest)
+        self._passing = Pace(OWN_HALF, PASSING_FLOOR)
         self._floor = SHRINK * farthest
         self.far: dict[DeviceId, Pace] = {}
         self.load: dict[DeviceId, Load] = {}
@@ -183,6 +185,10 @@ class Turner:
             )
             known = self.choices[first, wanted] = Choice(options, self.book.active)
         return known
+
+    def own_of(self, option: Option) -> Pace:
+        """Return how quick this device is; passing on tells nothing of how quick it computes."""
+        return self.own if option.key[1] < option.key[2] else self._passing
 
     def pace_of(self, peer: DeviceId) -> Pace:
         """Return how quick `peer` is, and all behind it."""

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import math
 
-from device_agents.machine.links import FRESH, HEADERS
+from device_agents.machine import pricing
 from device_agents.machine.pages import Choice, Cost, Option, Turn, Turner, spread
-from device_agents.machine.state import EpochState, State, Work
+from device_agents.machine.pricing import reachable, turner_of, way_of
+from device_agents.machine.state import EpochState, State
 from device_agents.machine.terms import Terms
 from lepton_edge.core.frames import Frame
-from lepton_edge.core.messages import TurnReport
-from partitioner.plan import TurnRule
 from partitioner.units import DeviceId, PageName, Seconds
 
 LEAST_GAIN = 0.03
@@ -26,9 +25,6 @@ LOOK_EVERY = Seconds(0.25)
 """What is known fades: without news, pages are compared anew after this."""
 MOVERS = 4
 """Of entries that a far side's load moves, one in so many goes with each of its requests."""
-SIZE_WEIGHT = 0.2
-LEAST_LOAD = Seconds(1e-3)
-"""A far side's queue that changed by less is no news."""
 UNUSUAL = 1.25
 """A request of other bytes than usual, by this factor, is costed by its own."""
 
@@ -41,7 +37,7 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     """
     turner = turner_of(state, held)
     choice = turner.choice(terms.route.first, terms.wanted)
-    reach = [_reachable(state, peer) for peer in choice.peers]
+    reach = [reachable(state, peer) for peer in choice.peers]
     fresh = choice.links is state.links and now < choice.until and choice.reach == reach
     if turner.stale or not fresh:
         choice.reach = reach
@@ -62,86 +58,6 @@ def _trial(state: State, choice: Choice, now: float) -> Option | None:
     return None
 
 
-def turner_of(state: State, held: EpochState) -> Turner:
-    """Return what the entry of an epoch knows of its pages."""
-    if held.turner is None:
-        held.turner = Turner(held.book, state.device)
-    return held.turner
-
-
-# --- what a page costs ----------------------------------------------------------------------------
-
-
-def _costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[PageName, Cost]:
-    """Return what every page costs that could be taken now; those within the limits, if any is.
-
-    A page whose blocks are not all here, and that would be cheapest, is wanted (see `pieces`).
-    """
-    turner = turner_of(state, held)
-    options = [one for one in choice.options if not one.peer or _reachable(state, one.peer)]
-    found = {one.name: _cost(state, turner, one, now) for one in options}
-    within = {name: cost for name, cost in found.items() if cost.within} or found
-    here = {name: cost for name, cost in within.items() if held.holds(*cost.option.key[1:])}
-    turner.wanted = None
-    if within and len(here) < len(within):
-        best = min(within.values(), key=lambda cost: cost.value)
-        turner.wanted = None if best.option.name in here else best.option.key[1:]
-    return here
-
-
-def _cost(state: State, turner: Turner, option: Option, now: float) -> Cost:
-    own = turner.own.seconds(option.key, option.own, now)
-    noise = own * turner.own.scatter(option.key)
-    if not option.peer:
-        return _priced(turner, option, own, (0.0, 0.0), 0.0, noise / 3)
-    pace = turner.pace_of(option.peer)
-    far = pace.seconds(option.key, option.far, now)
-    usual = far / pace.now(now)
-    noise = math.hypot(noise, far * pace.scatter(option.key))
-    far += turner.load_of(option.peer).now(now)
-    way = _way(state, turner, option, turner.sizes.get(option.key, option.up), now)
-    return _priced(turner, option, own, (far, usual), way, noise / 3)
-
-
-def _way(state: State, turner: Turner, option: Option, up: float, now: float) -> float:
-    """Return the seconds of `up` bytes there and the answer's back, on the link as it is now."""
-    plain = way_of(state, option, up)
-    return turner.way_to(option.peer).seconds(option.peer, plain, now)
-
-
-def way_of(state: State, option: Option, up: float) -> float:
-    """Return what the link's own figures make of `up` bytes and the answer's; the plan's where nothing is known."""
-    link = state.links.get(option.peer)
-    if link is None or not option.direct or not link.connected or link.up <= 0 or link.age > FRESH:
-        return option.way
-    there = link.round_trip + up * HEADERS / link.up
-    back = option.down * HEADERS / link.down if link.down > 0 else max(0.0, option.back - link.round_trip / 2)
-    return there + back
-
-
-def _priced(
-    turner: Turner, option: Option, own: float, far: tuple[float, float], way: float, noise: float
-) -> Cost:
-    rule, ahead = turner.book.turning, option.prediction
-    seconds = own + far[0] + way
-    bytes_ = ahead.bytes_up + ahead.bytes_down
-    energy = ahead.energy * (own / option.own if option.own > 0 else 1.0)
-    busiest = max(own, far[0], way)
-    value = rule.latency * seconds + rule.bottleneck * busiest + rule.energy * energy + rule.egress * bytes_
-    within = _within(rule, seconds, energy, bytes_)
-    return Cost(option, own, far[0], way, far[1], noise, value, within)
-
-
-def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:
-    limits = ((rule.max_latency, seconds), (rule.max_energy, energy), (rule.max_egress, bytes_))
-    return all(limit < 0 or amount <= limit for limit, amount in limits)
-
-
-def _reachable(state: State, peer: DeviceId) -> bool:
-    far = state.far_sides.get(peer)
-    return peer in state.peers_up and not (far is not None and far.suspected)
-
-
 # --- turning --------------------------------------------------------------------------------------
 
 
@@ -149,7 +65,7 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
     """Compare the pages, and turn where that pays."""
     turner = turner_of(state, held)
     turner.see(state.links)
-    costs = _costs(state, held, choice, now)
+    costs = pricing.costs(state, held, choice, now)
     choice.costs, choice.links, choice.until, turner.stale = costs, state.links, now + LOOK_EVERY, False
     if not costs:
         choice.page, choice.reason = held.book.active, ""
@@ -316,77 +232,3 @@ def _alone(state: State, held: EpochState, cost: Cost, size: int, backlog: float
 
 def _bytes(frame: Frame) -> int:
     return sum([len(tensor.payload) for tensor in frame.tensors])
-
-
-# --- what requests show ---------------------------------------------------------------------------
-
-
-def learn(state: State, work: Work, now: float) -> None:
-    """Take what an answered request shows of its page: seconds here, beyond, on the way; bytes."""
-    turner = state.epochs[work.epoch].turner
-    choice = turner.choices.get((work.route.first, work.wanted)) if turner is not None else None
-    if turner is None or choice is None or work.phase not in ("local", "remote") or len(work.tried) > 1:
-        return
-    option = next((one for one in choice.options if one.name == work.page), None)
-    if option is None:
-        return
-    turner.stale |= _learn_own(turner, option, work, now)
-    if work.hops and option.peer:
-        turner.stale |= _learn_far(state, turner, option, work, now)
-    turn = choice.turn
-    if turn is not None and turn.after == work.page and not work.asked.page:
-        turn.total += now - work.begun
-        turn.requests += 1
-
-
-def _learn_own(turner: Turner, option: Option, work: Work, now: float) -> bool:
-    """Of all the seconds since it began, those that neither the far side nor the way nor a queue took."""
-    beyond = work.network + (work.hops[0].total if work.hops else 0.0)
-    waited = max(0.0, work.timing.queue - (work.begun - work.arrived))
-    return turner.own.note(option.key, option.own, max(0.0, now - work.begun - beyond - waited), now)
-
-
-def _learn_far(state: State, turner: Turner, option: Option, work: Work, now: float) -> bool:
-    peer, queue = option.peer, sum([hop.queue for hop in work.hops])
-    load, waited = turner.load_of(peer), turner.load_of(peer).now(now)
-    load.note(queue, now)
-    far = turner.pace_of(peer).note(option.key, option.far, max(0.0, work.hops[0].total - queue), now)
-    way = turner.way_to(peer).note(peer, way_of(state, option, float(work.bytes_out)), work.network, now)
-    known = turner.sizes.get(option.key, option.up)
-    turner.sizes[option.key] = known + SIZE_WEIGHT * (work.bytes_out - known)
-    return far or way or abs(load.value - waited) > LEAST_LOAD
-
-
-def reports(state: State, now: float) -> tuple[TurnReport, ...]:
-    """Return the turns with news since this was asked last."""
-    found = []
-    for turn in state.turns:
-        said = turn.requests + turn.over
-        if said != turn.told:
-            turn.told = said
-            found.append(_report(turn, now))
-    return tuple(found)
-
-
-def _report(turn: Turn, now: float) -> TurnReport:
-    return TurnReport(
-        turn.serial,
-        turn.model,
-        turn.epoch,
-        turn.before,
-        turn.after,
-        turn.cause,
-        Seconds(turn.predicted_before),
-        Seconds(turn.predicted_after),
-        Seconds(turn.total / turn.requests if turn.requests else 0.0),
-        turn.requests,
-        turn.over,
-        Seconds(now - turn.at),
-    )
-
-
-def page_now(held: EpochState) -> PageName:
-    """Return the page that requests took last by the entry's choice."""
-    choices = held.turner.choices if held.turner is not None else {}
-    last = next(reversed(choices.values()), None)
-    return held.book.active if last is None else last.page

@@ -17,8 +17,9 @@ from device_agents.machine.events import (
     StageReplied,
     Timing,
 )
+from device_agents.machine.learning import reports
 from device_agents.machine.state import validate
-from device_agents.machine.turning import choose, reports
+from device_agents.machine.turning import choose
 from lepton_edge.core.frames import Hop
 from lepton_edge.core.messages import LinkReport
 from partitioner.plan import Prediction, TurnRule

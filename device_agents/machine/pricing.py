@@ -1,0 +1,94 @@
+"""What each page of a book costs an entry now.
+
+Law: pure arithmetic on what was predicted, what links do now, and what requests of late took (`pages`, `pace`); it
+chooses nothing. Seconds here, beyond, and on the way between; `value` is what the book's wishes minimise of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from device_agents.machine.links import FRESH, HEADERS
+from device_agents.machine.pages import Choice, Cost, Option, Turner
+from device_agents.machine.state import EpochState, State
+from partitioner.plan import TurnRule
+from partitioner.units import DeviceId, PageName
+
+
+def turner_of(state: State, held: EpochState) -> Turner:
+    """Return what the entry of an epoch knows of its pages."""
+    if held.turner is None:
+        held.turner = Turner(held.book, state.device)
+    return held.turner
+
+
+def costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[PageName, Cost]:
+    """Return what every page costs that could be taken now; those within the limits, if any is.
+
+    A page whose blocks are not all here, and that would be cheapest, is wanted (see `pieces`).
+    """
+    turner = turner_of(state, held)
+    options = [one for one in choice.options if not one.peer or reachable(state, one.peer)]
+    found = {one.name: _cost(state, turner, one, now) for one in options}
+    within = {name: cost for name, cost in found.items() if cost.within} or found
+    here = {name: cost for name, cost in within.items() if held.holds(*cost.option.key[1:])}
+    turner.wanted = None
+    if within and len(here) < len(within):
+        best = min(within.values(), key=lambda cost: cost.value)
+        turner.wanted = None if best.option.name in here else best.option.key[1:]
+    return here
+
+
+def _cost(state: State, turner: Turner, option: Option, now: float) -> Cost:
+    here = turner.own_of(option)
+    own = here.seconds(option.key, option.own, now)
+    noise = own * here.scatter(option.key)
+    if not option.peer:
+        return _priced(turner, option, own, (0.0, 0.0), 0.0, noise / 3)
+    pace = turner.pace_of(option.peer)
+    far = pace.seconds(option.key, option.far, now)
+    usual = far / pace.now(now)
+    noise = math.hypot(noise, far * pace.scatter(option.key))
+    far += turner.load_of(option.peer).now(now)
+    way = _way(state, turner, option, turner.sizes.get(option.key, option.up), now)
+    return _priced(turner, option, own, (far, usual), way, noise / 3)
+
+
+def _way(state: State, turner: Turner, option: Option, up: float, now: float) -> float:
+    """Return the seconds of `up` bytes there and the answer's back, on the link as it is now."""
+    plain = way_of(state, option, up)
+    return turner.way_to(option.peer).seconds(option.peer, plain, now)
+
+
+def way_of(state: State, option: Option, up: float) -> float:
+    """Return what the link's own figures make of `up` bytes and the answer's; the plan's where nothing is known."""
+    link = state.links.get(option.peer)
+    if link is None or not option.direct or not link.connected or link.up <= 0 or link.age > FRESH:
+        return option.way
+    there = link.round_trip + up * HEADERS / link.up
+    back = option.down * HEADERS / link.down if link.down > 0 else max(0.0, option.back - link.round_trip / 2)
+    return there + back
+
+
+def _priced(
+    turner: Turner, option: Option, own: float, far: tuple[float, float], way: float, noise: float
+) -> Cost:
+    rule, ahead = turner.book.turning, option.prediction
+    seconds = own + far[0] + way
+    bytes_ = ahead.bytes_up + ahead.bytes_down
+    energy = ahead.energy * (own / option.own if option.own > 0 else 1.0)
+    busiest = max(own, far[0], way)
+    value = rule.latency * seconds + rule.bottleneck * busiest + rule.energy * energy + rule.egress * bytes_
+    within = _within(rule, seconds, energy, bytes_)
+    return Cost(option, own, far[0], way, far[1], noise, value, within)
+
+
+def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:
+    limits = ((rule.max_latency, seconds), (rule.max_energy, energy), (rule.max_egress, bytes_))
+    return all(limit < 0 or amount <= limit for limit, amount in limits)
+
+
+def reachable(state: State, peer: DeviceId) -> bool:
+    """Whether a device may be sent a request: there is a link, and nothing says that it is silent."""
+    far = state.far_sides.get(peer)
+    return peer in state.peers_up and not (far is not None and far.suspected)
