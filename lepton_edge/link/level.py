@@ -48,7 +48,8 @@ class _Seen:
 class Level:
     """One figure; 0 while nothing is known.
 
-    `spread` is the noise, of a logarithm; `last` the seconds by which the last duration passed what was expected.
+    `spread` is the noise, of a logarithm; `last` the seconds by which the last duration passed what was expected, or,
+    after a hiccup, by which that did.
     """
 
     def __init__(self) -> None:
@@ -74,14 +75,17 @@ class Level:
         if not self._seen:
             self._become(deque([_Seen(figure, size, 0.0)], KEPT))
             return Shown.CHANGE
-        if again and len(self._seen) > 1:
-            self._seen.pop()
         seen = _Seen(figure, size, self._off(took, base, size))
         surprise = self.surprise(took, base, size)
-        self.last = took - self.expected(base, size)
+        jump, self.last = self.last, took - self.expected(base, size)
+        if again and len(self._seen) == 1:
+            return self._refine(seen, surprise)
+        if again:
+            self._seen.pop()
         before = self._before
         if surprise and before is not None and not before.surprise(took, base, size):
             self._return_to(before, _Seen(figure, size, before._off(took, base, size)))
+            self.last = jump
             return Shown.HICCUP
         doubted, self._doubt = self._doubt, seen if abs(surprise) == 1 and not again else None
         if abs(surprise) == 2:
@@ -91,6 +95,12 @@ class Level:
         self._seen.append(seen)
         self._settle()
         return Shown.NOTHING
+
+    def _refine(self, seen: _Seen, surprise: int) -> Shown:
+        """Put a duration in the place of the only one that there is."""
+        self._seen[0] = _Seen(seen.figure, seen.weight, 0.0)
+        self._settle()
+        return Shown.CHANGE if surprise else Shown.NOTHING
 
     def surprise(self, took: float, base: float, size: float) -> int:
         """Return 2 or 1 for a duration far or somewhat beyond what is expected, -2 or -1 for one below, else 0."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from lepton_edge.link.level import Level, Shown
+from lepton_edge.link.level import LEAST_SHARE, Level, Shown
 
 MEANT = 4 << 10  # bytes of a transfer that tells the rate; fewer tell the round trip
 ALONE = 2 << 10  # bytes under way, up to which a round trip is the link's
@@ -55,7 +55,7 @@ class Sight:
 
     def round_trip(self, took: float, size: int, now: float) -> None:
         """Take the seconds between sending `size` bytes, alone, and their acknowledgement."""
-        base = min(size * self._pace.figure, took / 2)
+        base = min(size * self._pace.figure, (1 - LEAST_SHARE) * took)
         self._note(self._trip, took, self._trip.take(took, base, 1.0), now)
 
     def transfer(
@@ -111,13 +111,14 @@ class Sight:
     def rate_while(self, size: int, waited: float) -> float:
         """Return the rate, where `size` bytes have been under way for `waited` seconds."""
         known, most = self.rate, size / max(waited - self.trip, 1e-6)
-        is_late = size > ALONE and 0 < self.late_after(size) <= waited
-        return min(known, most) if is_late else known
+        return min(known, most) if size > ALONE and self._is_late(size, waited) else known
 
     def trip_while(self, size: int, waited: float) -> float:
         """Return the round trip, where `size` bytes have been under way for `waited` seconds."""
-        is_late = size <= ALONE and 0 < self.late_after(size) <= waited
-        return max(self.trip, waited) if is_late else self.trip
+        return max(self.trip, waited) if size <= ALONE and self._is_late(size, waited) else self.trip
+
+    def _is_late(self, size: int, waited: float) -> bool:
+        return 0 < self.late_after(size) <= waited + 1e-6  # as seconds of a clock are added and subtracted
 
     def p99(self, now: float) -> float:
         """Return the seconds by which one transfer in a hundred exceeds what is expected; 0: unknown."""

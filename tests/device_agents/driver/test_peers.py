@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from device_agents.driver import peers as room
-from device_agents.driver.peers import Peers, Ways
+from device_agents.driver.peers import Peers
+from device_agents.driver.ways import Ways
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.links import LinkEstimate
 from lepton_edge.core.messages import LinkReport, Peer, Relay
@@ -21,10 +22,10 @@ class FakeLink:
     def __init__(self, name="cloud"):
         self.peer = SimpleNamespace(name=name, kind="agent")
         self.closed = asyncio.Event()
-        self.error = None
+        self.error, self.silence = None, 0.0
 
     def estimate(self):
-        return LinkEstimate(up=1e6, rates=3, rate_age=2.0)
+        return LinkEstimate(up=1e6, rates=3, rate_age=2.0, silence=self.silence)
 
     async def close(self):
         self.closed.set()
@@ -193,17 +194,6 @@ async def test_a_link_that_dies_at_once_is_dialled_ever_more_seldom() -> None:
     await world.peers.close()
 
 
-def test_rates_that_a_link_forgot_are_kept_with_their_age() -> None:
-    estimates = [
-        LinkEstimate(up=1e6, down=2e6, rtt_least=0.1, rates=4, rate_age=1.0),
-        LinkEstimate(rtt_least=0.2, rates=4, rate_age=31.0),
-    ]
-    way = room.Way(SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: estimates.pop(0)))
-    first, later = way.look(100.0), way.look(130.0)
-    assert (first.up, first.down, first.age, first.round_trip) == (1e6, 2e6, 1.0, 0.1)
-    assert (later.up, later.down, later.age, later.round_trip) == (1e6, 2e6, 31.0, 0.2)
-
-
 RELAY = Relay("middle", ("here:3",))
 MET = Peer("cloud", ("gone:1",), (RELAY,))
 
@@ -294,3 +284,69 @@ async def test_who_comes_and_goes_under_ever_new_names_leaves_nothing_behind() -
     assert world.peers.reports() == (LinkReport("lost", connected=False, error="nobody at gone:1"),)
     world.peers.keep(())
     assert world.peers._why == {}
+
+
+async def test_beside_a_link_that_fell_silent_another_one_is_dialled_and_told() -> None:
+    world = World()
+    world.peers.keep((CLOUD,))
+    await world.until(1)
+    silent = world.links[0]
+    world.peers.look()
+    await asyncio.sleep(0.2)
+    assert len(world.links) == 1, "it is sound"
+    silent.silence = room.SILENT
+    world.busy.add(silent)
+    world.peers.look()
+    await world.until(2)
+    assert world.told == [("up", "cloud")] * 2, "who gave the peer up hears that it can be asked again"
+    assert world.peers.link("cloud") is world.links[1]
+    assert not silent.closed.is_set(), "it may still speak"
+    await silent.close()
+    await asyncio.sleep(0.02)
+    assert world.told == [("up", "cloud")] * 2
+    await world.peers.close()
+
+
+async def test_a_silent_link_that_speaks_again_stays_and_no_other_is_dialled_then() -> None:
+    world = World()
+    world.peers.keep((CLOUD,))
+    await world.until(1)
+    world.links[0].silence, world.answers = room.SILENT, {}
+    world.peers.look()
+    for _ in range(300):
+        await asyncio.sleep(0.01)
+        if len(world.dialled) > 4:
+            break
+    assert len(world.dialled) > 4
+    world.links[0].silence, world.answers = 0.0, {"here:2": "cloud"}
+    await asyncio.sleep(0.5)
+    assert len(world.links) == 1
+    assert world.peers.link("cloud") is world.links[0]
+    await world.peers.close()
+
+
+async def test_what_was_known_of_a_peer_is_known_of_its_next_link() -> None:
+    world = World()
+    world.peers.keep((CLOUD,))
+    await world.until(1)
+    assert world.peers.reports()[0].up == 1e6
+    await world.links[0].close()
+    world.answers = {}
+    await world.until(2)
+    assert world.peers.reports()[0].up == 0.0, "there is no link"
+    world.answers = {"here:2": "cloud"}
+    await world.until(3)
+    world.links[1].estimate = lambda: LinkEstimate(rtt_least=0.01)
+    assert world.peers.reports()[0].up == 1e6
+    assert world.peers.reports()[0].age > 2.0
+    world.peers.keep(())
+    assert (world.peers._figures, world.peers._pauses, world.peers._stirred) == ({}, {}, {})
+
+
+async def test_news_of_any_link_are_passed_on() -> None:
+    world, heard = World(), []
+    world.peers.news = lambda: heard.append("news")
+    world.peers.add(link := FakeLink())
+    link.news()
+    assert heard == ["news"]
+    assert world.peers.kept() == {}

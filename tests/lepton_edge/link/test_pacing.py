@@ -2,66 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 
 import pytest
 
 from lepton_edge.link import pacing
 from lepton_edge.link.pacing import LEAST_CHUNK, SMALL, START_WINDOW, Pacing
+from tests.lepton_edge.link.wires import LARGEST, Wire, ask_and_answer
 
-LARGEST = 512 << 10
 KB, MB = 1e3, 1e6
-
-
-class Wire:
-    """A link with a rate and a round trip, and somebody who sends on it. Times are seconds, sizes bytes."""
-
-    def __init__(self, rate: float, trip: float) -> None:
-        self.rate, self.trip = rate, trip
-        self.now = self.free_at = 0.0
-        self.received: list[tuple[float, int]] = []  # when each acknowledgement is back, and its count
-        self.pacing = Pacing(LARGEST)
-        self.pacing.begin()
-        self.most = 0
-
-    def send(self, size: int) -> None:
-        """Send one frame as the machine does: chunk by chunk, as far as the window lets it."""
-        while size:
-            while not self.pacing.may_send():
-                self.pacing.paused()
-                self.hear_next()
-            piece = self.pacing.piece(size, self.now)
-            asks = self.pacing.wants_answer(piece, self.now, piece == size)
-            self.pacing.handed(piece, self.now, asks)
-            self.free_at = max(self.free_at, self.now + self.trip / 2) + piece / self.rate
-            if asks:
-                heapq.heappush(self.received, (self.back_at(self.free_at), self.pacing.sent))
-            size -= piece
-            self.most = max(self.most, self.pacing.under_way)
-        self.pacing.paused()
-
-    def back_at(self, arrived: float) -> float:
-        return arrived + self.trip / 2
-
-    def hear_next(self) -> None:
-        at, count = heapq.heappop(self.received)
-        self.now = max(self.now, at)
-        assert self.pacing.acknowledged(count, self.now)
-
-    def finish(self, rest: float = 0.0) -> None:
-        """Wait until all that was asked is answered, the last byte has arrived, and `rest` longer."""
-        while self.received:
-            self.hear_next()
-        self.now = max(self.now, self.free_at + self.trip / 2) + rest
-
-
-def ask_and_answer(wire: Wire, size: int, times: int, rest: float = 0.0) -> None:
-    """Request after request, each of which is answered when all of it came: the answer proves that it did."""
-    for _ in range(times):
-        wire.send(size)
-        wire.finish(rest)
-        wire.pacing.arrived(wire.pacing.sent)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""What is known of a way, whichever link it goes by."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from device_agents.driver.ways import Figures, Way
+from lepton_edge.core.links import LinkEstimate
+
+
+def test_rates_that_a_link_forgot_are_kept_with_their_age() -> None:
+    estimates = [
+        LinkEstimate(up=1e6, down=2e6, rtt_least=0.1, rates=4, rate_age=1.0),
+        LinkEstimate(rtt_least=0.2, rates=4, rate_age=31.0),
+    ]
+    way = Way(SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: estimates.pop(0)))
+    first, later = way.look(100.0), way.look(130.0)
+    assert (first.up, first.down, first.age, first.round_trip) == (1e6, 2e6, 1.0, 0.1)
+    assert (later.up, later.down, later.age, later.round_trip) == (1e6, 2e6, 31.0, 0.2)
+
+
+def test_a_new_link_begins_with_what_the_last_one_showed() -> None:
+    kept = Figures()
+    old = SimpleNamespace(
+        peer=SimpleNamespace(name="cloud"), estimate=lambda: LinkEstimate(1e6, 2e6, 0.1, p99=0.03)
+    )
+    new = SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: LinkEstimate(under_way=77))
+    Way(old, figures=kept).look(100.0)
+    seen = Way(new, figures=kept).look(105.0)
+    assert (seen.up, seen.down, seen.round_trip, seen.p99) == (1e6, 2e6, 0.1, 0.03)
+    assert (seen.age, seen.under_way, seen.connected) == (5.0, 77, True)

@@ -1,0 +1,164 @@
+"""What transfers tell of a link: at once when it has become another one, and never out of jitter."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lepton_edge.link.sight import MEANT, STRAY_AGE, STRAYS, Sight
+from tests.lepton_edge.link.wires import NoisyWire, ask_and_answer
+
+KB, MB = 1e3, 1e6
+WIFI, THREE_G = 2.256 * MB, 131 * KB
+
+
+def predicted(wire: NoisyWire, size: int) -> float:
+    """Return the seconds of `size` bytes there, by what is known of the link, over what they take."""
+    seen = wire.pacing
+    return (seen.trip(wire.now) + size / seen.up(wire.now)) / (wire.trip + size / wire.rate)
+
+
+@pytest.mark.parametrize("size", [9_000, 15_000, 40_000])
+@pytest.mark.parametrize(("before", "after"), [(WIFI, THREE_G), (THREE_G, WIFI)])
+@pytest.mark.parametrize("part", [0.0, 0.1])
+def test_one_transfer_shows_a_step_of_the_rate(size: int, before: float, after: float, part: float) -> None:
+    for seed in range(10):
+        wire = NoisyWire(before, 0.004, part, seed)
+        ask_and_answer(wire, size, 30, rest=0.05)
+        news = wire.pacing.sight.news
+        wire.rate = after
+        ask_and_answer(wire, size, 1, rest=0.05)
+        assert wire.pacing.sight.news > news
+        assert 0.6 < predicted(wire, size) < 1.7
+        ask_and_answer(wire, size, 10, rest=0.05)
+        assert wire.pacing.up(wire.now) == pytest.approx(after, rel=0.45)
+
+
+@pytest.mark.parametrize("size", [9_000, 15_000, 40_000])
+def test_a_step_of_the_round_trip_is_followed_too(size: int) -> None:
+    for before, after in ((0.004, 0.1), (0.1, 0.004)):
+        wire = NoisyWire(WIFI, before, 0.05, seed=3)
+        ask_and_answer(wire, size, 30, rest=0.05)
+        wire.trip = after
+        ask_and_answer(wire, size, 2, rest=0.05)
+        assert 0.5 < predicted(wire, size) < 2
+        ask_and_answer(wire, size, 10, rest=0.05)
+        assert wire.pacing.trip(wire.now) == pytest.approx(after, rel=0.35, abs=0.002)
+
+
+@pytest.mark.parametrize(("part", "most"), [(0.1, 0), (0.3, 2)])
+@pytest.mark.parametrize(("rate", "trip"), [(WIFI, 0.004), (THREE_G, 0.1)])
+def test_jitter_is_no_change(rate: float, trip: float, part: float, most: int) -> None:
+    wire = NoisyWire(rate, trip, part, seed=7)
+    ask_and_answer(wire, 15_000, 30, rest=0.05)
+    false = 0
+    for _ in range(1000):
+        ask_and_answer(wire, 15_000, 1, rest=0.05)
+        false += not 0.5 < predicted(wire, 15_000) < 2
+    assert false <= most
+
+
+def test_a_transfer_that_is_overdue_shows_an_upper_bound_before_it_ends() -> None:
+    wire = NoisyWire(WIFI, 0.004, 0.0, seed=1)
+    ask_and_answer(wire, 15_000, 20, rest=0.05)
+    pacing = wire.pacing
+    at = wire.now
+    pacing.handed(15_000, at, asked=True)
+    pacing.paused()
+    assert pacing.due is not None
+    assert at + 0.01 < pacing.due < at + 0.03
+    assert pacing.up(pacing.due - 0.001) == pytest.approx(WIFI, rel=0.1)
+    news, told = pacing.sight.news, []
+    while pacing.due < at + 1.0:
+        now = pacing.due
+        pacing.look(now)
+        told.append(pacing.up(now))
+        assert told[-1] <= 15_000 / (now - at - 0.0045)
+    assert pacing.sight.news == news + len(told)
+    assert told == sorted(told, reverse=True)
+    assert len(told) < 15, "said again after half as long again"
+    assert pacing.acknowledged(pacing.sent, at + 1.0)
+    assert pacing.due is None
+    assert pacing.up(at + 1.0) == pytest.approx(15_000, rel=0.1), "now it is known"
+
+
+def test_a_word_that_is_overdue_shows_a_longer_round_trip() -> None:
+    wire = NoisyWire(WIFI, 0.004, 0.0, seed=1)
+    ask_and_answer(wire, 15_000, 20, rest=0.05)
+    pacing, at = wire.pacing, wire.now
+    pacing.handed(60, at, asked=True)
+    assert pacing.trip(at + 0.5) == 0.5
+    assert pacing.up(at + 0.5) == pytest.approx(WIFI, rel=0.1)
+
+
+def test_slow_start_after_a_rest_is_no_slower_link_and_a_slower_link_is_one_after_a_rest_too() -> None:
+    sight = Sight()
+    sight.round_trip(0.04, 100, 0.0)
+    for second in range(10):
+        sight.transfer(0.04 + 60_000 / 2e6, 60_000, second, 0.04)
+    news = sight.news
+    for second in range(10, 20):
+        sight.transfer(0.12 + 60_000 / 2e6, 60_000, second, 0.04, rested=True)
+    assert sight.news == news
+    assert sight.rate == pytest.approx(2e6, rel=0.05)
+    sight.transfer(0.5, 60_000, 20.0, 0.04, rested=True)
+    assert sight.rate < 0.3e6
+
+
+def test_what_is_small_tells_no_rate_and_what_is_lost_in_the_round_trip_neither() -> None:
+    sight = Sight()
+    for second in range(10):
+        sight.round_trip(0.1 + second % 3 * 0.01, 100, second)
+        sight.transfer(0.1, MEANT - 1, second, 0.1)
+        sight.transfer(0.111, 20_000, second, 0.1)
+    assert sight.rate == 0
+    assert sight.trip == pytest.approx(0.11, rel=0.1)
+
+
+def test_the_99th_percentile_is_of_the_last_ones_and_of_no_change() -> None:
+    sight, chance = Sight(), random.Random(1)
+    sight.round_trip(0.004, 100, 0.0)
+    usual = 0.004 + 15_000 / WIFI
+    for number in range(3 * STRAYS):
+        took = usual + (0.012 if number % 30 == 0 else chance.uniform(0, 0.002))
+        sight.transfer(took, 15_000, number * 0.1, 0.004)
+    now = 3 * STRAYS * 0.1
+    assert sight.p99(now) == pytest.approx(0.011, abs=0.0025)
+    assert sight.p99(now + STRAY_AGE) == 0
+    sight.transfer(2.0, 15_000, now, 0.004)
+    sight.transfer(2.0, 15_000, now, 0.004)
+    assert sight.p99(now) < 0.02, "that was a change"
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["send", "hear", "wait", "lose", "arrive", "look"]), st.integers(0, 200_000)
+        ),
+        max_size=80,
+    )
+)
+def test_whatever_comes_in_whatever_order_the_estimate_is_a_number(story: list[tuple[str, int]]) -> None:
+    wire = NoisyWire(1 * MB, 0.03, 0.5, seed=5)
+    pacing = wire.pacing
+    for what, size in story:
+        if what == "send":
+            wire.send(size)
+        elif what == "hear" and wire.received:
+            wire.hear_next()
+        elif what == "wait":
+            wire.now += size / 1e5
+        elif what == "lose":
+            wire.received = [(at + size / 1e5, count) for at, count in wire.received]
+        elif what == "arrive":
+            pacing.arrived(min(size, pacing.sent))
+        else:
+            pacing.look(wire.now)
+        assert 0 <= pacing.up(wire.now) < 1e13
+        assert 0 <= pacing.trip(wire.now) < 1e4
+        assert 0 <= pacing.sight.p99(wire.now) < 1e4
+        assert (pacing.due is None) or pacing.waits_since is not None
