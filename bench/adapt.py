@@ -21,9 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.contest import contest
+from bench.idle import idle
 from bench.lanes import Subjects, prepare
 from bench.outages import LONG, outages
 from bench.rows import Row
+from bench.steps import steps
 from bench.subjects import mobilenetv2
 from bench.traces import made
 
@@ -63,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help=f"of a trace, {SECONDS:g} when not given")
     parser.add_argument("--trials", type=int, default=10, help="of each fault and step")
     parser.add_argument("--minutes", type=float, default=12.0, help="begin no part after so long")
+    parser.add_argument("--keep", type=Path, help="a folder for all answers as they came")
     parser.add_argument("--state", type=Path, help="a folder for what is pushed and measured once")
     return parser.parse_args()
 
@@ -95,7 +98,7 @@ def _traces(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespa
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     traces = [made(kind, options.seed + number, seconds) for number, kind in enumerate(kinds)]
     for subjects in prepared:
-        yield from contest(subjects, traces, lanes)
+        yield from contest(subjects, traces, lanes, options.keep)
 
 
 def _cut(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
@@ -103,8 +106,16 @@ def _cut(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace)
     yield from outages(prepared, lanes, count, long)
 
 
+def _step(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from steps(prepared, lanes, 2 if options.quick else options.trials)
+
+
+def _idle(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from idle(prepared, lanes, 10.0 if options.quick else 60.0)
+
+
 Part = Callable[[Sequence[Subjects], Path, argparse.Namespace], Iterator[Row]]
-PARTS: dict[str, Part] = {"traces": _traces, "cut": _cut}
+PARTS: dict[str, Part] = {"traces": _traces, "step": _step, "cut": _cut, "idle": _idle}
 
 if __name__ == "__main__":
     sys.exit(main())

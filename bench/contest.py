@@ -7,10 +7,11 @@ oracle's times come from one more lane whose pages are asked in turn. Law: order
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.lanes import LEAD, Document, Lane, Subjects, replay, running
@@ -71,9 +72,13 @@ class Replayed:
         return fair_oracle(one, other, self.dues())
 
 
-def contest(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> Iterator[Row]:
-    """Replay all traces in all ways; yield what came of them."""
+def contest(subjects: Subjects, traces: Sequence[Trace], directory: Path, keep: Path | None) -> Iterator[Row]:
+    """Replay all traces in all ways; yield what came of them, and `keep` the answers."""
     runs = replayed(subjects, traces, directory)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        kept = [asdict(run) for run in runs]
+        (keep / f"traces-{int(subjects.keep_input)}.json").write_text(json.dumps(kept))
     yield from rows(f"{subjects.mode}", runs, subjects)
 
 

@@ -90,9 +90,11 @@ class Laboratory:
         """Start the cloud's agent; return its data address once it is ready, or `registered` as well."""
         words = _agent("cloud", "cloud", coordinator, threads)
         child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
-        return _registered(child) if registered else child.wait_for("agent ready")["data"]
+        return _ready(child, registered)
 
-    def board(self, name: str, coordinator: str, slow: float, simulated: bool = False) -> str:
+    def board(
+        self, name: str, coordinator: str, slow: float, simulated: bool = False, registered: bool = True
+    ) -> str:
         """Start a board's agent with one thread on a slow processor; return its (loopback) data address.
 
         `simulated` gives it a whole core and lets the agent itself play the slower device.
@@ -102,7 +104,7 @@ class Laboratory:
             child = self._start(name, "edge", [*words, "--simulate-slow", str(slow)])
         else:
             child = self._start(name, "edge", words, slow)
-        return _registered(child)
+        return _ready(child, registered)
 
     def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
         state = ["--state-directory", str(self.directory / name)]
@@ -114,9 +116,10 @@ def _agent(role: str, name: str, coordinator: str, threads: int) -> list[str]:
     return [*command, "--threads", str(threads)]
 
 
-def _registered(child: Child) -> str:
+def _ready(child: Child, registered: bool) -> str:
     address = child.wait_for("agent ready")["data"]
-    child.wait_for("agent registered")
+    if registered:
+        child.wait_for("agent registered")
     return address
 
 

@@ -36,6 +36,8 @@ MIDDLES = tuple(Conditions(f"{rate} Mbit/s", rate, 5) for rate in (10, 16, 6, 3)
 FRONTIERS = 3
 RATES = tuple(LEAST * (MOST / LEAST) ** (step / 60) for step in range(61))
 BOARD, CLOUD = "board", "cloud"
+CONTROL_PORT = 8010
+"""Where a coordinator listens in a laboratory of its own; in a lane without one, agents go on with what they have."""
 SHAPED, SAVED = 0.2, 1.0
 """Seconds until a link has changed, and until agents have written down what was activated."""
 LOAD = 0.8
@@ -66,7 +68,11 @@ class Subjects:
 
     def say(self, what: str) -> None:
         """Tell the progress."""
-        print(f"[adapt] {self.mode}: {what}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+        print(
+            f"[adapt] {time.strftime('%X')} {self.mode}: {what}; load {os.getloadavg()[0]:.1f}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     @property
     def pages(self) -> dict[str, Document]:
@@ -84,9 +90,10 @@ class Subjects:
         """Return the seconds between two requests of a stream: LOAD of what the board alone could answer."""
         return self.alone / LOAD
 
-    def best_at(self, rate: float, delay: float) -> float:
-        """Return the seconds that the best page is predicted to take on a link."""
-        return min(seconds_at(one, rate, delay) for one in self.pages.values())
+    def on_the_way(self, rate: float, delay: float) -> tuple[float, float]:
+        """Return from when to when a request of the best page is away from the board, in seconds since it began."""
+        best = min(self.pages.values(), key=lambda one: seconds_at(one, rate, delay))
+        return float(best["board"]), seconds_at(best, rate, delay)
 
 
 def prepare(subject: Subject, slow: float, directory: Path, modes: Sequence[bool]) -> list[Subjects]:
@@ -194,11 +201,11 @@ class Lane:
     def __enter__(self) -> Lane:
         """Bring everybody up on a fast link."""
         self.laboratory.__enter__()
-        self.coordinator = self.laboratory.coordinator()
-        self.laboratory.cloud(self.coordinator)
+        self.coordinator = f"{self.laboratory.hosts.cloud}:{CONTROL_PORT}"
+        if self.led:
+            self.coordinator = self.laboratory.coordinator()
+        self.laboratory.cloud(self.coordinator, registered=self.led)
         self.start_board()
-        if not self.led:
-            self.laboratory.town.children["coordinator"].stop()
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -208,7 +215,7 @@ class Lane:
     def start_board(self) -> None:
         """Start the board, which goes on with what it has."""
         slow = self.subjects.slow
-        self.entry = self.laboratory.board(BOARD, self.coordinator, slow, simulated=True)
+        self.entry = self.laboratory.board(BOARD, self.coordinator, slow, True, registered=self.led)
 
     def start_cloud(self) -> None:
         """Start the cloud's agent again; it is ready, though perhaps not yet registered, when this returns."""

@@ -88,14 +88,15 @@ class Plan:
     trials: list[Trial]
 
     def run(self, begin: float) -> None:
-        """Do all trials, each at a moment of its own within a request's time."""
+        """Do all trials, each while a request is on its way."""
         subjects = self.lane.subjects
         chance = random.Random(self.kind)
         period = subjects.period
         now = 0.0
         for away in self.away:
-            share = chance.uniform(0.2, 0.9) * subjects.best_at(RATE, DELAY)
-            at = (int((now + BEFORE) / period) + 1) * period + share
+            at = (int((now + BEFORE) / period) + 1) * period + chance.uniform(
+                *subjects.on_the_way(RATE, DELAY)
+            )
             _sleep_until(begin + at)
             undo = FAULTS[self.kind](self.lane)
             began = time.monotonic() - begin

@@ -1,0 +1,95 @@
+"""The bandwidth falls from 18.88 to 1.1 Mbit/s and rises again: how many requests take a page that is wrong then.
+
+A stream of our own, and one lane whose pages are asked in turn, so that it is known which pages are right at each rate.
+Law: orders the replay and makes rows; when a step shows and what is wrong then is `verdicts`'.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.contest import rounds_job, stream_job
+from bench.lanes import Lane, Subjects, replay, running
+from bench.rows import Row
+from bench.traces import Trace
+from bench.verdicts import Answer, Step, by_page, evidence, right_pages, wrong_after
+from partitioner.plan import LOCAL_PAGE
+
+FAST, SLOW = 18.88, 1.1
+DELAY = 2.0
+HOLD = 5.0
+"""Seconds between two steps."""
+SETTLED = 1.0
+"""Seconds after a step whose samples tell nothing of the rate."""
+GOAL = 2
+
+
+def steps(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator[Row]:
+    """Let the link fall and rise `count` times; yield how many requests took a wrong page each way."""
+    points = tuple((number * HOLD, (FAST, SLOW)[number % 2]) for number in range(2 * count + 1))
+    trace = Trace("steps", DELAY, points[-1][0] + HOLD, points)
+    ways = [
+        (one, Lane(f"{name}{int(one.keep_input)}", one, directory, led=name == "ours"))
+        for one in prepared
+        for name in ("ours", "rounds")
+    ]
+    with running([lane for _, lane in ways]) as made:
+        prepared[0].say(f"{count} steps each way")
+        jobs = [
+            stream_job(one, trace.seconds) if number % 2 == 0 else rounds_job(one, trace)
+            for number, (one, _) in enumerate(ways)
+        ]
+        answers = replay(made, jobs, trace)
+    for number, one in enumerate(prepared):
+        yield from rows(one.mode, trace, answers[2 * number], answers[2 * number + 1])
+
+
+def rows(mode: str, trace: Trace, ours: Sequence[Answer], rounds: Sequence[Answer]) -> Iterator[Row]:
+    """Yield for each way of the step how many requests took a wrong page after it showed."""
+    times = {rate: times_at(trace, rate, rounds) for rate in (FAST, SLOW)}
+    right = {rate: frozenset(right_pages(times[rate])) for rate in times}
+    for before, after in ((FAST, SLOW), (SLOW, FAST)):
+        what = f"{mode}: {before} -> {after} Mbit/s: requests on the wrong page after it showed"
+        found = [wrong_after(step, ours) for step in made_steps(trace, after, right, times[before])]
+        late = [evidence(step, ours) - step.at for step in made_steps(trace, after, right, times[before])]
+        told = f"{_pages(times[before])} -> {_pages(times[after])}; each: {', '.join(map(str, found))}; "
+        told += f"it showed after {statistics.median(late) * 1e3:.0f} ms (median)"
+        yield Row(
+            "adapt", f"{what}: worst of {len(found)}", max(found), "requests", told, GOAL, max(found) <= GOAL
+        )
+        mean = round(statistics.fmean(found), 2)
+        yield Row("adapt", f"{what}: mean", mean, "requests", told, GOAL, mean <= GOAL)
+
+
+def times_at(trace: Trace, rate: float, rounds: Sequence[Answer]) -> dict[str, float]:
+    """Return the median seconds of each page at a rate, from the samples that began and ended well after a step."""
+    found = {}
+    for page, samples in by_page(rounds).items():
+        own = [took for due, took in samples if _settled(trace, rate, due, due + took)]
+        if own:
+            found[page] = statistics.median(own)
+    return found
+
+
+def _settled(trace: Trace, rate: float, due: float, ended: float) -> bool:
+    return all(trace.rate(at) == rate for at in (due - SETTLED, due, ended))
+
+
+def made_steps(
+    trace: Trace, after: float, right: dict[float, frozenset[str]], usual: dict[str, float]
+) -> list[Step]:
+    """Return the steps to the rate `after`; a step to a rate on which the same pages are right is none."""
+    ends = [second for second, _ in trace.points[1:]] + [trace.seconds]
+    linked = frozenset(page for page in usual if page != LOCAL_PAGE)
+    return [
+        Step(second, end, right[rate], usual, linked)
+        for (second, rate), end in zip(trace.points, ends, strict=True)
+        if rate == after and second > 0
+    ]
+
+
+def _pages(times: dict[str, float]) -> str:
+    ranked = sorted(times, key=lambda page: times[page])[:3]
+    return " ".join(f"{page} {times[page] * 1e3:.0f} ms" for page in ranked)
