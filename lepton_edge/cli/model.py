@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from lepton_edge.cli import checking, exit_codes, extras
+from lepton_edge.cli import checking, deploy, exit_codes, extras
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import (
     CoordinatorOption,
@@ -23,6 +23,7 @@ from lepton_edge.cli.options import (
     NewModelArgument,
 )
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
+from lepton_edge.cli.places import BoardOption, read_board
 from lepton_edge.core.errors import UsageError
 
 SHOWN_TENSORS = 8
@@ -103,6 +104,24 @@ def remove(
     with client(coordinator) as asked:
         told = asked.remove(name, dry_run=dry_run)
     print_document(told, form, lambda found, console: console.print(removal_line(found)))
+
+
+@app.command()
+def move(
+    name: ModelArgument,
+    source: Annotated[
+        str, typer.Option("--from", metavar="DEVICE", help="The board or cloud that it leaves.")
+    ],
+    target: Annotated[str, typer.Option("--to", metavar="DEVICE", help="Another device of that role.")],
+    *,
+    device: BoardOption = None,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run on one device what another runs of a model; what runs there goes on until it does."""
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.move(name, source, target, board=read_board(device), progress=progress)
+    print_document(told, form, deploy.render)
 
 
 def removal_line(told: Row) -> str:

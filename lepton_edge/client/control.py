@@ -187,6 +187,28 @@ class AsyncControl:
         """Retire `name` on every device and delete it; or only say what that would end."""
         return await self._ask(admin.only(messages.RemoveModel(_model(name), dry_run)), "")
 
+    async def move(
+        self, name: str, source: str, target: str, *, board: str = "", progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Run on `target` what `source` runs of `name`; return the deployment's document when it does.
+
+        What runs on `source` goes on until then; requests end where they began.
+
+        Args:
+            name: a deployed model.
+            source: the board or the cloud that it leaves.
+            target: another device of that role.
+            board: of several boards that use the cloud `source`, this one.
+            progress: called for each step, on the event loop.
+
+        Raises:
+            NotFound: it is not active on `source`, or there is no such target.
+            PrepareFailed, Unavailable: the target could not; what was active stays so.
+        """
+        refuse_odd_texts(source, target, board)
+        call = messages.MoveModel(_model(name), DeviceId(source), DeviceId(target), DeviceId(board))
+        return await self._ask(admin.only(call), "deployment", progress)
+
     async def devices(self) -> dict[str, Any]:
         """Return the registered devices."""
         return await self._ask(admin.only(messages.ListDevices()), "devices")

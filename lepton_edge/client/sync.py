@@ -264,6 +264,12 @@ class Client:
         """Retire `name` on every device and delete it; or only say what that would end."""
         return self._run(self._client.remove(name, dry_run=dry_run))
 
+    def move(
+        self, name: str, source: str, target: str, *, board: str = "", progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Run on `target` what `source` runs of `name`; see `AsyncClient.move`."""
+        return self._run(self._client.move(name, source, target, board=board, progress=progress))
+
     def devices(self) -> dict[str, Any]:
         """Return the registered devices."""
         return self._run(self._client.devices())

@@ -7,6 +7,8 @@ import typer
 
 from lepton_edge.cli.places import Places, read_board, read_places
 from lepton_edge.core.errors import NotFound, UsageError
+from lepton_edge.core.messages import MoveModel
+from tests.lepton_edge.cli.conftest import CommandLine
 
 DEVICES = {
     "devices": [
@@ -50,3 +52,16 @@ def test_what_names_no_device_is_refused(wrong: str) -> None:
 
 def test_a_board_is_named_as_with_deploy() -> None:
     assert (read_board(None), read_board("board=roof")) == ("", "roof")
+
+
+def test_a_model_is_moved_from_one_device_to_another(line: CommandLine) -> None:
+    line.tell("deployment", model="net", board="roof", epoch=4, page="cut-2", plan={})
+    said = line.run("model", "move", "net", "--from", "shed", "--to", "roof")
+    assert said.code == 0, said.err
+    assert "net: active: epoch 4" in said.out
+    line.run("model", "move", "net", "--from", "east", "--to", "west", "--device", "board=shed")
+    assert line.calls == [MoveModel("net", "shed", "roof"), MoveModel("net", "east", "west", "shed")]  # type: ignore[arg-type]
+
+
+def test_a_move_needs_both_ends(line: CommandLine) -> None:
+    assert line.run("model", "move", "net", "--from", "shed").code == 2
