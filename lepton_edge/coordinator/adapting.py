@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from lepton_edge.coordinator import availability, changes, epochs, judging, loads, promises, reach, requests
@@ -21,6 +22,7 @@ from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import ADAPT, GAVE_WAY, NOBODY, Deployment, Device, Moment, State
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Telemetry
+from partitioner.costs import LinkProfile
 from partitioner.plan import PlanBook
 from partitioner.units import Bytes, DeviceId, Seconds
 
@@ -35,6 +37,7 @@ CALM = 4.0  # rests without a change, after which they begin at the shortest aga
 RETRY = Seconds(5.0)  # after a person's call went first
 LOST_GRACE = Seconds(5.0)  # beyond the lease, before others take a lost device's part
 LOOK_EVERY = Seconds(2.0)
+LOOKS = 32  # epochs that are looked at each time
 LINK_HELD = Seconds(20.0)  # for which a link must be another one than was planned with
 PRESSED = 0.05  # of a device's memory: with less free it is short of it
 
@@ -126,8 +129,11 @@ def joined(state: State, device: Device, at: Moment) -> None:
 def lost_for_long(state: State, at: Moment) -> None:
     """Others take the part of a device that is away for long, where there are others."""
     patience = state.settings.lease + LOST_GRACE
+    since = state.began_at or at.now  # before that nobody could be heard
     away = {
-        one.name for one in state.devices.values() if one.stream is None and at.now - one.heard > patience
+        one.name
+        for one in state.devices.values()
+        if one.stream is None and at.now - max(one.heard, since) > patience and one.name not in state.drains
     }
     for record in state.active_epochs() if away else ():
         gone = sorted(
@@ -150,31 +156,34 @@ def _others(state: State, record: EpochRecord, away: set[DeviceId], at: Moment) 
     return [one for one in fit if one.name not in away]
 
 
-def links_changed(state: State, at: Moment) -> None:
+def links_changed(state: State, records: Sequence[EpochRecord], at: Moment) -> None:
     """A link has been another one than was planned with for long: perhaps no page of the book is good on it."""
-    for record in state.active_epochs():
-        if record.link is None or not record.cloud or not follows(record):
-            continue
-        adaptation = state.adaptations.setdefault(target_of(record), Adaptation(pause=REST))
-        now = reach.current(state, record.board, record.cloud)
-        if now is None or reach.alike(now, adaptation.link or record.link):
-            adaptation.link_since = None
-            continue
-        adaptation.link_since = at.now if adaptation.link_since is None else adaptation.link_since
-        if at.now - adaptation.link_since >= LINK_HELD:
-            then = adaptation.link or record.link
-            adaptation.link, adaptation.link_since = now, None
-            cause = f"the link to {record.cloud} moves {_rate(now.up)}, it moved {_rate(then.up)}"
-            wish(state, record, cause, at)
+    for record in records:
+        if record.link is not None and record.cloud and follows(record):
+            _link_changed(state, record, record.link, at)
+
+
+def _link_changed(state: State, record: EpochRecord, planned: LinkProfile, at: Moment) -> None:
+    adaptation = state.adaptations.setdefault(target_of(record), Adaptation(pause=REST))
+    then = adaptation.link or planned
+    now = reach.lately(state, record.board, record.cloud, then)
+    if now is None or now is then:
+        adaptation.link_since = None
+        return
+    adaptation.link_since = at.now if adaptation.link_since is None else adaptation.link_since
+    if at.now - adaptation.link_since >= LINK_HELD:
+        adaptation.link, adaptation.link_since = now, None
+        cause = f"the link to {record.cloud} moves {_rate(now.up)}, it moved {_rate(then.up)}"
+        wish(state, record, cause, at)
 
 
 def _rate(rate: float) -> str:
     return f"{rate / 1e6:.2f} MB/s"
 
 
-def clouds_busy(state: State, at: Moment) -> None:
+def clouds_busy(state: State, records: Sequence[EpochRecord], at: Moment) -> None:
     """A cloud became busier with others, or idler, than was planned with: perhaps another plan is better now."""
-    for record in state.active_epochs():
+    for record in records:
         page = record.book.page(record.book.active) if record.book else None
         if page is None or not record.cloud or not page.prediction.cloud:
             continue
@@ -185,6 +194,8 @@ def clouds_busy(state: State, at: Moment) -> None:
 
 def look(state: State, at: Moment) -> None:
     """Look at what time alone gives cause for, and forget targets that are over."""
+    if state.began_at is None:
+        state.began_at = at.now
     if at.now - state.looked_at < LOOK_EVERY:
         return
     state.looked_at = at.now
@@ -194,8 +205,17 @@ def look(state: State, at: Moment) -> None:
     for old in [key for key in state.fares if key not in state.epochs or state.epochs[key].book is None]:
         del state.fares[old]
     lost_for_long(state, at)
-    links_changed(state, at)
-    clouds_busy(state, at)
+    records = _next_few(state)
+    links_changed(state, records, at)
+    clouds_busy(state, records, at)
+
+
+def _next_few(state: State) -> list[EpochRecord]:
+    """Return the active epochs whose turn it is to be looked at: where there are many, a look is not at all of them."""
+    records = state.active_epochs()
+    first = state.looked % max(len(records), 1)
+    state.looked = first + LOOKS
+    return (records[first:] + records[:first])[:LOOKS]
 
 
 # --- the deployment that follows --------------------------------------------------------------------------

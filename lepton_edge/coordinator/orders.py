@@ -111,6 +111,10 @@ def _link(state: State, run: Deployment) -> LinkProfile | None:
     """Return the link as a probe found it just now; without one, as it is best known."""
     if not run.board or not run.cloud:
         return None
+    if run.goal == ADAPT and not run.tried:
+        active = state.active_epoch(*run.target)
+        planned = active.link if active is not None and active.cloud == run.cloud else None
+        return reach.lately(state, run.board, run.cloud, planned)
     if run.tried:
         return state.links.get((run.board, run.cloud))
     return reach.current(state, run.board, run.cloud)

@@ -123,7 +123,7 @@ def _drifted(state: State, record: EpochRecord, device: DeviceId) -> float:
 
 def _transfers(state: State, record: EpochRecord, then: Prediction) -> tuple[float, float]:
     """Return the seconds on the link, there and back, as it is now."""
-    planned, now = record.link, reach.current(state, record.board, record.cloud)
+    planned, now = record.link, reach.lately(state, record.board, record.cloud, record.link)
     if planned is None or now is None or not then.uplink + then.downlink:
         return then.uplink, then.downlink
     up = _ratio((now.up, now.delay_up), (planned.up, planned.delay_up), then.bytes_up)

@@ -238,6 +238,17 @@ def current(state: State, board: DeviceId, cloud: DeviceId) -> LinkProfile | Non
     return probed if shown is None or (probed is not None and alike(probed, shown)) else shown
 
 
+def lately(state: State, board: DeviceId, cloud: DeviceId, planned: LinkProfile | None) -> LinkProfile | None:
+    """Return a link as requests find it, or as it was `planned` with while they show no other; else as it was probed.
+
+    An old probe never counts against a newer plan.
+    """
+    shown = seen(state, board, cloud)
+    if shown is None or (planned is not None and alike(planned, shown)):
+        return planned or state.links.get((board, cloud))
+    return shown
+
+
 def confirmed(state: State, board: DeviceId, cloud: DeviceId, now: Seconds) -> bool:
     """Return whether a link was probed a moment ago and its traffic shows that it is as it was then."""
     probed, at = state.links.get((board, cloud)), state.probed_at.get((board, cloud))

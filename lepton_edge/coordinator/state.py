@@ -221,6 +221,8 @@ class State:
     fares: dict[EpochKey, Fare] = field(default_factory=dict)
     trials: dict[Target, Trial] = field(default_factory=dict)
     looked_at: Seconds = Seconds(0.0)  # when it was last looked at what time alone gives cause for
+    looked: int = 0  # which of the active epochs is next then
+    began_at: Seconds | None = None  # when it was first looked at
     counter: int = 0
     drains: dict[DeviceId, Drain] = field(default_factory=dict)
     conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
