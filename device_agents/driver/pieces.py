@@ -7,6 +7,8 @@ dropped, and where that is not enough nothing is opened.
 
 from __future__ import annotations
 
+import time
+
 import structlog
 
 from device_agents.driver.holdings import Holdings
@@ -44,7 +46,11 @@ class Background:
         if dropped:
             self._holdings.drop(command.key, dropped)
         blocks = [block for block in epoch.book.blocks if block.index in command.blocks]
+        begun = time.monotonic()
         await self._holdings.add(command.key, blocks, wanted)
+        seconds = round(time.monotonic() - begun, 4)
+        opened = len(blocks) + len(wanted)
+        log.info("opened beside requests", model=command.key.model, opened=opened, seconds=seconds)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
 
     def _wanted(self, command: OpenPieces) -> list[Fused]:

@@ -164,6 +164,7 @@ class Watch:
     async def _probe_in_use(self, link: Link, idle: Idleness, size: Bytes) -> None:
         try:
             await link.probe(size, 0, PATIENCE)
+            log.debug("looked at a link in use", peer=link.peer.name, up=round(link.estimate().up))
         except LeptonError as error:
             log.debug("a look at a link failed", peer=link.peer.name, error=str(error))
         idle.probed_in_use(link.estimate(), time.monotonic())
