@@ -136,7 +136,8 @@ def _cause(state: State, choice: Choice, before: Cost | None, best: Cost) -> str
     """Say what changed most since the last turn, of what speaks for the page that is taken now."""
     if before is None or choice.page not in choice.costs:
         peer = next((one.peer for one in choice.options if one.name == choice.page), "")
-        return f"{peer} is out of reach" if peer else f"{choice.page} cannot run here now"
+        silent = f"{peer} does not answer" if peer in state.peers_up else f"{peer} is out of reach"
+        return silent if peer else f"{choice.page} cannot run here now"
     was = choice.basis.get(before.option.name, before), choice.basis.get(best.option.name)
     if was[1] is None:
         return f"{best.option.peer} is back" if best.option.peer else f"{best.option.name} can run here now"
