@@ -9,7 +9,6 @@ where plans change often or promise nothing, so that nothing flaps: entries turn
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -272,7 +271,7 @@ def is_worth(state: State, run: Deployment, made: PlanMade, at: Moment) -> bool:
     adaptation = state.adaptations.get(run.target)
     if record is None or adaptation is None:
         return False
-    run.promise = promises.promise(state, record, made.book, json.loads(made.document or "{}"), at.now)
+    run.promise = promises.promise(state, run, record, made, at.now)
     if run.haste is Haste.ANYWAY:
         return _is_other(adaptation, record, made.book, at)
     if not _pays(state, run, run.promise, made.book, at):

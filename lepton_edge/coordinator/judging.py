@@ -52,10 +52,11 @@ def rate(state: State, record: EpochRecord, now: Seconds) -> float:
     return fare.rate if fare is not None and now - fare.at <= STALE else 0.0
 
 
-def taken(state: State, record: EpochRecord | None) -> Seconds:
+def taken(state: State, record: EpochRecord, now: Seconds) -> Seconds:
     """Return what requests on an epoch took of late; 0 where nothing is known."""
-    fare = state.fares.get(record.key) if record is not None else None
-    return fare.mean if fare is not None and fare.answered >= FEW else Seconds(0.0)
+    fare = state.fares.get(record.key)
+    known = fare is not None and fare.answered >= FEW and now - fare.at <= STALE
+    return fare.mean if fare is not None and known else Seconds(0.0)
 
 
 # --- trials -----------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ def begin(state: State, run: Deployment, old: EpochRecord, told: Change, at: Mom
     """Put a replan on trial against `old`, which is kept prepared where there is room; else it drains."""
     assert run.record is not None, "only what is active is tried"
     kept = run.haste < Haste.ANYWAY and _is_room(state, old)
-    baseline = taken(state, old)
+    baseline = taken(state, old, at.now)
     state.trials[run.target] = Trial(told, run.record.key, old.key if kept else None, baseline, at.now)
     return epochs.rest(state, old, at) if kept else epochs.drain(state, old, at)
 

@@ -8,16 +8,18 @@ the page that costs least counts, since that is the one that its entry turns to.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lepton_edge.coordinator import judging, loads, reach
-from lepton_edge.coordinator.adaptation import Promise
+from lepton_edge.coordinator.adaptation import Haste, Promise
+from lepton_edge.coordinator.events import PlanMade
 from lepton_edge.coordinator.placement import block_weights, devices_of
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Deployment, State
-from partitioner.costs import LinkProfile, transfer_time
+from partitioner.costs import transfer_time
 from partitioner.plan import Page, PlanBook, Prediction, TurnRule
 from partitioner.units import Bytes, BytesPerSecond, DeviceId, Seconds
 
@@ -26,19 +28,13 @@ PREPARING = Seconds(5.0)  # of the devices' time that a change takes, bytes apar
 IDLE = 0.5  # requests a second that are counted on where fewer are seen: what is deployed is meant for use
 
 
-def promise(
-    state: State, record: EpochRecord, book: PlanBook | None, told: Mapping[str, Any], now: Seconds
-) -> Promise:
-    """Return what a plan promises against `record`, which runs: by its book, or by its explanation where it has none.
-
-    `told` is the explanation ("lepton-edge/plan/1"). What tells nothing promises nothing.
-    """
-    after, price = _planned(book, told)
+def promise(state: State, run: Deployment, record: EpochRecord, made: PlanMade, now: Seconds) -> Promise:
+    """Return what a plan promises against `record`, which runs; it is read from its book, or its explanation."""
+    after, price = _planned(made.book, json.loads(made.document or "{}"))
     before, value = standing(state, record, now)
-    measured = judging.taken(state, record)
-    if (
-        0 < measured < before
-    ):  # it does better than is known why: so might the new one, but that is not promised
+    measured = judging.taken(state, record, now)
+    if 0 < measured < before and run.haste is Haste.SUSTAINED:
+        # It does better than is known why: so might the new one, but that is not promised.
         value, before = value * measured / before, measured
     return Promise(_finite(before), _finite(after), _gain(value, price), measured)
 
@@ -57,7 +53,10 @@ def _finite(seconds: float) -> Seconds:
 
 
 def _planned(book: PlanBook | None, told: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the seconds of a request by a new plan, and the value of what is minimised."""
+    """Return the seconds of a request by a new plan, and the value of what is minimised.
+
+    `told` is its explanation ("lepton-edge/plan/1"). What tells nothing promises nothing.
+    """
     if book is not None:
         price, latency = _priced(book.turning, book.page(book.active).prediction)
         return latency, price
@@ -154,12 +153,9 @@ def is_worth_its_cost(
         return True
     rate = max(judging.rate(state, record, now), IDLE)
     moved = _to_move(record, book) if book is not None else 0
-    link = reach.current(state, record.board, record.cloud) or _none()
-    return saved * rate * HORIZON > PREPARING + transfer_time(Bytes(moved), link.down)
-
-
-def _none() -> LinkProfile:
-    return LinkProfile(BytesPerSecond(math.inf), BytesPerSecond(math.inf), Seconds(0.0), Seconds(0.0))
+    link = reach.lately(state, record.board, record.cloud, record.link)
+    moving = transfer_time(Bytes(moved), link.down) if link is not None else 0.0
+    return saved * rate * HORIZON > PREPARING + moving
 
 
 def _to_move(record: EpochRecord, book: PlanBook) -> int:
