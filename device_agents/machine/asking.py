@@ -6,16 +6,18 @@ that meet at a third one are told apart. The first right answer wins, whenever i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from device_agents.machine import patience
 from device_agents.machine.commands import CancelStage, Command, SendStage, SetTimer
 from device_agents.machine.events import WorkKey
 from device_agents.machine.state import Ask, State, Work
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
-from partitioner.units import DeviceId
+from partitioner.units import DeviceId, Seconds
 
-TRIES = (
-    8  # bits of an attempt's number that are its caller's; those above count the far sides that were tried
-)
+SHORTEST_WAIT = Seconds(0.02)  # a timer for less would only fire again
+TRIES = 8
+"""Bits of an attempt's number that are its caller's; those above count the far sides that were tried."""
 
 
 def ask(
@@ -37,6 +39,19 @@ def ask(
     if not is_hedged(work):
         return [sent]
     return [sent, SetTimer(work.key, work.timer, patience.hedge(state, work, full, now))]
+
+
+def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
+    """Wait longer for one that answers others meanwhile, where these show that it takes longer now: it is busy."""
+    asked, far = work.asks[peer], state.far_side(peer)
+    if far.heard_at < asked.at or not asked.is_late(now):
+        return []
+    full = patience.by_now(state, peer, (work.epoch, asked.terms.page), now)
+    more = patience.hedge(state, work, Seconds(full - (now - asked.at)), now)
+    if more < SHORTEST_WAIT:
+        return []
+    work.asks[peer] = replace(asked, patience=full)
+    return [SetTimer(work.key, work.timer, more)]
 
 
 def is_hedged(work: Work) -> bool:

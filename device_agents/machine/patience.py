@@ -56,9 +56,17 @@ def expected(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
 
 def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     """Return how long to wait for `peer` until it is late."""
+    return Seconds(expected(state, work, peer, now) + _margin(state, peer))
+
+
+def by_now(state: State, peer: DeviceId, page: PageKey, now: float) -> Seconds:
+    """Return how long `peer` would be waited for by what its last answers took."""
+    return Seconds(min(state.far_side(peer).expected(page, now), MOST) + _margin(state, peer))
+
+
+def _margin(state: State, peer: DeviceId) -> float:
     link = state.links.get(peer)
-    margin = max(MARGIN_P99 * link.p99 if link is not None else 0.0, MARGIN)
-    return Seconds(expected(state, work, peer, now) + min(margin, MOST_MARGIN))
+    return min(max(MARGIN_P99 * link.p99 if link is not None else 0.0, MARGIN), MOST_MARGIN)
 
 
 def hedge(state: State, work: Work, full: Seconds, now: float) -> Seconds:

@@ -170,10 +170,12 @@ def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
 
 def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
     asked = work.asks[peer]
-    waited = now - asked.at
-    if waited >= asked.patience:
+    longer = asking.wait_on(state, work, peer, now)
+    if longer:
+        return longer
+    if asked.is_late(now):
         state.far_side(peer).overdue(asked.at, now)
-    return ladder.overdue(state, work, f"{peer} did not answer within {waited:.2f} s", now)
+    return ladder.overdue(state, work, f"{peer} did not answer within {now - asked.at:.2f} s", now)
 
 
 def cancelled(state: State, event: CancelArrived, now: float) -> list[Command]:

@@ -29,6 +29,7 @@ REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
 MAX_TURNS = 32
 MAX_FAR_SIDES = 64
+TIMERS = 1e-3  # seconds by which a timer may be early
 MAX_TURNS = 32
 UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
@@ -116,6 +117,10 @@ class Ask:
     terms: Terms
     made: tuple[WireTensor, ...] = ()
     patience: Seconds = Seconds(0.0)
+
+    def is_late(self, now: float) -> bool:
+        """Whether an answer is overdue: its timer may ring a moment early."""
+        return now - self.at > self.patience - TIMERS
 
 
 @dataclass

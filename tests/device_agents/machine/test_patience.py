@@ -8,7 +8,7 @@ import pytest
 
 from device_agents.machine import step
 from device_agents.machine.commands import RunSegment, SetTimer
-from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied
+from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied, TimerFired
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import LinkReport
 
@@ -61,6 +61,28 @@ def test_a_far_side_that_is_busy_is_waited_for_as_it_took_of_late(world) -> None
         work, _ = _sent(world, state, f"r{number}", float(number))
         _answer(world, state, work, number + 0.8)
     assert _sent(world, state, "next", 41.0)[1] == pytest.approx(1.0)
+
+
+def test_what_waits_behind_others_waits_on_while_these_are_answered(world) -> None:
+    """A burst at a far side that is slower than predicted: each answer shows that it is busy, and how much."""
+    state = world.agent()
+    works = [_sent(world, state, f"r{number}", 0.0)[0] for number in range(12)]
+    waiting = {work: 0.28 + 0.05 * place for place, work in enumerate(works)}
+    for place in range(12):
+        now = 0.15 * (place + 1)
+        for work in [work for work, due in waiting.items() if due <= now]:
+            commands = step(state, TimerFired(work, "patience"), waiting[work])
+            waiting[work] += world.only(commands, SetTimer).delay
+        _answer(world, state, works[place], now)
+        del waiting[works[place]]
+
+
+def test_what_was_answered_before_a_link_died_gives_nobody_more_time(world) -> None:
+    state = world.agent()
+    first, _ = _sent(world, state, "r1", 0.0)
+    second, delay = _sent(world, state, "r2", 0.0)
+    _answer(world, state, first, 0.06)
+    assert world.only(step(state, TimerFired(second, "patience"), delay), RunSegment).first == 4
 
 
 def test_one_that_scatters_is_waited_for_longer(world) -> None:
