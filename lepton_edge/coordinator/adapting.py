@@ -30,6 +30,7 @@ SETTLE = Seconds(2.0)  # after a cause, until it is looked at: others may follow
 SUSTAINED = Seconds(10.0)  # between the two looks at a sustained cause
 JITTER = Seconds(3.0)  # by which targets are looked at apart
 REST = Seconds(30.0)  # the first rest; each change doubles the next
+BURNT_REST = Seconds(120.0)  # after a plan that was rolled back, at least
 LONGEST_REST = Seconds(1800.0)
 URGENT_REST = Seconds(10.0)  # between two urgent changes of one target
 CALM = 4.0  # rests without a change, after which they begin at the shortest again
@@ -330,6 +331,8 @@ def _note_change(state: State, run: Deployment, at: Moment) -> None:
         state.adaptations.pop(run.target, None)
         return
     adaptation = state.adaptations.setdefault(run.target, Adaptation(pause=REST))
+    if run.back:
+        adaptation.pause = Seconds(max(adaptation.pause, BURNT_REST))
     _rest(adaptation, at)
     adaptation.changed_at, adaptation.link, adaptation.link_since = at.now, None, None
 
