@@ -110,8 +110,8 @@ class Choice:
     reach: list[bool] = field(default_factory=list)
     reason: str = ""
     turn: Turn | None = None
-    crowded: bool = False
-    """It left a far side that was busy; those who come back do so one after another."""
+    crowded: float = 0.0
+    """It left a far side that was busy: until then, those who come back do so one after another."""
 
     @functools.cached_property
     def peers(self) -> tuple[DeviceId, ...]:

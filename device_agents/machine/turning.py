@@ -23,6 +23,8 @@ LEAST_GAIN = 0.03
 """A page that is cheaper by less is none to turn to."""
 LOOK_EVERY = Seconds(0.25)
 """What is known fades: without news, pages are compared anew after this."""
+CROWDED = Seconds(8.0)
+"""So long, and up to twice that, those who left a busy far side come back by lot; then they have forgotten it."""
 MOVERS = 4
 """Of entries that a far side's load moves, one in so many goes with each of its requests."""
 UNUSUAL = 1.25
@@ -77,7 +79,7 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
     if (
         current is None
         or _pays(current, best)
-        and not _waits_for_its_lot(state, choice, (current, best), frame)
+        and not _waits_for_its_lot(state, choice, (current, best), frame, now)
     ):
         _turn(state, held, choice, best, now)
 
@@ -90,12 +92,14 @@ def _pays(current: Cost, best: Cost) -> bool:
     return best is not current and gain > max(LEAST_GAIN * current.value, noise)
 
 
-def _waits_for_its_lot(state: State, choice: Choice, pair: tuple[Cost, Cost], frame: Frame) -> bool:
+def _waits_for_its_lot(
+    state: State, choice: Choice, pair: tuple[Cost, Cost], frame: Frame, now: float
+) -> bool:
     """Whether it is the far side's load, or its rest, that moves this entry, and others with it, and not its turn."""
     current, best = pair
     load = (current.far - current.usual) - (best.far - best.usual)
     crowding = load > 0 and current.value - best.value <= load
-    returning = choice.crowded and best.option.peer != ""
+    returning = now < choice.crowded and best.option.peer != ""
     if not (crowding or returning):
         return False
     return spread(state.device, frame.request_id) >= 1 / MOVERS
@@ -120,7 +124,8 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     )
     state.turns.append(choice.turn)
     load = 0.0 if before is None else before.far - before.usual
-    choice.crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
+    crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
+    choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
     choice.page = best.option.name
     _rest_on(state, choice)
     choice.reason = f"turned to {best.option.name}, now {_ms(best.seconds)}: {cause}"
