@@ -302,3 +302,20 @@ def test_a_replica_without_room_is_none(clouds: Any, make: Any) -> None:
 def test_a_replica_that_nobody_knows_is_refused(clouds: Any) -> None:
     call = clouds.deploy(board="board", cloud="cloud", replicas=("north",))
     assert clouds.answer_of(call).error.code == "not_found"
+
+
+def test_a_replica_that_never_answers_holds_nobody_up_for_ever(clouds: Any) -> None:
+    call = clouds.deploy(board="board", cloud="cloud", replicas=("west",))
+    until(clouds, m.Prepare)
+    clouds.said = [one for one in clouds.said if clouds.device(one[0]) != "west"]
+    clouds.run()
+    assert call not in clouds.answers, "it may still be fetching weights"
+    for _ in range(80):
+        clouds.now += 5
+        for device in clouds.state.connected():
+            clouds.hear(device.stream, m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1))
+        clouds.do(e.Tick())
+        clouds.said = [one for one in clouds.said if clouds.device(one[0]) != "west"]
+        clouds.run()
+    assert isinstance(clouds.answer_of(call), c.Finish)
+    assert any("it did not answer in time" in one.progress.message for one in clouds.told)
