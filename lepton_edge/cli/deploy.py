@@ -47,6 +47,9 @@ _Queue = Annotated[
     Policy | None,
     typer.Option(help="How one caller's requests wait, whatever the model's manifest says."),
 ]
+_NoAdapt = Annotated[
+    bool, typer.Option("--no-adapt", help="Keep this plan until somebody deploys again: nothing replans it.")
+]
 _Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")]
 
 
@@ -62,6 +65,7 @@ def deploy(
     dry_run: DryRunOption = False,
     page: _Page = None,
     queue: _Queue = None,
+    no_adapt: _NoAdapt = False,
     device: DevicesOption = None,
     all_boards: AllBoardsOption = False,
     replicas: ReplicasOption = None,
@@ -76,6 +80,7 @@ def deploy(
         "page": _named(page),
         "refresh": refresh,
         "queue": queue.value if queue else "",
+        "fixed": no_adapt,
     }
     places = read_places(device or [], every_other_cloud=replicas is not None)
     with client(coordinator) as asked, ProgressLine() as progress:

@@ -85,7 +85,30 @@ def render(told: Row, console: Console) -> None:
             "the next deploy measures it again",
             style="bold yellow",
         )
+    for line in _adapting(told.get("adapting", {})):
+        console.print()
+        console.print(line, soft_wrap=True, markup=False)
     _shout_if_simulated(told, console)
+
+
+def _adapting(about: Row) -> list[str]:
+    """Return which plans change by themselves, and what changed last."""
+    targets = about.get("targets", [])
+    if not targets:
+        return []
+    fixed = [_name(one) for one in targets if not one.get("on")]
+    tried = [_name(one) for one in targets if one.get("on_trial")]
+    line = "adapting: on" if len(fixed) < len(targets) else "adapting: off"
+    line += f", not {', '.join(fixed)} (pinned or --no-adapt)" if fixed and line.endswith("on") else ""
+    line += f"; on trial: {', '.join(tried)}" if tried else ""
+    last = about.get("last")
+    if last:
+        line += f"; last change {ago(last.get('age'))}: {last.get('kind')} since {last.get('cause')}"
+    return [f"{line} (see: lepton-edge events)"]
+
+
+def _name(target: Row) -> str:
+    return " for ".join(str(target[key]) for key in ("model", "board") if target.get(key))
 
 
 def _headline(about: Row) -> str:

@@ -73,6 +73,7 @@ class AsyncControl:
         refresh: bool = False,
         queue: str = "",
         replicas: Sequence[str] = (),
+        fixed: bool = False,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
@@ -86,6 +87,7 @@ class AsyncControl:
             wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
             refresh: measure again what is measured.
             queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
+            fixed: the plan stays as it is until somebody deploys again: nothing replans it by itself.
             replicas: clouds that hold what the first holds and stand in for it, best first; "*": every other one.
             progress: called for each step, on the event loop.
 
@@ -101,7 +103,7 @@ class AsyncControl:
         call = messages.Deploy(
             _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
         )
-        call = dataclasses.replace(call, replicas=tuple(map(DeviceId, replicas)))
+        call = dataclasses.replace(call, replicas=tuple(map(DeviceId, replicas)), fixed=fixed)
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def pin(

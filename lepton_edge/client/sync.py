@@ -184,6 +184,7 @@ class Client:
         refresh: bool = False,
         queue: str = "",
         replicas: Sequence[str] = (),
+        fixed: bool = False,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
@@ -198,6 +199,7 @@ class Client:
                 refresh=refresh,
                 queue=queue,
                 replicas=replicas,
+                fixed=fixed,
                 progress=progress,
             )
         )

@@ -26,10 +26,11 @@ TurnKey = tuple[DeviceId, str, int]
 class ChangeLog:
     """The last serial that was given, and the turns that may be told anew, oldest first.
 
-    `left_open` are changes whose verdict was pending when this coordinator began.
+    `last` is the newest change of a plan. `left_open` are those whose verdict was pending when this coordinator began.
     """
 
     serial: int = 0
+    last: Change | None = None
     left_open: tuple[Change, ...] = ()
     turns: dict[TurnKey, Change] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import TurnReport
 from partitioner.units import DeviceId, Epoch, ModelName, Seconds
 
+OF_PLANS = ("replan", "rollback", "deploy")
 MAX_TURNS_HEARD = 64  # of one telemetry
 
 
@@ -31,6 +32,8 @@ def note(state: State, kind: str, cause: str, at: Moment, **about: Any) -> KeepC
     wall = at.now + state.settings.wall
     change = Change(state.log.serial, wall, kind, cause, **about)
     _check(change)
+    if kind in OF_PLANS:
+        state.log.last = change
     return KeepChange(at.cause, change)
 
 

@@ -1,7 +1,7 @@
 """What `lepton-edge events` is answered: documents of changes, and their stream.
 
-Law: reads the store and hears the journal; changes nothing. Fields are added, never renamed; zeros stay zeros (nothing
-was predicted or measured).
+Law: reads the state and the store, and hears the journal; changes nothing. Fields are added, never renamed; zeros stay
+zeros (nothing was predicted or measured).
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from lepton_edge.coordinator.adapting import follows, target_of
 from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.records import EpochRecord
+from lepton_edge.coordinator.state import State
 from lepton_edge.coordinator.store import Store
 from lepton_edge.core.changes import KINDS, Change
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.messages import Document, ShowEvents
 from partitioner.nouns_json import finite, to_json
+from partitioner.units import Seconds
 
 EVENTS, EVENT = "lepton-edge/events/1", "lepton-edge/event/1"
 
@@ -31,6 +35,29 @@ def events(changes: Sequence[Change]) -> Json:
 def event(change: Change) -> Json:
     """Return one change as a document of its own."""
     return {"schema": EVENT, **to_json(change)}
+
+
+def adaptation(state: State, now: Seconds) -> Json:
+    """Return which plans change by themselves, what they are looked at for, and the last change of a plan."""
+    last = state.log.last
+    return {
+        "targets": [_target(state, record, now) for record in state.active_epochs()],
+        "last": None
+        if last is None
+        else {**event(last), "age": round(now + state.settings.wall - last.at, 1)},
+    }
+
+
+def _target(state: State, record: EpochRecord, now: Seconds) -> Json:
+    known, trial = state.adaptations.get(target_of(record)), state.trials.get(target_of(record))
+    return {
+        "model": record.model,
+        "board": record.board,
+        "on": follows(record),
+        "cause": known.cause if known else "",
+        "rests": round(max(known.rest_until - now, 0.0), 1) if known else 0.0,
+        "on_trial": trial is not None,
+    }
 
 
 async def tell(driver: Driver, store: Store, asked: ShowEvents) -> AsyncIterator[Document]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lepton_edge.coordinator import availability, drift, orders, reach, requests
 from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
+from lepton_edge.coordinator.history import adaptation
 from lepton_edge.coordinator.records import EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
@@ -349,6 +350,7 @@ def status(state: State, started: Seconds, now: Seconds) -> Json:
         "devices": _devices(state, now),
         "models": _models(state),
         "drifted": _drifted(state),
+        "adapting": adaptation(state, now),
         "links": [
             _link(state, device, peer, link, now) for (device, peer), link in sorted(state.links.items())
         ],

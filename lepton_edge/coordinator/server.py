@@ -118,7 +118,7 @@ def remembered(found: Remembered, settings: Settings) -> State:
         profiles={(model, version, kept.profile.device): kept for model, version, kept in found.profiles},
         links={(device, peer): link for device, peer, link in found.links},
         epochs={record.key: record for record in found.epochs},
-        log=ChangeLog(found.serial, found.open),
+        log=ChangeLog(found.serial, left_open=found.open),
         drains={name: Drain(Seconds(0.0)) for name in found.drained},
     )
 

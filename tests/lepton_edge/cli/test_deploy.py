@@ -64,3 +64,9 @@ def test_boards_are_deployed_on_in_turn_with_the_same_wishes(street: CommandLine
         ("yard", "a", ("b",)),
     ]
     assert all(call.keep_input_on_board for call in calls)
+
+
+def test_a_plan_may_be_asked_to_stay(line: CommandLine) -> None:
+    line.tell("deployment", model="net", epoch=1, page="local")
+    line.run("deploy", "net", "--no-adapt")
+    assert line.calls == [Deploy("net", fixed=True)]  # type: ignore[arg-type]

@@ -73,3 +73,13 @@ def test_a_document_of_an_older_coordinator_is_drawn_as_far_as_it_goes() -> None
     text = shown()
     assert "no devices" in text
     assert "no models" in text
+
+
+def test_what_changes_by_itself_and_what_changed_last_is_one_line() -> None:
+    targets = [{"model": "net", "board": "pi", "on": True, "on_trial": True}]
+    last = {"age": 61.0, "kind": "replan", "cause": "pi is slow"}
+    text = shown(adapting={"targets": targets, "last": last})
+    assert "adapting: on; on trial: net for pi; last change 1 min ago: replan since pi is slow" in text
+    pinned = {"model": "other", "board": "pi", "on": False}
+    assert "not other for pi (pinned or --no-adapt)" in shown(adapting={"targets": [*targets, pinned]})
+    assert "adapting: off" in shown(adapting={"targets": [pinned]})

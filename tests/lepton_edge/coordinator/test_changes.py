@@ -109,7 +109,7 @@ def test_plans_and_measurements_that_fail_change_nothing(pair: Any) -> None:
 
 def test_a_start_tells_itself_and_closes_what_the_last_one_left_open(world: Any) -> None:
     left = Change(9, 1.0, "replan", "drift", verdict=PENDING, message="on board")
-    world.state.log = ChangeLog(9, (left,))
+    world.state.log = ChangeLog(9, left_open=(left,))
     world.do(Began("start"))
     assert world.changes[9].verdict == KEPT
     assert "not judged" in world.changes[9].message

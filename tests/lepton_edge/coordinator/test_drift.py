@@ -62,7 +62,10 @@ def test_a_stage_that_is_too_slow_twice_in_a_row_marks_the_profile_and_it_is_wri
     assert isinstance(told, c.KeepChange)
     assert (told.change.kind, told.change.device, told.change.model) == ("drift", "board", "net")
     assert (told.change.predicted_after, told.change.measured_after) == (0.01, 0.013)
-    assert told.change.cause == "page cut-1 of epoch 1 takes 13.0 ms here, predicted 10.0 ms (+30%, after 40 requests)"
+    assert (
+        told.change.cause
+        == "page cut-1 of epoch 1 takes 13.0 ms here, predicted 10.0 ms (+30%, after 40 requests)"
+    )
     assert drifted(planned, "cloud") == "", "the other device is as it was"
     assert tell(planned, report(60, 0.013), report(80, 0.013)) == [], "told once"
 

@@ -13,7 +13,7 @@ import pytest
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.events import Began
-from lepton_edge.coordinator.history import tell
+from lepton_edge.coordinator.history import adaptation, tell
 from lepton_edge.coordinator.server import remembered
 from lepton_edge.coordinator.state import Settings
 from lepton_edge.coordinator.store import Store
@@ -75,3 +75,16 @@ async def test_following_tells_the_past_then_each_change_as_it_comes(began: tupl
 async def test_a_kind_that_there_is_not_is_refused(began: tuple[Driver, Store]) -> None:
     with pytest.raises(InvalidInput, match="no kind"):
         await anext(tell(*began, ShowEvents(kind="odd")))
+
+
+def test_status_says_what_changes_by_itself(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    told = adaptation(pair.state, pair.now + 9.0)
+    assert told["targets"][0] | {"rests": 0.0} == {
+        "model": "net", "board": "board", "on": True, "cause": "", "rests": 0.0, "on_trial": False,
+    }  # fmt: skip
+    assert (told["last"]["kind"], told["last"]["age"]) == ("deploy", 9.0)
+    pair.deploy(fixed=True)
+    pair.run()
+    assert adaptation(pair.state, pair.now)["targets"][0]["on"] is False
