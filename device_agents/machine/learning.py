@@ -13,8 +13,6 @@ from lepton_edge.core.messages import TurnReport
 from partitioner.units import PageName, Seconds
 
 SIZE_WEIGHT = 0.2
-LEAST_LOAD = Seconds(1e-3)
-"""A far side's queue that changed by less is no news."""
 
 
 def learn(state: State, work: Work, now: float) -> None:
@@ -46,13 +44,12 @@ def _learn_own(turner: Turner, option: Option, work: Work, now: float) -> bool:
 
 def _learn_far(state: State, turner: Turner, option: Option, work: Work, now: float) -> bool:
     peer, queue = option.peer, sum([hop.queue for hop in work.hops])
-    load, waited = turner.load_of(peer), turner.load_of(peer).now(now)
-    load.note(queue, now)
+    load = turner.load_of(peer).note(queue, now, option.wait)
     far = turner.pace_of(peer).note(option.key, option.far, max(0.0, work.hops[0].total - queue), now)
     way = turner.way_to(peer).note(peer, way_of(state, option, float(work.bytes_out)), work.network, now)
     known = turner.sizes.get(option.key, option.up)
     turner.sizes[option.key] = known + SIZE_WEIGHT * (work.bytes_out - known)
-    return far or way or abs(load.value - waited) > LEAST_LOAD
+    return far or way or load
 
 
 def reports(state: State, now: float) -> tuple[TurnReport, ...]:

@@ -21,6 +21,11 @@ MOST = 20.0
 """No correction is larger than this: beyond, a prediction or a clock is broken."""
 SHRINK = 0.15
 """A correction speaks for times from this part of the largest predicted one on: what takes nothing tells nothing."""
+ABSORBED = 0.02
+"""What part of a pace is taken for the usual one with each sample: a device that stays so is so."""
+LOAD_WEIGHT = 0.4
+LEAST_LOAD = 1e-3
+"""Seconds: a queue that changed by less is no news."""
 WORTH_A_LOOK = 0.01
 MAX_KEYS = 256
 
@@ -90,6 +95,14 @@ class Pace:
                 self.base = known.factor
         else:
             self.pace = _bounded(self.pace * math.exp(by))
+            self._absorb()
+
+    def _absorb(self) -> None:
+        part = self.pace**ABSORBED
+        self.pace /= part
+        self.base *= part
+        for one in self.known.values():
+            one.factor *= part
 
 
 def _counts(known: Known, off: float) -> float:
@@ -110,17 +123,22 @@ def _bounded(factor: float) -> float:
 
 @dataclass
 class Load:
-    """Seconds that something waits elsewhere, as replies tell: a moving average that is forgotten where none come."""
+    """Seconds that something waits elsewhere, as replies tell: a moving average.
+
+    Where none come it goes back to what is expected (`rest`), half of the way in `half` seconds.
+    """
 
     half: float
     value: float = 0.0
-    at: float = 0.0
+    at: float = -math.inf
 
-    def now(self, now: float) -> float:
+    def now(self, now: float, rest: float = 0.0) -> float:
         """Return the seconds."""
-        return self.value * 0.5 ** ((now - self.at) / self.half) if self.value else 0.0
+        left: float = 0.5 ** ((now - self.at) / self.half)
+        return rest + (self.value - rest) * left
 
-    def note(self, seconds: float, now: float) -> None:
-        """Note how long one waited."""
-        known = self.now(now)
-        self.value, self.at = known + 0.4 * (seconds - known), now
+    def note(self, seconds: float, now: float, rest: float = 0.0) -> bool:
+        """Note how long one waited; return whether that is news."""
+        known = self.now(now, rest)
+        self.value, self.at = known + LOAD_WEIGHT * (seconds - known), now
+        return abs(self.value - known) > LEAST_LOAD

@@ -31,6 +31,8 @@ CHANGED = 1.25
 class Option:
     """A page, for requests that enter at one boundary: what it is predicted to take, and what it moves.
 
+    Seconds here (`own`), beyond (`far`, and `wait` for others' requests there) and on the way there and back.
+
     `key` names what runs here: figures are kept by it. `peer` is empty where nobody else is needed; `direct` says that
     the peer ends the request, so that the link to it is all of the way. `passes`: what came is sent on as it came.
     """
@@ -40,6 +42,7 @@ class Option:
     peer: DeviceId
     own: float
     far: float
+    wait: float
     way: float
     up: float
     down: float
@@ -255,7 +258,8 @@ def option(
         (page.name, path.first, path.last),
         path.peer,
         own=max(0.0, ahead.board - before) if path.first < path.last else min(ahead.board, 1e-3),
-        far=ahead.cloud if remote else 0.0,
+        far=ahead.cloud - ahead.wait if remote else 0.0,
+        wait=ahead.wait if remote else 0.0,
         way=ahead.uplink * scale + ahead.downlink if remote else 0.0,
         up=up if remote else 0.0,
         down=float(ahead.bytes_down) if remote else 0.0,

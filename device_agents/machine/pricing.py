@@ -47,9 +47,9 @@ def _cost(state: State, turner: Turner, option: Option, now: float) -> Cost:
         return _priced(turner, option, own, (0.0, 0.0), 0.0, noise / 3)
     pace = turner.pace_of(option.peer)
     far = pace.seconds(option.key, option.far, now)
-    usual = far / pace.now(now)
+    usual = far / pace.now(now) + option.wait
     noise = math.hypot(noise, far * pace.scatter(option.key))
-    far += turner.load_of(option.peer).now(now)
+    far += turner.load_of(option.peer).now(now, option.wait)
     way = _way(state, turner, option, turner.sizes.get(option.key, option.up), now)
     return _priced(turner, option, own, (far, usual), way, noise / 3)
 
