@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,30 @@ class Teller:
     def _push(self, name: str) -> None:
         self.world.push(self.make.model(name))
 
-    def _deploy(self, name: str) -> None:
-        self.world.deploy(name)
+    def _deploy(self, name: str, *wishes: str) -> None:
+        """Deploy; wishes are `board=`, `cloud=` and, with commas between, `replicas=`."""
+        given = dict(wish.split("=") for wish in wishes)
+        replicas = tuple(name for name in given.pop("replicas", "").split(",") if name)
+        self.world.deploy(name, **given, **({"replicas": replicas} if replicas else {}))
+
+    def _move(self, name: str, source: str, to: str, target: str) -> None:
+        asked = m.MoveModel(name, source, target)  # type: ignore[arg-type]
+        self.world.call(lambda cause, call: e.MoveAsked(cause, call, asked))
+
+    def _everybody(self, answers: str) -> None:
+        """Let the worker and all agents answer until all is said."""
+        self.world.run()
+
+    def _busy(self, name: str, epoch: str, part: str) -> None:
+        """Let a device tell for half a minute that an epoch takes this part of its time, 10 ms a run."""
+        for beat in range(21):
+            self.world.now += 1.5
+            spent = 1.5 * beat * float(part)
+            load = m.LoadReport("net", int(epoch), spent, round(spent * 100))  # type: ignore[arg-type]
+            told = m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1, loads=(load,), workers=1)  # type: ignore[arg-type]
+            for device in self.world.state.connected():
+                quiet = dataclasses.replace(told, loads=())
+                self.world.hear(device.stream, told if device.name == name else quiet)
 
     def _remove(self, name: str) -> None:
         self.world.call(lambda cause, call: e.RemoveAsked(cause, call, name))
@@ -77,6 +100,9 @@ def _render(command: c.Command, world: Any) -> str:
     if isinstance(command, c.KeepEpoch):
         record = command.record
         return f"  keep epoch {record.epoch} of {record.model}: {record.state}, ready {list(record.ready)}"
+    if isinstance(command, c.MakePlan) and command.order.load is not None:
+        load = command.order.load
+        return f"  MakePlan: {load.device} is {load.part:.0%} busy with others, a wait of {load.wait * 1e3:.1f} ms"
     if isinstance(command, c.Tell):
         return f"  tell {command.call}: {command.progress.stage} {command.progress.message}"
     if isinstance(command, c.KeepChange):
