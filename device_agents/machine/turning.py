@@ -169,8 +169,16 @@ def _sentence(state: State, choice: Choice, part: str, now: Cost, was: Cost) -> 
         return f"{peer} takes {_ms(now.far)} for its part, it took {_ms(was.far)}"
     link, rate = state.links.get(peer), choice.rates.get(peer, 0.0)
     if link is not None and link.up > 0 and rate > 0 and not 1 / UNUSUAL < link.up / rate < UNUSUAL:
-        return f"the link to {peer} moves {link.up / 1e6:.2f} MB/s, it moved {rate / 1e6:.2f}"
+        return f"the link to {peer} moves {_rate(link.up)}, it moved {_rate(rate)}"
     return f"the way to {peer} and back takes {_ms(now.way)}, it took {_ms(was.way)}"
+
+
+def _rate(bytes_per_second: float) -> str:
+    return (
+        f"{bytes_per_second / 1e6:.2f} MB/s"
+        if bytes_per_second >= 1e5
+        else f"{bytes_per_second / 1e3:.1f} kB/s"
+    )
 
 
 def _ms(seconds: float) -> str:

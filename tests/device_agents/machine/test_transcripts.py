@@ -14,8 +14,8 @@ from device_agents.machine import State, step
 from device_agents.machine import commands as c
 from device_agents.machine import events as e
 from lepton_edge.core.frames import Frame, FrameKind, Hop
-from lepton_edge.core.messages import Activate, Drain, Peer, Prepare, Retire
-from partitioner.plan import QueueRule, Replica
+from lepton_edge.core.messages import Activate, Drain, LinkReport, Peer, Prepare, Retire
+from partitioner.plan import Block, Fused, QueueRule, Replica, TurnRule
 from tests.stories import stories, tell_again
 
 STORIES = stories("agent")
@@ -47,6 +47,20 @@ class Teller:
         replicas = (Replica(replica, "cloud"),) if replica else ()
         book = dataclasses.replace(self.world.book(), queue=QueueRule(policy), replicas=replicas)
         return self._said(Prepare(f"prepare-{epoch}", int(epoch), book, hold, PEERS))
+
+    def _prepare_turning(self, epoch):
+        """Pages that the entry turns by itself; the whole model as one piece is a spare one."""
+        rule, piece = TurnRule(("local", "cut-4")), Fused("board", 1, 5, Block(5, "onnx", (), ()))
+        book = dataclasses.replace(self.world.book(), turning=rule, spare=(piece,))
+        return self._said(Prepare(f"prepare-{epoch}", int(epoch), book, (0, 1, 2, 3, 4), PEERS))
+
+    def _link(self, rate):
+        """What the link to the cloud moves, in kB/s, up and down."""
+        moves = float(rate) * 1e3
+        return e.LinksSeen((LinkReport("cloud", up=moves, down=moves, round_trip=0.02, samples=9),))
+
+    def _pieces(self, first, last):
+        return e.PiecesOpened(e.EpochKey("net", 1), int(first), int(last))
 
     def _opened(self, epoch):
         return e.EpochOpened(e.EpochKey("net", int(epoch)))
@@ -117,8 +131,15 @@ def _detail(command) -> str:
             return f": page {frame.page} of epoch {frame.epoch}, because {frame.reason}"
         case c.Fail(frame=frame) | c.Refuse(frame=frame):
             return f": {frame.error.code}: {frame.error.message}"
+    return _detail_of_epochs(command)
+
+
+def _detail_of_epochs(command) -> str:
+    match command:
         case c.Say(message=message):
             return f" {type(message).__name__} {getattr(message, 'command', '') or message.state}"
+        case c.OpenPieces():
+            return f": blocks {command.first}..{command.last}"
         case c.OpenEpoch(key=key) | c.CloseEpoch(key=key):
             return f" {key.epoch}"
         case c.Persist(epochs=epochs):

@@ -109,7 +109,7 @@ def test_a_link_that_slows_turns_the_page_at_the_next_request_and_back(world) ->
     board.link(SLOW)
     first = board.ask()
     assert first.frame.page == "local"
-    assert "the link to cloud moves 0.14 MB/s, it moved 2.36" in first.frame.reason
+    assert "the link to cloud moves 0.14 MB/s, it moved 2.36 MB/s" in first.frame.reason
     board.link(FAST)
     assert board.page() == "cloud-encoded"
 
