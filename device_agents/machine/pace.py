@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 STEP = 1.25
 """A sample that is off by more is odd: it counts when the next one is odd to the same side."""
+LOG_STEP = math.log(STEP)
+TINY = 1e-6
 WEIGHT = 0.2
 """What part of its way an estimate goes to a sample that is not odd."""
 YOUNG = 8
@@ -21,12 +23,12 @@ MOST = 20.0
 """No correction is larger than this: beyond, a prediction or a clock is broken."""
 SHRINK = 0.15
 """A correction speaks for times from this part of the largest predicted one on: what takes nothing tells nothing."""
-ABSORBED = 0.02
-"""What part of a pace is taken for the usual one with each sample: a device that stays so is so."""
+ABSORB_EVERY, ABSORBED = 16, 0.25
+"""After so many samples what part of a pace is taken for the usual one: a device that stays so is so."""
 LOAD_WEIGHT = 0.4
 LEAST_LOAD = 1e-3
 """Seconds: a queue that changed by less is no news."""
-WORTH_A_LOOK = 0.01
+WORTH_A_LOOK = 0.03
 MAX_KEYS = 256
 
 
@@ -55,6 +57,8 @@ class Pace:
     pace: float = 1.0
     at: float = 0.0
     settled: bool = False
+    moved: float = 0.0
+    """By how much estimates moved since that was last worth a look: a logarithm."""
 
     def seconds(self, key: Hashable, predicted: float, now: float) -> float:
         """Return what the run `key`, predicted to take so many seconds, takes now."""
@@ -73,48 +77,57 @@ class Pace:
 
     def note(self, key: Hashable, predicted: float, taken: float, now: float) -> bool:
         """Note that a run took so many seconds; return whether that changed anything to speak of."""
-        if len(self.known) >= MAX_KEYS and key not in self.known:
-            self.known.clear()
-        expected = self.seconds(key, predicted, now)
-        known = self.known.setdefault(key, Known(self.base))
-        off = math.log((taken + self.floor + 1e-6) / (expected + self.floor + 1e-6))
-        known.scatter += WEIGHT * (min(abs(off), math.log(STEP)) - known.scatter)
-        by = _counts(known, off)
-        self._shift(known, by, now)
-        known.count += 1
-        if known.count >= YOUNG and not self.settled:
-            self.settled, self.base = True, known.factor
-        return abs(by) > WORTH_A_LOOK
-
-    def _shift(self, known: Known, by: float, now: float) -> None:
-        """Correct what is particular about a run that is new, else the pace, and with it every other run's time."""
+        known = self.known.get(key) or self._first(key)
         self.pace, self.at = self.now(now), now
-        if known.count < YOUNG:
-            known.factor = _bounded(known.factor * math.exp(by))
-            if not self.settled:
-                self.base = known.factor
+        expected = (predicted + self.floor) * known.factor * self.pace
+        off = math.log((taken + self.floor + TINY) / (max(expected, self.floor) + TINY))
+        by = _counts(known, off)
+        known.count += 1
+        if known.count <= YOUNG:
+            self._learn(known, by)
         else:
-            self.pace = _bounded(self.pace * math.exp(by))
-            self._absorb()
+            self._change(by, known.count)
+        self.moved += by
+        if abs(self.moved) <= WORTH_A_LOOK:
+            return False
+        self.moved = 0.0
+        return True
 
-    def _absorb(self) -> None:
+    def _first(self, key: Hashable) -> Known:
+        if len(self.known) >= MAX_KEYS:
+            self.known.clear()
+        known = self.known[key] = Known(self.base)
+        return known
+
+    def _learn(self, known: Known, by: float) -> None:
+        """Correct what is particular about a run that is new; the first one speaks for all others too."""
+        known.factor = _bounded(known.factor * math.exp(by))
+        if not self.settled:
+            self.base, self.settled = known.factor, known.count >= YOUNG
+
+    def _change(self, by: float, count: int) -> None:
+        """Correct the pace, and with it every run's time; now and then take part of it for the usual one."""
+        self.pace = _bounded(self.pace * math.exp(by))
+        if count % ABSORB_EVERY:
+            return
         part = self.pace**ABSORBED
         self.pace /= part
-        self.base *= part
+        self.base = _bounded(self.base * part)
         for one in self.known.values():
-            one.factor *= part
+            one.factor = _bounded(one.factor * part)
 
 
 def _counts(known: Known, off: float) -> float:
     """Return how far the estimate moves (a logarithm), and remember an odd sample."""
-    if abs(off) <= math.log(STEP):
-        known.odd = 0.0
+    far = abs(off)
+    known.scatter += WEIGHT * ((far if far < LOG_STEP else LOG_STEP) - known.scatter)
+    before, known.odd = known.odd, 0.0
+    if far <= LOG_STEP:
         return WEIGHT * off
-    before, known.odd = known.odd, off
     if before * off <= 0:
+        known.odd = off
         return 0.0
-    known.odd = 0.0
-    return math.copysign(min(abs(before), abs(off)), off)
+    return math.copysign(min(abs(before), far), off)
 
 
 def _bounded(factor: float) -> float:
