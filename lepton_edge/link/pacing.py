@@ -20,7 +20,8 @@ answer is the count so far. A reply proves the same for the request that it answ
   always does; this bounds what waits in its buffers and gRPC's, where nothing can overtake it. A receiver
   that stalls and then answers in one burst would make the maximum far too high: what begins with an answer
   counts after 0.1 s only.
-- *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`.
+- *chunk*: what the link moves in 12.5 ms, between 8 KiB and `Limits.chunk`. Where small frames went of late beside
+  large ones, it is 4 ms, and the window is kept to the byte: what is under way is what a small frame waits for.
 
 What the link takes *now*, for whoever decides what to send on it, is `sight`'s: rate and window here are the fastest of
 late, since they must not hold back what the link may carry. Frames that tell it (4 kB on) ask at their end, once in
@@ -39,6 +40,9 @@ START_MOST = 512 << 10
 START_CHUNK = 32 << 10
 LEAST_CHUNK = 8 << 10  # bytes; below it a slow board spends its time on chunks instead of on tensors
 CHUNK_SECONDS = 0.0125
+FINE_SECONDS = 0.004
+FINE_AGE = 1.0  # seconds after a small frame in which chunks are fine
+FINE_FRAME = 8 << 10  # bytes of a frame that is small
 LARGEST_WINDOW = 16 << 20
 GAIN, STARTUP_GAIN = 1.5, 2.89
 GROWTH, LOOKS = 1.25, 3  # of the rate, below which in so many round trips the link is taken to be full
@@ -119,6 +123,7 @@ class Pacing:
         self._best, self._looks, self._look_at = 0.0, 0, 0.0  # of the startup
         self._started_from = 0
         self._trusted = False  # a measurement long enough to be one is known
+        self._small_at, self._fine = -1e9, False
 
     def begin(self) -> None:
         """The peer acknowledges: hold back what it has not."""
@@ -140,7 +145,7 @@ class Pacing:
 
     def may_send(self, more: int = 0) -> bool:
         """Say whether another chunk may go; `more` bytes beyond the window for what is small."""
-        if not self.acks or self.under_way < self.window + more:
+        if not self.acks or self.under_way + (self.chunk if self._fine else 0) < self.window + more:
             return True
         return not self._asks  # else nothing would ever open it again
 
@@ -163,6 +168,11 @@ class Pacing:
         full = not self._asks and self.under_way + size >= self.window // 2
         old = not self._asks and now - self._recent_at > ASK_AGE
         return unasked >= self.chunk or full or old or self._is_stale(now)
+
+    def carried(self, size: int, now: float) -> None:
+        """A frame of `size` bytes goes; where small ones do, chunks of large ones are to be fine."""
+        if size <= FINE_FRAME:
+            self._small_at = now
 
     def paused(self) -> None:
         """Nothing goes for now: what comes next begins a burst."""
@@ -215,7 +225,7 @@ class Pacing:
             self._serve(ask, now)
             if not self._asks or self._asks[0].through > count:
                 self._expect()
-        self._follow()
+        self._follow(now)
         return True
 
     def _round_trip(self, ask: _Ask, now: float) -> None:
@@ -287,13 +297,15 @@ class Pacing:
             return
         self._look_at = now + self.least
 
-    def _follow(self) -> None:
+    def _follow(self, now: float) -> None:
         """Set rate, window and chunk by what is known now."""
         fastest = max([train.rate for train in list(self._trains)[-LATELY:]], default=0.0)
         if not fastest:
             return
         self.rate = fastest
-        self.chunk = int(min(max(self.rate * CHUNK_SECONDS, LEAST_CHUNK), self.largest_chunk))
+        self._fine = now - self._small_at < FINE_AGE
+        seconds = FINE_SECONDS if self._fine else CHUNK_SECONDS
+        self.chunk = int(min(max(self.rate * seconds, LEAST_CHUNK), self.largest_chunk))
         draining = self.under_way and self._recent_at - self._least_at > DRAIN_AGE
         self.window = 0 if draining else min(self._wanted(), LARGEST_WINDOW)
 

@@ -21,6 +21,7 @@ BACKLOG = (
 SMALL_MORE = 64 << 10  # bytes of small frames that may go beyond the window
 
 _ANSWERS = frozenset({FrameKind.REPLY, FrameKind.ERROR})
+_ASKED = frozenset({FrameKind.REQUEST, FrameKind.REPLY})  # somebody waits for how quick they are
 
 
 # --- admission ------------------------------------------------------------------------------------
@@ -114,6 +115,8 @@ def _chunk_of(state: State, outgoing: Outgoing) -> WriteChunk:
     if outgoing.abandoned and outgoing.started and state.acks:
         state.writing = Writing(outgoing, 0, now, unwanted=True)
         return WriteChunk(outgoing.ticket, outgoing.frame, unwanted=True)
+    if outgoing.frame.kind in _ASKED:
+        pacing.carried(outgoing.size, now)
     piece = pacing.piece(outgoing.left, now)
     probes = outgoing.frame.kind is FrameKind.PROBE  # somebody wants to know: the peer's measurement too
     asks = pacing.wants_answer(piece, now, piece == outgoing.left) or (probes and pacing.acks)
