@@ -42,11 +42,11 @@ def ask(
 
 
 def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
-    """Wait longer for one that answers others meanwhile, where these show that it takes longer now: it is busy."""
+    """Wait longer for one that answers others meanwhile: it is busy, and its queue is no secret."""
     asked, far = work.asks[peer], state.far_side(peer)
     if far.heard_at < asked.at or not asked.is_late(now):
         return []
-    full = patience.by_now(state, peer, (work.epoch, asked.terms.page), now)
+    full = patience.busy(state, peer, (work.epoch, asked.terms.page), asked.at, now)
     more = patience.hedge(state, work, Seconds(full - (now - asked.at)), now)
     if more < SHORTEST_WAIT:
         return []

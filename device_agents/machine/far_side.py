@@ -121,9 +121,12 @@ class FarSide:
         """There is a new link to it, or none at all: suspect it no longer."""
         self.suspected, self.trial, self.pause = False, None, FIRST_PAUSE
 
-    def overdue(self, asked_at: float, now: float) -> None:
-        """An answer to what was asked at `asked_at` is overdue: suspect it, unless others came since."""
-        if not self.suspected and self.heard_at < asked_at:
+    def overdue(self, asked_at: float, silence: Seconds, now: float) -> None:
+        """An answer to what was asked at `asked_at` is overdue: suspect it, unless others came since, and of late.
+
+        It may be silent for `silence` where several wait for it.
+        """
+        if not self.suspected and (self.heard_at < asked_at or now - self.heard_at > silence):
             self.suspected, self.next_trial, self.pause = True, now, FIRST_PAUSE
 
     def may_try(self, now: float) -> bool:

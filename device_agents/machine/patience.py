@@ -24,6 +24,8 @@ MARGIN = Seconds(0.2)
 MARGIN_P99, MOST_MARGIN = 3.0, Seconds(2.0)
 MOST = Seconds(10.0)
 """What was slow of late is waited for so long at most; a link that is dead is found out before."""
+BUSY = 4.0
+"""One that goes on answering others may take so many times what these take."""
 WAY_HOME = 0.1
 """What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
 FIRST_FLIGHT = Bytes(14_480)
@@ -62,6 +64,17 @@ def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
 def by_now(state: State, peer: DeviceId, page: PageKey, now: float) -> Seconds:
     """Return how long `peer` would be waited for by what its last answers took."""
     return Seconds(min(state.far_side(peer).expected(page, now), MOST) + _margin(state, peer))
+
+
+def busy(state: State, peer: DeviceId, page: PageKey, asked_at: float, now: float) -> Seconds:
+    """Return how long to wait in all for one that has answered others since `asked_at`.
+
+    By what these took, or until it is silent for as long as the margin: queues are fair between callers, so that the
+    requests of one who has many there take several times what those of the others do.
+    """
+    far, margin = state.far_side(peer), _margin(state, peer)
+    most = min(BUSY * far.expected(page, now), MOST) + margin
+    return Seconds(max(by_now(state, peer, page, now), min(far.heard_at + margin - asked_at, most)))
 
 
 def _margin(state: State, peer: DeviceId) -> float:

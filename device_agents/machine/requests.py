@@ -9,7 +9,7 @@ Law: pure. A request ends by `answers`, and by nothing else; who answers where a
 
 from __future__ import annotations
 
-from device_agents.machine import answers, asking, ladder, runs
+from device_agents.machine import answers, asking, ladder, patience, runs
 from device_agents.machine.commands import Command, SetTimer
 from device_agents.machine.door import is_answer
 from device_agents.machine.events import (
@@ -174,7 +174,8 @@ def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]
     if longer:
         return longer
     if asked.is_late(now):
-        state.far_side(peer).overdue(asked.at, now)
+        silence = patience.by_now(state, peer, (work.epoch, asked.terms.page), now)
+        state.far_side(peer).overdue(asked.at, silence, now)
     return ladder.overdue(state, work, f"{peer} did not answer within {now - asked.at:.2f} s", now)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from device_agents.machine.events import EpochKey, WorkKey
@@ -61,17 +63,20 @@ def test_requests_queue_on_the_link_behind_each_other() -> None:
 def test_it_is_suspected_only_where_nothing_was_heard_since() -> None:
     far = FarSide()
     far.hear(5.0)
-    far.overdue(4.0, 6.0)
+    far.overdue(4.0, 1.5, 6.0)
     assert far.may_try(6.0)
     assert not far.suspected
-    far.overdue(5.5, 6.5)
+    silent = dataclasses.replace(far)
+    silent.overdue(4.0, 0.9, 6.0)
+    assert silent.suspected, "others came since, but that was too long ago"
+    far.overdue(5.5, 1.5, 6.5)
     assert far.suspected
     assert far.may_try(6.5), "the first trial may be at once"
 
 
 def test_trials_are_one_at_a_time_and_ever_more_seldom_until_it_answers() -> None:
     far = FarSide()
-    far.overdue(0.0, 1.0)
+    far.overdue(0.0, 0.3, 1.0)
     now, pauses = 1.0, []
     for _ in range(8):
         far.try_with(WORK, PAGE, 0.05, now)
@@ -81,6 +86,6 @@ def test_trials_are_one_at_a_time_and_ever_more_seldom_until_it_answers() -> Non
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0])
     far.hear(now)
     assert far.may_try(now)
-    far.overdue(now + 1, now + 2)
+    far.overdue(now + 1, 0.3, now + 2)
     far.try_with(WORK, PAGE, 0.05, now + 2)
     assert far.next_trial == pytest.approx(now + 2.1)

@@ -77,6 +77,26 @@ def test_what_waits_behind_others_waits_on_while_these_are_answered(world) -> No
         del waiting[works[place]]
 
 
+def test_a_callers_many_wait_on_while_the_others_few_are_answered(world) -> None:
+    """Queues are fair: who has 8 requests at a time waits 8 times as long, and that is no reason to answer here."""
+    state = world.agent()
+    few = [_sent(world, state, f"few-{number}", 0.05 * number)[0] for number in range(6)]
+    many, waits = _sent(world, state, "many", 0.25)
+    due, fired = 0.25 + waits, 0
+    for number in range(6, 25):
+        now = 0.05 * number
+        while due <= now:
+            due, fired = (
+                due + world.only(step(state, TimerFired(many, "patience"), due), SetTimer).delay,
+                fired + 1,
+            )
+        _answer(world, state, few.pop(0), now)
+        few.append(_sent(world, state, f"few-{number}", now)[0])
+    assert fired
+    late = step(state, TimerFired(many, "patience"), 3.0)
+    assert world.only(late, RunSegment).first == 4, "but not for ever"
+
+
 def test_what_was_answered_before_a_link_died_gives_nobody_more_time(world) -> None:
     state = world.agent()
     first, _ = _sent(world, state, "r1", 0.0)
