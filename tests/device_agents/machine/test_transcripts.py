@@ -121,17 +121,21 @@ def _detail(command) -> str:
         case c.SendStage(frame=frame):
             left = f", {frame.remaining_ms} ms left" if frame.remaining_ms else ""
             return f": to {command.peer} from block {frame.first_block} on page {frame.page}{left}"
-        case c.Release(heed=heed) if heed:
-            return f", but go on listening for {heed}"
-        case c.CancelStage(peer=peer) if peer != "cloud":
-            return f": at {peer}"
         case c.SetTimer():
             return f": {command.timer} in {command.delay:.2f} s"
         case c.Reply(frame=frame):
             return f": page {frame.page} of epoch {frame.epoch}, because {frame.reason}"
         case c.Fail(frame=frame) | c.Refuse(frame=frame):
             return f": {frame.error.code}: {frame.error.message}"
+        case c.Release() | c.CancelStage():
+            return _detail_of_ends(command)
     return _detail_of_epochs(command)
+
+
+def _detail_of_ends(command) -> str:
+    if isinstance(command, c.Release):
+        return f", but go on listening for {command.heed}" if command.heed else ""
+    return f": at {command.peer}" if command.peer != "cloud" else ""
 
 
 def _detail_of_epochs(command) -> str:
