@@ -50,6 +50,7 @@ class Background:
         await self._holdings.add(command.key, blocks, wanted)
         seconds = round(time.monotonic() - begun, 4)
         opened = len(blocks) + len(wanted)
+        await self._engine.tidy()  # reading a graph took as much again; it takes some milliseconds
         log.info("opened beside requests", model=command.key.model, opened=opened, seconds=seconds)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
 
