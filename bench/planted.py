@@ -54,7 +54,7 @@ BUGS = (
         "old epoch accepted",
         "device_agents/machine/state.py",
         "        found = self.epochs.get(key)\n        if found is None or found.state == PREPARING:",
-        "        found = self.epochs.get(key) or self.active_epoch(key.model)\n"
+        "        found = self.active_epoch(key.model) or self.epochs.get(key)\n"
         "        if found is None or found.state == PREPARING:",
     ),
     Bug(
@@ -65,10 +65,10 @@ BUGS = (
         LINK,
     ),
     Bug(
-        "stale page: a far side that was suspected stays so",
-        "device_agents/machine/far_side.py",
-        "self.suspected, self.trial, self.pause = False, None, FIRST_PAUSE",
-        "self.trial, self.pause = None, FIRST_PAUSE",
+        "stale page: what was chosen once is chosen for ever",
+        "device_agents/machine/turning.py",
+        "    if turner.stale or not fresh:",
+        "    if not choice.costs:",
     ),
     Bug(
         "stale page: terms of one epoch serve another",
@@ -135,7 +135,7 @@ BUGS = (
         "an epoch is closed while requests run on it",
         "device_agents/machine/draining.py",
         "or state.working_on(key):",
-        "or (state.working_on(key) and held.drain_command):",
+        "or (state.working_on(key) and state.closing):",
     ),
     Bug(
         "an activated epoch is not saved",
@@ -144,10 +144,10 @@ BUGS = (
         "    state.choose_active(held.key.model)\n    return [keep_peers(state)]",
     ),
     Bug(
-        "a lost stage is not noticed",
-        "device_agents/machine/requests.py",
-        "    asking.ended(state, work, peer)\n    return ladder.climb(state, work, event.reason, now)",
-        "    return []",
+        "a far side that swallows is waited for",
+        "device_agents/machine/asking.py",
+        "    if not is_hedged(work):\n        return [sent]",
+        "    if is_hedged(work):\n        return [sent]",
     ),
     Bug(
         "the fallback runs one block too late",

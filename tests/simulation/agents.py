@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from device_agents.machine import State, fencing, learning, step
+from device_agents.machine import State, canary, fencing, learning, step
 from device_agents.machine import commands as c
 from device_agents.machine import events as e
 from device_agents.machine.admission import work_key
@@ -94,6 +94,7 @@ class Agent(Node):
         self.find: Callable[[], Any] = lambda: None
         self.agents: dict[str, Agent] = {}
         self.offset = 0.0
+        self.slow = 1.0  # times the seconds that its computing takes
         self.trouble: list[str] = []
         self.replied: set[e.WorkKey] = set()
         self.booted = False
@@ -251,9 +252,14 @@ class Agent(Node):
             if refused is not None:
                 self.control.end()
                 return
-            self.disk.leader = message.leader
+            self._obey(message.leader)
             self._beat(self.control)
         self.submit(e.CoordinatorSaid(message))
+
+    def _obey(self, leader: m.Leader) -> None:
+        before, self.disk.leader = self.disk.leader, leader
+        if before is not None and before.identity == leader.identity and before.term > leader.term:
+            self.trouble.append(f"{self.name} obeys {leader} after {before}")
 
     def _beat(self, stream: Wire) -> None:
         if self.control is not stream:
@@ -264,6 +270,7 @@ class Agent(Node):
             0.1, 4096 * MIB, 50 * MIB, 40.0, len(state.works), state.served, state.failed,
             now - state.last_success if state.last_success >= 0 else -1.0, reports(state.stages), self._reports(),
             queue_reports(state), learning.reports(state, now), loads=load_reports(state),
+            epochs=canary.reports(state),
         )  # fmt: skip
         self._tell(told)
         self.after(HEARTBEAT, functools.partial(self._beat, stream))
@@ -280,7 +287,11 @@ class Agent(Node):
             self.trouble.append(
                 f"{self.name} runs {command.work} on an epoch that is not open: {command.epoch}"
             )
-        took = model.seconds(self.role, range(command.first, command.last)) * self.draw.uniform(0.8, 1.6)
+        took = (
+            model.seconds(self.role, range(command.first, command.last))
+            * self.slow
+            * self.draw.uniform(0.8, 1.6)
+        )
         if command.run == 1 and command.work in self.replied:
             self.trouble.append(f"{self.name} runs {command.work} again, though it was answered")
         values = {} if command.fresh else dict(errand.kept)

@@ -52,6 +52,7 @@ class Client(Node):
         self.asked: list[Asked] = []
         self.versions: set[int] = {1}
         self.trouble: list[str] = []
+        self.twice = 0.02  # of its frames come twice
 
     def ask(self, page: str = "", deadline: float = 0.0) -> Asked:
         """Ask once, now."""
@@ -89,7 +90,7 @@ class Client(Node):
             tensors=(model.asked(one.value),),
         )  # fmt: skip
         line.ask(frame, lambda told: self._told(one, told), lambda: self._lost(one))
-        if self.draw.random() < 0.02:  # a frame that comes twice
+        if self.draw.random() < self.twice:  # a frame that comes twice
             line.wire.send(self, frame)
             one.replies[self.dials, one.attempt] = -1
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lepton_edge.core.frames import FrameKind
 from tests.simulation.clock import Act, Clock
 
 KEEPALIVE = 6.0
@@ -75,6 +76,7 @@ class Cable:
     swallows: bool = False
     since: float = 0.0
     held: list[Act] = field(default_factory=list)
+    cost: Callable[[Any], float] = lambda message: 0.0  # seconds more that a message takes
 
 
 class Wire:
@@ -86,8 +88,13 @@ class Wire:
         self.network, self.ends, self.fifo = network, ends, fifo
         self.open = True
         self._last: dict[Node, float] = dict.fromkeys(ends, 0.0)
+        self._lives = {node: node.life for node in ends}
         for node in ends:
             node.wires.append(self)
+
+    def _to(self, node: Node, act: Act) -> Act:
+        """Return what lets `act` happen at an end, if it still is the process that connected."""
+        return node.guarded(act) if node.life == self._lives[node] else lambda: None
 
     def other(self, node: Node) -> Node:
         return next(one for one in self.ends if one is not node)
@@ -97,15 +104,16 @@ class Wire:
         if not self.open:
             return
         to = self.other(sender)
-        take = to.guarded(lambda: self.open and self.ends[to][0](message))
+        take = self._to(to, lambda: self.open and self.ends[to][0](message))
         cable = self.network.cable(sender, to)
         if cable.swallows:
             cable.held.append(take)
             return
-        delay = cable.delay * self.network.draw.uniform(1.0, 2.0)
+        delay = cable.delay * self.network.draw.uniform(1.0, 2.0) + cable.cost(message)
         due = self.network.clock.now + delay
-        if self.fifo:
-            due = self._last[to] = max(due, self._last[to])
+        if self.fifo or getattr(message, "kind", None) is FrameKind.CANCEL:  # it overtakes nothing
+            due = max(due, self._last[to])
+        self._last[to] = max(due, self._last[to])
         self.network.clock.after(due - self.network.clock.now, self._unless_swallowed(cable, take))
 
     def _unless_swallowed(self, cable: Cable, take: Act) -> Act:
@@ -117,7 +125,7 @@ class Wire:
             return
         left = self.other(dead)
         cable = self.network.cable(dead, left)
-        hear = left.guarded(lambda: self.end(left))
+        hear = self._to(left, lambda: self.end(left))
         if cable.swallows:
             self.network.clock.after(KEEPALIVE, hear)
         else:
@@ -132,7 +140,7 @@ class Wire:
             if self in node.wires:
                 node.wires.remove(self)
         for node in told or tuple(self.ends):
-            node.guarded(self.ends[node][1])()
+            self._to(node, self.ends[node][1])()
 
 
 class Network:

@@ -52,6 +52,7 @@ def test_what_is_given_up_is_given_up_everywhere() -> None:
     world.begin()
     for _ in range(200):
         client = world.draw.choice(world.clients)
+        client.twice = 0.0
         one = client.ask(world.draw.choice(("", "cut-1", "cloud-raw", "local")))
         world.clock.run(world.draw.uniform(0.0, 0.04))
         client.cancel(one)
@@ -65,10 +66,15 @@ def test_a_coordinator_that_is_away_for_an_hour_is_not_missed(seed: int) -> None
     world = World(seed)
     world.begin()
     world.coordinator.die()
-    for _ in range(3):
+    for name in (*world.boards, *world.clouds):
         world.stream(2.0, 5.0)
-        world._kill()
-        world.clock.run(1200.0)
+        world.agents[name].die()
+        world.clock.run(1.0)
+        world.agents[name].boot()
+        world.clock.run(900.0)
+        assert {one.ends[0] for one in world.probe(3)} == {"right"}, (
+            "a reboot without a coordinator serves what it has"
+        )
     assert world.trouble() == []
     world.coordinator.boot()
     world.clock.run(60.0)
@@ -88,3 +94,50 @@ def test_a_clock_that_jumps_a_day_ends_what_was_under_way_and_nothing_else(seed:
     assert world.counts()["right"] > 200
     assert world.trouble() == world.unanswered() == world.leaks() == []
     assert world.strays(world.probe()) == world.disagreements() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_epochs_that_change_under_load_cost_no_request(seed: int) -> None:
+    world = World(seed)
+    world.begin()
+    world.stream(100.0, 20.0)
+    for turn in range(12):
+        world.version += turn % 3 == 2
+        for client in world.clients:
+            client.versions.add(world.version)
+        world.push()
+        wishes = {"cloud": world.draw.choice(world.clouds)} if turn % 2 else {}
+        world.clock.after(
+            1.5 * turn, lambda w=wishes, t=turn: world.deploy(world.boards[t % 2], **w) and None
+        )
+    world.clock.run(60.0)
+    assert set(world.counts()) == {"right"}, world.counts()
+    assert world.trouble() == world.leaks() == world.disagreements() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_coordinator_of_an_older_term_is_not_obeyed(seed: int) -> None:
+    """A backup is started beside the true one, which has restarted since; agents find now one, now the other."""
+    world = World(seed)
+    world.begin()
+    backup = world.coordinator.copied("backup")
+    backup.store.term -= 1  # of before the last start: its next term is one that was there already
+    for _ in range(2):
+        world.coordinator.die()
+        world.coordinator.boot()
+        world.clock.run(5.0)
+    world.impostors = [backup]
+    backup.boot()
+    world.stream(5.0, 60.0)
+    for at in range(6):
+        for name in world.agents:  # streams end, and are made anew with whom is found
+            world.clock.after(
+                10.0 * at + 5.0, lambda agent=world.agents[name]: agent.control and agent.control.end()
+            )
+        world.clock.after(10.0 * at + 7.0, lambda: world.deploy(world.draw.choice(world.boards)) and None)
+    world.clock.run(70.0)
+    backup.die()
+    world.clock.run(60.0)
+    assert world.trouble() == world.unanswered() == world.leaks() == world.disagreements() == []
+    assert set(world.counts()) == {"right"}, world.counts()
+    assert {one.ends[0] for one in world.probe(3)} == {"right"}

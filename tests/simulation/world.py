@@ -15,7 +15,7 @@ from lepton_edge.coordinator.records import ModelRecord
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import FrameKind
 from tests.simulation import model
-from tests.simulation.agents import MIB, Agent, Luck
+from tests.simulation.agents import MIB, Agent, Disk, Luck
 from tests.simulation.clients import Asked, Client
 from tests.simulation.clock import Clock
 from tests.simulation.coordinator import Coordinator
@@ -34,7 +34,7 @@ class World:
         self.luck = Luck()
         self.story: list[str] = []
         self.coordinator = Coordinator("coordinator", self.network)
-        self.ruling = self.coordinator
+        self.impostors: list[Coordinator] = []
         self.agents: dict[str, Agent] = {}
         self.boards, self.clouds = boards, clouds
         for name in (*boards, *clouds):
@@ -46,7 +46,9 @@ class World:
         self.version = 1
 
     def _found(self) -> Coordinator | None:
-        return self.ruling if self.ruling.alive and not self.ruling.frozen else None
+        """Return the coordinator that an agent finds now: one of those that are there."""
+        there = [one for one in (self.coordinator, *self.impostors) if one.alive and not one.frozen]
+        return self.draw.choice(there) if there else None
 
     def tell(self, text: str) -> None:
         self.story.append(f"{self.clock.now:8.3f} {text}")
@@ -65,13 +67,13 @@ class World:
 
     def push(self) -> str:
         record = ModelRecord(model.MODEL, f"v{self.version}", 10 * MIB, layers=4)
-        return self.ruling.call(lambda cause, call: ce.ModelPushed(cause, call, record))
+        return self.coordinator.call(lambda cause, call: ce.ModelPushed(cause, call, record))
 
     def deploy(self, board: str, **wishes: object) -> str:
         asked = m.Deploy(model.MODEL, board=board, **wishes)  # type: ignore[arg-type]
         if "cloud" not in wishes:
             asked = m.Deploy(model.MODEL, board=board, cloud=self.home(board), **wishes)  # type: ignore[arg-type]
-        return self.ruling.call(lambda cause, call: ce.DeployAsked(cause, call, asked))
+        return self.coordinator.call(lambda cause, call: ce.DeployAsked(cause, call, asked))
 
     def home(self, board: str) -> str:
         """Return the cloud that a board uses: its own where there is one."""
@@ -80,9 +82,9 @@ class World:
     def deployed(self, call: str, seconds: float = 60.0) -> bool:
         """Let time pass until a call was answered; return whether well."""
         end = self.clock.now + seconds
-        while call not in self.ruling.answers and self.clock.now < end:
+        while call not in self.coordinator.answers and self.clock.now < end:
             self.clock.run(0.25)
-        return isinstance(self.ruling.answers.get(call), cc.Finish)
+        return isinstance(self.coordinator.answers.get(call), cc.Finish)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -117,6 +119,9 @@ class World:
             return
         self.tell(f"kill {agent.name} for {lasts:.2f}")
         agent.die()
+        if self.draw.random() < 0.2:
+            self.tell(f"the disk of {agent.name} is new")
+            agent.disk = Disk()
         self.clock.after(lasts, agent.boot)
 
     def _freeze(self) -> None:
@@ -215,7 +220,7 @@ class World:
                 if e.startswith("wrong")
             ]
             found += [f"{client.name}-{a.number}: {a.ends}" for a in client.asked if len(a.ends) > 1]
-        return found + self._stale() + self._misled()
+        return found + self._stale()
 
     def _stale(self) -> list[str]:
         """Return the answers on an epoch when a later one was active already."""
@@ -228,10 +233,6 @@ class World:
                         f"{client.name}-{one.number} was answered on epoch {answer.epoch}, which is over"
                     )
         return found
-
-    def _misled(self) -> list[str]:
-        """Return who obeyed a coordinator that may not command."""
-        return []
 
     def disagreements(self) -> list[str]:
         """Return where, after all has settled, boards do not serve what the coordinator says is active."""
