@@ -28,6 +28,7 @@ from bench.rows import Row
 from bench.steps import steps
 from bench.subjects import mobilenetv2
 from bench.traces import made
+from bench.turncost import turn_costs
 
 SLOW = 30.0
 """How much slower the board is played: alone it takes some 0.28 s, so that three frontiers have rates of their own."""
@@ -39,6 +40,7 @@ MODES = (False, True)
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    os.environ.setdefault("LEPTON_EDGE_LOG_LEVEL", "debug")  # agents write down when they look at a link
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lepton-adapt-") as directory:
         state = options.state or Path(directory) / "state"
@@ -110,12 +112,16 @@ def _step(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace
     yield from steps(prepared, lanes, 2 if options.quick else options.trials)
 
 
+def _turn(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from turn_costs(prepared, lanes, 200 if options.quick else 600)
+
+
 def _idle(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
     yield from idle(prepared, lanes, 10.0 if options.quick else 60.0)
 
 
 Part = Callable[[Sequence[Subjects], Path, argparse.Namespace], Iterator[Row]]
-PARTS: dict[str, Part] = {"traces": _traces, "step": _step, "cut": _cut, "idle": _idle}
+PARTS: dict[str, Part] = {"traces": _traces, "step": _step, "cut": _cut, "turn": _turn, "idle": _idle}
 
 if __name__ == "__main__":
     sys.exit(main())

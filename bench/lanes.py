@@ -188,7 +188,10 @@ def _stop(laboratory: Laboratory) -> None:
 
 
 class Lane:
-    """A laboratory in which one way of answering runs: a cloud, a board, and with `led` a coordinator."""
+    """A laboratory in which one way of answering runs: a cloud, a board, and with `led` a coordinator.
+
+    They go on from the state that was kept.
+    """
 
     def __init__(self, name: str, subjects: Subjects, directory: Path, led: bool = True) -> None:
         self.name, self.subjects, self.led = name, subjects, led
@@ -317,10 +320,12 @@ def replay(
     jobs: Sequence[Document],
     trace: Trace,
     script: Callable[[float], None] | None = None,
+    begun: Callable[[float], object] = lambda begin: None,
 ) -> list[list[Answer]]:
     """Let applications ask by the same timetable while their links do what `trace` says; return their answers.
 
-    `script`, where one is given, is called with the begin instead: it changes the links, and more than these.
+    `script`, where one is given, is called with the begin instead: it changes the links, and more. `begun` is
+    told the second on the monotonic clock that all count from.
     """
     ways = [one.lane for one in made]
     for one in ways:
@@ -331,6 +336,7 @@ def replay(
     for app in made:
         app.ready()
     begin = time.monotonic() + LEAD + 0.2
+    begun(begin)
     for app in made:
         app.go(begin)
     for one in ways:

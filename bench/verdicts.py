@@ -183,16 +183,20 @@ class Step:
     """Seconds that each page took before the change."""
     linked: frozenset[str]
     """The pages that use the link."""
+    looks: Sequence[float] = ()
+    """The seconds at which the entry had looked at the link by itself."""
 
 
 def evidence(step: Step, answers: Sequence[Answer]) -> float:
     """Return the second from which the entry could have known: a transfer that ended after the change, or is overdue.
 
     An answer that used the link and ended after the change tells; so does a request that is still under way half as
-    long again as its page took before. Where nothing used the link, the change itself counts: that is the strictest.
+    long again as its page took before, and a look of the entry's own. Where nothing used the link, the change itself
+    counts: that is the strictest.
     """
     told = [_shows(step, one) for one in answers if one.due < step.until]
     known = [second for second in told if second is not None]
+    known += [second for second in step.looks if second > step.at]
     return min(known, default=step.at)
 
 
@@ -215,6 +219,12 @@ def wrong_after(step: Step, answers: Sequence[Answer]) -> int:
     since = evidence(step, answers)
     after = [one for one in answers if since < one.due < step.until]
     return sum(one.fell_back or one.page not in step.right for one in after)
+
+
+def settled_after(step: Step, answers: Sequence[Answer]) -> float:
+    """Return the seconds from the change until the first request that came on a right page; endless for none."""
+    right = [one.due for one in answers if step.at < one.due < step.until and one.page in step.right]
+    return min(right, default=math.inf) - step.at
 
 
 @dataclass(frozen=True)
