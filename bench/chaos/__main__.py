@@ -18,17 +18,19 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from bench.chaos import judge, subject
 from bench.chaos.faults import STRIKES, Scene
 from bench.chaos.judge import Evidence, Struck
 from bench.chaos.schedule import Fault, kinds, schedule
+from bench.chaos.testimony import Ended
 from bench.chaos.town import Place
 from bench.chaos.witnesses import Witnesses
 from lepton_edge.client import AsyncClient, Client
 
-BOARDS, CLOUDS = ("north",), ("east",)
-WITNESSES = ("anna", "bruno", "clara")
+BOARDS, CLOUDS = ("north", "south"), ("east", "west")
+WITNESSES = {"anna": "north", "bruno": "north", "clara": "south", "david": "south"}
 DEADLINE = 2.0
 SHARE = 0.8
 AIM_SECONDS = 3.0
@@ -65,35 +67,42 @@ def _options() -> argparse.Namespace:
         "--keep-input", action="store_true", help="the input stays on the board: interior cuts"
     )
     parser.add_argument("--only", default="", help="nothing but this kind of fault (kinds, by commas)")
+    parser.add_argument(
+        "--stop", action="store_true", help="end with the first thing that is not as it must be"
+    )
     parser.add_argument("--from", type=int, default=0, dest="first", help="begin at this fault")
     return parser.parse_args()
 
 
 def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Evidence:
+    witnesses = Witnesses({}, place.town.logs)
+    scene = Scene(place, witnesses, made, keep_input=options.keep_input)
     with Client(place.coordinator, patience=120.0) as client:
         client.push(subject.NAME, made.models[subject.VERSIONS[0]])
-        plan = client.deploy(subject.NAME, keep_input_on_board=options.keep_input)["plan"]
+        pages = [scene.deploy(client, board)["plan"]["page"] for board in BOARDS]
     rate = SHARE * asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
-    note(
-        f"the plan is {plan['page']}; the board alone answers {rate / SHARE:.0f} a second, {rate:.0f} are asked for"
-    )
-    job = {
-        "address": place.addresses[BOARDS[0]],
-        "file": str(place.directory / "subject.npz"),
-        "rate": rate / len(WITNESSES),
-        "deadline": DEADLINE,
-    }
-    witnesses = Witnesses(dict.fromkeys(WITNESSES, job), place.town.logs)
+    note(f"plans {pages}; a board alone answers {rate / SHARE:.0f} a second, {rate:.0f} are asked of each")
+    witnesses.jobs = {name: _job(place, board, rate) for name, board in WITNESSES.items()}
     try:
         for name in WITNESSES:
             witnesses.start(name)
         time.sleep(2.0)
-        scene = Scene(place, witnesses, made)
         scene.allow(subject.VERSIONS[0])
         struck = Run(scene, options).all()
         return _evidence(scene, struck)
     finally:
         witnesses.close()
+
+
+def _job(place: Place, board: str, rate: float) -> dict[str, Any]:
+    """Return what a witness is told: its share of what is asked of its board."""
+    share = sum(name == board for name in WITNESSES.values())
+    return {
+        "address": place.addresses[board],
+        "file": str(place.directory / "subject.npz"),
+        "rate": rate / share,
+        "deadline": DEADLINE,
+    }
 
 
 async def _capacity(address: str, made: subject.Subject, seconds: float = 3.0) -> float:
@@ -132,30 +141,34 @@ class Run:
 
     def __init__(self, scene: Scene, options: argparse.Namespace) -> None:
         self.scene, self.options = scene, options
-        every = schedule(options.seed, options.faults, kinds(BOARDS, CLOUDS, WITNESSES))
+        every = schedule(options.seed, options.faults, kinds(BOARDS, CLOUDS, tuple(WITNESSES)))
         wanted = set(options.only.split(",")) if options.only else set(STRIKES)
         self.faults = [one for one in every if one.index >= options.first and one.kind in wanted]
         self.struck: list[Struck] = []
-        self.home = self._pages_now()
-
-    def _pages_now(self) -> set[str]:
-        recent = self.scene.witnesses.recent(time.monotonic() - 2.0)
-        return {one.told["page"] for one in recent if one.verdict == "right"}
 
     def _calm(self) -> str:
         """Return how requests end before anything strikes."""
         recent = self.scene.witnesses.recent(0.0)
-        return ", ".join(f"{n}x {what}" for what, n in Counter(one.what for one in recent).most_common())
+        ends = Counter(f"{one.what} {one.told.get('page', '')}" for one in recent)
+        return ", ".join(f"{count}x {what}" for what, count in ends.most_common())
 
     def all(self) -> list[Struck]:
         """Let every fault strike."""
-        note(f"at home on {sorted(self.home)}; {self._calm()}")
+        note(f"before anything strikes: {self._calm()}")
         begun = time.monotonic()
         for fault in self.faults:
             if time.monotonic() - begun > self.options.minutes * 60:
                 break
             self._one(fault)
+            if self.options.stop and self._is_bad():
+                break
         return self.struck
+
+    def _is_bad(self) -> bool:
+        """Whether an answer was wrong, or something ended untyped."""
+        told = [one for testimony in self.scene.witnesses.testimonies for one in testimony.ended]
+        evidence = Evidence(self.struck, told, allowed=self.scene.allowed, untyped=self.scene.untyped)
+        return bool(judge.wrong(evidence) or judge.untyped(evidence))
 
     def _one(self, fault: Fault) -> None:
         both = [fault, *([fault.beside] if fault.beside else [])]
@@ -213,11 +226,21 @@ class Run:
             time.sleep(0.05)
 
     def _back_since(self, over: float) -> float | None:
-        """Return when the last few answers in a row began to be by the plan, None where they are not yet."""
-        recent = sorted(self.scene.witnesses.recent(over), key=lambda one: one.at)[-IN_A_ROW:]
-        good = [one for one in recent if one.verdict == "right" and one.told["page"] in self.home]
-        good = [one for one in good if not one.told["reason"].startswith("fallback")]
-        return recent[0].at if len(recent) == len(good) == IN_A_ROW else None
+        """Return when the last few answers of each board began to be by its plan, None where they are not yet."""
+        recent = sorted(self.scene.witnesses.recent(over), key=lambda one: one.at)
+        began = []
+        for board in BOARDS:
+            last = [one for one in recent if WITNESSES[one.witness] == board][-IN_A_ROW:]
+            if len(last) < IN_A_ROW or not all(_is_home(one) for one in last):
+                return None
+            began.append(last[0].at)
+        return max(began)
+
+
+def _is_home(one: Ended) -> bool:
+    """Whether an answer came by a cloud: pages turn, but to be alone is what the plan leaves to a fault."""
+    told = one.told
+    return one.verdict == "right" and told["page"] != "local" and not told["reason"].startswith("fallback")
 
 
 def note(text: str) -> None:

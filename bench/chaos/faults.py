@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.chaos.schedule import Fault
 from bench.chaos.subject import NAME, VERSIONS, Subject
@@ -39,7 +40,29 @@ class Scene:
     commands: list[tuple[int, str, str]] = field(default_factory=list)
     untyped: list[str] = field(default_factory=list)
     version: str = VERSIONS[0]
+    keep_input: bool = False
     copies: Iterator[int] = field(default_factory=itertools.count)
+
+    def home(self, board: str) -> str:
+        """Return the cloud that a board was deployed with."""
+        clouds = self.place.clouds
+        return clouds[self.place.boards.index(board) % len(clouds)]
+
+    def board_of(self, victim: str) -> str:
+        """Return the board that is a victim, or one that uses it."""
+        boards = self.place.boards
+        return next((board for board in boards if victim in (board, self.home(board))), boards[0])
+
+    def deploy(self, client: Client, board: str) -> dict[str, Any]:
+        """Deploy on a board, with its own cloud, and all others to stand in for that one."""
+        return client.deploy(
+            NAME, devices=(board, self.home(board)), replicas=("*",), keep_input_on_board=self.keep_input
+        )
+
+    def pin(self, fault: Fault, what: str, page: str = "") -> bool:
+        """Pin a page of the board that a fault is about, or unpin it."""
+        board = self.board_of(fault.victim)
+        return self.order(fault, what, lambda client: client.pin(NAME, page=page, board=board))
 
     def allow(self, *versions: str) -> None:
         """Note which versions may answer what is asked from now on."""
@@ -113,21 +136,21 @@ def full_disk(scene: Scene, fault: Fault) -> Strike:
     """Fill a file system, deploy on it, and give the room back."""
     filler = scene.place.fill(fault.victim)
     yield
-    scene.order(fault, "pin local on a full disk", lambda client: client.pin(NAME, page="local"))
+    scene.pin(fault, "pin local on a full disk", "local")
     filler.unlink()
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
 
 
 def no_memory(scene: Scene, fault: Fault) -> Strike:
     """Let a process have no more memory while a plan is prepared on it."""
     scene.place.squeeze(fault.victim)
     yield
-    scene.order(fault, "pin local without memory", lambda client: client.pin(NAME, page="local"))
+    scene.pin(fault, "pin local without memory", "local")
     if scene.place.lives(fault.victim):
         scene.place.release(fault.victim)
     else:
         scene.place.start(fault.victim)
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
 
 
 def second_coordinator(scene: Scene, fault: Fault) -> Strike:
@@ -146,22 +169,22 @@ def backup(scene: Scene, fault: Fault) -> Strike:
     place.kill("coordinator")
     place.copy_of("coordinator", copy)
     place.start("coordinator")
-    scene.order(fault, "pin local", lambda client: client.pin(NAME, page="local"))
+    scene.pin(fault, "pin local", "local")
     place.kill("coordinator")
     impostor = place.impostor("coordinator", copy)
     yield
     impostor.kill()
     place.start("coordinator")
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
 
 
 def old_epoch(scene: Scene, fault: Fault) -> Strike:
     """Kill a cloud, move on to another epoch without it, and let it return with what it held."""
     scene.place.kill(fault.victim)
     yield
-    scene.order(fault, "pin local while the cloud is away", lambda client: client.pin(NAME, page="local"))
+    scene.pin(fault, "pin local while the cloud is away", "local")
     scene.place.start(fault.victim)
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
 
 
 def new_version(scene: Scene, fault: Fault) -> Strike:
@@ -171,30 +194,51 @@ def new_version(scene: Scene, fault: Fault) -> Strike:
     if not scene.order(fault, f"push {new}", lambda client: client.push(NAME, scene.subject.models[new])):
         return
     scene.allow(old, new)
-    if scene.order(fault, f"deploy {new}", lambda client: client.deploy(NAME)):
+    deployed = [
+        scene.order(fault, f"deploy {new}", lambda client, b=board: scene.deploy(client, b))  # type: ignore[misc]
+        for board in scene.place.boards
+    ]
+    if all(deployed):
         scene.version = new
         scene.allow(new)
 
 
 def killed_deploy(scene: Scene, fault: Fault) -> Strike:
     """Kill the coordinator in the middle of a deployment."""
-    asked = threading.Thread(
-        target=scene.order, args=(fault, "deploy while killed", lambda client: client.pin(NAME, page="local"))
-    )
+    asked = threading.Thread(target=scene.pin, args=(fault, "deploy while killed", "local"))
     asked.start()
     yield
     scene.place.kill("coordinator")
     time.sleep(0.2)
     scene.place.start("coordinator")
     asked.join(PATIENCE)
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
 
 
 def pin(scene: Scene, fault: Fault) -> Strike:
     """Pin the board alone, and unpin."""
-    scene.order(fault, "pin local", lambda client: client.pin(NAME, page="local"))
+    scene.pin(fault, "pin local", "local")
     yield
-    scene.order(fault, "unpin", lambda client: client.pin(NAME))
+    scene.pin(fault, "unpin")
+
+
+def drain(scene: Scene, fault: Fault) -> Strike:
+    """Drain a device, and let it take part again."""
+    scene.order(fault, "drain", lambda client: client.drain(fault.victim))
+    yield
+    scene.order(fault, "undo drain", lambda client: client.drain(fault.victim, undo=True))
+    board = scene.board_of(fault.victim)
+    scene.order(fault, "deploy again", lambda client: scene.deploy(client, board))
+
+
+def move(scene: Scene, fault: Fault) -> Strike:
+    """Move what runs in a cloud to another one, and back."""
+    other = next(cloud for cloud in scene.place.clouds if cloud != fault.victim)
+    board = scene.board_of(fault.victim)
+    there, back = (fault.victim, other), (other, fault.victim)
+    scene.order(fault, "move", lambda client: client.move(NAME, *there, board=board))
+    yield
+    scene.order(fault, "move back", lambda client: client.move(NAME, *back, board=board))
 
 
 STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
@@ -218,4 +262,6 @@ STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
     "new version": new_version,
     "deploy while killed": killed_deploy,
     "pin": pin,
+    "drain": drain,
+    "move": move,
 }

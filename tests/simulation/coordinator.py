@@ -180,9 +180,9 @@ class Coordinator(Node):
 
     def stale(self, board: str, epoch: int, sent: float) -> bool:
         """Whether a request that a board was sent at `sent` may not be answered on `epoch`: another one was active."""
-        latest = max((one for at, name, one in self.activated if name == board and at < sent), default=0)
+        before = [one for at, name, one in self.activated if name == board and at < sent]
         later = {one for at, name, one in self.activated if name == board and at >= sent}
-        return epoch < latest and epoch not in later
+        return epoch in before and epoch != before[-1] and epoch not in later
 
     def copied(self, name: str) -> Coordinator:
         """Return another coordinator on a copy of the store."""
