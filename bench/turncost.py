@@ -118,14 +118,15 @@ def _memory_row(subjects: Subjects, directory: Path, resident: int, pieces: str)
         replay(made, [job], trace, lambda begin: None)
         whole = int(psutil.Process(agent_of(lane, BOARD)).memory_info().rss)
     ratio = resident / whole
-    compared = f"{resident / 1e6:.1f} MB after {USED} requests over all pages, {pieces}; as one session {whole / 1e6:.1f} MB"
+    compared = f"{resident / 1e6:.1f} MB after {USED} requests over all pages, {pieces}; "
+    compared += f"as one session {whole / 1e6:.1f} MB"
     what = f"{subjects.mode}: memory of a board with its book / with the whole model"
     return Row("adapt", what, round(ratio, 3), "1", compared, MEMORY_GOAL, ratio <= MEMORY_GOAL)
 
 
 def _pieces(subjects: Subjects, directory: Path) -> Iterator[Row]:
     """Let requests stay on a page, then on another one: what is opened beside them, and whether one is delayed."""
-    points = ((0.0, FAR_RATE), (STAY, NEAR_RATE))
+    points = ((0.0, FAST), (STAY, SLOW))
     trace = Trace("pieces", 2.0, 2 * STAY, points)
     lane = Lane(f"pieces{int(subjects.keep_input)}", subjects, directory)
     with running([lane]) as made:
