@@ -6,9 +6,10 @@ its page.
 
 from __future__ import annotations
 
+from device_agents.machine.events import EpochKey
 from device_agents.machine.pages import Option, Turn, Turner
 from device_agents.machine.pricing import way_of
-from device_agents.machine.state import EpochState, State, Work
+from device_agents.machine.state import ACTIVE, EpochState, State, Work
 from lepton_edge.core.messages import TurnReport
 from partitioner.units import PageName, Seconds
 
@@ -56,6 +57,8 @@ def reports(state: State, now: float) -> tuple[TurnReport, ...]:
     """Return the turns with news since this was asked last."""
     found = []
     for turn in state.turns:
+        held = state.epochs.get(EpochKey(turn.model, turn.epoch))
+        turn.over = turn.over or held is None or held.state != ACTIVE
         said = turn.requests + turn.over
         if said != turn.told:
             turn.told = said

@@ -179,13 +179,20 @@ NO_MODELS = "no models: lepton-edge model push NAME FILE.onnx"
 
 
 def active_line(row: Row) -> str:
-    """Return "epoch 3, page cut-2" of a model's row, for each board of several; "no" when nothing of it is active."""
+    """Return "epoch 3, page cut-2, now local" of a model's row, for each board of several; "no" when none is active."""
     boards = row.get("boards", [])
     if len(boards) > 1:
         return "; ".join(
-            f"{one['board'] or 'clouds alone'}: epoch {one['epoch']}, page {one['page']}" for one in boards
+            f"{one['board'] or 'clouds alone'}: epoch {one['epoch']}, {page_line(one)}" for one in boards
         )
-    return f"epoch {row['epoch']}, page {row.get('page', '')}" if row.get("epoch") else "no"
+    return f"epoch {row['epoch']}, {page_line(boards[0] if boards else row)}" if row.get("epoch") else "no"
+
+
+def page_line(row: Row) -> str:
+    """Return "page cut-2", and the page that its entry turned to, where that is another."""
+    page = row.get("page", "")
+    now = row.get("page_now") or page
+    return f"page {page}" if now == page else f"page {page}, now {now}"
 
 
 _INPUTS = (

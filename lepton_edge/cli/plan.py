@@ -246,6 +246,9 @@ def _render(told: dict[str, Any], console: Console) -> None:
     if others:
         mine = told.get("board") or "clouds alone"
         console.print(f"this is the plan for {mine}; others are active for: {', '.join(others)}")
+    if len(told.get("turning", [])) > 1:
+        now = told.get("page_now") or told.get("page", "")
+        console.print(f"the entry turns by itself between {', '.join(told['turning'])}; now: {now}")
     if told.get("replicas"):
         console.print(f"replicas, best first: {', '.join(told['replicas'])}")
     for one in told.get("stale", []):

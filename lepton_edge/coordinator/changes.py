@@ -145,6 +145,14 @@ def turned(state: State, device: Device, reports: Sequence[TurnReport], at: Mome
     return [_turn(state, device, report, at) for report in reports[:MAX_TURNS_HEARD]]
 
 
+def page_now(state: State, record: EpochRecord) -> str:
+    """Return the page that requests take now: the active one, or the one that the entry told last that it turned to."""
+    turns = [one for one in state.log.turns.values() if (one.model, one.epoch) == record.key]
+    own = [one for one in turns if not record.board or one.device == record.board]
+    active = record.book.active if record.book else ""
+    return own[-1].after if own else active
+
+
 def _turn(state: State, device: Device, report: TurnReport, at: Moment) -> KeepChange:
     key = (device.name, device.hello.incarnation, report.serial)
     news: dict[str, Any] = {

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import availability, drift, orders, reach, requests
+from lepton_edge.coordinator import availability, changes, drift, orders, reach, requests
 from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
 from lepton_edge.coordinator.history import adaptation
-from lepton_edge.coordinator.records import EpochRecord, ModelRecord, ProfileRecord
+from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Hardware, Telemetry
@@ -106,7 +106,7 @@ def _models(state: State) -> list[Json]:
 
 def _model(state: State, record: ModelRecord) -> Json:
     active = state.active_epoch(record.name)
-    boards = [_active(one) for one in state.active_epochs(record.name)]
+    boards = [_active(state, one) for one in state.active_epochs(record.name)]
     return {
         "model": record.name,
         "version": record.version,
@@ -121,7 +121,7 @@ def _model(state: State, record: ModelRecord) -> Json:
     }
 
 
-def _active(record: EpochRecord) -> Json:
+def _active(state: State, record: EpochRecord) -> Json:
     """Return an active epoch in short; `board` is empty for one of clouds alone."""
     return {
         "board": record.board,
@@ -130,6 +130,7 @@ def _active(record: EpochRecord) -> Json:
         "epoch": record.epoch,
         "version": record.version,
         "page": record.book.active if record.book else "",
+        "page_now": changes.page_now(state, record),
     }
 
 
@@ -260,6 +261,8 @@ def plan(state: State, name: ModelName, epoch: Epoch | None = None, board: Devic
         "board": record.board,
         "boards": [one.board for one in state.active_epochs(name)],
         "replicas": list(record.replicas),
+        "turning": list(record.book.turning.pages) if record.book else [],
+        "page_now": changes.page_now(state, record) if record.state == ACTIVE else "",
     }
 
 

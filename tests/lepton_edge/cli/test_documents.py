@@ -100,6 +100,12 @@ def test_status_is_one_screen_with_all_of_it(line: CommandLine) -> None:
     assert len(said.out.splitlines()) <= 24
 
 
+def test_the_page_that_an_entry_turned_to_is_said(line: CommandLine) -> None:
+    boards = [{"board": "pi", "epoch": 3, "page": "cut-4", "page_now": "local"}]
+    line.tell("status", coordinator={}, devices=[], models=[{**MOBILENET, "boards": boards}], links=[])
+    assert "page cut-4, now local" in line.run("status").out
+
+
 def test_status_of_an_empty_house(line: CommandLine) -> None:
     line.tell("status", coordinator={}, devices=[], models=[], links=[])
     said = line.run("status")

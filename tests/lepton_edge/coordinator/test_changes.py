@@ -10,10 +10,12 @@ import pytest
 from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.adaptation import MAX_TURNS, ChangeLog
 from lepton_edge.coordinator.events import Began, Detached
+from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Moment, State
 from lepton_edge.core import messages as m
 from lepton_edge.core.changes import KEPT, PENDING, REFUSED, Change
 from lepton_edge.core.frames import WireError
+from partitioner.units import Epoch
 
 TELEMETRY = m.Telemetry(0.5, 1 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0)
 AT = Moment(200.0, "story")
@@ -64,6 +66,16 @@ def test_turns_of_another_process_with_the_same_serial_are_others(pair: Any, mak
     pair.attach(make.hello("board", incarnation="i2"))
     (second,) = tell(pair, TURN)
     assert second.serial > first.serial
+
+
+def test_the_page_that_runs_now_is_the_one_that_was_turned_to_last(pair: Any) -> None:
+    record = EpochRecord("net", "v1", Epoch(1), "active", board="board")
+    assert changes.page_now(pair.state, record) == ""
+    tell(pair, TURN)
+    assert changes.page_now(pair.state, record) == "local"
+    tell(pair, dataclasses.replace(TURN, over=True), dataclasses.replace(TURN, serial=8, after="cut-2"))
+    assert changes.page_now(pair.state, record) == "cut-2"
+    assert changes.page_now(pair.state, dataclasses.replace(record, epoch=Epoch(2))) == ""
 
 
 def test_open_turns_are_bounded(pair: Any) -> None:
