@@ -139,9 +139,7 @@ def _rows(town: Town, number: int, seconds: float, boards: int) -> Iterator[Row]
     crowd = begin(address, number, profiles)
     try:
         yield _row(number, "until all are registered", time.monotonic() - began, "s")
-        due = max(HEARTBEAT, number / pulse.BEATS)
-        time.sleep(2 * due)  # pauses are told anew, some at a time
-        yield from _at_rest(address, crowd, seen, number, due, seconds)
+        yield from _at_rest(address, crowd, seen, number, seconds)
         each = (seen.memory_info().rss - empty) / number / 1024
         yield _row(number, "memory", each, "KiB an agent", f"{empty >> 20} MiB without any")
         if boards:
@@ -177,9 +175,9 @@ def _planned(address: str, number: int, boards: int) -> Iterator[Row]:
             yield _row(number, f"{what}, for each board", each, "s", beside)
 
 
-def _at_rest(
-    address: str, crowd: Crowd, seen: psutil.Process, number: int, due: float, seconds: float
-) -> Iterator[Row]:
+def _at_rest(address: str, crowd: Crowd, seen: psutil.Process, number: int, seconds: float) -> Iterator[Row]:
+    due = max(HEARTBEAT, number / pulse.BEATS)
+    time.sleep(2 * due)  # pauses are told anew, some at a time
     crowd.figures()
     before, start = sum(seen.cpu_times()[:2]), time.monotonic()
     late, calls = _watched(address, seconds)
