@@ -69,6 +69,8 @@ def restore(state: State, device: Device, at: Moment) -> list[Command]:
     for record in sorted(state.epochs.values(), key=lambda record: record.key):
         if record.key in owed or not _amiss(record, device):
             continue
+        if record.state == DRAINING and _entry(state, record) not in (None, device):
+            continue  # its turn comes when the entry is through
         kind = "restore" if record.state == ACTIVE else "retire"
         said += ask(state, device, kind, record, at)
     return said + _retire_unknown(state, device, at)
@@ -161,13 +163,21 @@ def settled_in(state: State, record: EpochRecord, at: Moment) -> list[Command]:
 
 
 def drain(state: State, record: EpochRecord, at: Moment) -> list[Command]:
-    """Let the requests of an epoch end, then retire it wherever it is held."""
+    """Let the requests of an epoch end, then retire it wherever it is held: at its entry first, if that is there.
+
+    What the entry has let in goes on to the others, which must not have let go of the epoch by then.
+    """
     said = put(state, dataclasses.replace(record, state=DRAINING), at.cause)
     loads.moved(state, record, at.now)
-    for device in state.connected():
-        if record.key in device.epochs:
-            said += ask(state, device, "drain", record, at)
-    return said + settle(state, record.key, at.cause)
+    entry = _entry(state, record)
+    return said + (ask(state, entry, "drain", record, at) if entry else settle(state, record.key, at))
+
+
+def _entry(state: State, record: EpochRecord) -> Device | None:
+    """Return the board of an epoch while it is attached and holds it."""
+    board = state.devices.get(record.board)
+    there = board is not None and board.stream is not None and record.key in board.epochs
+    return board if there else None
 
 
 def rest(state: State, record: EpochRecord, at: Moment) -> list[Command]:
@@ -179,14 +189,18 @@ def rest(state: State, record: EpochRecord, at: Moment) -> list[Command]:
     return said
 
 
-def settle(state: State, key: EpochKey, cause: str) -> list[Command]:
-    """Retire a draining epoch that no connected device still owes anything for."""
+def settle(state: State, key: EpochKey, at: Moment) -> list[Command]:
+    """Go on with a draining epoch that no connected device owes anything for: where it is held, then retire it."""
     record = state.epochs.get(key)
     if record is None or record.state != DRAINING:
         return []
     if any((pending.model, pending.epoch) == key for pending in state.pending.values()):
         return []
-    return put(state, dataclasses.replace(record, state=RETIRED, book=None), cause)
+    said: list[Command] = []
+    for device in state.connected():
+        if key in device.epochs:
+            said += ask(state, device, "drain", record, at)
+    return said or put(state, dataclasses.replace(record, state=RETIRED, book=None), at.cause)
 
 
 def give_up(state: State, record: EpochRecord, reason: str, at: Moment) -> list[Command]:
@@ -221,7 +235,7 @@ def answered(state: State, pending: Pending, outcome: Outcome, at: Moment) -> li
     if pending.kind == "drain":
         return ask(state, device, "retire", state.epochs[key], at)
     if pending.kind == "retire":
-        return settle(state, key, at.cause) + restore(state, device, at)
+        return settle(state, key, at) + restore(state, device, at)
     if outcome.error is not None:
         device.retry_at = Seconds(at.now + RETRY_AFTER)
         return []

@@ -22,5 +22,5 @@ def lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:
     for pending in owed:
         state.pending.pop(pending.command, None)
     for key in sorted({(pending.model, pending.epoch) for pending in owed}):
-        said += epochs.settle(state, key, at.cause)
+        said += epochs.settle(state, key, at)
     return said + epochs.reroute(state, device, at)

@@ -111,3 +111,31 @@ def test_ended_epochs_are_forgotten_boundedly_and_retired_all_the_same(deployed:
     deployed.run()
     newest = deployed.state.active_epoch("net").key
     assert deployed.state.devices["board"].epochs == {newest: "active"}
+
+
+def _told(world: Any, kind: type) -> list[str]:
+    return [world.device(stream) for stream, message in world.said if isinstance(message, kind)]
+
+
+def test_the_entry_lets_go_of_an_epoch_before_those_that_it_sends_on_to(deployed: Any) -> None:
+    deployed.deploy()
+    while deployed.epoch_states().get(2) != ACTIVE:
+        deployed.work_done() if deployed.work else _one_answer(deployed)
+    assert (_told(deployed, m.Drain), _told(deployed, m.Retire)) == (["board"], [])
+    _one_answer(deployed)  # what it had let in has ended
+    assert (_told(deployed, m.Drain), _told(deployed, m.Retire)) == ([], ["board"])
+    _one_answer(deployed)
+    assert (_told(deployed, m.Drain), _told(deployed, m.Retire)) == (["cloud"], [])
+    deployed.run()
+    assert deployed.epoch_states()[1] == RETIRED
+
+
+def test_an_entry_that_is_lost_while_it_drains_keeps_nobody_waiting(deployed: Any) -> None:
+    deployed.deploy()
+    while deployed.epoch_states().get(2) != ACTIVE:
+        deployed.work_done() if deployed.work else _one_answer(deployed)
+    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
+    assert _told(deployed, m.Drain)[-1] == "cloud"
+    deployed.run()
+    assert deployed.epoch_states()[1] == RETIRED
+    assert deployed.state.devices["cloud"].epochs == {("net", 2): "active"}
