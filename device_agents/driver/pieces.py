@@ -19,8 +19,9 @@ from lepton_edge.core.errors import PrepareFailed
 from partitioner.plan import Block, Fused
 from partitioner.units import Bytes, DeviceId
 
-SHARE = 0.2
-"""Of the memory that the process took with all its blocks, for all pieces together."""
+SHARE = 0.12
+"""Of the memory that the process takes with all its blocks, for all pieces together: blocks alone take up to 1.06 times
+what the whole model takes in one piece, and all of it together shall stay below 1.2 times that."""
 
 Run = tuple[int, int]
 

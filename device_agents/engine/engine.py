@@ -52,7 +52,7 @@ LEAST_GAIN = (
 TRIAL_BUDGET = Seconds(0.2)  # for finding that out, a block
 LARGEST_BATCH = 64  # whatever a manifest says: nobody shall wait for so many
 
-LEAST_PRIORITY = 19
+LEAST_PRIORITY = 10  # of 19: on a busy device, one that gives way always would never be done
 
 ALONE = Terms(alone=True)
 
@@ -128,7 +128,7 @@ class Engine:
         golden: Path | None,
         tolerance: float,
     ) -> dict[int, OpenBlock]:
-        """Open and verify `blocks` while requests go on: in a thread of the lowest priority, and not in their queue.
+        """Open and verify `blocks` while requests go on: in a thread of low priority, and not in their queue.
 
         Errors as `open`, and PrepareFailed when a block computes something else than the golden sample says.
         """

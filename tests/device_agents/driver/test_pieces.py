@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from device_agents.driver.holdings import Holdings
-from device_agents.driver.pieces import Background, weight_of
+from device_agents.driver.pieces import SHARE, Background, weight_of
 from device_agents.engine import Work
 from device_agents.machine.commands import OpenPieces
 from device_agents.machine.events import EpochKey
@@ -90,15 +90,15 @@ async def test_a_piece_that_computes_something_else_is_not_used(place, monkeypat
     assert place.steps() == [0, 1]
 
 
-async def test_pieces_take_a_fifth_of_the_memory_at_most(place, monkeypatch) -> None:
+async def test_pieces_take_a_part_of_the_memory_at_most(place, monkeypatch) -> None:
     (one,) = as_one(place)
     size = weight_of(one.block)
     assert size > 0
     await place.holdings.open(place.command(spare=(one,)))
-    monkeypatch.setattr(place.engine, "resident", lambda: 5 * size - 10)
+    monkeypatch.setattr(place.engine, "resident", lambda: int(size / SHARE) - 10)
     with pytest.raises(PrepareFailed, match="0.0 MB may be spent"):
         await place.background.open(ALL)
-    monkeypatch.setattr(place.engine, "resident", lambda: 5 * size)
+    monkeypatch.setattr(place.engine, "resident", lambda: int(size / SHARE) + 10)
     await place.background.open(ALL)
     assert place.steps() == [2]
 
@@ -108,7 +108,7 @@ async def test_a_piece_that_nobody_uses_gives_way(place, monkeypatch) -> None:
     part = dataclasses.replace(whole, first=1, block=dataclasses.replace(place.book.blocks[1], index=3))
     await place.holdings.open(place.command(fused=(part,), spare=(whole,)))
     small, large = weight_of(part.block), weight_of(whole.block)
-    monkeypatch.setattr(place.engine, "resident", lambda: 5 * large + small)
+    monkeypatch.setattr(place.engine, "resident", lambda: int(large / SHARE) + small + 10)
     with pytest.raises(PrepareFailed):
         await place.background.open(dataclasses.replace(ALL, keep=((1, 2),)))
     told = await place.background.open(ALL)
