@@ -111,9 +111,11 @@ def heeded(state: State, work: Work) -> DeviceId:
 
 def _note_in_vain(state: State, work: Work, peer: DeviceId, now: float) -> None:
     """Of one that is alive, but was too late for an answer from here, it is known that it takes longer than that."""
-    far = state.far_side(peer)
+    asked, far = work.asks[peer], state.far_side(peer)
     if work.phase in ("fallback", "smaller") and not far.suspected:
-        far.note_at_least((work.epoch, work.asks[peer].terms.page), now - work.asks[peer].at, now)
+        page = (work.epoch, asked.terms.page)
+        silence = max(asked.patience, patience.by_now(state, peer, page, now))
+        far.gave_up(page, now - asked.at, silence, now)
 
 
 def _cancel_frame(work: Work, place: int) -> Frame:

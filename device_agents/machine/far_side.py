@@ -69,6 +69,7 @@ class FarSide:
     free_at: float = 0.0
     sent_at: float = -1e9
     heard_at: float = -1e9
+    in_vain: float = 0.0  # seconds that it was waited for since then, by requests that were answered otherwise
     suspected: bool = False
     trial: Trial | None = None
     next_trial: float = 0.0
@@ -114,7 +115,7 @@ class FarSide:
 
     def hear(self, now: float) -> None:
         """It answered: it is alive."""
-        self.heard_at = now
+        self.heard_at, self.in_vain = now, 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -127,7 +128,21 @@ class FarSide:
         It may be silent for `silence` where several wait for it.
         """
         if not self.suspected and (self.heard_at < asked_at or now - self.heard_at > silence):
-            self.suspected, self.next_trial, self.pause = True, now, FIRST_PAUSE
+            self._suspect(now)
+
+    def gave_up(self, page: PageKey, seconds: float, silence: Seconds, now: float) -> None:
+        """Somebody else answered what it was asked `seconds` ago: it takes longer than that.
+
+        After `silence` of such waiting, whatever the deadlines of those who waited, it is suspected.
+        """
+        self.in_vain += seconds
+        if self.in_vain > silence and not self.suspected:
+            self._suspect(now)
+        elif not self.suspected:
+            self.note_at_least(page, seconds, now)
+
+    def _suspect(self, now: float) -> None:
+        self.suspected, self.next_trial, self.pause, self.in_vain = True, now, FIRST_PAUSE, 0.0
 
     def may_try(self, now: float) -> bool:
         """Whether it may be asked: it is not suspected, or a trial is due."""

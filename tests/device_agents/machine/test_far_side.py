@@ -89,3 +89,18 @@ def test_trials_are_one_at_a_time_and_ever_more_seldom_until_it_answers() -> Non
     far.overdue(now + 1, 0.3, now + 2)
     far.try_with(WORK, PAGE, 0.05, now + 2)
     assert far.next_trial == pytest.approx(now + 2.1)
+
+
+def test_who_is_waited_for_in_vain_by_hasty_requests_is_suspected_too() -> None:
+    far = FarSide()
+    far.note(PAGE, 0.03, 0.0)
+    for number in range(4):
+        far.gave_up(PAGE, 0.06, 0.25, 1.0 + number)
+        assert not far.suspected
+    far.gave_up(PAGE, 0.06, 0.25, 5.0)
+    assert far.suspected
+    far.hear(6.0)
+    for number in range(9):
+        far.gave_up(PAGE, 0.06, 0.25, 7.0 + number)
+        far.hear(7.5 + number)
+    assert not far.suspected, "one that answers now and then is alive"
