@@ -28,10 +28,11 @@ _CREDITED = frozenset({FrameKind.REQUEST, FrameKind.TUNNEL})  # what waits at th
 
 @dataclass
 class Waiting:
-    """A request without an answer; `through`: the count of sent bytes at its end, once all of it has gone."""
+    """A request without an answer; `through`: the count of sent bytes at its end, once all of it has gone, `at`."""
 
     ticket: int
     through: int = 0
+    at: float = 0.0
 
 
 @dataclass(eq=False)

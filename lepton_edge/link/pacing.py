@@ -25,7 +25,7 @@ answer is the count so far. A reply proves the same for the request that it answ
 
 What the link takes *now*, for whoever decides what to send on it, is `sight`'s: rate and window here are the fastest of
 late, since they must not hold back what the link may carry. Frames that tell it (4 kB on) ask at their end, once in
-25 ms; a question whose answer is overdue says as much before it comes (`due`).
+25 ms (250 where they take next to nothing); a question whose answer is overdue says as much before it comes (`due`).
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ REST = 1.0  # seconds without a chunk, after which TCP may begin with slow start
 SHORTEST, TRUSTED = 0.001, 0.005  # seconds of a sample: below it is a bound only, from here on a measurement
 TRAIN = 0.2  # seconds of one sample, or ten round trips
 TELL_EVERY = 0.025  # seconds between questions about frames that fit a chunk
+QUICK_EVERY = 0.25  # the same where they take next to nothing
 RESTED = 0.2  # seconds without a chunk, after which TCP may have forgotten some of what it knew
 MORE = 1.25  # times the bytes of a train that the sight was told of, for it to be told again
 
@@ -163,11 +164,21 @@ class Pacing:
         if not self.acks:
             return False
         unasked = self.sent + size - max(self._asked, self.acked)
-        if last and unasked >= MEANT and now - self._asked_at >= TELL_EVERY:
+        if last and unasked >= MEANT and now - self._asked_at >= self._tell_every:
             return True
         full = not self._asks and self.under_way + size >= self.window // 2
         old = not self._asks and now - self._recent_at > ASK_AGE
         return unasked >= self.chunk or full or old or self._is_stale(now)
+
+    @property
+    def _tell_every(self) -> float:
+        return QUICK_EVERY if self.sight.quick else TELL_EVERY
+
+    def answered(self, seconds: float) -> None:
+        """An answer came so long after what it answers, the far side's own time apart: ask next time if that is odd."""
+        trip = self.sight.trip
+        if self.sight.quick and not trip / 1.5 - TELL_EVERY / 5 < seconds < 2 * trip + TELL_EVERY:
+            self._asked_at = -1e9
 
     def carried(self, size: int, now: float) -> None:
         """A frame of `size` bytes goes; where small ones do, chunks of large ones are to be fine."""

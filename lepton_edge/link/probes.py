@@ -52,5 +52,5 @@ def probe_reply(frame: Frame, waited: float) -> Frame:
 
 
 def far_seconds(frame: Frame) -> float:
-    """Return the seconds that the far side kept a probe."""
+    """Return the seconds that the far side kept a probe, or says that it spent on a request."""
     return frame.hops[0].total if frame.hops else 0.0

@@ -14,7 +14,7 @@ from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.core.frames import FrameKind
 from lepton_edge.link.commands import Answer, Command, Deliver
 from lepton_edge.link.events import Acked, Arrived, Heard, Released
-from lepton_edge.link.probes import size_asked
+from lepton_edge.link.probes import far_seconds, size_asked
 from lepton_edge.link.sending import confirmed, return_credit, send_own
 from lepton_edge.link.state import State, close, key_of
 
@@ -71,6 +71,8 @@ def _reply_arrived(state: State, event: Arrived) -> list[Command]:
     if waiting is None:
         return []  # late: given up, or answered already
     state.pacing.arrived(waiting.through)
+    if waiting.through:
+        state.pacing.answered(state.now - waiting.at - far_seconds(event.frame))
     return [Answer(key, event.frame)]
 
 

@@ -168,7 +168,7 @@ def wrote(state: State, event: Wrote) -> list[Command]:
     if not event.last:
         return _early(state)
     if outgoing.waiting is not None:
-        outgoing.waiting.through = pacing.sent
+        outgoing.waiting.through, outgoing.waiting.at = pacing.sent, writing.began
     if outgoing.abandoned:
         _tell_abandoned(state, outgoing.frame)
     return [*_early(state), *([Sent(event.ticket)] if event.ticket > 0 else [])]

@@ -28,11 +28,13 @@ class Sight:
     Attributes:
         news: grows with all that a decider should hear of at once.
         count: transfers that told the rate; `at`: when the last one did.
+        quick: the last one took next to nothing beside the round trip: its kind need not be looked at each time.
     """
 
     def __init__(self) -> None:
         self.news = self.count = 0
         self.at: float | None = None
+        self.quick = False
         self._trip, self._pace = Level(), Level()
         self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
 
@@ -76,6 +78,7 @@ class Sight:
         self.count += not again
         self.at = now
         clear = took - base >= max(CLEAR, CLEAR_SPREADS * self._trip.spread * base)
+        self.quick = not clear
         if clear or (self._pace.figure and self._pace.surprise(took, base, size) < 0):
             self._note(self._pace, took, self._pace.take(took, base, size, again), now, again)
 

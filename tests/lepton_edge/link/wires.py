@@ -55,9 +55,12 @@ class Wire:
 def ask_and_answer(wire: Wire, size: int, times: int, rest: float = 0.0) -> None:
     """Request after request, each of which is answered when all of it came: the answer proves that it did."""
     for _ in range(times):
+        begun = wire.now
         wire.send(size)
-        wire.finish(rest)
+        wire.finish()
         wire.pacing.arrived(wire.pacing.sent)
+        wire.pacing.answered(wire.now - begun)
+        wire.now += rest
 
 
 class NoisyWire(Wire):
