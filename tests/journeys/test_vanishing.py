@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -328,3 +329,43 @@ def limited_memory(pid: int, more: int) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_AS, before)
+
+
+# --- one that comes back with what is no longer true --------------------------------------------------
+
+
+def test_a_cloud_that_returns_with_an_old_epoch_is_told_what_holds_now(served: Town, house: Any) -> None:
+    """It is frozen beyond its lease; meanwhile the model is deployed anew, on the board alone."""
+    over = threading.Event()
+    results: list[Any] = []
+
+    def ask() -> None:
+        with lepton_edge.Client(served.board) as client:
+            while not over.is_set():
+                results.append(served.ask(client, "", deadline=10.0))
+                time.sleep(0.01)
+
+    asking = threading.Thread(target=ask)
+    with lepton_edge.Client(house.coordinator) as client:
+        asking.start()
+        try:
+            with served.frozen("cloud"):
+                until(lambda: not _device(client, "cloud")["connected"], 40.0)
+                assert client.deploy("small")["devices"] == ["board"]
+                assert _epochs(client, "board") - _epochs(client, "cloud")
+            until(lambda: bool(_device(client, "cloud")["connected"]), 20.0)
+            until(lambda: _epochs(client, "cloud") <= _epochs(client, "board"), 20.0)
+        finally:
+            over.set()
+            asking.join(30)
+    assert not asking.is_alive()
+    assert len(results) > 20
+
+
+def _device(client: Any, name: str) -> Any:
+    return next(one for one in client.status()["devices"] if one["device"] == name)
+
+
+def _epochs(client: Any, name: str) -> set[int]:
+    """Return the epochs that are active on a device."""
+    return {one["epoch"] for one in _device(client, name)["epochs"] if one["state"] == "active"}
