@@ -94,7 +94,9 @@ def heard(state: State, device: Device, told: Telemetry, said: list[Command], at
 
 def _drifted(state: State, device: Device, kept: KeepProfile, haste: Haste, at: Moment) -> None:
     throttled = "throttled, " if haste is Haste.AT_ONCE else ""
-    cause = f"{device.name} is {throttled}{kept.record.scale:.2f} times as slow as measured"
+    again = "as quick as measured again" if kept.record.scale == 1.0 else ""
+    slower = again or f"{kept.record.scale:.2f} times as slow as measured"
+    cause = f"{device.name} is {throttled}{slower}"
     for record in state.active_epochs(kept.model):
         if record.blocks_of(device.name) and record.version == kept.version:
             wish(state, record, cause, at, haste)

@@ -1,0 +1,92 @@
+"""Links and loads that come and go at about the pace at which they are reacted to: pages turn, epochs do not flap.
+
+Square waves against the real deciders, in virtual time. A look at a cause takes 2 to 15 s, a trial 10 to 60 s, a rest
+30 s and ever longer: the periods lie around these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from lepton_edge.coordinator.adapting import REST
+from tests.simulation.planning import world as planned
+from tests.simulation.world import World
+
+LONG = 1200.0
+
+
+def wave(world: World, period: float, turn: Callable[[bool], None], rate: float = 1.0) -> None:
+    """Let something be so and otherwise by turns, half a period each, while requests come."""
+    high, end = False, world.clock.now + LONG
+    world.stream(rate, LONG)
+    while world.clock.now < end:
+        high = not high
+        turn(high)
+        world.clock.run(period / 2)
+    turn(False)
+
+
+def changes(world: World) -> list[str]:
+    """Return what the coordinator changed by itself."""
+    kept = world.coordinator.store.changes.values()
+    return [
+        f"{one.at:.0f} {one.kind}: {one.cause} [{one.verdict}]"
+        for one in kept
+        if one.kind in ("replan", "rollback")
+    ]
+
+
+@pytest.mark.parametrize("period", [4.0, 24.0, 80.0])
+def test_a_link_that_comes_and_goes_turns_pages_and_no_epoch(period: float) -> None:
+    world = planned(1)
+    world.begin()
+    cable = world.network.cable(world.agents["b1"], world.agents["c1"])
+
+    def far(high: bool) -> None:
+        cable.delay = 0.15 if high else 0.002
+
+    before = len(world.coordinator.activated)
+    wave(world, period, far)
+    halves = 2 * LONG / period
+    assert changes(world) == []
+    assert len(world.coordinator.activated) == before, "no epoch changed"
+    turned = world.agents["b1"].state.turned
+    assert 0.5 * halves < turned < 2.0 * halves, f"pages follow the wave: {turned} turns"
+    assert world.trouble() == []
+
+
+@pytest.mark.parametrize("period", [40.0, 200.0])
+def test_a_load_that_comes_and_goes_changes_epochs_ever_less(period: float) -> None:
+    """The book has only the best page and the local one: whichever way the board's speed goes, another is better."""
+    world = planned(2, most=1)
+    world.begin()
+    board = world.agents["b1"]
+
+    def busy(high: bool) -> None:
+        board.slow = 30.0 if high else 1.0
+
+    before = len(world.coordinator.activated)
+    wave(world, period, busy, rate=2.0)
+    made = [one for one in changes(world) if " replan:" in one]
+    assert len(made) <= math.log2(LONG / REST), made
+    rolled_back = len([one for one in changes(world) if " rollback:" in one])
+    assert len(world.coordinator.activated) - before == len(made) + rolled_back
+    assert world.trouble() == []
+    assert world.unanswered() == []
+    world.clock.run(60.0)
+    assert world.disagreements() == []
+
+
+def test_what_stays_slow_is_planned_for_once_and_kept() -> None:
+    world = planned(3, most=1)
+    world.begin()
+    world.agents["b1"].slow = 30.0
+    world.stream(2.0, 300.0)
+    world.clock.run(310.0)
+    (only,) = changes(world)
+    assert only.endswith("[kept]")
+    assert world.coordinator.state.active_epoch("net", "b1").book.active == "cloud-raw"
+    assert world.trouble() == []
