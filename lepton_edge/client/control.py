@@ -255,7 +255,8 @@ class AsyncControl:
             device: only what is about this device.
             kind: only this kind, one of `lepton_edge.core.changes.KINDS`.
         """
-        return await self._ask(admin.only(_events(since, age, False, model, device, kind)), "events")
+        asked = messages.ShowEvents(since, age, False, ModelName(model), DeviceId(device), kind)
+        return await self._ask(admin.only(_checked(asked)), "events")
 
     async def follow_events(
         self, *, since: int = 0, age: float = 0.0, model: str = "", device: str = "", kind: str = ""
@@ -265,8 +266,8 @@ class AsyncControl:
         A change whose end was open is told again, under its serial, when it was measured or judged.
         """
         self._asker.check_usable()
-        call = _events(since, age, True, model, device, kind)
-        told = admin.documents(self._transport.admin(admin.only(call)), "event")
+        asked = messages.ShowEvents(since, age, True, ModelName(model), DeviceId(device), kind)
+        told = admin.documents(self._transport.admin(admin.only(_checked(asked))), "event")
         async with contextlib.aclosing(told):
             async for change in told:
                 yield change
@@ -278,9 +279,9 @@ class AsyncControl:
         return await admin.document(self._transport.admin(calls), schema, progress)
 
 
-def _events(since: int, age: float, follow: bool, model: str, device: str, kind: str) -> messages.ShowEvents:
-    refuse_odd_texts(model, device, kind)
-    return messages.ShowEvents(since, age, follow, ModelName(model), DeviceId(device), kind)
+def _checked(asked: messages.ShowEvents) -> messages.ShowEvents:
+    refuse_odd_texts(asked.model, asked.device, asked.kind)
+    return asked
 
 
 def _check_policy(queue: str) -> None:
