@@ -13,7 +13,16 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from lepton_edge.coordinator import availability, changes, epochs, judging, loads, promises, reach, requests
+from lepton_edge.coordinator import (
+    availability,
+    canary,
+    changes,
+    judging,
+    loads,
+    promises,
+    reach,
+    requests,
+)
 from lepton_edge.coordinator.adaptation import Adaptation, Haste, Promise, Target
 from lepton_edge.coordinator.commands import Command, KeepProfile
 from lepton_edge.coordinator.events import PlanMade
@@ -104,7 +113,7 @@ def _drifted(state: State, device: Device, kept: KeepProfile, haste: Haste, at: 
 
 def _pressed(state: State, device: Device, at: Moment) -> list[Command]:
     """A device is short of memory: what it keeps to go back to goes first, then it is planned with what it has."""
-    said = judging.make_room(state, device, at)
+    said = [*judging.make_room(state, device, at), *canary.make_room(state, device.name, at)]
     if said or device.telemetry is None:
         return said
     free = device.telemetry.memory_available
@@ -230,7 +239,7 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
     due = [
         (-one.haste, one.due, target)
         for target, one in state.adaptations.items()
-        if one.cause and one.due <= at.now and target not in state.trials
+        if one.cause and one.due <= at.now and target not in state.trials and target not in state.canaries
     ]
     for _, _, target in sorted(due):
         record = state.active_epoch(*target)
@@ -317,14 +326,15 @@ def _forget_cause(adaptation: Adaptation) -> None:
 
 def activated(state: State, run: Deployment, old: EpochRecord | None, at: Moment) -> list[Command]:
     """A deployment's epoch is active in place of `old`: tell it; put it on trial where nobody asked for it."""
-    said = judging.drop(state, run.target, "another plan took its place", at)
+    why = "another plan took its place"
+    said = judging.drop(state, run.target, why, at) + canary.call_off(state, run.target, why, at)
     told = changes.deployed(state, run, old, at)
     said.append(told)
     _note_change(state, run, at)
     if old is None:
         return said
     if run.goal != ADAPT or run.back:
-        return said + epochs.drain(state, old, at)
+        return said + canary.keep(state, run, old, at)
     return said + judging.begin(state, run, old, told.change, at)
 
 

@@ -97,7 +97,15 @@ class DeviceGone:
     device: DeviceId
 
 
-Ending = Deployed | Supposed | Measured | Pushed | Removed | Drained | DeviceGone
+@dataclass(frozen=True)
+class RolledBack:
+    """A version is tried no longer; `epoch` answers alone."""
+
+    model: ModelName
+    epoch: Epoch
+
+
+Ending = RolledBack | Deployed | Supposed | Measured | Pushed | Removed | Drained | DeviceGone
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import dataclasses
 
 from lepton_edge.coordinator import (
     adapting,
+    canary,
     epochs,
     loads,
     orders,
@@ -105,13 +106,15 @@ def _give_way(state: State, asked: Deployment, now: Seconds) -> list[Command]:
 def go_back(state: State, run: Deployment, now: Seconds) -> list[Command]:
     """Activate an epoch again that its devices kept prepared; nothing else may run."""
     assert run.record is not None, "only an epoch can be gone back to"
-    state.running = run
-    run.todo = [hold.device for hold in reversed(run.record.holds) if hold.device in run.record.ready]
-    return _activate_next(state, now)
+    state.running, run.phase = run, "activating"
+    run.todo = parts.to_activate(run)
+    return activate_next(state, now)
 
 
 def _start(state: State, now: Seconds) -> list[Command]:
     run = telling.running(state)
+    if run.record is not None:
+        return go_back(state, run, now)
     model = state.models.get(run.model)
     if model is None:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
@@ -262,8 +265,7 @@ def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[
 
 def _ask(state: State, run: Deployment, device: Device, kind: str, now: Seconds) -> list[Command]:
     """Ask about the deployment's own epoch and wait for the answer."""
-    if run.record is None:
-        raise AssertionError("there is no epoch to ask about")
+    assert run.record is not None, "there is no epoch to ask about"
     before = set(state.pending)
     said = epochs.ask(state, device, kind, run.record, Moment(now, run.cause))
     run.waiting |= set(state.pending) - before
@@ -284,36 +286,39 @@ def _go_on(state: State, now: Seconds) -> list[Command]:
     run = telling.running(state)
     if run.waiting:
         return []
-    return _ready(state, now) if run.phase == "preparing" else _activate_next(state, now)
+    return _ready(state, now) if run.phase == "preparing" else activate_next(state, now)
 
 
 def _ready(state: State, now: Seconds) -> list[Command]:
     """Activate what is ready: the far side first, the entry last."""
     run = telling.running(state)
-    if run.record is None:
-        raise AssertionError("there is no epoch that could be ready")
+    assert run.record is not None, "there is no epoch that could be ready"
     record = dataclasses.replace(run.record, state=READY)
     run.record, run.phase = record, "activating"
-    run.todo = [hold.device for hold in reversed(record.holds) if hold.device in record.ready]
-    return epochs.put(state, record, run.cause) + _activate_next(state, now)
+    run.tried_first = canary.is_wanted(state, run)
+    run.todo = parts.to_activate(run)
+    return epochs.put(state, record, run.cause) + activate_next(state, now)
 
 
-def _activate_next(state: State, now: Seconds) -> list[Command]:
+def activate_next(state: State, now: Seconds) -> list[Command]:
+    """Go on after a device activated the epoch, or knows that it is tried."""
     run = telling.running(state)
     if run.todo:
-        return _ask(state, run, state.devices[run.todo.pop(0)], "activate", now)
+        kind = "try" if run.tried_first else "activate"
+        return _ask(state, run, state.devices[run.todo.pop(0)], kind, now)
+    if run.tried_first:
+        return _done(state, canary.begin(state, run, Moment(now, run.cause)), now)
     return _activated(state, now)
 
 
-def activated(state: State, now: Seconds) -> list[Command]:
-    """Go on after a device activated the epoch."""
-    return _activate_next(state, now)
+def _done(state: State, said: list[Command], now: Seconds) -> list[Command]:
+    run = telling.running(state)
+    return said + _end(state, Finish(run.cause, run.call, parts.done(run)), now)
 
 
 def _activated(state: State, now: Seconds) -> list[Command]:
     run = telling.running(state)
-    if run.record is None:
-        raise AssertionError("there is no epoch to activate")
+    assert run.record is not None, "there is no epoch to activate"
     old = state.active_epoch(run.model, run.record.board)
     # The new one is written down first: a kill between leaves two active epochs, and the newest counts.
     said = epochs.put(state, dataclasses.replace(run.record, state=ACTIVE), run.cause)
@@ -321,10 +326,7 @@ def _activated(state: State, now: Seconds) -> list[Command]:
     other = parts.left(state, run)
     said += epochs.drain(state, other, Moment(now, run.cause)) if other else []
     active = state.epochs[run.record.key]
-    said += epochs.settled_in(state, active, Moment(now, run.cause))
-    page = active.book.active if active.book else ""
-    done = Deployed(run.model, run.version, active.epoch, page, active.document)
-    return said + _end(state, Finish(run.cause, run.call, done), now)
+    return _done(state, said + epochs.settled_in(state, active, Moment(now, run.cause)), now)
 
 
 def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> list[Command]:

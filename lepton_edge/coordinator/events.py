@@ -24,6 +24,7 @@ from lepton_edge.core.messages import (
     Profiled,
     Progress,
     RemoveDevice,
+    RollBack,
     Telemetry,
     WhatIf,
 )
@@ -193,6 +194,15 @@ class DeviceRemoveAsked:
 
 
 @dataclass(frozen=True)
+class RollBackAsked:
+    """Somebody wants the version of a model before."""
+
+    cause: str
+    call: CallId
+    request: RollBack
+
+
+@dataclass(frozen=True)
 class StoreFailed:
     """What was decided could not be written down (a full disk)."""
 
@@ -220,4 +230,5 @@ Event = (
     | StoreFailed
     | DrainAsked
     | DeviceRemoveAsked
+    | RollBackAsked
 )

@@ -9,7 +9,7 @@ from lepton_edge.coordinator import changes, deployments, epochs, quarantine
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.state import Device, Moment, State
 
-OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate"})
+OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate", "try"})
 
 
 def lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:

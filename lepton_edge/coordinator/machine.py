@@ -15,6 +15,7 @@ from typing import Any
 
 from lepton_edge.coordinator import (
     adapting,
+    canary,
     changes,
     deployments,
     drift,
@@ -57,6 +58,7 @@ from lepton_edge.coordinator.events import (
     PlanMade,
     ProfileAsked,
     RemoveAsked,
+    RollBackAsked,
     StoreFailed,
     Tick,
     TrialMade,
@@ -93,6 +95,7 @@ ASKED = (
     ProfileAsked,
     DrainAsked,
     DeviceRemoveAsked,
+    RollBackAsked,
 )
 
 
@@ -160,13 +163,16 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
 
 def _adapt(state: State, at: Moment) -> list[Command]:
     """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
-    said = judging.judge(state, at)
+    said = [*judging.judge(state, at), *canary.judge(state, at)]
     adapting.look(state, at)
     if state.running is not None or state.superseded:
         return said
     back = judging.to_go_back(state, at)
     if back is not None:
         return [*said, back[1], *deployments.go_back(state, back[0], at.now)]
+    proven = canary.to_promote(state)
+    if proven is not None:
+        return said + deployments.go_back(state, proven, at.now)
     replan = adapting.next_replan(state, at)
     return said if replan is None else said + deployments.begin(state, replan, at.now)
 
@@ -261,7 +267,7 @@ def _outcome(state: State, pending: Pending, message: Outcome, now: Seconds) -> 
         return deployments.refused(state, pending, message, now)
     if pending.kind == "prepare":
         return deployments.prepared(state, pending, now)
-    return deployments.activated(state, now)
+    return deployments.activate_next(state, now)
 
 
 # --- models and deployments ---------------------------------------------------------------------------------
@@ -374,6 +380,7 @@ HANDLERS: dict[type[Any], Any] = {
     StoreFailed: _store_failed,
     DrainAsked: operations.drain_asked,
     DeviceRemoveAsked: operations.remove_asked,
+    RollBackAsked: operations.roll_back_asked,
 }
 
 

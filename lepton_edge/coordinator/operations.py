@@ -1,4 +1,4 @@
-"""Planned work on devices: drained, removed, taking part again.
+"""Planned work: devices drained, removed, taking part again; the version of a model before.
 
 Law: pure. Draining is a state, not a script: at each look the next epoch that the device has a part in is moved
 elsewhere by an ordinary deployment (make before break), until none is left and nothing runs there. So it may be asked
@@ -9,7 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import availability, changes, deployments, epochs, losing, moving, quarantine
+from lepton_edge.coordinator import (
+    availability,
+    canary,
+    changes,
+    deployments,
+    epochs,
+    losing,
+    moving,
+    quarantine,
+    requests,
+)
 from lepton_edge.coordinator.commands import (
     Command,
     DeviceGone,
@@ -19,10 +29,11 @@ from lepton_edge.coordinator.commands import (
     ForgetDevice,
     Hang,
     KeepDrained,
+    RolledBack,
     Say,
     Tell,
 )
-from lepton_edge.coordinator.events import DeviceRemoveAsked, DrainAsked
+from lepton_edge.coordinator.events import DeviceRemoveAsked, DrainAsked, RollBackAsked
 from lepton_edge.coordinator.records import CallId, EpochRecord, wire_error
 from lepton_edge.coordinator.standing import MAX_CALLERS, Caller, Drain
 from lepton_edge.coordinator.state import Deployment, Device, Moment, State
@@ -93,6 +104,26 @@ def _undo(state: State, name: DeviceId, caller: Caller, at: Moment) -> list[Comm
     if drain is not None or released:
         said.append(changes.note(state, "device", "a person's word", at, device=name, after="takes part"))
     return [*said, Finish(caller.cause, caller.call, Drained(name, undone=True))]
+
+
+def roll_back_asked(state: State, event: RollBackAsked, now: Seconds) -> list[Command]:
+    """Call off what is tried, or activate the version before again: at once, since its devices hold it ready."""
+    asked, at = event.request, Moment(now, event.cause)
+    try:
+        record = requests.active(state, asked.name, asked.board)
+        if record is None:
+            raise NotFound(f"no version of {asked.name!r} is active", "see: lepton-edge model list")
+        target = (record.model, record.board)
+        if target in state.canaries:
+            said = canary.call_off(state, target, "a person called it off", at)
+            return [*said, Finish(event.cause, event.call, RolledBack(record.model, record.epoch))]
+        run = canary.activating(
+            canary.version_before(state, target), event.cause, "a person wants the version before"
+        )
+    except LeptonError as error:
+        return [Fail(event.cause, event.call, wire_error(error))]
+    run.call = event.call
+    return deployments.begin(state, run, now)
 
 
 # --- getting there --------------------------------------------------------------------------------

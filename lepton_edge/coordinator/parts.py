@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from lepton_edge.coordinator import availability, orders, placement, replicas
-from lepton_edge.coordinator.commands import Command
+from lepton_edge.coordinator.commands import Command, Deployed
 from lepton_edge.coordinator.records import ACTIVE, PLANNED, EpochRecord
 from lepton_edge.coordinator.state import Deployment, Device, State
 from partitioner.plan import PlanBook
@@ -37,6 +37,22 @@ def left(state: State, run: Deployment) -> EpochRecord | None:
     """Return the active epoch of another board in whose place a deployment puts its own."""
     found = state.epochs.get(run.instead) if run.instead else None
     return found if found is not None and found.state == ACTIVE else None
+
+
+def to_activate(run: Deployment) -> list[DeviceId]:
+    """Return who is told that a deployment's epoch is active, the entry last; that it is tried, only the entry is."""
+    record = run.record
+    assert record is not None, "there is no epoch to activate"
+    there = [hold.device for hold in reversed(record.holds) if hold.device in record.ready]
+    return there[-1:] if run.tried_first else there
+
+
+def done(run: Deployment) -> Deployed:
+    """Return how a deployment ended whose epoch is active, or tried."""
+    record = run.record
+    assert record is not None, "there is no epoch"
+    page = record.book.active if record.book else ""
+    return Deployed(run.model, run.version, record.epoch, page, record.document)
 
 
 def new_epoch(

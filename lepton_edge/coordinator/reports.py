@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import availability, changes, drift, orders, reach, requests
+from lepton_edge.coordinator import availability, canary, changes, drift, orders, reach, requests
 from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
 from lepton_edge.coordinator.history import adaptation
-from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ModelRecord, ProfileRecord
+from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Hardware, Telemetry
@@ -125,6 +125,7 @@ def _active(state: State, record: EpochRecord) -> Json:
     """Return an active epoch in short; `board` is empty for one of clouds alone."""
     return {
         "board": record.board,
+        "canary": canary.news(state, (record.model, record.board)),
         "cloud": record.cloud,
         "replicas": list(record.replicas),
         "epoch": record.epoch,
@@ -234,6 +235,7 @@ def deployment(state: State, done: Deployed) -> Json:
         "page": done.page,
         "reason": plan.get("reason", ""),
         "dry_run": done.epoch == 0,
+        "canary": record.request.canary if record and record.request and record.state == READY else 0.0,
         "board": record.board if record else "",
         "devices": [hold.device for hold in record.holds] if record else [],
         "replicas": {name: name in record.ready for name in record.replicas} if record else {},

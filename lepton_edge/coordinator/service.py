@@ -214,6 +214,8 @@ class Service:
             return reports.what_if(self._driver.state, ending)
         if isinstance(ending, c.Pushed):
             return self._model(ending.model)
+        if isinstance(ending, c.RolledBack):
+            return self._model(ending.model)
         if isinstance(ending, (c.Drained, c.DeviceGone)):
             return reports.drained(self._driver.state, ending)
         return {"schema": reports.MODEL, "model": ending.model, "removed": True}
@@ -271,6 +273,7 @@ _ASKED: dict[type, Callable[[CallId, CallId, Any], e.Event]] = {
     m.MoveModel: e.MoveAsked,
     m.DrainDevice: e.DrainAsked,
     m.RemoveDevice: e.DeviceRemoveAsked,
+    m.RollBack: e.RollBackAsked,
 }
 """Calls that the decider is told as they are."""
 

@@ -1,6 +1,6 @@
-"""Whether a device may be given new work, as nouns: drained by a person's word, or quarantined since it fails.
+"""What people and failures do to devices and versions, as nouns: drained, in quarantine, tried by a share of requests.
 
-Law: plain nouns without I/O; `operations` and `quarantine` change them.
+Law: plain nouns without I/O; `operations`, `quarantine` and `canary` change them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from lepton_edge.coordinator.records import CallId
+from lepton_edge.coordinator.records import CallId, EpochKey
 from lepton_edge.core.frames import WireError
 from partitioner.units import Seconds
 
@@ -46,6 +46,25 @@ class Drain:
     retry_at: Seconds = Seconds(0.0)
     error: WireError | None = None
     idle: bool = False
+
+
+@dataclass
+class Canary:
+    """An epoch that a `share` of the requests tries beside the active one, until it answered `enough` of them.
+
+    `before` is how many the active one had answered and failed then; `checked` the answers at the last comparison,
+    which found the new one `bad` so often in a row. `proven`: it is to be promoted when nothing else is deployed.
+    """
+
+    new: EpochKey
+    old: EpochKey
+    share: float
+    enough: int
+    since: Seconds
+    before: tuple[int, int]
+    checked: int = 0
+    bad: int = 0
+    proven: bool = False
 
 
 @dataclass

@@ -30,7 +30,7 @@ from lepton_edge.coordinator.records import (
     ProfileRecord,
     StreamId,
 )
-from lepton_edge.coordinator.standing import Conduct, Drain
+from lepton_edge.coordinator.standing import Canary, Conduct, Drain
 from lepton_edge.core.changes import PENDING
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Hello, LoadReport, StageReport, Telemetry, WhatIf
@@ -173,6 +173,7 @@ class Deployment:
     haste: Haste = Haste.SUSTAINED
     weighing: bool = False  # only find out what it would gain
     back: bool = False  # to the epoch before
+    tried_first: bool = False  # by a share of the requests
     rooms: dict[DeviceId, Bytes] = field(default_factory=dict)
     promise: Promise | None = None
     trying: Try | None = None
@@ -224,6 +225,8 @@ class State:
     looked: int = 0  # which of the active epochs is next then
     began_at: Seconds | None = None  # when it was first looked at
     counter: int = 0
+    canaries: dict[Target, Canary] = field(default_factory=dict)
+    kept: dict[Target, EpochKey] = field(default_factory=dict)  # the version before, prepared to go back to
     drains: dict[DeviceId, Drain] = field(default_factory=dict)
     conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
     removed: dict[DeviceId, str] = field(default_factory=dict)  # by name, the process that was removed
@@ -299,7 +302,8 @@ def _validate_epochs(state: State) -> None:
 
 
 def _validate_adaptations(state: State) -> None:
-    kept = {trial.old for trial in state.trials.values()}
+    kept = {trial.old for trial in state.trials.values()} | {one.new for one in state.canaries.values()}
+    kept |= set(state.kept.values())
     running = state.running.record.key if state.running and state.running.record else None
     for record in state.epochs.values():
         undecided = record.state in UNDECIDED

@@ -141,9 +141,10 @@ class RemoveDevice:
 
 @dataclass(frozen=True)
 class RollBack:
-    """Let the version of a model before the active one, or before the one that is tried, run again."""
+    """Let the version of a model before the active one, or before the one that is tried, run again (on `board`)."""
 
     name: ModelName
+    board: DeviceId = DeviceId("")
 
 
 @dataclass(frozen=True)

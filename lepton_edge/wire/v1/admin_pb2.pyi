@@ -292,10 +292,12 @@ class RemoveDevice(_message.Message):
     def __init__(self, device: _Optional[str] = ..., force: bool = ...) -> None: ...
 
 class RollBack(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "board")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    BOARD_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    board: str
+    def __init__(self, name: _Optional[str] = ..., board: _Optional[str] = ...) -> None: ...
 
 class Document(_message.Message):
     __slots__ = ("schema", "json")

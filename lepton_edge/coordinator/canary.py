@@ -1,0 +1,218 @@
+"""A new version that a share of the requests tries, and the version before, which is kept prepared to go back to.
+
+Law: pure; times come in. A canary's epoch is READY on its devices, and only its entry knows that a share of the
+requests tries it; the ACTIVE one answers the others meanwhile, so that both are measured on the same hours. It is
+promoted after enough answers that are no worse, and called off at the first sign: failures, a lost device, requests
+that take more than 1 / 0.9 of what they take beside it. Nothing of this outlives the coordinator's process: after a
+restart the active epoch is alone again.
+"""
+
+from __future__ import annotations
+
+from lepton_edge.coordinator import changes, epochs, judging
+from lepton_edge.coordinator.adaptation import Fare, Target
+from lepton_edge.coordinator.commands import Command
+from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
+from lepton_edge.coordinator.standing import Canary
+from lepton_edge.coordinator.state import NOBODY, Deployment, Moment, State
+from lepton_edge.core.changes import PENDING, ROLLED_BACK
+from lepton_edge.core.errors import NotFound
+from lepton_edge.core.messages import Deploy
+from partitioner.units import DeviceId, Seconds
+
+ENOUGH = 100  # answers on the new version after which it is promoted, where nobody said how many
+FEW = 20  # answers on either, before which their times are not compared
+APART = 10  # answers between two comparisons
+FAILURES = 2  # on the new version, that are no accident
+FAILING = 0.02  # share of failed requests beyond the old version's
+KEPT_PART = 0.9  # of the old version's performance that the new one must reach
+LONGEST = Seconds(86_400.0)  # of a trial; what nobody asks for is not proven
+
+
+# --- trying ---------------------------------------------------------------------------------------
+
+
+def is_wanted(state: State, run: Deployment) -> bool:
+    """Return whether a deployment's epoch is to be tried before it is activated: there is one that it would replace."""
+    return run.request.canary > 0 and not run.back and state.active_epoch(*run.target) is not None
+
+
+def begin(state: State, run: Deployment, at: Moment) -> list[Command]:
+    """A share of the requests tries the deployment's epoch from now on."""
+    new, old = run.record, state.active_epoch(*run.target)
+    assert new is not None, "only what is prepared can be tried"
+    said = call_off(state, run.target, "another version is tried instead", at)
+    if old is None:
+        return said
+    enough = run.request.canary_requests or ENOUGH
+    share = run.request.canary
+    before = state.fares.get(old.key)
+    failed = (before.answered, before.failed) if before else (0, 0)
+    state.canaries[run.target] = Canary(new.key, old.key, share, enough, at.now, failed)
+    told = changes.note(
+        state, "deploy", "a person has it tried", at, model=new.model, device=new.board or new.cloud,
+        epoch=new.epoch, message=f"{share:.0%} of the requests try version {new.version} until {enough} are answered",
+        before=f"epoch {old.epoch}", after=f"epoch {new.epoch} beside it",
+    )  # fmt: skip
+    return [*said, told]
+
+
+def judge(state: State, at: Moment) -> list[Command]:
+    """Look at every canary: call off what is worse, and mark as proven what may be promoted."""
+    said: list[Command] = []
+    for target, canary in list(state.canaries.items()):
+        why = _amiss(state, canary, at.now) or _worse(state, canary)
+        if why:
+            said += call_off(state, target, why, at)
+            continue
+        fare = state.fares.get(canary.new)
+        canary.proven = fare is not None and fare.answered >= canary.enough and not canary.bad
+    return said
+
+
+def _amiss(state: State, canary: Canary, now: Seconds) -> str:
+    """Return why a canary cannot go on, "" where it can."""
+    new, old = state.epochs.get(canary.new), state.epochs.get(canary.old)
+    if new is None or new.state != READY:
+        return "it is no longer prepared"
+    if old is None or old.state != ACTIVE:
+        return "the version beside it is no longer active"
+    if lost := _lost(state, new):
+        return f"{lost} was lost"
+    return f"not proven within {LONGEST / 3600:.0f} h" if now - canary.since > LONGEST else ""
+
+
+def _lost(state: State, record: EpochRecord) -> str:
+    """Return a device that no longer holds an epoch that it had ready, "" where all do."""
+    for name in record.ready:
+        device = state.devices.get(name)
+        if device is None or device.stream is None or record.key not in device.epochs:
+            return name
+    return ""
+
+
+def _worse(state: State, canary: Canary) -> str:
+    """Return in what way the new version is worse, "" where it is not, or not yet proven to be."""
+    new, old = state.fares.get(canary.new), state.fares.get(canary.old)
+    if new is None:
+        return ""
+    beside = _since(old, canary) if old is not None else (0, 0)
+    if new.failed >= FAILURES and _part(new.answered, new.failed) > _part(*beside) + FAILING:
+        return f"{new.failed} of {new.answered + new.failed} requests failed on it"
+    if old is None or new.answered < FEW or beside[0] < FEW or new.answered - canary.checked < APART:
+        return ""
+    canary.checked = new.answered
+    canary.bad = canary.bad + 1 if KEPT_PART * new.mean > old.mean else 0
+    if canary.bad < 2:
+        return ""
+    return f"requests take {new.mean * 1e3:.1f} ms on it, {old.mean * 1e3:.1f} ms on the version beside it"
+
+
+def _since(old: Fare, canary: Canary) -> tuple[int, int]:
+    """Return how many requests the old version answered and failed since the new one is tried."""
+    answered, failed = canary.before
+    if old.answered < answered:  # its entry began to count anew
+        return old.answered, old.failed
+    return old.answered - answered, old.failed - failed
+
+
+def _part(answered: int, failed: int) -> float:
+    return failed / max(answered + failed, 1)
+
+
+def call_off(state: State, target: Target, why: str, at: Moment) -> list[Command]:
+    """Try a version no longer: its requests end on it, new ones all take the one beside it."""
+    canary = state.canaries.pop(target, None)
+    if canary is None:
+        return []
+    model, epoch = canary.new
+    fares = [state.fares.get(key) for key in (canary.old, canary.new)]
+    before, after = (fare.mean if fare else Seconds(0.0) for fare in fares)
+    told: Command = changes.note(
+        state, "rollback", why, at, model=model, device=target[1], epoch=epoch, verdict=ROLLED_BACK,
+        before=f"epoch {epoch} tried", after=f"epoch {canary.old[1]} alone",
+        measured_before=before, measured_after=after,
+    )  # fmt: skip
+    record = state.epochs.get(canary.new)
+    return [told, *(epochs.drain(state, record, at) if record is not None and record.state == READY else [])]
+
+
+def to_promote(state: State) -> Deployment | None:
+    """Return the deployment that lets every request take a proven version; None where none is proven."""
+    target = next((target for target, one in state.canaries.items() if one.proven), None)
+    if target is None:
+        return None
+    canary = state.canaries.pop(target)
+    record, fare = state.epochs[canary.new], state.fares[canary.new]
+    why = f"it proved itself on {fare.answered} requests, {fare.mean * 1e3:.1f} ms each"
+    return activating(record, f"promote {record.model} {record.epoch}", why)
+
+
+def activating(record: EpochRecord, cause: str, why: str) -> Deployment:
+    """Return the deployment that activates an epoch which its devices hold ready."""
+    request = record.request or Deploy(record.model)
+    run = Deployment(cause, NOBODY, "activate", request, phase="activating", version=record.version)
+    run.record, run.why = record, why
+    run.board, run.cloud = record.board or None, record.cloud or None
+    return run
+
+
+# --- going back -----------------------------------------------------------------------------------
+
+
+def keep(state: State, run: Deployment, old: EpochRecord, at: Moment) -> list[Command]:
+    """End `old`, in whose place a deployment's epoch is active; if it is of another version, keep it to go back to."""
+    said = forget(state, run.target, at)
+    if run.record is None or old.version == run.record.version or not _is_room(state, old):
+        return said + epochs.drain(state, old, at)
+    state.kept[run.target] = old.key
+    return said + epochs.rest(state, old, at)
+
+
+def _is_room(state: State, record: EpochRecord) -> bool:
+    devices = [state.devices[name] for name in record.ready if name in state.devices]
+    return not _lost(state, record) and not any(judging.is_short(one, judging.SPARE) for one in devices)
+
+
+def forget(state: State, target: Target, at: Moment) -> list[Command]:
+    """Keep the version before no longer."""
+    key = state.kept.pop(target, None)
+    record = state.epochs.get(key) if key is not None else None
+    return epochs.drain(state, record, at) if record is not None and record.state == READY else []
+
+
+def make_room(state: State, device: DeviceId, at: Moment) -> list[Command]:
+    """Let go of what a device keeps prepared only to go back to it."""
+    held = [target for target, key in state.kept.items() if key in state.epochs]
+    there = [target for target in held if state.epochs[state.kept[target]].blocks_of(device)]
+    return [command for target in there for command in forget(state, target, at)]
+
+
+def version_before(state: State, target: Target) -> EpochRecord:
+    """Return the version before. Raises NotFound when nobody holds it any more."""
+    record = state.epochs.get(state.kept[target]) if target in state.kept else None
+    if record is None or record.state != READY or _lost(state, record):
+        raise NotFound(
+            f"no version of {target[0]!r} before the active one is kept prepared",
+            "push that file again and deploy it",
+        )
+    return record
+
+
+def news(state: State, target: Target) -> dict[str, object] | None:
+    """Return as plain data what is tried for a target, None where nothing is."""
+    canary = state.canaries.get(target)
+    if canary is None:
+        return None
+    fares = {"tried": state.fares.get(canary.new), "beside": state.fares.get(canary.old)}
+    return {
+        "epoch": canary.new[1],
+        "version": state.epochs[canary.new].version if canary.new in state.epochs else "",
+        "share": canary.share,
+        "enough": canary.enough,
+        "verdict": PENDING,
+        **{
+            name: {"answered": fare.answered, "failed": fare.failed, "mean": fare.mean} if fare else None
+            for name, fare in fares.items()
+        },
+    }
