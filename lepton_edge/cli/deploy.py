@@ -50,6 +50,15 @@ _Queue = Annotated[
 _NoAdapt = Annotated[
     bool, typer.Option("--no-adapt", help="Keep this plan until somebody deploys again: nothing replans it.")
 ]
+_Canary = Annotated[
+    str | None,
+    typer.Option(
+        metavar="10%", help="Let this share of the requests try it first; promoted if it is no worse."
+    ),
+]
+_CanaryRequests = Annotated[
+    int, typer.Option(min=0, metavar="N", help="That a canary must answer before it is promoted; 0: 100.")
+]
 _Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")]
 
 
@@ -69,6 +78,8 @@ def deploy(
     device: DevicesOption = None,
     all_boards: AllBoardsOption = False,
     replicas: ReplicasOption = None,
+    canary: _Canary = None,
+    canary_requests: _CanaryRequests = 0,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -81,6 +92,8 @@ def deploy(
         "refresh": refresh,
         "queue": queue.value if queue else "",
         "fixed": no_adapt,
+        "canary": read_share(canary),
+        "canary_requests": canary_requests,
     }
     places = read_places(device or [], every_other_cloud=replicas is not None)
     with client(coordinator) as asked, ProgressLine() as progress:
@@ -118,6 +131,24 @@ def _told(error: LeptonError) -> Row:
     }
 
 
+def read_share(given: str | None) -> float:
+    """Return 0.1 of "10%" or "0.1", 0 of None.
+
+    Raises:
+        UsageError: it is no share of the requests.
+    """
+    if given is None:
+        return 0.0
+    number, percent = given.removesuffix("%"), given.endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"--canary {given}: no share of the requests", "write --canary 10%, or --canary 0.1")
+    return share
+
+
 def _named(page: str | None) -> str:
     if page is not None and not page.strip():
         raise UsageError("--page: which page?", "name one of `plan explain NAME`, such as --page local")
@@ -137,6 +168,8 @@ def render(told: Row, console: Console) -> None:
                 f"ESTIMATED, not measured as it is now: {', '.join(plan['estimated'])}", style="bold yellow"
             )
     done = "planned only (--dry-run)" if not told.get("epoch") else f"active: epoch {told['epoch']}"
+    if told.get("canary"):
+        done = f"tried by {told['canary']:.0%} of the requests: epoch {told['epoch']}"
     console.print(f"{told.get('model', '')}: {done}, page {told.get('page', '')!r}")
     for name, is_ready in told.get("replicas", {}).items():
         ready = "holds what the cloud holds" if is_ready else "could not be prepared; it is tried again"

@@ -20,7 +20,9 @@ class _Commands(LazyGroup):
     table = {
         "coordinator": LazyCommand(f"{_ROOM}.coordinator:app", "Start the coordinator."),
         "device": LazyCommand(f"{_ROOM}.device:app", "List the devices."),
-        "model": LazyCommand(f"{_ROOM}.model:app", "Push, list, show, remove and check models."),
+        "model": LazyCommand(
+            f"{_ROOM}.model:app", "Push, list, show, move, roll back, remove and check models."
+        ),
         "profile": LazyCommand(f"{_ROOM}.profile:app", "Show what was measured of a model on each device."),
         "deploy": LazyCommand(
             f"{_ROOM}.deploy:app", "Measure, plan, prepare the devices and activate a model."

@@ -1,4 +1,4 @@
-"""`lepton-edge model push | list | show | remove | check`.
+"""`lepton-edge model push | list | show | move | rollback | remove | check`.
 
 Law: files and names in, documents out; what a model is, the coordinator knows. `check` alone works here,
 without any coordinator, and needs the extra that reads ONNX.
@@ -30,7 +30,9 @@ SHOWN_TENSORS = 8
 """How many unmeasured tensors are named; all are in the document."""
 
 app = typer.Typer(
-    help="Push, list, show, remove and check models.", no_args_is_help=True, add_completion=False
+    help="Push, list, show, move, roll back, remove and check models.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 _ShapeOption = Annotated[
@@ -122,6 +124,28 @@ def move(
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.move(name, source, target, board=read_board(device), progress=progress)
     print_document(told, form, deploy.render)
+
+
+@app.command()
+def rollback(
+    name: ModelArgument,
+    *,
+    device: BoardOption = None,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run the version before again, or end what is tried; at once, since it is kept prepared."""
+    with client(coordinator) as asked, ProgressLine() as progress:
+        told = asked.roll_back(name, board=read_board(device), progress=progress)
+    print_document(told, form, _render_rolled_back)
+
+
+def _render_rolled_back(told: Row, console: Console) -> None:
+    version = told.get("version", "")
+    if told.get("plan") is not None:  # a deployment of the version before
+        console.print(f"{told.get('model', '')}: active: epoch {told.get('epoch')}, version {version}")
+    else:
+        console.print(f"{told.get('model', '')}: what was tried is over; {active_line(told)} answers alone")
 
 
 def removal_line(told: Row) -> str:

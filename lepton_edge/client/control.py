@@ -74,6 +74,8 @@ class AsyncControl:
         queue: str = "",
         replicas: Sequence[str] = (),
         fixed: bool = False,
+        canary: float = 0.0,
+        canary_requests: int = 0,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
@@ -89,11 +91,14 @@ class AsyncControl:
             queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
             fixed: the plan stays as it is until somebody deploys again: nothing replans it by itself.
             replicas: clouds that hold what the first holds and stand in for it, best first; "*": every other one.
+            canary: between 0 and 1: so many of the requests try it beside the active version; it is then promoted or
+                called off by itself. 0: all of them take it at once.
+            canary_requests: that it must answer before it is promoted; 0: 100.
             progress: called for each step, on the event loop.
 
         Raises:
             UnknownModel: not pushed.
-            InvalidInput: there is no such queue policy.
+            InvalidInput: there is no such queue policy, or the share is none.
             NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
             PrepareFailed: a device could not; what was active stays so.
         """
@@ -103,7 +108,14 @@ class AsyncControl:
         call = messages.Deploy(
             _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
         )
-        call = dataclasses.replace(call, replicas=tuple(map(DeviceId, replicas)), fixed=fixed)
+        _check_share(canary, canary_requests)
+        call = dataclasses.replace(
+            call,
+            replicas=tuple(map(DeviceId, replicas)),
+            canary=canary,
+            canary_requests=canary_requests,
+            fixed=fixed,
+        )
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def pin(
@@ -211,6 +223,18 @@ class AsyncControl:
         call = messages.MoveModel(_model(name), DeviceId(source), DeviceId(target), DeviceId(board))
         return await self._ask(admin.only(call), "deployment", progress)
 
+    async def roll_back(
+        self, name: str, *, board: str = "", progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Let the version of `name` before run again, or end what is tried; at once, since it is kept prepared.
+
+        Raises:
+            NotFound: no version before is kept, or none is active.
+            RequestError: it is active for several boards, and `board` names none.
+        """
+        call = messages.RollBack(_model(name), _device(board))
+        return await self._ask(admin.only(call), "", progress)
+
     async def devices(self) -> dict[str, Any]:
         """Return the registered devices."""
         return await self._ask(admin.only(messages.ListDevices()), "devices")
@@ -287,6 +311,14 @@ def _checked(asked: messages.ShowEvents) -> messages.ShowEvents:
 def _check_policy(queue: str) -> None:
     if queue not in ("", *QUEUE_POLICIES):
         raise InvalidInput(f"there is no queue policy {queue!r}", f"known are {', '.join(QUEUE_POLICIES)}")
+
+
+def _check_share(canary: float, enough: int) -> None:
+    if not 0 <= canary < 1 or enough < 0:
+        raise InvalidInput(
+            f"a canary takes a share of the requests, not {canary}, and needs no {enough} answers",
+            "give a share between 0 and 1, such as 0.1",
+        )
 
 
 def _device(name: str) -> DeviceId:

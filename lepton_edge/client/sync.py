@@ -185,6 +185,8 @@ class Client:
         queue: str = "",
         replicas: Sequence[str] = (),
         fixed: bool = False,
+        canary: float = 0.0,
+        canary_requests: int = 0,
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Plan and activate a model; see `AsyncClient.deploy`. `progress` runs on the client's own thread."""
@@ -200,6 +202,8 @@ class Client:
                 queue=queue,
                 replicas=replicas,
                 fixed=fixed,
+                canary=canary,
+                canary_requests=canary_requests,
                 progress=progress,
             )
         )
@@ -271,6 +275,10 @@ class Client:
     ) -> dict[str, Any]:
         """Run on `target` what `source` runs of `name`; see `AsyncClient.move`."""
         return self._run(self._client.move(name, source, target, board=board, progress=progress))
+
+    def roll_back(self, name: str, *, board: str = "", progress: OnProgress | None = None) -> dict[str, Any]:
+        """Let the version of `name` before run again; see `AsyncClient.roll_back`."""
+        return self._run(self._client.roll_back(name, board=board, progress=progress))
 
     def devices(self) -> dict[str, Any]:
         """Return the registered devices."""

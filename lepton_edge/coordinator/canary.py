@@ -2,30 +2,33 @@
 
 Law: pure; times come in. A canary's epoch is READY on its devices, and only its entry knows that a share of the
 requests tries it; the ACTIVE one answers the others meanwhile, so that both are measured on the same hours. It is
-promoted after enough answers that are no worse, and called off at the first sign: failures, a lost device, requests
-that take more than 1 / 0.9 of what they take beside it. Nothing of this outlives the coordinator's process: after a
-restart the active epoch is alone again.
+promoted after enough answers that are no worse, and called off when a device is lost, requests fail on it, or they
+surely (by three standard errors) take more than 1 / 0.9 of what they take beside it. Nothing of this outlives the
+coordinator's process: after a restart the active epoch is alone again.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from lepton_edge.coordinator import changes, epochs, judging
-from lepton_edge.coordinator.adaptation import Fare, Target
+from lepton_edge.coordinator.adaptation import Target
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
 from lepton_edge.coordinator.standing import Canary
-from lepton_edge.coordinator.state import NOBODY, Deployment, Moment, State
+from lepton_edge.coordinator.state import NOBODY, Deployment, Device, Moment, State
 from lepton_edge.core.changes import PENDING, ROLLED_BACK
 from lepton_edge.core.errors import NotFound
-from lepton_edge.core.messages import Deploy
+from lepton_edge.core.messages import Deploy, EpochReport
 from partitioner.units import DeviceId, Seconds
 
 ENOUGH = 100  # answers on the new version after which it is promoted, where nobody said how many
 FEW = 20  # answers on either, before which their times are not compared
-APART = 10  # answers between two comparisons
 FAILURES = 2  # on the new version, that are no accident
 FAILING = 0.02  # share of failed requests beyond the old version's
-KEPT_PART = 0.9  # of the old version's performance that the new one must reach
+AGREED = math.log(1 / 0.9)  # the logarithm of how many times as long requests may take on the new version
+SURE = 3.0  # standard errors by which it must be slower than that
 LONGEST = Seconds(86_400.0)  # of a trial; what nobody asks for is not proven
 
 
@@ -46,9 +49,7 @@ def begin(state: State, run: Deployment, at: Moment) -> list[Command]:
         return said
     enough = run.request.canary_requests or ENOUGH
     share = run.request.canary
-    before = state.fares.get(old.key)
-    failed = (before.answered, before.failed) if before else (0, 0)
-    state.canaries[run.target] = Canary(new.key, old.key, share, enough, at.now, failed)
+    state.canaries[run.target] = Canary(new.key, old.key, share, enough, at.now)
     told = changes.note(
         state, "deploy", "a person has it tried", at, model=new.model, device=new.board or new.cloud,
         epoch=new.epoch, message=f"{share:.0%} of the requests try version {new.version} until {enough} are answered",
@@ -61,13 +62,27 @@ def judge(state: State, at: Moment) -> list[Command]:
     """Look at every canary: call off what is worse, and mark as proven what may be promoted."""
     said: list[Command] = []
     for target, canary in list(state.canaries.items()):
-        why = _amiss(state, canary, at.now) or _worse(state, canary)
+        new, old = _fares(canary)
+        why = _amiss(state, canary, at.now) or _worse(new, old)
         if why:
             said += call_off(state, target, why, at)
             continue
-        fare = state.fares.get(canary.new)
-        canary.proven = fare is not None and fare.answered >= canary.enough and not canary.bad
+        canary.proven = new.answered >= canary.enough and _slower(new, old) <= AGREED
     return said
+
+
+def heard(state: State, device: Device, told: tuple[EpochReport, ...]) -> None:
+    """Note how requests fare on what is tried and beside it, as its entry tells."""
+    for (_, board), canary in state.canaries.items():
+        record = state.epochs.get(canary.new)
+        if record is None or device.name != (board or record.cloud):
+            continue
+        for report in told:
+            key = (report.model, report.epoch)
+            if key == canary.old and canary.begun is None:
+                canary.begun = report
+            if key in (canary.old, canary.new):
+                canary.told[key] = report
 
 
 def _amiss(state: State, canary: Canary, now: Seconds) -> str:
@@ -91,33 +106,59 @@ def _lost(state: State, record: EpochRecord) -> str:
     return ""
 
 
-def _worse(state: State, canary: Canary) -> str:
+@dataclass(frozen=True)
+class _Fare:
+    """Requests of one version while the new one is tried; `logs` and `squares` as in `EpochReport`."""
+
+    answered: int = 0
+    failed: int = 0
+    logs: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def failing(self) -> float:
+        return self.failed / max(self.answered + self.failed, 1)
+
+    @property
+    def typical(self) -> float:
+        """Seconds of a request: the geometric mean."""
+        return math.exp(self.logs / self.answered) if self.answered else 0.0
+
+    @property
+    def doubt(self) -> float:
+        """The variance of the mean logarithm."""
+        mean = self.logs / self.answered
+        return max(self.squares / self.answered - mean * mean, 0.0) / self.answered
+
+
+def _fares(canary: Canary) -> tuple[_Fare, _Fare]:
+    """Return how requests fared on the new version and on the one beside it, since the new one is tried."""
+    new, old, begun = canary.told.get(canary.new), canary.told.get(canary.old), canary.begun
+    fare = _Fare(new.answered, new.failed, new.logs, new.squares) if new else _Fare()
+    if old is None or begun is None or old.answered < begun.answered:
+        return fare, _Fare()
+    answered, failed = old.answered - begun.answered, old.failed - begun.failed
+    return fare, _Fare(answered, failed, old.logs - begun.logs, old.squares - begun.squares)
+
+
+def _worse(new: _Fare, old: _Fare) -> str:
     """Return in what way the new version is worse, "" where it is not, or not yet proven to be."""
-    new, old = state.fares.get(canary.new), state.fares.get(canary.old)
-    if new is None:
-        return ""
-    beside = _since(old, canary) if old is not None else (0, 0)
-    if new.failed >= FAILURES and _part(new.answered, new.failed) > _part(*beside) + FAILING:
+    if new.failed >= FAILURES and new.failing > old.failing + FAILING:
         return f"{new.failed} of {new.answered + new.failed} requests failed on it"
-    if old is None or new.answered < FEW or beside[0] < FEW or new.answered - canary.checked < APART:
+    if min(new.answered, old.answered) < FEW:
         return ""
-    canary.checked = new.answered
-    canary.bad = canary.bad + 1 if KEPT_PART * new.mean > old.mean else 0
-    if canary.bad < 2:
+    if _slower(new, old) - SURE * math.sqrt(new.doubt + old.doubt) <= AGREED:
         return ""
-    return f"requests take {new.mean * 1e3:.1f} ms on it, {old.mean * 1e3:.1f} ms on the version beside it"
+    return (
+        f"requests take {new.typical * 1e3:.1f} ms on it, {old.typical * 1e3:.1f} ms on the version beside it"
+    )
 
 
-def _since(old: Fare, canary: Canary) -> tuple[int, int]:
-    """Return how many requests the old version answered and failed since the new one is tried."""
-    answered, failed = canary.before
-    if old.answered < answered:  # its entry began to count anew
-        return old.answered, old.failed
-    return old.answered - answered, old.failed - failed
-
-
-def _part(answered: int, failed: int) -> float:
-    return failed / max(answered + failed, 1)
+def _slower(new: _Fare, old: _Fare) -> float:
+    """Return the logarithm of how many times as long requests take on the new version; 0 where nobody can say."""
+    if not new.answered or not old.answered:
+        return 0.0
+    return new.logs / new.answered - old.logs / old.answered
 
 
 def call_off(state: State, target: Target, why: str, at: Moment) -> list[Command]:
@@ -126,8 +167,7 @@ def call_off(state: State, target: Target, why: str, at: Moment) -> list[Command
     if canary is None:
         return []
     model, epoch = canary.new
-    fares = [state.fares.get(key) for key in (canary.old, canary.new)]
-    before, after = (fare.mean if fare else Seconds(0.0) for fare in fares)
+    after, before = (Seconds(fare.typical) for fare in _fares(canary))
     told: Command = changes.note(
         state, "rollback", why, at, model=model, device=target[1], epoch=epoch, verdict=ROLLED_BACK,
         before=f"epoch {epoch} tried", after=f"epoch {canary.old[1]} alone",
@@ -143,8 +183,8 @@ def to_promote(state: State) -> Deployment | None:
     if target is None:
         return None
     canary = state.canaries.pop(target)
-    record, fare = state.epochs[canary.new], state.fares[canary.new]
-    why = f"it proved itself on {fare.answered} requests, {fare.mean * 1e3:.1f} ms each"
+    record, (fare, _) = state.epochs[canary.new], _fares(canary)
+    why = f"it proved itself on {fare.answered} requests, {fare.typical * 1e3:.1f} ms each"
     return activating(record, f"promote {record.model} {record.epoch}", why)
 
 
@@ -204,7 +244,7 @@ def news(state: State, target: Target) -> dict[str, object] | None:
     canary = state.canaries.get(target)
     if canary is None:
         return None
-    fares = {"tried": state.fares.get(canary.new), "beside": state.fares.get(canary.old)}
+    fares = dict(zip(("tried", "beside"), _fares(canary), strict=True))
     return {
         "epoch": canary.new[1],
         "version": state.epochs[canary.new].version if canary.new in state.epochs else "",
@@ -212,7 +252,7 @@ def news(state: State, target: Target) -> dict[str, object] | None:
         "enough": canary.enough,
         "verdict": PENDING,
         **{
-            name: {"answered": fare.answered, "failed": fare.failed, "mean": fare.mean} if fare else None
+            name: {"answered": fare.answered, "failed": fare.failed, "typical": fare.typical}
             for name, fare in fares.items()
         },
     }

@@ -34,10 +34,7 @@ def heard(state: State, device: Device, told: tuple[EpochReport, ...], now: Seco
     """Note how requests fare on the active epochs that `device` is the entry of."""
     for report in told:
         record = state.epochs.get((report.model, report.epoch))
-        tried = {canary.new for canary in state.canaries.values()}
-        if record is None or device.name != (record.board or record.cloud):
-            continue
-        if record.state == ACTIVE or record.key in tried:
+        if record is not None and record.state == ACTIVE and device.name == (record.board or record.cloud):
             state.fares[record.key] = _fare(state.fares.get(record.key), report, now)
 
 

@@ -206,6 +206,7 @@ def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> lis
     """Hold what an agent tells against what is planned."""
     loads.heard(state, device, told.loads, at.now)
     judging.heard(state, device, told.epochs, at.now)
+    canary.heard(state, device, told.epochs)
     said: list[Command] = list(changes.turned(state, device, told.turns, at))
     drifted = drift.heard(state, device, told.stages, at)
     return said + drifted + adapting.heard(state, device, told, drifted, at)

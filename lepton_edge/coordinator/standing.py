@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lepton_edge.coordinator.records import CallId, EpochKey
 from lepton_edge.core.frames import WireError
+from lepton_edge.core.messages import EpochReport
 from partitioner.units import Seconds
 
 FLAPS = 4  # losses within `FLAP_WINDOW` after which a device is quarantined
@@ -52,8 +53,8 @@ class Drain:
 class Canary:
     """An epoch that a `share` of the requests tries beside the active one, until it answered `enough` of them.
 
-    `before` is how many the active one had answered and failed then; `checked` the answers at the last comparison,
-    which found the new one `bad` so often in a row. `proven`: it is to be promoted when nothing else is deployed.
+    `begun` is what the entry told of the active one first since then, `told` what it told last, by epoch. `proven`: it
+    is to be promoted when nothing else is deployed.
     """
 
     new: EpochKey
@@ -61,9 +62,8 @@ class Canary:
     share: float
     enough: int
     since: Seconds
-    before: tuple[int, int]
-    checked: int = 0
-    bad: int = 0
+    begun: EpochReport | None = None
+    told: dict[EpochKey, EpochReport] = field(default_factory=dict)
     proven: bool = False
 
 

@@ -77,7 +77,9 @@ class EpochReport:
     """How requests fared that an entry ran on an epoch of its own choice.
 
     `answered` and `failed` count since the epoch was active there, `failed` without what was the caller's fault;
-    `mean` and `slow` (of ten requests, the second slowest) are seconds of the last ones that were answered.
+    `mean` and `slow` (of ten requests, the second slowest) are seconds of the last ones that were answered. `logs` and
+    `squares` are the sums, over all that were answered, of the natural logarithm of their seconds and of its square:
+    two reports tell what requests took between them, hardly moved by a few that took long.
     """
 
     model: ModelName
@@ -86,6 +88,8 @@ class EpochReport:
     failed: int
     mean: Seconds
     slow: Seconds
+    logs: float = 0.0
+    squares: float = 0.0
 
 
 @dataclass(frozen=True)

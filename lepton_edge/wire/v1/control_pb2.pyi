@@ -186,20 +186,24 @@ class TurnReport(_message.Message):
     def __init__(self, serial: _Optional[int] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., cause: _Optional[str] = ..., predicted_before: _Optional[float] = ..., predicted_after: _Optional[float] = ..., measured: _Optional[float] = ..., requests: _Optional[int] = ..., over: bool = ..., age: _Optional[float] = ...) -> None: ...
 
 class EpochReport(_message.Message):
-    __slots__ = ("model", "epoch", "answered", "failed", "mean", "slow")
+    __slots__ = ("model", "epoch", "answered", "failed", "mean", "slow", "logs", "squares")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     SLOW_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    SQUARES_FIELD_NUMBER: _ClassVar[int]
     model: str
     epoch: int
     answered: int
     failed: int
     mean: float
     slow: float
-    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., mean: _Optional[float] = ..., slow: _Optional[float] = ...) -> None: ...
+    logs: float
+    squares: float
+    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., mean: _Optional[float] = ..., slow: _Optional[float] = ..., logs: _Optional[float] = ..., squares: _Optional[float] = ...) -> None: ...
 
 class LoadReport(_message.Message):
     __slots__ = ("model", "epoch", "busy", "runs")

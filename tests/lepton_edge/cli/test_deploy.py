@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.cli.deploy import read_share
 from lepton_edge.client import Client, MockTransport
+from lepton_edge.core.errors import UsageError
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import AdminCall, AdminEvent, Deploy, Document
+from lepton_edge.core.messages import AdminCall, AdminEvent, Deploy, Document, RollBack
 from tests.lepton_edge.cli.conftest import CommandLine
 
 DEVICES = [{"device": name, "role": "board", "connected": True} for name in ("roof", "shed", "yard")]
@@ -70,3 +72,34 @@ def test_a_plan_may_be_asked_to_stay(line: CommandLine) -> None:
     line.tell("deployment", model="net", epoch=1, page="local")
     line.run("deploy", "net", "--no-adapt")
     assert line.calls == [Deploy("net", fixed=True)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "share"), [("10%", 0.1), ("0.25", 0.25), ("1%", 0.01), (None, 0.0)])
+def test_a_share_is_read(given: str | None, share: float) -> None:
+    assert read_share(given) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("given", ["0", "100%", "1", "-5%", "ten", "", "%", "nan"])
+def test_what_is_no_share_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="--canary"):
+        read_share(given)
+
+
+def test_a_canary_is_asked_for_and_told(line: CommandLine) -> None:
+    line.tell("deployment", model="net", epoch=4, page="local", canary=0.1, plan={})
+    said = line.run("deploy", "net", "--canary", "10%", "--canary-requests", "50")
+    assert (said.code, said.out.strip()) == (0, "net: tried by 10% of the requests: epoch 4, page 'local'")
+    assert [(call.canary, call.canary_requests) for call in line.calls] == [(0.1, 50)]
+
+
+def test_a_version_is_rolled_back(line: CommandLine) -> None:
+    line.tell("deployment", model="net", epoch=3, version="v1", page="local", plan={})
+    said = line.run("model", "rollback", "net", "--device", "board=roof")
+    assert (said.code, said.out.strip()) == (0, "net: active: epoch 3, version v1")
+    assert line.calls == [RollBack("net", "roof")]
+
+
+def test_what_is_tried_is_ended(line: CommandLine) -> None:
+    line.tell("model", model="net", epoch=3, version="v2", page="local")
+    said = line.run("model", "rollback", "net")
+    assert said.out.strip() == "net: what was tried is over; epoch 3, page local answers alone"
