@@ -122,6 +122,8 @@ class Choice:
         return tuple({one.peer: None for one in self.options if one.peer})
 
 
+Door = tuple[int, tuple[TensorName, ...]]
+"""The boundary at which requests enter, and the tensors that answer them."""
 Run = tuple[int, int]
 """Blocks [first, last)."""
 
@@ -164,7 +166,7 @@ class Turner:
         self.way: dict[DeviceId, Pace] = {}
         self.rates: dict[DeviceId, float] = {}
         self.sizes: dict[tuple[PageName, int, int], float] = {}
-        self.choices: dict[tuple[int, tuple[TensorName, ...]], Choice] = {}
+        self.choices: dict[Door, Choice] = {}
         self.page = PageName("")
         """What the last request took that was like most; "" before the first one."""
         self.wanted: Run | None = None
@@ -184,7 +186,7 @@ class Turner:
             if len(self.choices) >= MAX_CHOICES:
                 self.choices.clear()
             options = tuple(
-                option(self.book, page, self.device, first, wanted, self.pages) for page in self.pages
+                option(self.book, page, self.device, (first, wanted), self.pages) for page in self.pages
             )
             known = self.choices[first, wanted] = Choice(options, self.book.active)
         return known
@@ -233,15 +235,15 @@ def option(
     book: PlanBook,
     page: Page,
     device: DeviceId,
-    first: int,
-    wanted: tuple[TensorName, ...],
+    door: Door,
     others: Iterable[Page],
 ) -> Option:
-    """Return `page` as requests run it that enter at boundary `first`.
+    """Return `page` as requests run it that enter by one door.
 
     What is made before that boundary is not computed: it is known from the pages that cut there, or not at all, until
     the first request has shown it.
     """
+    first, wanted = door
     path = shortened(route(book, page, device, first), book, wanted)
     ahead, cut = page.prediction, _cut(page)
     before = max((one.prediction.board for one in others if 0 < _cut(one) <= first), default=0.0)

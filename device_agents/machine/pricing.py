@@ -7,12 +7,16 @@ chooses nothing. Seconds here, beyond, and on the way between; `value` is what t
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from device_agents.machine.links import FRESH, HEADERS
 from device_agents.machine.pages import Choice, Cost, Option, Turner
 from device_agents.machine.state import EpochState, State
 from partitioner.plan import TurnRule
 from partitioner.units import DeviceId, PageName
+
+STEADIER = 1 / 3
+"""An estimate is steadier than the samples that it is an average of."""
 
 
 def turner_of(state: State, held: EpochState) -> Turner:
@@ -39,19 +43,29 @@ def costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[Pa
     return here
 
 
+class Parts(NamedTuple):
+    """Seconds here, beyond, there if nobody else asked (`usual`), on the way; and by how much they may be off."""
+
+    own: float
+    far: float = 0.0
+    usual: float = 0.0
+    way: float = 0.0
+    noise: float = 0.0
+
+
 def _cost(state: State, turner: Turner, option: Option, now: float) -> Cost:
     here = turner.own_of(option)
     own = here.seconds(option.key, option.own, now)
     noise = own * here.scatter(option.key)
     if not option.peer:
-        return _priced(turner, option, own, (0.0, 0.0), 0.0, noise / 3)
+        return _priced(turner, option, Parts(own, noise=noise * STEADIER))
     pace = turner.pace_of(option.peer)
     far = pace.seconds(option.key, option.far, now)
     usual = far / pace.now(now) + option.wait
     noise = math.hypot(noise, far * pace.scatter(option.key))
     far += turner.load_of(option.peer).now(now, option.wait)
     way = _way(state, turner, option, turner.sizes.get(option.key, option.up), now)
-    return _priced(turner, option, own, (far, usual), way, noise / 3)
+    return _priced(turner, option, Parts(own, far, usual, way, noise * STEADIER))
 
 
 def _way(state: State, turner: Turner, option: Option, up: float, now: float) -> float:
@@ -70,17 +84,15 @@ def way_of(state: State, option: Option, up: float) -> float:
     return there + back
 
 
-def _priced(
-    turner: Turner, option: Option, own: float, far: tuple[float, float], way: float, noise: float
-) -> Cost:
+def _priced(turner: Turner, option: Option, parts: Parts) -> Cost:
     rule, ahead = turner.book.turning, option.prediction
-    seconds = own + far[0] + way
+    own, far, usual, way, noise = parts
+    seconds = own + far + way
     bytes_ = ahead.bytes_up + ahead.bytes_down
     energy = ahead.energy * (own / option.own if option.own > 0 else 1.0)
-    busiest = max(own, far[0], way)
-    value = rule.latency * seconds + rule.bottleneck * busiest + rule.energy * energy + rule.egress * bytes_
-    within = _within(rule, seconds, energy, bytes_)
-    return Cost(option, own, far[0], way, far[1], noise, value, within)
+    value = rule.latency * seconds + rule.energy * energy + rule.egress * bytes_
+    value += rule.bottleneck * max(own, far, way)
+    return Cost(option, own, far, way, usual, noise, value, _within(rule, seconds, energy, bytes_))
 
 
 def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:

@@ -10,6 +10,7 @@ goes by lot, drawn from the name of the device and of the request, so that they 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from device_agents.machine import pricing
 from device_agents.machine.pages import Choice, Cost, Option, Turn, Turner, spread
@@ -188,6 +189,14 @@ def _ms(seconds: float) -> str:
 # --- one request that is not like the others ------------------------------------------------------
 
 
+class Meets(NamedTuple):
+    """What one request meets: its own bytes, and the seconds of computing that wait here before it."""
+
+    size: int
+    backlog: float
+    now: float
+
+
 def _for_one(
     state: State, held: EpochState, choice: Choice, frame: Frame, now: float
 ) -> tuple[PageName, str]:
@@ -198,7 +207,8 @@ def _for_one(
     backlog, busy, size = _backlog(state), _queued(state, found.option.peer, now), _bytes(frame)
     if not backlog and not busy and not _is_unusual(turner_of(state, held), choice, size):
         return choice.page, choice.reason
-    values = {name: _alone(state, held, cost, size, backlog, now) for name, cost in choice.costs.items()}
+    turner, meets = turner_of(state, held), Meets(size, backlog, now)
+    values = {name: _alone(state, turner, cost, meets) for name, cost in choice.costs.items()}
     best = min(values, key=lambda name: values[name])
     if values[best] >= values[choice.page] * (1 - LEAST_GAIN) - found.noise:
         return choice.page, choice.reason
@@ -232,15 +242,15 @@ def _is_unusual(turner: Turner, choice: Choice, size: int) -> bool:
     return False
 
 
-def _alone(state: State, held: EpochState, cost: Cost, size: int, backlog: float, now: float) -> float:
-    """Return what a page costs for one request of `size` bytes, with what it would wait for."""
-    option, turner = cost.option, turner_of(state, held)
-    more = _queued(state, option.peer, now)
+def _alone(state: State, turner: Turner, cost: Cost, meets: Meets) -> float:
+    """Return what a page costs for one request, with what it would wait for."""
+    option = cost.option
+    more = _queued(state, option.peer, meets.now)
     if option.passes:
         usual = turner.sizes.get(option.key, option.up)
-        more += way_of(state, option, size) - way_of(state, option, usual)
+        more += way_of(state, option, meets.size) - way_of(state, option, usual)
     elif option.key[1] < option.key[2]:
-        more += backlog
+        more += meets.backlog
     return cost.value + turner.book.turning.latency * more
 
 
