@@ -247,7 +247,7 @@ def _met(value: float, goal: float | None) -> bool | None:
     return None if goal is None else value >= goal
 
 
-def _row(
-    what: str, value: float, unit: str, told: str = "", goal: float | None = None, met: bool | None = None
-) -> Row:
-    return Row("adapt", what, round(value, 4), unit, told, goal, met)
+def _row(what: str, value: float, unit: str, told: str, *judged: float | None) -> Row:
+    """Return a row; `judged` is nothing, or its goal and whether it was met."""
+    goal, met = judged or (None, None)
+    return Row("adapt", what, round(value, 4), unit, told, goal, None if met is None else bool(met))

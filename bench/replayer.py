@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -113,6 +114,7 @@ async def _rounds(ask: Asking, job: Job) -> list[Answer]:
     due = ask.begin - job["lead"] + job["shift"]
     for page in itertools.cycle(job["pages"]):
         if trace.rate(due - ask.begin) < job["least_rates"][page]:
+            answers.append(Answer(round(due - ask.begin, 5), math.inf, "", page, error="hopeless: left out"))
             continue
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         now = time.monotonic()

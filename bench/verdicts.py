@@ -70,15 +70,16 @@ def by_page(answers: Iterable[Answer]) -> dict[str, list[tuple[float, float]]]:
 def time_of(samples: Sequence[tuple[float, float]], at: float) -> float:
     """Return what a page takes at second `at`: the mean of its samples around, else of the nearest on either side.
 
-    Nothing is known beyond twice WIDTH: that is endless.
+    Where the nearest one is endless, so is this: the page strayed, or was hopeless. Nothing is known beyond
+    twice WIDTH: that is endless as well.
     """
     place = bisect_right(samples, (at, math.inf))
-    around = [took for second, took in samples if abs(second - at) <= WIDTH / 2]
-    if around:
-        return statistics.fmean(around)
     beside = [samples[one] for one in (place - 1, place) if 0 <= one < len(samples)]
-    near = [took for second, took in beside if abs(second - at) <= 2 * WIDTH]
-    return statistics.fmean(near) if near else math.inf
+    near = [(abs(second - at), took) for second, took in beside if abs(second - at) <= 2 * WIDTH]
+    if not near or not math.isfinite(min(near)[1]):
+        return math.inf
+    around = [took for second, took in samples if abs(second - at) <= WIDTH / 2 and math.isfinite(took)]
+    return statistics.fmean(around or [took for _, took in near if math.isfinite(took)])
 
 
 def oracle(samples: Samples, dues: Iterable[float]) -> list[tuple[str, float]]:

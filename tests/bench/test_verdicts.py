@@ -53,6 +53,11 @@ def test_a_page_takes_what_it_took_around_else_what_it_took_beside() -> None:
     assert time_of([], 0.0) == math.inf
 
 
+def test_a_page_that_was_left_out_as_hopeless_is_no_choice_then_and_one_again_after() -> None:
+    samples = [(0.0, 0.2), (1.0, math.inf), (1.8, math.inf), (2.4, 0.2)]
+    assert [time_of(samples, at) for at in (0.3, 0.9, 1.5, 2.3)] == [0.2, math.inf, math.inf, 0.2]
+
+
 def test_the_oracle_takes_the_least_at_each_moment() -> None:
     samples = {"a": [(0.0, 1.0), (10.0, 4.0)], "b": [(0.0, 2.0), (10.0, 3.0)]}
     assert oracle(samples, [0.0, 10.0]) == [("a", 1.0), ("b", 3.0)]
