@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 import sys
 import tempfile
@@ -86,10 +87,11 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
     try:
         for name in WITNESSES:
             witnesses.start(name)
-        time.sleep(2.0)
+        time.sleep(6.0)
         scene.allow(subject.VERSIONS[0])
-        struck = Run(scene, options).all()
-        return _evidence(scene, struck)
+        evidence = _evidence(scene, Run(scene, options).all())
+        _keep(place.directory, evidence)
+        return evidence
     finally:
         witnesses.close()
 
@@ -134,6 +136,18 @@ def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
     for (what, how), count in Counter((what, how[:90]) for _, what, how in scene.commands).items():
         note(f"{count}x {what}: {how}")
     return Evidence(struck, ended, excused, doubled, lost, scene.untyped, scene.allowed, DEADLINE)
+
+
+def _keep(directory: Path, evidence: Evidence) -> None:
+    """Write down all that was said, for who looks into a finding."""
+    with (directory / "said.jsonl").open("w") as out:
+        for each in evidence.struck:
+            out.write(
+                json.dumps({"fault": vars(each.fault) | {"beside": ""}, "at": each.at, "back": each.back})
+                + "\n"
+            )
+        for one in evidence.ended:
+            out.write(json.dumps({"witness": one.witness, "sent": one.sent, **one.told}) + "\n")
 
 
 class Run:

@@ -59,7 +59,7 @@ class Place:
         for name in self.clouds:
             self._add_cloud(name)
         for name in self.boards:
-            self._add_agent(name, "board", slow=10)
+            self._add_agent(name, "board", slow=30)
 
     def __exit__(self, *reason: object) -> None:
         """End every process, and give the rooms back."""
