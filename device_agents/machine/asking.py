@@ -32,7 +32,7 @@ def ask(
         work.trial = True
         far.try_with(work.key, patience.page_key(work), full, now)
     far.send(patience.carrying(state, work, peer), now)
-    work.asks[peer] = Ask(now, work.terms, work.outputs, full)
+    work.asks[peer] = Ask(peer, now, work.terms, work.outputs, full)
     work.tried += (peer,)
     work.timer = "patience" if len(work.tried) == 1 else f"patience of {peer}"
     sent = SendStage(work.key, peer, frame)
@@ -71,9 +71,9 @@ def ended(state: State, work: Work, peer: DeviceId) -> Ask:
     return work.asks.pop(peer)
 
 
-def right(state: State, work: Work, peer: DeviceId, asked: Ask, now: float) -> None:
-    """Take note of how long a right answer of `peer` took."""
-    state.far_side(peer).note((work.epoch, asked.terms.page), now - asked.at, now)
+def right(state: State, work: Work, asked: Ask, now: float) -> None:
+    """Take note of how long a right answer took."""
+    state.far_side(asked.peer).note((work.epoch, asked.terms.page), now - asked.at, now)
 
 
 def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> None:

@@ -135,7 +135,7 @@ def stage_replied(state: State, event: StageReplied, now: float) -> list[Command
     asked = asking.ended(state, work, peer)
     state.far_side(peer).hear(now)
     if event.frame.kind is FrameKind.REPLY and is_answer(asked.terms.due, event.frame.tensors):
-        return _remote_answer(state, work, peer, asked, event.frame, now)
+        return _remote_answer(state, work, asked, event.frame, now)
     error = event.frame.error or _NO_ANSWER
     if error.fault in ("caller", "model") and not error.retryable and work.phase == "remote":
         return answers.fail(state, work, error, now)
@@ -222,24 +222,22 @@ def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float)
     return asked + (ladder.elsewhere(state, work, f"{peer} does not answer", now) if work.trial else [])
 
 
-def _remote_answer(
-    state: State, work: Work, peer: DeviceId, asked: Ask, frame: Frame, now: float
-) -> list[Command]:
+def _remote_answer(state: State, work: Work, asked: Ask, frame: Frame, now: float) -> list[Command]:
     """Add the far side's outputs and hops; its own total is what is not network."""
     far = frame.hops[0].total if frame.hops else 0.0
-    asking.right(state, work, peer, asked, now)
+    asking.right(state, work, asked, now)
     work.network = max(0.0, now - asked.at - far)
     work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
     work.hops = frame.hops
-    work.reason = _reason_there(work, peer, asked) or work.reason
+    work.reason = _reason_there(work, asked) or work.reason
     work.terms, work.outputs, work.phase = asked.terms, asked.made + frame.tensors, "remote"
     return answers.reply(state, work, now)
 
 
-def _reason_there(work: Work, peer: DeviceId, asked: Ask) -> str:
-    """Return why it was `peer` that answered, where that is not what the page says."""
-    if peer != asked.terms.route.peer:
-        return f"{peer} stood in for {asked.terms.route.peer}: {work.why}"
+def _reason_there(work: Work, asked: Ask) -> str:
+    """Return why it was this far side that answered, where that is not what the page says."""
+    if asked.peer != asked.terms.route.peer:
+        return f"{asked.peer} stood in for {asked.terms.route.peer}: {work.why}"
     if work.phase in ("fallback", "smaller"):
         return "" if work.trial else "answered late, before the fallback"
     return f"went on by {asked.terms.page}: {work.why}" if work.first >= 0 else ""

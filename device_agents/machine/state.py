@@ -108,11 +108,12 @@ class EpochState:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a far side was asked for: when, on what terms, and which outputs had been made here before.
+    """What far side was asked: which, when, on what terms, and which outputs had been made here before.
 
     `patience` are the seconds after which it is late, whatever the request's deadline.
     """
 
+    peer: DeviceId
     at: float
     terms: Terms
     made: tuple[WireTensor, ...] = ()
