@@ -111,7 +111,7 @@ def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) ->
     why = _sentence(watch.report, expected)
     new = dataclasses.replace(record, scale=scale, drift="" if scale == 1.0 else why)
     state.profiles[profile_key] = new
-    about = {"device": device, "model": model, "epoch": epoch, "after": key[3]}
+    about = {"device": device, "model": model, "epoch": epoch}
     seconds = {"predicted_after": expected, "measured_after": watch.report.median}
     message = "as it was measured again" if scale == 1.0 else f"{scale:.2f} times what was measured"
     told = changes.note(state, "drift", why, at, message=message, **about, **seconds)

@@ -13,6 +13,7 @@ from lepton_edge.coordinator import events as e
 from lepton_edge.core import messages as m
 from lepton_edge.core.changes import Change
 from lepton_edge.core.frames import WireError
+from tests.lepton_edge.coordinator.arithmetic import planner
 from tests.stories import stories, tell_again
 
 STORIES = stories("coordinator")
@@ -24,6 +25,7 @@ class Teller:
     def __init__(self, make: Any) -> None:
         self.make = make
         self.world = make.World()
+        self.turned = 0
 
     def play(self, line: str) -> list[str]:
         words = line.split()
@@ -65,6 +67,35 @@ class Teller:
                 quiet = dataclasses.replace(told, loads=())
                 self.world.hear(device.stream, told if device.name == name else quiet)
 
+    def _planning(self, by: str, pages: str) -> None:
+        """Let the worker plan by arithmetic, books of so many pages and the local one."""
+        if not hasattr(self.world, "most"):
+            self.world.__class__ = planner(type(self.world))
+        self.world.most = int(pages)
+
+    def _slow(self, name: str, times: str) -> None:
+        self.world.slow_down(name, float(times))
+
+    def _requests(self, count: str, seconds: str) -> None:
+        self.world.answer_requests(float(seconds), int(count))
+
+    def _time(self, seconds: str) -> None:
+        """Let time pass; everybody is heard and answers meanwhile."""
+        self.world.pass_time(float(seconds))
+
+    def _link(self, rate: str, seconds: str) -> None:
+        """Let the board tell for so long that the link moves so many MB/s, and that it turned its page for it."""
+        rate_now, page = float(rate) * 1e6, "local" if float(rate) < 0.5 else "cut-1"
+        shown = m.LinkReport("cloud", up=rate_now, down=rate_now, round_trip=0.004, samples=20)  # type: ignore[arg-type]
+        self.turned += 1
+        before = "cut-1" if page == "local" else "local"
+        turn = m.TurnReport(
+            self.turned, "net", 1, before, page, f"the link moves {rate} MB/s", 0.3, 0.1, 0.1, 9, over=True,
+        )  # type: ignore[arg-type]  # fmt: skip
+        for second in range(int(seconds)):
+            self.world.tell("board", links=(shown,), turns=() if second else (turn,))
+            self.world.pass_time(1.0)
+
     def _remove(self, name: str) -> None:
         self.world.call(lambda cause, call: e.RemoveAsked(cause, call, name))
 
@@ -94,7 +125,10 @@ def _render(command: c.Command, world: Any) -> str:
         detail = f" epoch {message.epoch}" if hasattr(message, "epoch") else ""
         return f"  say {type(message).__name__}{detail} to {world.device(command.stream) or command.stream}"
     if isinstance(command, c.Finish):
-        return f"  finish {command.call}: {command.ending}"
+        ending: Any = command.ending
+        if len(getattr(ending, "document", "")) > 2:
+            ending = dataclasses.replace(ending, document="...")
+        return f"  finish {command.call}: {ending}"
     if isinstance(command, c.Fail):
         return f"  fail {command.call}: {command.error.code}: {command.error.message}"
     if isinstance(command, c.KeepEpoch):
@@ -103,8 +137,13 @@ def _render(command: c.Command, world: Any) -> str:
     if isinstance(command, c.MakePlan) and command.order.load is not None:
         load = command.order.load
         return f"  MakePlan: {load.device} is {load.part:.0%} busy with others, a wait of {load.wait * 1e3:.1f} ms"
+    if isinstance(command, c.MakePlan) and (command.order.explain_only or command.order.speeds):
+        slow = ", ".join(f"{one.device} {1 / one.times:.2f} times as slow" for one in command.order.speeds)
+        told = [slow] if slow else []
+        told += ["only to see what it would gain"] if command.order.explain_only else []
+        return f"  MakePlan: {', '.join(told)}"
     if isinstance(command, c.Tell):
-        return f"  tell {command.call}: {command.progress.stage} {command.progress.message}"
+        return f"  tell {command.call or 'nobody'}: {command.progress.stage} {command.progress.message}"
     if isinstance(command, c.KeepChange):
         return f"  {_change(command.change)}"
     return f"  {type(command).__name__}"
