@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.contest import contest
@@ -33,7 +34,9 @@ from bench.turncost import turn_costs
 SLOW = 30.0
 """How much slower the board is played: alone it takes some 0.28 s, so that three frontiers have rates of their own."""
 KINDS = ("steps", "ramps", "gaps", "fading", "mixed", "square")
-SECONDS, QUICK_SECONDS = 30.0, 15.0
+SECONDS, QUICK_SECONDS = 20.0, 12.0
+TOGETHER = ("step", "cut")
+"""Parts that run side by side: both ask little of the machine, and mostly wait."""
 MODES = (False, True)
 
 
@@ -74,13 +77,37 @@ def _options() -> argparse.Namespace:
 
 def _rows(options: argparse.Namespace, state: Path, directory: Path, limit: float) -> Iterator[Row]:
     prepared = _prepared(state, options)
-    for name in options.only or PARTS:
+    for names in _grouped(options.only or list(PARTS)):
         if time.monotonic() > limit:
-            print(f"[adapt] {name}: left out, the time is over", file=sys.stderr)
+            print(f"[adapt] {', '.join(names)}: left out, the time is over", file=sys.stderr)
             continue
-        lanes = directory / name
-        lanes.mkdir()
-        yield from PARTS[name](prepared, lanes, options)
+        for name in names:
+            (directory / name).mkdir()
+        if len(names) == 1:
+            yield from PARTS[names[0]](prepared, directory / names[0], options)
+        else:
+            yield from _side_by_side(names, prepared, directory, options)
+
+
+def _grouped(names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the parts to run, in order, those that run together at the place of the first of them."""
+    together = [name for name in names if name in TOGETHER]
+    for name in names:
+        if name not in TOGETHER:
+            yield [name]
+        elif name == together[0]:
+            yield together
+
+
+def _side_by_side(
+    names: Sequence[str], prepared: Sequence[Subjects], directory: Path, options: argparse.Namespace
+) -> list[Row]:
+    with ThreadPoolExecutor(len(names)) as pool:
+        running = [
+            pool.submit(lambda name=name: list(PARTS[name](prepared, directory / name, options)))  # type: ignore[misc]
+            for name in names
+        ]
+        return [row for one in running for row in one.result()]
 
 
 def _prepared(state: Path, options: argparse.Namespace) -> list[Subjects]:
@@ -113,7 +140,7 @@ def _step(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace
 
 
 def _turn(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
-    yield from turn_costs(prepared, lanes, 200 if options.quick else 600)
+    yield from turn_costs(prepared, lanes, 120 if options.quick else 480)
 
 
 def _idle(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:

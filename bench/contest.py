@@ -73,16 +73,19 @@ class Replayed:
 
 
 def contest(subjects: Subjects, traces: Sequence[Trace], directory: Path, keep: Path | None) -> Iterator[Row]:
-    """Replay all traces in all ways; yield what came of them, and `keep` the answers."""
-    runs = replayed(subjects, traces, directory)
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        kept = [asdict(run) for run in runs]
-        (keep / f"traces-{int(subjects.keep_input)}.json").write_text(json.dumps(kept))
-    yield from rows(f"{subjects.mode}", runs, subjects)
+    """Replay all traces in all ways; yield what came of each, `keep` its answers, and then what came of all."""
+    runs = []
+    for run in replayed(subjects, traces, directory):
+        runs.append(run)
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            kept = json.dumps(asdict(run))
+            (keep / f"{run.trace.name}-{int(subjects.keep_input)}.json").write_text(kept)
+        yield from _trace_rows(f"{subjects.mode}: {run.trace.name}", run)
+    yield from rows(subjects.mode, runs, subjects)
 
 
-def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> list[Replayed]:
+def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> Iterator[Replayed]:
     """Bring a lane up for each way, and replay all traces in all of them at once."""
     names = [OURS, *ROUNDS, THIRTY, *subjects.pages]
     ways = [
@@ -91,12 +94,10 @@ def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> li
     ]
     with running(ways) as made:
         server = _thirty_lines(ways[names.index(THIRTY)], directory)
-        runs = []
         for trace in traces:
             subjects.say(f"{trace.name}, {trace.delay:g} ms: {len(names)} ways side by side")
             jobs = [_job(name, subjects, trace, server) for name in names]
-            runs.append(Replayed(trace, dict(zip(names, replay(made, jobs, trace), strict=True))))
-        return runs
+            yield Replayed(trace, dict(zip(names, replay(made, jobs, trace), strict=True)))
 
 
 def stream_job(subjects: Subjects, seconds: float, page: str = "") -> Document:
@@ -141,9 +142,7 @@ def _thirty_lines(lane: Lane, directory: Path) -> Document:
 
 
 def rows(mode: str, runs: Sequence[Replayed], subjects: Subjects) -> Iterator[Row]:
-    """Yield means, percentiles, ratios, turns and flaps."""
-    for run in runs:
-        yield from _trace_rows(f"{mode}: {run.trace.name}", run)
+    """Yield ratios of means, percentiles, turns and flaps over all traces."""
     yield from _oracle_rows(mode, runs)
     for way in runs[0].ways:
         yield _against(mode, runs, way, judged=not (way == THIRTY and subjects.keep_input))

@@ -10,6 +10,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +37,18 @@ class Spent:
 
 def idle(prepared: Sequence[Subjects], directory: Path, seconds: float) -> Iterator[Row]:
     """Bring an agent on either side up, with its model active, leave them alone, and yield what they used."""
-    for one in prepared:
-        with Lane(f"idle{int(one.keep_input)}", one, directory) as lane:
-            one.say(f"nobody asks for {seconds:g} s")
-            time.sleep(SETTLE)
-            before = {name: spent(lane, name) for name in HOSTS}
-            time.sleep(seconds)
-            after = {name: spent(lane, name) for name in HOSTS}
-        for name in HOSTS:
-            yield from rows(f"{one.mode}: idle {name}", before[name], after[name], seconds)
+    ways = [Lane(f"idle{int(one.keep_input)}", one, directory) for one in prepared]
+    with ExitStack() as stack:
+        for lane in ways:
+            stack.enter_context(lane)
+        prepared[0].say(f"nobody asks for {seconds:g} s")
+        time.sleep(SETTLE)
+        before = [spent(lane, name) for lane in ways for name in HOSTS]
+        time.sleep(seconds)
+        after = [spent(lane, name) for lane in ways for name in HOSTS]
+    names = [f"{one.mode}: idle {name}" for one in prepared for name in HOSTS]
+    for name, first, last in zip(names, before, after, strict=True):
+        yield from rows(name, first, last, seconds)
 
 
 def rows(title: str, before: Spent, after: Spent, seconds: float) -> Iterator[Row]:

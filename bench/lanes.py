@@ -46,7 +46,7 @@ LEAD = 3.0
 """Seconds for which requests are asked before those that count."""
 WARM = 8.0
 """Mbit/s of a link between two replays."""
-PATIENCE = 10.0
+PATIENCE = 6.0
 """Seconds after which an application gives up: an answer that took longer counts as so long."""
 Document = dict[str, Any]
 

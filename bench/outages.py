@@ -28,10 +28,10 @@ from partitioner.plan import LOCAL_PAGE
 RATE, DELAY = 10.0, 5.0
 BEFORE = 2.5
 """Seconds of good link before each fault."""
-AFTER = 5.0
-"""Seconds that the return may take before the next trial begins; the goal is RETURN."""
+AFTER = 3.5
+"""Seconds until the next trial begins, whose first BEFORE may still show a late return; the goal is RETURN."""
 AWAY = {"cut": 2.0, "kill": 1.0, "freeze": 2.0}
-LONG = (10.0, 30.0)
+LONG = (10.0, 25.0)
 """Seconds of the longer cuts, one each."""
 PATIENCE, RETURN = 0.2, 3.0
 """Seconds: what a lost request may cost beside the local answer at least, and until the split answers again."""
