@@ -34,9 +34,7 @@ log = structlog.get_logger("agent")
 LIVED = Seconds(5.0)
 LINGER = Seconds(60.0)  # a link that a measurement needed may be of use to the plan that is made of it
 QUIET = Seconds(1.0)  # between two looks at a spare link; twice unused, it is closed
-SILENT = Seconds(
-    1.0
-)  # for which a peer owes a word, beyond what is under way: another link is dialled beside
+SILENT = Seconds(0.75)  # for which a peer owes a word, beyond what is under way: another is dialled beside
 
 Told = Callable[[DeviceId], None]
 

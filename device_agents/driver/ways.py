@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from lepton_edge.core.links import LinkEstimate
 from lepton_edge.core.messages import LinkReport
 from lepton_edge.link.link import Link
 from partitioner.units import DeviceId, Seconds
@@ -49,20 +50,25 @@ class Way:
     def look(self, now: float) -> LinkReport:
         """Return how the link does."""
         seen, known = self.link.estimate(), self.figures
+        if not seen.late:
+            self._remember(seen, now)
+        return LinkReport(
+            DeviceId(self.link.peer.name),
+            connected=True,
+            via=self.via,
+            up=seen.up if seen.late else known.up,
+            down=seen.down or known.down,
+            round_trip=Seconds(seen.rtt_least if seen.late else known.round_trip),
+            samples=seen.rates,
+            age=Seconds(now - known.measured_at if known.up else 0.0),
+            p99=Seconds(seen.p99 or known.p99),
+            under_way=seen.under_way,
+        )
+
+    def _remember(self, seen: LinkEstimate, now: float) -> None:
+        known = self.figures
         if seen.up > 0:
             known.up, known.measured_at = seen.up, now - seen.rate_age
         known.down = seen.down or known.down
         known.round_trip = seen.rtt_least or known.round_trip
         known.p99 = seen.p99 or known.p99
-        return LinkReport(
-            DeviceId(self.link.peer.name),
-            connected=True,
-            via=self.via,
-            up=known.up,
-            down=known.down,
-            round_trip=Seconds(known.round_trip),
-            samples=seen.rates,
-            age=Seconds(now - known.measured_at if known.up else 0.0),
-            p99=Seconds(known.p99),
-            under_way=seen.under_way,
-        )

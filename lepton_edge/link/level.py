@@ -4,11 +4,11 @@ Law: pure: durations of one clock go in; nothing here knows what was transferred
 `base + size x figure`: of the round trip `size` is 1 and `base` what the bytes took, of the bytes `base` is the round
 trip and the figure seconds a byte.
 
-The figure is the median of the last `KEPT` (by size); noise is the median absolute deviation of the logarithms of
-"took over expected", since what delays a packet delays it by more than it ever hastens one. A duration that is
-`STRONG` times the noise away, and by half, proves a change by itself; two in a row that are `WEAK` times away, and by a
-fifth, prove one together. What went before is then forgotten, unless the next one fits it and not the new one: it was a
-hiccup.
+The figure is the median of the last `KEPT` (by size; another `part` of them where noise is on one side only). Noise is
+the median absolute deviation of the logarithms of "took over expected", since what delays a packet delays it by more
+than it ever hastens one. A duration that is `STRONG` times the noise away, and by half, proves a change by itself; two
+in a row that are `WEAK` times away, and by a fifth, prove one together. What went before is then forgotten, unless the
+next one fits it and not the new one: it was a hiccup.
 After P. Huber, "Robust Statistics" (1981), for median and MAD; the test is a Shewhart chart with a run rule.
 """
 
@@ -52,7 +52,8 @@ class Level:
     after a hiccup, by which that did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, part: float = 0.5) -> None:
+        self.part = part
         self.figure = 0.0
         self.spread = YOUNG_SPREAD
         self.last = 0.0
@@ -115,7 +116,7 @@ class Level:
         return math.log(max(took, 1e-9) / max(self.expected(base, size), 1e-9))
 
     def _change(self, *proofs: _Seen) -> Shown:
-        before = Level()
+        before = Level(self.part)
         before._seen, before.figure, before.spread = self._seen, self.figure, self.spread
         self._become(deque([_Seen(one.figure, one.weight, 0.0) for one in proofs], KEPT))
         self._before = before
@@ -132,8 +133,8 @@ class Level:
     def _settle(self) -> None:
         if len(self._seen) > HICCUP:
             self._before = None
-        self.figure = _median([(one.figure, one.weight) for one in self._seen])
-        spread = _SIGMAS * _median([(abs(one.off), 1.0) for one in self._seen])
+        self.figure = _quantile([(one.figure, one.weight) for one in self._seen], self.part)
+        spread = _SIGMAS * _quantile([(abs(one.off), 1.0) for one in self._seen], 0.5)
         self.spread = max(spread, LEAST_SPREAD if len(self._seen) >= YOUNG else YOUNG_SPREAD)
 
     @property
@@ -142,12 +143,12 @@ class Level:
         return len(self._seen)
 
 
-def _median(weighted: list[tuple[float, float]]) -> float:
-    """Return the value below and above which there is half of the weight."""
+def _quantile(weighted: list[tuple[float, float]], part: float) -> float:
+    """Return the value below which there is `part` of the weight."""
     weighted.sort()
-    half = sum([weight for _, weight in weighted]) / 2
+    left = sum([weight for _, weight in weighted]) * part
     for value, weight in weighted:
-        half -= weight
-        if half <= 0:
+        left -= weight
+        if left <= 0:
             return value
     return weighted[-1][0]

@@ -250,6 +250,10 @@ class Pacing:
         self.sampled_at, self.round_trips = now, self.round_trips + 1
         if ask.under_way <= ALONE:
             self.sight.round_trip(self.recent, ask.under_way, now)
+            if self.sight.trip > 2 * self.least:
+                self.least = (
+                    self.recent
+                )  # it is another route: nobody waits until the shortest one is too old
 
     def _serve(self, ask: _Ask, now: float) -> None:
         """Account for the service of the bytes up to `ask`, which ended `now` (in the time of answers)."""
@@ -340,6 +344,11 @@ class Pacing:
         ask = self._asks[0] if self._asks else None
         seen = self.sight.rate_while(ask.under_way, now - ask.at) if ask else self.sight.rate
         return seen or self.typical()
+
+    def is_late(self, now: float) -> bool:
+        """Say whether the figures are bounds, since what is under way is overdue."""
+        ask = self._asks[0] if self._asks else None
+        return ask is not None and self.sight.is_late(ask.under_way, now - ask.at)
 
     def trip(self, now: float) -> float:
         """Return the round trip that something small may count on now, in seconds; 0: unknown."""

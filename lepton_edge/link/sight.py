@@ -4,7 +4,8 @@ Law: pure: what transfers took, by one clock, goes in; nothing here knows frames
 transfer that proves a change changes the estimate at once, and so does one that is overdue: it has proven an upper
 bound of the rate before it ends (`level` says what proves). Small transfers are enough, of 4 kB on: that is what mostly
 travels.
-TCP's slow start after a rest is discounted: up to so many round trips as it may have taken.
+TCP's slow start after a rest is discounted, up to so many round trips as it may have taken, but once only: where every
+transfer comes after a rest, slow start is what the next one takes as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lepton_edge.link.level import LEAST_SHARE, Level, Shown
 MEANT = 4 << 10  # bytes of a transfer that tells the rate; fewer tell the round trip
 ALONE = 2 << 10  # bytes under way, up to which a round trip is the link's
 FIRST_FLIGHT = 14_000  # bytes that TCP sends before it waits for the first answer (RFC 6928)
+TRIPS_PART = 0.25  # of the round trips are shorter than the usual one: what disturbs them makes them longer
 STRAYS = 100  # durations, of whose excess over what was expected the 99th percentile is known
 STRAY_AGE = 120.0  # seconds that one of them counts
 CLEAR = 0.001  # seconds that bytes must have taken to tell a rate,
@@ -35,7 +37,8 @@ class Sight:
         self.news = self.count = 0
         self.at: float | None = None
         self.quick = False
-        self._trip, self._pace = Level(), Level()
+        self._excused = False  # the last late transfer, by slow start
+        self._trip, self._pace = Level(TRIPS_PART), Level()
         self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
 
     @property
@@ -71,8 +74,11 @@ class Sight:
         if size < MEANT:
             return
         base = self.trip or least
-        if rested:
-            took = self._without_slow_start(took, size, base)
+        if rested and not self._excused:
+            excused = self._without_slow_start(took, size, base)
+            self._excused, took = excused < took, excused
+        elif not rested:
+            self._excused = False
         if took < base:
             base = self._shorten(took)
         self.count += not again
@@ -84,7 +90,7 @@ class Sight:
 
     def _shorten(self, took: float) -> float:
         """Take note of a transfer that took less than the round trip is said to: half of it is the next best guess."""
-        self._trip = Level()
+        self._trip = Level(TRIPS_PART)
         self._trip.take(took / 2, 0.0, 1.0)
         self.news += 1
         return took / 2
@@ -114,14 +120,15 @@ class Sight:
     def rate_while(self, size: int, waited: float) -> float:
         """Return the rate, where `size` bytes have been under way for `waited` seconds."""
         known, most = self.rate, size / max(waited - self.trip, 1e-6)
-        return min(known, most) if size > ALONE and self._is_late(size, waited) else known
+        return min(known, most) if size > ALONE and self.is_late(size, waited) else known
+
+    def is_late(self, size: int, waited: float) -> bool:
+        """Say whether `size` bytes that have been under way for `waited` seconds are overdue."""
+        return 0 < self.late_after(size) <= waited + 1e-6  # as seconds of a clock are added and subtracted
 
     def trip_while(self, size: int, waited: float) -> float:
         """Return the round trip, where `size` bytes have been under way for `waited` seconds."""
-        return max(self.trip, waited) if size <= ALONE and self._is_late(size, waited) else self.trip
-
-    def _is_late(self, size: int, waited: float) -> bool:
-        return 0 < self.late_after(size) <= waited + 1e-6  # as seconds of a clock are added and subtracted
+        return max(self.trip, waited) if size <= ALONE and self.is_late(size, waited) else self.trip
 
     def p99(self, now: float) -> float:
         """Return the seconds by which one transfer in a hundred exceeds what is expected; 0: unknown."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from device_agents.driver import peers, watching
+from device_agents.driver import peers, redialling, watching
 from device_agents.engine import waiting
 from device_agents.machine import room
 from lepton_edge.coordinator import reach
 from lepton_edge.core.config import CONTROL_PORT, DATA_PORT, AgentConfig
 from lepton_edge.core.links import Limits, LinkHello
-from lepton_edge.link import relay
+from lepton_edge.link import relay, sight
 from lepton_edge.wire import front
 from partitioner.units import Bytes
 
@@ -33,7 +33,13 @@ MIB = 1 << 20
         f"{reach.TYPICAL_UP // 1000} kB up, {reach.TYPICAL_DOWN // 1000} kB down",
         f"({LinkHello('agent', 'x').window_bytes // MIB} MiB a link), {relay.MOST_OF_LINK} tunnels per link and "
         f"{relay.MOST} in all",
-        f"after {peers.FIRST_PAUSE:g} s, 0.2 s, ... {peers.LONGEST_PAUSE:g} s",
+        f"after {redialling.FIRST_PAUSE:g} s, 0.2 s, ... {redialling.LONGEST_PAUSE:g} s",
+        f"they grow to {redialling.SELDOM_PAUSE:g} s",
+        f"({redialling.AT_ONCE} at once)",
+        f"owed a word for {peers.SILENT:g} s",
+        f"| {watching.SHORT // 1024} to {watching.LONG // 1024} KiB one way: what the link moves in "
+        f"{watching.LASTS * 1e3:g} ms",
+        f"real transfers from {sight.MEANT // 1024} kB on",
         f"lived for {peers.LIVED:g} s",
         f"1 to {reach.PROBE_BUDGET:g} s",
         f"| {watching.FIRST:g} s after traffic last showed a rate",

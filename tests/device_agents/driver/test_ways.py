@@ -29,3 +29,16 @@ def test_a_new_link_begins_with_what_the_last_one_showed() -> None:
     seen = Way(new, figures=kept).look(105.0)
     assert (seen.up, seen.down, seen.round_trip, seen.p99) == (1e6, 2e6, 0.1, 0.03)
     assert (seen.age, seen.under_way, seen.connected) == (5.0, 77, True)
+
+
+def test_what_an_overdue_transfer_proves_is_told_and_not_remembered() -> None:
+    kept = Figures()
+    seen = [
+        LinkEstimate(1e6, 2e6, 0.1, rates=3),
+        LinkEstimate(7e3, 2e6, 0.1, rates=3, rate_age=2.0, late=True),
+        LinkEstimate(),
+    ]
+    link = SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: seen.pop(0))
+    first, late = Way(link, figures=kept).look(100.0), Way(link, figures=kept).look(102.0)
+    assert (first.up, late.up, late.round_trip, late.age) == (1e6, 7e3, 0.1, 2.0)
+    assert Way(link, figures=kept).look(103.0).up == 1e6, "on a new link"

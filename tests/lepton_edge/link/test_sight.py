@@ -61,6 +61,13 @@ def test_jitter_is_no_change(rate: float, trip: float, part: float, most: int) -
     assert false <= most
 
 
+def test_slow_start_is_no_excuse_for_ever() -> None:
+    for seed in range(5):
+        wire = NoisyWire(THREE_G, 0.1, 0.1, seed)
+        ask_and_answer(wire, 40_000, 30, rest=0.3)
+        assert 0.8 < predicted(wire, 40_000) < 1.3
+
+
 def test_a_transfer_that_is_overdue_shows_an_upper_bound_before_it_ends() -> None:
     wire = NoisyWire(WIFI, 0.004, 0.0, seed=1)
     ask_and_answer(wire, 15_000, 20, rest=0.05)
@@ -102,7 +109,14 @@ def test_slow_start_after_a_rest_is_no_slower_link_and_a_slower_link_is_one_afte
     news = sight.news
     for second in range(10, 20):
         sight.transfer(0.12 + 60_000 / 2e6, 60_000, second, 0.04, rested=True)
+        sight.transfer(0.04 + 60_000 / 2e6, 60_000, second + 0.1, 0.04)
     assert sight.news == news
+    assert sight.rate == pytest.approx(2e6, rel=0.05)
+    for second in range(20, 24):
+        sight.transfer(0.12 + 60_000 / 2e6, 60_000, second, 0.04, rested=True)
+    assert sight.rate == pytest.approx(60_000 / 0.11, rel=0.05), "that is what the next one takes"
+    for second in (24.0, 24.1):
+        sight.transfer(0.04 + 60_000 / 2e6, 60_000, second, 0.04)
     assert sight.rate == pytest.approx(2e6, rel=0.05)
     sight.transfer(0.5, 60_000, 20.0, 0.04, rested=True)
     assert sight.rate < 0.3e6
