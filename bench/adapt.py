@@ -70,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help=f"of a trace, {SECONDS:g} when not given")
     parser.add_argument("--trials", type=int, default=10, help="of each fault and step")
     parser.add_argument("--minutes", type=float, default=12.0, help="begin no part after so long")
+    parser.add_argument("--few", action="store_true", help="traces: only the product and the oracle")
     parser.add_argument("--keep", type=Path, help="a folder for all answers as they came")
     parser.add_argument("--state", type=Path, help="a folder for what is pushed and measured once")
     return parser.parse_args()
@@ -127,7 +128,7 @@ def _traces(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespa
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     traces = [made(kind, options.seed + number, seconds) for number, kind in enumerate(kinds)]
     for subjects in prepared:
-        yield from contest(subjects, traces, lanes, options.keep)
+        yield from contest(subjects, traces, lanes, options.keep, options.few)
 
 
 def _cut(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:

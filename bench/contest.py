@@ -72,10 +72,15 @@ class Replayed:
         return fair_oracle(one, other, self.dues())
 
 
-def contest(subjects: Subjects, traces: Sequence[Trace], directory: Path, keep: Path | None) -> Iterator[Row]:
-    """Replay all traces in all ways; yield what came of each, `keep` its answers, and then what came of all."""
+def contest(
+    subjects: Subjects, traces: Sequence[Trace], directory: Path, keep: Path | None, few: bool = False
+) -> Iterator[Row]:
+    """Replay all traces in all ways; yield what came of each, `keep` its answers, and then what came of all.
+
+    `few` ways are the product and the oracle, and nothing beside them.
+    """
     runs = []
-    for run in replayed(subjects, traces, directory):
+    for run in replayed(subjects, traces, directory, few):
         runs.append(run)
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
@@ -85,15 +90,15 @@ def contest(subjects: Subjects, traces: Sequence[Trace], directory: Path, keep: 
     yield from rows(subjects.mode, runs, subjects)
 
 
-def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path) -> Iterator[Replayed]:
+def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path, few: bool) -> Iterator[Replayed]:
     """Bring a lane up for each way, and replay all traces in all of them at once."""
-    names = [OURS, *ROUNDS, THIRTY, *subjects.pages]
+    names = [OURS, *ROUNDS, *([] if few else [THIRTY, *subjects.pages])]
     ways = [
         Lane(f"{int(subjects.keep_input)}{number}", subjects, directory, led=name == OURS)
         for number, name in enumerate(names)
     ]
     with running(ways) as made:
-        server = _thirty_lines(ways[names.index(THIRTY)], directory)
+        server = {} if few else _thirty_lines(ways[names.index(THIRTY)], directory)
         for trace in traces:
             subjects.say(f"{trace.name}, {trace.delay:g} ms: {len(names)} ways side by side")
             jobs = [_job(name, subjects, trace, server) for name in names]
@@ -195,6 +200,9 @@ def _against(mode: str, runs: Sequence[Replayed], way: str, judged: bool) -> Row
 
 def _tail_rows(mode: str, runs: Sequence[Replayed]) -> Iterator[Row]:
     own = percentile([took for run in runs for took in run.latencies(OURS)], 99)
+    if THIRTY not in runs[0].answers:
+        yield _row(f"{mode}: p99 of all traces", own * 1e3, "ms", "nothing beside it")
+        return
     other = percentile([took for run in runs for took in run.latencies(THIRTY)], 99)
     what = f"{mode}: p99 of all traces"
     yield _row(what, own * 1e3, "ms", f"{THIRTY} {other * 1e3:.0f} ms", round(other * 1e3, 1), own <= other)
