@@ -13,6 +13,7 @@ from device_agents.machine.commands import CancelStage, Command, SendStage, SetT
 from device_agents.machine.events import WorkKey
 from device_agents.machine.state import Ask, State, Work
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
+from lepton_edge.core.messages import LinkReport
 from partitioner.units import DeviceId, Seconds
 
 SHORTEST_WAIT = Seconds(0.02)  # a timer for less would only fire again
@@ -85,6 +86,14 @@ def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now
     if answered:
         far.note(trial.page, now - trial.at, now)
         far.hear(now)
+
+
+def links_move(state: State, reports: tuple[LinkReport, ...], now: float) -> None:
+    """Take note of suspected far sides that acknowledge what is under way to them: they may be tried again at once."""
+    for report in reports:
+        far, before = state.far_sides.get(report.peer), state.links.get(report.peer)
+        if far is not None and before is not None and report.under_way < before.under_way:
+            far.next_trial = min(far.next_trial, now)
 
 
 def call_off(state: State, work: Work, heeded: DeviceId, now: float) -> list[Command]:

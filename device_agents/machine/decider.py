@@ -5,7 +5,7 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, epochs, links, pieces, requests
+from device_agents.machine import admission, asking, epochs, links, pieces, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -80,6 +80,10 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
             return requests.link_closed(state, event.link, now)
         case PiecesOpened():
             return pieces.opened(state, event, now)
+        case LinksSeen():
+            asking.links_move(state, event.reports, now)
+            links.note(state, event.reports)
+            return []
         case _:
             return _around(state, event)
 
@@ -92,8 +96,6 @@ def _around(state: State, event: Event) -> list[Command]:
         case PeerDown():
             state.peers_up.discard(event.device)
             state.far_side(event.device).clear()
-        case LinksSeen():
-            links.note(state, event.reports)
         case EpochOpened():
             return epochs.opened(state, event)
         case EpochRefused():

@@ -2,7 +2,7 @@
 
 Law: pure arithmetic on what is known of the link and of the far side; it decides nothing. Waited is for
 
-    what it takes now  +  max(3 x the link's p99, 200 ms), 2 s at most
+    what it takes now  +  max(3 x the link's p99, 200 ms), 0.6 s at most
 
 where "now" is the link's estimate with what was sent before and is still under way on it, the predicted computing of
 this request and of those of ours that wait there already, or what its answers took of late, whichever is more: a far
@@ -21,7 +21,8 @@ from partitioner.units import Bytes, DeviceId, Seconds
 
 MARGIN = Seconds(0.2)
 """Below that nothing is called late: one lost packet, or a busy moment of either device, costs as much."""
-MARGIN_P99, MOST_MARGIN = 3.0, Seconds(2.0)
+MARGIN_P99, MOST_MARGIN = 3.0, Seconds(0.6)
+"""A transfer that strays by more than that was held up by a break of its link, which is no measure for the next one."""
 MOST = Seconds(10.0)
 """What was slow of late is waited for so long at most; a link that is dead is found out before."""
 BUSY = 4.0

@@ -12,6 +12,7 @@ from device_agents.machine.events import (
     CoordinatorSaid,
     EpochKey,
     EpochOpened,
+    LinksSeen,
     PeerDown,
     PeerUp,
     SegmentDone,
@@ -22,7 +23,7 @@ from device_agents.machine.events import (
 )
 from device_agents.machine.state import validate
 from lepton_edge.core.frames import Frame, FrameKind, WireError
-from lepton_edge.core.messages import Activate, Peer, Prepare
+from lepton_edge.core.messages import Activate, LinkReport, Peer, Prepare
 from partitioner.plan import CodecChoice, Page, Prediction, Replica, Stage
 
 FAR = Prediction(0.1, 0.02, 0.01, 0.04, 0.03, 1000, 60)
@@ -276,6 +277,18 @@ def test_whatever_it_answers_clears_the_suspicion(frozen, how: str) -> None:
             frozen.happens(PeerDown("cloud"))
             frozen.up("cloud")
     assert names(frozen.sends("next")) == ["SendStage", "SetTimer"]
+
+
+def test_one_that_acknowledges_again_is_tried_at_once(frozen) -> None:
+    for number in range(5):
+        frozen.now += 0.5
+        frozen.computed(frozen.only(frozen.sends(f"n{number}"), RunSegment))
+    frozen.happens(LinksSeen((LinkReport("cloud", round_trip=0.01, under_way=400),)))
+    assert "SendStage" not in names(frozen.sends("still"))
+    frozen.happens(LinksSeen((LinkReport("cloud", round_trip=0.01, under_way=400),)))
+    assert "SendStage" not in names(frozen.sends("and still"))
+    frozen.happens(LinksSeen((LinkReport("cloud", round_trip=0.01, under_way=0),)))
+    assert "SendStage" in names(frozen.sends("now"))
 
 
 def test_a_board_that_lacks_the_rest_goes_on_asking(world) -> None:

@@ -47,6 +47,14 @@ def test_a_link_that_became_slow_is_given_its_time(world) -> None:
     assert slow > warm + 1.1
 
 
+@pytest.mark.parametrize(("p99", "margin"), [(0.0, 0.2), (0.05, 0.2), (0.1, 0.3), (3.0, 0.6)])
+def test_a_link_that_strays_is_given_three_times_that_but_no_break_of_it(world, p99, margin) -> None:
+    state = world.agent()
+    step(state, LinksSeen((LinkReport("cloud", up=1e9, down=1e9, round_trip=0.05, p99=p99),)), 0.0)
+    _sent(world, state, "r0", 9.5)
+    assert _sent(world, state, "r1", 10.0)[1] == pytest.approx(0.05 + 2 * 0.01 + margin, abs=0.001)
+
+
 def test_the_first_burst_is_waited_for_behind_what_is_on_the_link(world) -> None:
     """Ten of them at once take ten times as long on the line, before anything was ever measured."""
     state = world.agent()
