@@ -13,8 +13,10 @@ from device_agents.machine.links import FRESH, HEADERS
 from device_agents.machine.pages import Choice, Cost, Option, Turner
 from device_agents.machine.state import EpochState, State
 from partitioner.plan import TurnRule
-from partitioner.units import DeviceId, PageName
+from partitioner.units import DeviceId, PageName, Seconds
 
+TRUSTED, DOUBTED = Seconds(5.0), Seconds(5.0)
+"""A link's rate is believed for so long after it was seen; then half of it, after each so long, is the plan's again."""
 STEADIER = 1 / 3
 """An estimate is steadier than the samples that it is an average of."""
 
@@ -75,13 +77,18 @@ def _way(state: State, turner: Turner, option: Option, up: float, now: float) ->
 
 
 def way_of(state: State, option: Option, up: float) -> float:
-    """Return what the link's own figures make of `up` bytes and the answer's; the plan's where nothing is known."""
+    """Return what the link's own figures make of `up` bytes and the answer's; the plan's where nothing is known.
+
+    Figures that are old go back to the plan's: should nothing else look at a link, requests do, one in some seconds.
+    """
     link = state.links.get(option.peer)
     if link is None or not option.direct or not link.connected or link.up <= 0 or link.age > FRESH:
         return option.way
     there = link.round_trip + up * HEADERS / link.up
     back = option.down * HEADERS / link.down if link.down > 0 else max(0.0, option.back - link.round_trip / 2)
-    return there + back
+    stale = max(0.0, link.age - TRUSTED) / DOUBTED
+    left: float = 0.5**stale
+    return option.way + (there + back - option.way) * left
 
 
 def _priced(turner: Turner, option: Option, parts: Parts) -> Cost:

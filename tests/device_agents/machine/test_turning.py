@@ -114,6 +114,16 @@ def test_a_link_that_slows_turns_the_page_at_the_next_request_and_back(world) ->
     assert board.page() == "cloud-encoded"
 
 
+def test_a_rate_that_was_seen_long_ago_is_doubted(world) -> None:
+    board = Board(world, ("local", "cloud-encoded"))
+    board.link(SLOW)
+    assert board.page() == "local"
+    board.link(SLOW, age=4.0)
+    assert board.page() == "local"
+    board.link(SLOW, age=40.0)
+    assert board.page() == "cloud-encoded"
+
+
 def test_no_page_turns_where_a_person_has_pinned_one(world) -> None:
     board = Board(world, ())
     board.link(SLOW)
