@@ -45,6 +45,7 @@ def begin(state: State, run: Deployment, at: Moment) -> list[Command]:
     new, old = run.record, state.active_epoch(*run.target)
     assert new is not None, "only what is prepared can be tried"
     said = call_off(state, run.target, "another version is tried instead", at)
+    said += forget(state, run.target, at)  # two versions are enough for a device's memory
     if old is None:
         return said
     enough = run.request.canary_requests or ENOUGH

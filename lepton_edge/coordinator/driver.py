@@ -264,6 +264,7 @@ class Driver:
         elif isinstance(command, c.ForgetDevice):
             self._store.forget_device(command.device)
         elif isinstance(command, c.KeepTerm):
+            log.error("two coordinators run on copies of this state", cause=command.cause, term=command.term)
             self._store.raise_term(command.term)
         elif isinstance(command, c.KeepLink):
             self._store.keep_link(command.device, command.peer, command.link)

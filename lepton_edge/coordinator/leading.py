@@ -9,6 +9,7 @@ person says otherwise (`agent start --adopt`).
 
 from __future__ import annotations
 
+from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.commands import Abandon, Command, Fail, Hang, KeepTerm, Say
 from lepton_edge.coordinator.records import wire_error
 from lepton_edge.coordinator.state import Moment, State
@@ -74,7 +75,13 @@ def heard_of(state: State, hello: Hello, at: Moment) -> list[Command]:
     if other.term == state.settings.term or state.superseded >= other.term:
         return kept  # of two with one term nobody is the older; each keeps the agents that it has
     already, state.superseded = state.superseded > 0, other.term
-    return kept if already else kept + _step_down(state, at)
+    if already:
+        return kept
+    told = changes.note(
+        state, "coordinator", f"{hello.device} obeys one of term {other.term} on a copy of this state", at,
+        before=f"in command, term {state.settings.term}", after="read-only",
+    )  # fmt: skip
+    return [*kept, told, *_step_down(state, at)]
 
 
 def _step_down(state: State, at: Moment) -> list[Command]:

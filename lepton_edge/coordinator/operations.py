@@ -83,7 +83,9 @@ def _begin(state: State, name: DeviceId, caller: Caller, force: bool, at: Moment
         drain = state.drains[name] = Drain(at.now)
         said = [
             KeepDrained(at.cause, tuple(sorted(state.drains))),
-            changes.note(state, "device", "a person's word", at, device=name, after="drained"),
+            changes.note(
+                state, "device", "a person's word", at, device=name, before="takes part", after="drained"
+            ),
         ]
     if len(drain.callers) >= MAX_CALLERS:
         full = Overloaded(f"{MAX_CALLERS} calls wait for {name} to be drained", "wait for one of them")
@@ -102,7 +104,11 @@ def _undo(state: State, name: DeviceId, caller: Caller, at: Moment) -> list[Comm
         said += [KeepDrained(at.cause, tuple(sorted(state.drains)))]
         said += [Fail(one.cause, one.call, over) for one in drain.callers]
     if drain is not None or released:
-        said.append(changes.note(state, "device", "a person's word", at, device=name, after="takes part"))
+        said.append(
+            changes.note(
+                state, "device", "a person's word", at, device=name, before="drained", after="takes part"
+            )
+        )
     return [*said, Finish(caller.cause, caller.call, Drained(name, undone=True))]
 
 
@@ -193,9 +199,18 @@ def noted(state: State, said: list[Command], at: Moment) -> list[Command]:
         return said
     kept: list[Command] = []
     for command in said:
-        found = own.get(command.call) if isinstance(command, (Finish, Fail)) else None
-        kept += [command] if found is None else _moved(state, *found, command, at)
+        found = own.get(command.call) if isinstance(command, (Finish, Fail, Tell)) else None
+        if found is None:
+            kept.append(command)
+        elif isinstance(command, Tell):
+            kept += [_passed_on(caller, command.progress) for caller in found[1].callers]
+        else:
+            kept += _moved(state, *found, command, at)
     return kept
+
+
+def _passed_on(caller: Caller, progress: Progress) -> Tell:
+    return Tell(caller.cause, caller.call, dataclasses.replace(progress, command=caller.call))
 
 
 def _moved(state: State, name: DeviceId, drain: Drain, answer: Command, at: Moment) -> list[Command]:

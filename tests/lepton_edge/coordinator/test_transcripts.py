@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.server import remembered
+from lepton_edge.coordinator.state import Settings, State
+from lepton_edge.coordinator.store import Remembered, after_restart
 from lepton_edge.core import messages as m
 from lepton_edge.core.changes import Change
 from lepton_edge.core.frames import WireError
@@ -36,6 +40,80 @@ class Teller:
     def _hello(self, name: str, role: str, incarnation: str = "i1") -> None:
         self.world.attach(self.make.hello(name, role, incarnation))
 
+    def _coordinator(self, term: str) -> None:
+        """This coordinator is the start number `term` on its state."""
+        settings = Settings("0.1", int(term), identity="state", incarnation="here")
+        self.world.state = State(settings)
+
+    def _follower(self, name: str, role: str, of: str, term: str) -> None:
+        """An agent says hello that obeyed a coordinator of `term` before: on a copy of this state, or another."""
+        held = () if of == "copy" else (m.EpochStatus("net", "v9", 1, "active", "other"),)  # type: ignore[arg-type]
+        leader = m.Leader("state" if of == "copy" else "other", int(term), "there")
+        self.world.attach(self.make.hello(name, role, "i9", leader=leader, epochs=held))
+
+    def _restart(self, word: str = "") -> None:
+        """The coordinator is killed and started again on what it had written down; agents go on meanwhile."""
+        state = self.world.state
+        epochs = list(state.epochs.values())
+        found = Remembered(
+            tuple(device.hello for device in state.devices.values()),
+            tuple(state.models.values()),
+            tuple((model, version, kept) for (model, version, _), kept in state.profiles.items()),
+            tuple((device, peer, link) for (device, peer), link in state.links.items()),
+            tuple(after_restart(record, epochs) for record in epochs),
+            state.log.serial,
+            drained=tuple(state.drains),
+        )
+        self.world.said.clear()
+        self.world.work.clear()
+        self.held = {name: dict(device.epochs) for name, device in state.devices.items()}
+        self.world.state = remembered(found, Settings("0.1", state.settings.term + 1))
+        self.world.do(e.Began("start"))
+
+    def _back(self, name: str, role: str) -> None:
+        """An agent that was there before a restart of the coordinator attaches again, holding what it held."""
+        held = tuple(
+            m.EpochStatus(model, "", number, state) for (model, number), state in self.held[name].items()
+        )
+        self.world.attach(self.make.hello(name, role, epochs=held))
+
+    def _drain(self, name: str, *how: str) -> None:
+        asked = m.DrainDevice(name, undo="undo" in how, force="force" in how)  # type: ignore[arg-type]
+        self.world.call(lambda cause, call: e.DrainAsked(cause, call, asked))
+
+    def _look(self, word: str = "") -> None:
+        """A quarter of a second passes; every agent is heard."""
+        self.world.now += 0.25
+        for device in self.world.state.connected():
+            self.world.hear(device.stream, m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1))  # type: ignore[arg-type]
+        self.world.do(e.Tick())
+
+    def _new(self, version: str) -> None:
+        """Another version of the model is pushed."""
+        self.world.push(self.make.model("net", version))
+
+    def _fares(self, name: str, *told: str) -> None:
+        """Entry `name` tells EPOCH:ANSWERED:FAILED:MILLISECONDS of each epoch, all since it began."""
+        reports = []
+        for one in told:
+            epoch, answered, failed, taken = (float(word) for word in one.split(":"))
+            log = math.log(taken / 1e3)
+            fare = m.EpochReport(
+                "net", int(epoch), int(answered), int(failed), taken / 1e3, taken / 1e3,  # type: ignore[arg-type]
+                answered * log, answered * (log * log + 0.04),
+            )  # fmt: skip
+            reports.append(fare)
+        self.world.now += 0.25
+        for device in self.world.state.connected():
+            mine = tuple(reports) if device.name == name else ()
+            told_ = m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1, epochs=mine)  # type: ignore[arg-type]
+            self.world.hear(device.stream, told_)
+        self.world.do(e.Tick())
+
+    def _rollback(self, name: str) -> None:
+        asked = m.RollBack(name)  # type: ignore[arg-type]
+        self.world.call(lambda cause, call: e.RollBackAsked(cause, call, asked))
+
     def _gone(self, name: str) -> None:
         self.world.do(e.Detached(f"{name} gone", self.world.state.devices[name].stream))
 
@@ -44,7 +122,9 @@ class Teller:
 
     def _deploy(self, name: str, *wishes: str) -> None:
         """Deploy; wishes are `board=`, `cloud=` and, with commas between, `replicas=`."""
-        given = dict(wish.split("=") for wish in wishes)
+        given: dict[str, Any] = dict(wish.split("=") for wish in wishes)
+        if "canary" in given:
+            given["canary"] = float(given["canary"])
         replicas = tuple(name for name in given.pop("replicas", "").split(",") if name)
         self.world.deploy(name, **given, **({"replicas": replicas} if replicas else {}))
 
@@ -123,6 +203,7 @@ def _render(command: c.Command, world: Any) -> str:
     if isinstance(command, c.Say):
         message = command.message
         detail = f" epoch {message.epoch}" if hasattr(message, "epoch") else ""
+        detail += f" for {message.share:.0%}" if getattr(message, "share", 0) else ""
         return f"  say {type(message).__name__}{detail} to {world.device(command.stream) or command.stream}"
     if isinstance(command, c.Finish):
         ending: Any = command.ending
