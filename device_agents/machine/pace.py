@@ -47,11 +47,13 @@ class Known:
 class Pace:
     """One device (or all behind a peer): seconds of its runs, by prediction, corrected.
 
-    `half` are the seconds after which half of a change of pace is forgotten where nothing new is measured.
+    `half` are the seconds after which half of a change of pace is forgotten where nothing new is measured; the first
+    `young` samples of a run tell what is particular about it.
     """
 
     half: float
     floor: float = 0.0
+    young: int = YOUNG
     known: dict[Hashable, Known] = field(default_factory=dict)
     base: float = 1.0
     pace: float = 1.0
@@ -83,7 +85,7 @@ class Pace:
         off = math.log((taken + self.floor + TINY) / (max(expected, self.floor) + TINY))
         by = _counts(known, off)
         known.count += 1
-        if known.count <= YOUNG:
+        if known.count <= self.young:
             self._learn(known, by)
         else:
             self._change(by, known.count)
@@ -103,7 +105,7 @@ class Pace:
         """Correct what is particular about a run that is new; the first one speaks for all others too."""
         known.factor = _bounded(known.factor * math.exp(by))
         if not self.settled:
-            self.base, self.settled = known.factor, known.count >= YOUNG
+            self.base, self.settled = known.factor, known.count >= self.young
 
     def _change(self, by: float, count: int) -> None:
         """Correct the pace, and with it every run's time; now and then take part of it for the usual one."""

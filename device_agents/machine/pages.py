@@ -210,7 +210,7 @@ class Turner:
     def way_to(self, peer: DeviceId) -> Pace:
         """Return how the way to `peer` and back takes more than its link's figures say."""
         if peer not in self.way:
-            self.way[peer] = Pace(WAY_HALF, WAY_FLOOR)
+            self.way[peer] = Pace(WAY_HALF, WAY_FLOOR, young=0)  # the first ones meet a cold line
         return self.way[peer]
 
     def see(self, links: Mapping[DeviceId, LinkReport]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from device_agents.machine.pace import MAX_KEYS, MOST, YOUNG, Load, Pace
 LONG, SHORT = 0.1, 0.02
 
 
-def paced(seconds: float = LONG, count: int = YOUNG + 2, **fields: float) -> Pace:
+def paced(seconds: float = LONG, count: int = YOUNG + 2, **fields: Any) -> Pace:
     """A pace that has seen `count` runs of a, predicted 0.1 s, that took `seconds`."""
     pace = Pace(half=60.0, **fields)
     for at in range(count):
@@ -91,6 +93,12 @@ def test_no_sample_makes_an_estimate_absurd(samples: list[tuple[str, float, floa
         pace.note(key, SHORT, taken, now)
         assert 0.0 <= pace.seconds(key, SHORT, now) <= (SHORT + 0.001) * (MOST * MOST) ** 2
         assert 0.0 <= pace.seconds("d", SHORT, now) < 1e6
+
+
+def test_where_nothing_is_particular_first_samples_are_forgotten_too() -> None:
+    pace = paced(3 * LONG, count=6, young=0)
+    assert pace.seconds("a", LONG, 5.0) == pytest.approx(3 * LONG, rel=0.2)
+    assert pace.seconds("a", LONG, 600.0) == pytest.approx(LONG, rel=0.05)
 
 
 def test_keys_are_bounded() -> None:
