@@ -5,7 +5,7 @@ traffic shows none are probed.
 
 - *In use*: while requests flow that would go by a link if it were better than it is, it is probed once a second,
   `SHORT` to `LONG` bytes one way, what it moves in 50 ms: not more than a twentieth of its time, and not while
-  anything else is under way on it. A rate that rests on one transfer is looked at again after a quarter of that.
+  anything else is under way on it. A rate that has halved may be a hiccup: it is looked at again after `DOUBTS`.
   Without these, a page that needs no link would never see one recover.
 - *Idle*, or its frames are small: by the side that dials first, and ever more seldom: a metered link must not be eaten
   by the curiosity of its ends. 32 KiB each way, 15 s after the last rate was seen, then after 30 s, 1, 2, 4, ...
@@ -34,23 +34,25 @@ EVERY = Seconds(0.25)
 TOLD_EVERY = 4  # looks
 FIRST, LONGEST = Seconds(15.0), Seconds(4 * 3600.0)
 SIZE = Bytes(32 << 10)
-SHORT, LONG = 8 << 10, 12 << 10
+SHORT, LONG = 4 << 10, 12 << 10
 """Bytes of a probe of a link in use: less than TCP sends at once even after a rest, 14 kB: no slow start is in it."""
 LASTS = Seconds(0.05)
 PART = 0.05
 """Of a link's time, what probes may take while requests flow."""
 AGAIN = Seconds(1.0)
-YOUNG = 0.25
-"""Of the pause, after which a rate that rests on one transfer is looked at again, once."""
-PATIENCE = Seconds(5.0)
+DOUBTS = (0.25, 0.5, 1.0)
+"""Seconds between looks at a rate that has become half of what it was, or less."""
+UNDER_WAY = 4 << 10
+"""Bytes under way that are nobody's tensors: the link's own words are never asked about."""
+PATIENCE = Seconds(2.0)
 
 
 @dataclass
 class Idleness:
     """How long a link has shown no rate: when it is to be probed, and how long the pause after that is.
 
-    `use_at`: when to probe it in any case, where requests would use it. `doubted`: the count of rates whose newest was
-    looked at again.
+    `use_at`: when to probe it in any case, where requests would use it; `up` the rate by which that was said, after
+    `seen` measurements; `doubts`: looks since it halved.
     """
 
     rates: int = -1
@@ -58,7 +60,8 @@ class Idleness:
     pause: float = FIRST
     use_at: float = 0.0
     seen: int = -1
-    doubted: int = -1
+    up: float = 0.0
+    doubts: int = len(DOUBTS)
 
     def due(self, seen: LinkEstimate, now: float) -> bool:
         """Whether to probe now; what traffic shows begins the pauses anew."""
@@ -74,15 +77,18 @@ class Idleness:
     def due_in_use(self, seen: LinkEstimate, now: float) -> bool:
         """Whether to probe now a link that requests would use."""
         if seen.rates != self.seen:
-            pause = pause_in_use(seen)
-            if seen.young and self.doubted != seen.rates:
-                pause, self.doubted = YOUNG * pause, seen.rates + 1  # not again for what that look shows
-            self.seen, self.use_at = seen.rates, now - seen.rate_age + pause if seen.rates else now
-        return now >= self.use_at and not seen.under_way
+            self.doubts = 0 if seen.up < self.up / 2 else self.doubts
+            self.up, self.seen = seen.up, seen.rates
+            self.use_at = now - seen.rate_age + self._pause(seen) if seen.rates else now
+        return now >= self.use_at and seen.under_way < UNDER_WAY
 
     def probed_in_use(self, seen: LinkEstimate, now: float) -> None:
         """Take note of a probe that showed nothing, or something."""
-        self.use_at = now + pause_in_use(seen)
+        self.doubts += 1
+        self.use_at = now + self._pause(seen)
+
+    def _pause(self, seen: LinkEstimate) -> float:
+        return DOUBTS[self.doubts] if self.doubts < len(DOUBTS) else pause_in_use(seen)
 
 
 def size_in_use(seen: LinkEstimate) -> Bytes:
@@ -110,7 +116,7 @@ class Watch:
     ) -> None:
         self._peers, self._seen, self._wanted = peers, seen, wanted
         self._idle: dict[Link, Idleness] = {}
-        self._probes: set[asyncio.Task[None]] = set()
+        self._probes: dict[Link, asyncio.Task[None]] = {}
         self._looks = 0
         peers.news = self._tell
 
@@ -121,7 +127,7 @@ class Watch:
                 await asyncio.sleep(EVERY)
                 self.look(time.monotonic())
         finally:
-            for task in self._probes:
+            for task in self._probes.values():
                 task.cancel()
 
     def look(self, now: float) -> None:
@@ -147,19 +153,18 @@ class Watch:
         if link is None:
             return self._peers.need(device, now)
         idle, seen = self._idle[link], link.estimate()
-        if not self._probes and idle.due_in_use(seen, now) and not link.waiting:
-            self._spawn(self._probe_in_use(link, idle, size_in_use(seen)))
+        if idle.due_in_use(seen, now) and not link.waiting and link not in self._probes:
+            self._spawn(link, self._probe_in_use(link, idle, size_in_use(seen)))
         return None
 
     def _when_idle(self, link: Link, now: float) -> None:
         idle = self._idle[link]
         if idle.due(link.estimate(), now) and not self._probes:  # one at a time: they may share a radio
-            self._spawn(self._probe(link, idle))
+            self._spawn(link, self._probe(link, idle))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._probes.add(task)
-        task.add_done_callback(self._probes.discard)
+    def _spawn(self, link: Link, work: Awaitable[None]) -> None:
+        self._probes[link] = task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda _: self._probes.pop(link, None))
 
     async def _probe_in_use(self, link: Link, idle: Idleness, size: Bytes) -> None:
         try:

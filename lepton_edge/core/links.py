@@ -107,7 +107,6 @@ class LinkEstimate:
         rate_age: seconds since the last of these; 0 where `rates` is 0.
         p99: by how much one transfer in a hundred exceeds what is expected of it. 0: unknown.
         under_way: bytes that were handed over and may not have arrived.
-        young: `up` rests on one transfer alone, which may have been a hiccup.
         silence: for how long the peer has owed a word, beyond what the bytes under way explain; 0: it owes none.
         late: `up` or `rtt_least` is but a bound, since what is under way is overdue. It is not to be remembered.
     """
@@ -122,6 +121,5 @@ class LinkEstimate:
     rate_age: Seconds = Seconds(0.0)
     p99: Seconds = Seconds(0.0)
     under_way: Bytes = Bytes(0)
-    young: bool = False
     silence: Seconds = Seconds(0.0)
     late: bool = False

@@ -19,6 +19,7 @@ from partitioner.errors import LeptonError
 STALLED = 1.0  # seconds between two ticks after which it was this side that slept: no reproach to the peer
 PATIENCE = 30.0  # seconds for a half-received frame
 LEAST_RATE = 1024  # bytes a second: who sends the rest of a frame slower than this for so long, dribbles
+PATIENT = 1.5  # times what bytes under way take, for which nobody is called silent
 UNANSWERED = 20.0  # seconds for an acknowledgement from a peer that is otherwise heard
 
 
@@ -78,7 +79,8 @@ def silence(state: State, now: float) -> float:
     owed = [since for since in (state.pinged_at or None, state.pacing.waits_since) if since is not None]
     if not owed:
         return 0.0
-    return max(0.0, now - max(min(owed), state.heard_at) - _explained(state))
+    rate = state.pacing.sight.rate or state.limits.slowest
+    return max(0.0, now - max(min(owed), state.heard_at) - PATIENT * state.pacing.under_way / rate)
 
 
 def _explained(state: State) -> float:

@@ -27,7 +27,6 @@ def estimate(state: State, now: float) -> LinkEstimate:
         Seconds(now - sight.at if sight.at is not None else 0.0),
         Seconds(sight.p99(now)),
         Bytes(pacing.under_way if pacing.acks else 0),
-        sight.is_young,
         Seconds(silence(state, now)),
         pacing.is_late(now),
     )

@@ -20,6 +20,7 @@ FIRST_FLIGHT = 14_000  # bytes that TCP sends before it waits for the first answ
 TRIPS_PART = 0.25  # of the round trips are shorter than the usual one: what disturbs them makes them longer
 STRAYS = 100  # durations, of whose excess over what was expected the 99th percentile is known
 STRAY_AGE = 120.0  # seconds that one of them counts
+OUTAGE, TAIL = 0.05, 3.0  # seconds, and times the 90th percentile, beyond which it is no jitter
 CLEAR = 0.001  # seconds that bytes must have taken to tell a rate,
 CLEAR_SPREADS = 2.0  # and spreads of the round trip
 
@@ -50,11 +51,6 @@ class Sight:
     def rate(self) -> float:
         """Return bytes a second; 0: unknown."""
         return 1 / self._pace.figure if self._pace.figure else 0.0
-
-    @property
-    def is_young(self) -> bool:
-        """Whether the rate rests on one transfer alone: it may have been a hiccup."""
-        return self._pace.count == 1
 
     # --- what was seen ----------------------------------------------------------------------------
 
@@ -131,6 +127,17 @@ class Sight:
         return max(self.trip, waited) if size <= ALONE and self.is_late(size, waited) else self.trip
 
     def p99(self, now: float) -> float:
-        """Return the seconds by which one transfer in a hundred exceeds what is expected; 0: unknown."""
+        """Return the seconds by which one transfer in a hundred exceeds what is expected; 0: unknown.
+
+        A tail beyond three times the 90th percentile is outages: who waits by this does not wait for the next of them.
+        """
         late = sorted([late for at, late in self._strays if now - at <= STRAY_AGE])
-        return late[(99 * len(late) + 99) // 100 - 1] if late else 0.0
+        if not late:
+            return 0.0
+        most = max(OUTAGE, TAIL * late[_rank(90, len(late))])
+        return min(late[_rank(99, len(late))], most)
+
+
+def _rank(percent: int, count: int) -> int:
+    """Return the nearest rank of a percentile, from 0."""
+    return (percent * count + 99) // 100 - 1

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from device_agents.driver.watching import (
-    AGAIN,
     FIRST,
     LONG,
     LONGEST,
@@ -17,6 +16,7 @@ from device_agents.driver.watching import (
     SHORT,
     SIZE,
     TOLD_EVERY,
+    UNDER_WAY,
     Idleness,
     Watch,
     pause_in_use,
@@ -138,7 +138,7 @@ async def test_a_link_that_requests_would_use_is_probed_each_second_while_nothin
     await looked(watch, 5.0, begin=100.0)
     assert len(link.asked) == 1, "a request's answer is on its way"
     link.waiting = 0
-    link.seen = replace(link.seen, under_way=5000)
+    link.seen = replace(link.seen, under_way=UNDER_WAY)
     await looked(watch, 5.0, begin=200.0)
     assert len(link.asked) == 1, "a request is on its way"
     quiet = FakeLink()
@@ -171,13 +171,38 @@ def test_traffic_that_shows_the_rate_needs_no_probe_in_use() -> None:
         )
 
 
-def test_a_rate_that_rests_on_one_transfer_is_looked_at_again_soon_and_once() -> None:
-    idle, young = Idleness(), LinkEstimate(up=1e6, rates=5, young=True)
-    assert not idle.due_in_use(young, 10.0)
-    assert idle.due_in_use(young, 10.0 + AGAIN / 4)
-    again = replace(young, rates=6)
-    assert not idle.due_in_use(again, 10.3)
-    assert not idle.due_in_use(again, 10.3 + AGAIN / 2)
+def test_a_rate_that_has_halved_is_looked_at_again_soon_whatever_it_is_said_to_be() -> None:
+    idle, looks, rates = Idleness(), [], 1
+    assert not idle.due_in_use(LinkEstimate(up=1e6, rates=rates), 0.0)
+    for eighth in range(8 * 30):
+        now = eighth / 8
+        seen = LinkEstimate(up=2e4, rates=rates + 1)
+        if idle.due_in_use(seen, now):
+            rates += 1
+            looks.append(now)
+            idle.probed_in_use(LinkEstimate(up=2e4, rates=rates + 1), now)
+    assert looks[:3] == pytest.approx([0.25, 0.75, 1.75], abs=0.26)
+    assert looks[3] - looks[2] == pytest.approx(pause_in_use(seen), abs=0.26)
+
+
+async def test_a_probe_that_a_dead_link_swallowed_does_not_keep_its_successor_from_being_probed() -> None:
+    dead, alive = FakeLink(), FakeLink()
+    never = asyncio.Event()
+    dead.probe = lambda up, down, timeout: never.wait()
+    peers = FakePeers(dead)
+    watch = Watch(peers, lambda seen: None, somebody)
+    await looked(watch, 1.0)
+    peers.links = (alive,)
+    await looked(watch, 1.0, begin=1.0)
+    assert len(alive.asked) >= 1
+    never.set()
+
+
+async def test_the_links_own_words_do_not_keep_it_from_being_probed() -> None:
+    link = FakeLink()
+    link.seen = replace(link.seen, under_way=UNDER_WAY - 1)
+    await looked(Watch(FakePeers(link), lambda seen: None, somebody), 0.5)
+    assert len(link.asked) == 1
 
 
 async def test_who_would_use_a_link_that_is_down_does_not_let_it_wait() -> None:

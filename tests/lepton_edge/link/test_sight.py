@@ -147,6 +147,18 @@ def test_the_99th_percentile_is_of_the_last_ones_and_of_no_change() -> None:
     assert sight.p99(now) < 0.02, "that was a change"
 
 
+def test_an_outage_is_no_jitter() -> None:
+    sight = Sight()
+    sight.round_trip(0.004, 100, 0.0)
+    usual = 0.004 + 15_000 / WIFI
+    for number in range(60):
+        sight.transfer(1.5 if number % 20 == 10 else usual + number % 4 * 0.001, 15_000, number * 0.1, 0.004)
+    assert 0 < sight.p99(6.0) <= 0.05
+    for number in range(60, 160):  # but a link that is like that always is like that
+        sight.transfer(usual + number % 4 * 0.1, 15_000, number * 0.1, 0.004)
+    assert sight.p99(16.0) == pytest.approx(0.3, abs=0.12)
+
+
 @settings(max_examples=60)
 @given(
     st.lists(
