@@ -26,7 +26,7 @@ from bench.rows import Row
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("partitioner", "lepton_edge", "device_agents", "examples", "bench", "tests")
 SEEDS = 60
-FLEET = "tests/simulation"
+FLEET = "tests/simulation/test_fleet.py"
 AGENT = "tests/device_agents/machine/test_decider.py"
 LINK = "tests/lepton_edge/link/test_two_machines.py"
 CHAOS = "bench.chaos"

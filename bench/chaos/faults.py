@@ -64,6 +64,15 @@ class Scene:
         board = self.board_of(fault.victim)
         return self.order(fault, what, lambda client: client.pin(NAME, page=page, board=board))
 
+    def wait_until_attached(self, seconds: float = 20.0) -> None:
+        """Wait until the coordinator knows every agent to be there."""
+        end, names = time.monotonic() + seconds, {*self.place.boards, *self.place.clouds}
+        with Client(self.place.coordinator, patience=PATIENCE) as client:
+            while names and time.monotonic() < end:
+                there = client.devices()["devices"]
+                names -= {device["device"] for device in there if device["connected"]}
+                time.sleep(0.1)
+
     def allow(self, *versions: str) -> None:
         """Note which versions may answer what is asked from now on."""
         self.allowed.append((time.monotonic(), frozenset(versions)))
@@ -169,12 +178,14 @@ def backup(scene: Scene, fault: Fault) -> Strike:
     place.kill("coordinator")
     place.copy_of("coordinator", copy)
     place.start("coordinator")
+    scene.wait_until_attached()  # each agent has now obeyed a later term than the copy has
     scene.pin(fault, "pin local", "local")
     place.kill("coordinator")
     impostor = place.impostor("coordinator", copy)
     yield
     impostor.kill()
     place.start("coordinator")
+    scene.wait_until_attached()
     scene.pin(fault, "unpin")
 
 
