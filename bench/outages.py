@@ -8,6 +8,7 @@ thawed. Law: orders the faults and makes rows; the arithmetic on answers is `ver
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contest import stream_job
-from bench.lanes import CLOUD, Lane, Subjects, replay, running
+from bench.lanes import CLOUD, LEAD, Lane, Subjects, replay, running
 from bench.rows import Row
 from bench.traces import Trace
 from bench.verdicts import Answer, Trial, percentile, returned, struck
@@ -94,9 +95,7 @@ class Plan:
         period = subjects.period
         now = 0.0
         for away in self.away:
-            at = (int((now + BEFORE) / period) + 1) * period + chance.uniform(
-                *subjects.on_the_way(RATE, DELAY)
-            )
+            at = next_due(now + BEFORE, period) + chance.uniform(*subjects.on_the_way(RATE, DELAY))
             _sleep_until(begin + at)
             undo = FAULTS[self.kind](self.lane)
             began = time.monotonic() - begin
@@ -153,7 +152,7 @@ def rows(plan: Plan, answers: Sequence[Answer]) -> Iterator[Row]:
     """Yield what the requests that were under way paid, and how soon the split answered again."""
     title = f"{plan.lane.subjects.mode}: {NAMES[plan.kind]}"
     local = statistics.median(alone_of(answers) or [plan.lane.subjects.alone])
-    jitter = link_jitter(answers)
+    jitter = link_jitter(untouched(plan.trials, answers))
     bound = local + max(3 * jitter, PATIENCE)
     paid = [struck(trial, answers) for trial in plan.trials]
     yield from _paid_rows(title, paid, local, bound, f"3 x p99 of the link {3e3 * jitter:.0f} ms")
@@ -190,6 +189,13 @@ def _return_row(title: str, found: Sequence[tuple[Trial, float]]) -> Row:
     worst = max(seconds)
     what = f"{title}: back on the split, worst of {len(found)} (median {statistics.median(seconds):.2f} s)"
     return Row("adapt", what, round(worst, 2), "s", told, RETURN, worst <= RETURN)
+
+
+def untouched(trials: Sequence[Trial], answers: Sequence[Answer]) -> list[Answer]:
+    """Return the answers to requests that no fault was near: only these tell what the link does by itself."""
+    return [
+        one for one in answers if all(one.ended < trial.began or one.due > trial.back for trial in trials)
+    ]
 
 
 def alone_of(answers: Sequence[Answer]) -> list[float]:

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from bench.outages import link_jitter
+from bench.lanes import LEAD
+from bench.outages import link_jitter, next_due, untouched
 from bench.verdicts import Answer, Trial, returned, struck
 
 TRIAL = Trial(10.0, 12.0, 17.0)
@@ -54,3 +55,17 @@ def test_jitter_is_what_a_page_takes_beyond_its_own_median() -> None:
     assert link_jitter([*quick, *slow]) == 0.0
     assert link_jitter([*quick, *slow, late, late, late]) == pytest.approx(0.1)
     assert link_jitter([]) == 0.0
+
+
+def test_what_a_fault_did_is_no_jitter_of_the_link() -> None:
+    struck_late = Answer(9.9, 2.6, "cut-3", network=2.5)
+    during, after = Answer(11.0, 0.3, "local"), Answer(12.1, 0.2, "cut-3", network=0.05)
+    assert untouched([TRIAL], [*HEALTHY, struck_late, during, after]) == [*HEALTHY, after]
+
+
+@pytest.mark.parametrize("after", [0.0, 2.5, 11.3])
+def test_faults_are_timed_by_when_requests_are_due(after: float) -> None:
+    period = 0.35
+    due = next_due(after, period)
+    assert after <= due < after + period
+    assert (due + LEAD) / period == pytest.approx(round((due + LEAD) / period))
