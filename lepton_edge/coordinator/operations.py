@@ -104,11 +104,8 @@ def _undo(state: State, name: DeviceId, caller: Caller, at: Moment) -> list[Comm
         said += [KeepDrained(at.cause, tuple(sorted(state.drains)))]
         said += [Fail(one.cause, one.call, over) for one in drain.callers]
     if drain is not None or released:
-        said.append(
-            changes.note(
-                state, "device", "a person's word", at, device=name, before="drained", after="takes part"
-            )
-        )
+        about = {"device": name, "before": "drained" if drain else "quarantined", "after": "takes part"}
+        said.append(changes.note(state, "device", "a person's word", at, **about))
     return [*said, Finish(caller.cause, caller.call, Drained(name, undone=True))]
 
 

@@ -168,8 +168,10 @@ def test_whatever_happens_all_that_was_begun_ends_and_every_change_has_a_cause(
     assert world.state.running is None
     assert world.state.trials == {}
     assert not [
-        one.key for one in world.state.epochs.values() if one.state not in ("ACTIVE", "RETIRED", "FAILED")
-    ]
+        one.key
+        for one in world.state.epochs.values()
+        if one.state not in ("ACTIVE", "RETIRED", "FAILED") and one.key not in world.state.kept.values()
+    ], "but for the version that is kept to go back to"
     assert all(one.cause for one in world.changes.values())
     assert not [one for one in replans(world) if one.verdict == "pending"]
     active = {record.key for record in world.state.active_epochs()}
