@@ -112,6 +112,11 @@ class Plan:
         return sum(BEFORE + 1.0 + away + restart + AFTER for away in self.away)
 
 
+def next_due(after: float, period: float) -> float:
+    """Return the first second after `after` at which a request of a stream is due."""
+    return math.ceil((after + LEAD) / period) * period - LEAD
+
+
 def outages(
     prepared: Sequence[Subjects], directory: Path, count: int, long: Sequence[float]
 ) -> Iterator[Row]:
