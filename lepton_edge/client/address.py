@@ -17,6 +17,7 @@ from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
 from lepton_edge.link import discovery
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import rpc
+from partitioner.units import ModelName
 
 HERE = "127.0.0.1"
 LOCAL_AGENT = f"{HERE}:{DATA_PORT}"
@@ -28,11 +29,19 @@ SEARCH_TIMEOUT = 3.0
 
 @dataclass(frozen=True)
 class Doors:
-    """Where to ask: `entries` are data addresses, best first; `coordinator` a control address or empty."""
+    """Where to ask: `entries` are data addresses, best first; `coordinator` a control address or empty.
+
+    `serving` are the entries of each model that a coordinator knows to be active.
+    """
 
     asked: str
     entries: tuple[str, ...]
     coordinator: str
+    serving: tuple[tuple[ModelName, tuple[str, ...]], ...] = ()
+
+    def of(self, model: ModelName) -> tuple[str, ...]:
+        """Return the entries to ask for a model."""
+        return next((entries for name, entries in self.serving if name == model), self.entries)
 
 
 async def find_doors(address: str | None) -> Doors:
@@ -155,7 +164,12 @@ def doors(address: str, found: Description) -> Doors:
     """Return the doors behind `address`, where `found` answered: an agent is the entry itself."""
     if found.kind == "agent":
         return Doors(address, (address,), found.coordinator)
-    return Doors(address, tuple(entry_addresses(found.entries)), address)
+    peers = {peer.device: peer for peer in (*found.entries, *found.doors)}
+    serving = tuple(
+        (one.model, tuple(entry_addresses([peers[name] for name in one.entries if name in peers])))
+        for one in found.serving
+    )
+    return Doors(address, tuple(entry_addresses(found.entries)), address, serving)
 
 
 def entry_addresses(entries: Sequence[Peer]) -> list[str]:

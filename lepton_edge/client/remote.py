@@ -13,7 +13,6 @@ import functools
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
 
 import structlog
 
@@ -26,6 +25,7 @@ from lepton_edge.client.address import (
     refuse_older,
 )
 from lepton_edge.client.exchange import aged
+from lepton_edge.client.ways import Asked, Dial, Links, Way
 from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
@@ -33,30 +33,13 @@ from lepton_edge.core.messages import AdminCall, AdminEvent
 from lepton_edge.core.version import __version__
 from lepton_edge.link import link, near
 from lepton_edge.wire import rpc
+from partitioner.units import ModelName
 
 log = structlog.get_logger("client")
 
 
-class Asked(Protocol):
-    """What the transport needs of a link."""
-
-    closed: asyncio.Event
-
-    async def request(self, frame: Frame) -> Frame:
-        """Send `frame` and return the answer to it; tell the peer when the caller gives up.
-
-        Raises:
-            Unavailable: the link broke.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Say goodbye."""
-        ...
-
-
-Dial = Callable[[str], Awaitable[Asked]]
 Find = Callable[["str | None"], Awaitable[Doors]]
+MAX_WAYS = 64  # models whose entries a client keeps in mind
 
 
 class RemoteTransport:
@@ -80,100 +63,47 @@ class RemoteTransport:
         self._address = address
         self._find = find
         self._dial = dial or functools.partial(dial_entry, by_socket=near)
-        self._link: Asked | None = None
-        self._entry = ""
-        self._away: list[str] = []  # entries that were to be asked rather than the link's, and why not
-        self._doubted = False  # whether the link's entry may not be the right one any more
-        self._dialling: asyncio.Task[Asked] | None = None
+        self._links = Links(self._dial)
+        self._ways: dict[ModelName, Way] = {}
         self._closed = False
 
     async def call(self, frame: Frame) -> Frame:
         """Ask the entry; once again on a fresh link when the first broke and the request has no state."""
         started = time.monotonic()
-        used = await self._warm_link()
+        way = self._way(frame.model)
+        used = await self._warm(way)
         try:
             answer = await used.request(frame)
         except Unavailable:
-            self._forget(used)
+            way.forget(used)
             if frame.state_position >= 0 or self._closed:
                 raise
-            used = await self._warm_link()
+            used = await self._warm(way)
             answer = await used.request(aged(frame, time.monotonic() - started))
-        if _has_moved(answer) and used is self._link and not self._away and frame.state_position < 0:
-            used, answer = await self._followed(used, answer, aged(frame, time.monotonic() - started))
-        return self._heard(used, answer)
+        if _has_moved(answer) and used is way.link and not way.away and frame.state_position < 0:
+            used, answer = await self._followed(way, used, answer, aged(frame, time.monotonic() - started))
+        return _heard(way, used, answer)
 
-    async def _followed(self, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
-        """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
-        self._doubted = True
-        other = await self._warm_link()
-        return (used, answer) if other is used else (other, await other.request(frame))
-
-    def _heard(self, used: Asked, answer: Frame) -> Frame:
-        """Return `answer`; when its entry does not know the model, see before the next call who the entry is now.
-
-        Raises:
-            Unavailable: the entry only stands in for one that is away.
-        """
-        if not _has_moved(answer):
-            return answer
-        assert answer.error is not None
-        self._doubted = used is self._link
-        if answer.error.code == Unavailable.code:
-            return answer  # the next try is made where the coordinator then says
-        if not self._away:
-            return answer
-        raise Unavailable(f"{'; '.join(self._away)}; {answer.error.message}", "try again when it is back")
-
-    async def _warm_link(self) -> Asked:
-        """Return the link, dialling when there is none; a caller that gives up does not end the dialling."""
+    async def _warm(self, way: Way) -> Asked:
         if self._closed:
             raise Unavailable("this client is closed", "make a new one")
-        if self._link is not None and self._is_open() and not self._doubted:
-            return self._link
-        if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._connect())
-            self._dialling.add_done_callback(_seen)
-        return await asyncio.shield(self._dialling)
+        return await way.warm()
 
-    def _is_open(self) -> bool:
-        return self._link is not None and not self._link.closed.is_set()
+    def _way(self, model: ModelName) -> Way:
+        """Return the way to the entry of a model; of more models than a client may have, the first is forgotten."""
+        known = self._ways.get(model)
+        if known is None:
+            if len(self._ways) >= MAX_WAYS:
+                self._ways.pop(next(iter(self._ways))).end()
+            known = self._ways[model] = Way(model, self._links, lambda: self._find(self._address))
+            known.in_use = lambda used: any(way.link is used for way in self._ways.values())
+        return known
 
-    async def _connect(self) -> Asked:
-        """Dial an entry; keep the link that is there where it is still the right one, or nobody can say."""
-        doubted, self._doubted = self._link if self._is_open() else None, False
-        try:
-            doors = await self._find(self._address)
-        except LeptonError:
-            if doubted is None:
-                raise
-            return doubted
-        if doubted is None or doors.entries[:1] != (self._entry,):
-            self._link = await self._dial_any(doors)
-            if doubted is not None:
-                await doubted.close()
-        assert self._link is not None
-        return self._link
-
-    async def _dial_any(self, doors: Doors) -> Asked:
-        failures: list[str] = []
-        for entry in doors.entries:
-            used = await self._dial_one(entry, failures)
-            if used is not None:
-                self._away, self._entry = failures, entry
-                return used
-        raise _no_entry(doors, failures)
-
-    async def _dial_one(self, entry: str, failures: list[str]) -> Asked | None:
-        try:
-            return await self._dial(entry)
-        except LeptonError as error:
-            failures.append(f"{entry}: {error.message}")
-            return None
-
-    def _forget(self, used: Asked) -> None:
-        if self._link is used:
-            self._link = None
+    async def _followed(self, way: Way, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
+        """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
+        way.doubted = True
+        other = await self._warm(way)
+        return (used, answer) if other is used else (other, await other.request(frame))
 
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
@@ -202,11 +132,9 @@ class RemoteTransport:
     async def close(self) -> None:
         """Close the link; requests in flight end with Unavailable."""
         self._closed = True
-        if self._dialling is not None:
-            self._dialling.cancel()
-        used, self._link = self._link, None
-        if used is not None:
-            await used.close()
+        for way in self._ways.values():
+            way.end()
+        await self._links.close()
 
 
 class _Outgoing:
@@ -268,20 +196,22 @@ def _has_moved(answer: Frame) -> bool:
     return answer.error is not None and answer.error.code in (UnknownModel.code, Unavailable.code)
 
 
-def _seen(task: asyncio.Task[Asked]) -> None:
-    """Look at how dialling ended, so that nobody complains when every caller has given up."""
-    if not task.cancelled():
-        task.exception()
+def _heard(way: Way, used: Asked, answer: Frame) -> Frame:
+    """Return `answer`; when its entry does not know the model, see before the next call who the entry is now.
+
+    Raises:
+        Unavailable: the entry only stands in for one that is away.
+    """
+    if not _has_moved(answer):
+        return answer
+    assert answer.error is not None
+    way.doubted = used is way.link
+    if answer.error.code == Unavailable.code:
+        return answer  # the next try is made where the coordinator then says
+    if not way.away:
+        return answer
+    raise Unavailable(f"{'; '.join(way.away)}; {answer.error.message}", "try again when it is back")
 
 
 async def _ignore(used: link.Link, frame: Frame) -> None:
     """A client serves nobody: what an entry asks of it is dropped."""
-
-
-def _no_entry(doors: Doors, failures: list[str]) -> Unavailable:
-    if not failures:
-        return Unavailable(
-            f"the coordinator at {doors.asked} knows no agent that admits requests",
-            "start one: lepton-edge agent start --role board",
-        )
-    return Unavailable(f"no entry can be reached: {'; '.join(failures)}", "check the network and the agents")

@@ -10,27 +10,55 @@ from collections.abc import Sequence
 
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Device, State
-from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Peer
+from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Peer, Serving
 from partitioner.units import ModelName
 
 
 def description(state: State, name: str, address: str) -> Description:
-    """Return who answers here, and the agents that admit requests, best first.
+    """Return who answers here, and the agents that admit requests, best first, for every model and for each.
 
     Where a model's input is kept on boards, only they are named: a client that turned to another entry while its
     board is away would send the input there, whatever that entry then answers.
     """
-    kept: dict[ModelName, list[EpochRecord]] = {}
-    for record in filter(_keeps_input, state.active_epochs()):
-        kept.setdefault(record.model, []).append(record)
-    entries = sorted(
-        (one for one in state.connected() if all(_may_enter(one, records) for records in kept.values())),
-        key=_entry_order,
-    )
-    peers = tuple(Peer(device.name, device.hello.data_addresses) for device in entries)
+    active: dict[ModelName, list[EpochRecord]] = {}
+    for record in state.active_epochs():
+        active.setdefault(record.model, []).append(record)
+    kept = {model: kept for model, records in active.items() if (kept := list(filter(_keeps_input, records)))}
+    connected = state.connected()
+    open_to_all = [one for one in connected if all(_may_enter(one, records) for records in kept.values())]
+    entries = sorted(open_to_all, key=_entry_order)
+    serving = {model: _serving(connected, records, kept.get(model)) for model, records in active.items()}
+    doors = {one.name: one for devices in serving.values() for one in devices if one not in open_to_all}
     return Description(
-        "coordinator", name, state.settings.software, PROTOCOL_MAJOR, PROTOCOL_MINOR, address, peers
-    )
+        "coordinator", name, state.settings.software, PROTOCOL_MAJOR, PROTOCOL_MINOR, address,
+        entries=tuple(map(_peer, entries)),
+        serving=tuple(Serving(model, tuple(one.name for one in devices)) for model, devices in serving.items()),
+        doors=tuple(map(_peer, doors.values())),
+    )  # fmt: skip
+
+
+def _serving(
+    connected: Sequence[Device], records: Sequence[EpochRecord], kept: Sequence[EpochRecord] | None
+) -> list[Device]:
+    """Return the entries of a model: its boards, then who else holds a part of it and may see its input."""
+    found = [one for one in connected if any(record.blocks_of(one.name) for record in records)]
+    if kept is not None:
+        found = [one for one in found if _may_enter(one, kept)]
+    keys = {record.key: record.board or record.cloud for record in records}
+
+    def order(device: Device) -> tuple[bool, bool, str]:
+        ready = any(
+            keys[key] == device.name
+            for key, held in device.epochs.items()
+            if held == "active" and key in keys
+        )
+        return not ready, device.hello.role != "board", device.name
+
+    return sorted(found, key=order)
+
+
+def _peer(device: Device) -> Peer:
+    return Peer(device.name, device.hello.data_addresses)
 
 
 def _keeps_input(record: EpochRecord) -> bool:

@@ -334,10 +334,20 @@ class FetchChunk:
 
 
 @dataclass(frozen=True)
+class Serving:
+    """The agents that admit requests for a model, best first."""
+
+    model: ModelName
+    entries: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """Who answers at an address: kind "coordinator" or "agent", and where the others are.
 
     `near` is the path of an agent's local socket, for applications on its own machine; empty where it has none.
+    `serving` names the entries of each active model; `doors` are those of them that are not among `entries`, which
+    may be asked for every model.
     """
 
     kind: str
@@ -348,6 +358,8 @@ class Description:
     coordinator: str = ""  # control address, when known
     entries: tuple[Peer, ...] = ()  # agents that admit requests, best first
     near: str = ""
+    serving: tuple[Serving, ...] = ()
+    doors: tuple[Peer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Serving(_message.Message):
+    __slots__ = ("model", "entries")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    entries: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., entries: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Description(_message.Message):
-    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "coordinator", "entries", "near")
+    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "coordinator", "entries", "near", "serving", "doors")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +25,8 @@ class Description(_message.Message):
     COORDINATOR_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEAR_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    DOORS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     software: str
@@ -25,7 +35,9 @@ class Description(_message.Message):
     coordinator: str
     entries: _containers.RepeatedCompositeFieldContainer[Peer]
     near: str
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., near: _Optional[str] = ...) -> None: ...
+    serving: _containers.RepeatedCompositeFieldContainer[Serving]
+    doors: _containers.RepeatedCompositeFieldContainer[Peer]
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., coordinator: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., near: _Optional[str] = ..., serving: _Optional[_Iterable[_Union[Serving, _Mapping]]] = ..., doors: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
 
 class Relay(_message.Message):
     __slots__ = ("device", "addresses")

@@ -67,3 +67,34 @@ def test_every_board_that_keeps_its_input_is_a_door(deployed: Any, make: Any) ->
     assert _names(deployed) == ["board", "shed"]
     deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
     assert _names(deployed) == ["shed"]
+
+
+def _serving(world: Any) -> dict[str, tuple[str, ...]]:
+    told = entries.description(world.state, "here", "127.0.0.1:8010")
+    return {one.model: one.entries for one in told.serving}
+
+
+def test_the_entries_of_a_model_are_its_boards_then_who_holds_a_part_of_it(deployed: Any, make: Any) -> None:
+    for name in ("attic", "shed"):
+        deployed.attach(make.hello(name))
+    deployed.deploy(board="shed")
+    deployed.run()
+    assert _serving(deployed) == {"net": ("board", "shed", "cloud")}, "the attic has no part in it"
+    deployed.do(e.Detached("gone", deployed.state.devices["board"].stream))
+    assert _serving(deployed) == {"net": ("shed", "cloud")}
+
+
+def test_two_models_that_keep_their_input_on_different_boards_have_a_door_each(
+    deployed: Any, make: Any
+) -> None:
+    deployed.attach(make.hello("shed"))
+    record = deployed.state.active_epoch("net")
+    for model, board in (("net", "board"), ("other", "shed")):
+        request = m.Deploy(model, keep_input_on_board=True)  # type: ignore[arg-type]
+        holds = (dataclasses.replace(record.holds[0], device=board, blocks=(0, 1)),)
+        one = dataclasses.replace(record, model=model, request=request, board=board, holds=holds)
+        deployed.state.epochs[one.key] = one
+    assert _names(deployed) == [], "nobody may be asked for both"
+    assert _serving(deployed) == {"net": ("board",), "other": ("shed",)}
+    told = entries.description(deployed.state, "here", "127.0.0.1:8010")
+    assert {peer.device for peer in told.doors} == {"board", "shed"}
