@@ -48,7 +48,8 @@ class Pace:
     """One device (or all behind a peer): seconds of its runs, by prediction, corrected.
 
     `half` are the seconds after which half of a change of pace is forgotten where nothing new is measured; the first
-    `young` samples of a run tell what is particular about it.
+    `young` samples of a run tell what is particular about it. With none there is nothing particular, and no jump: what
+    is odd counts as much as a sample that hardly is (others tell of changes, this only of what they leave over).
     """
 
     half: float
@@ -83,7 +84,7 @@ class Pace:
         self.pace, self.at = self.now(now), now
         expected = (predicted + self.floor) * known.factor * self.pace
         off = math.log((taken + self.floor + TINY) / (max(expected, self.floor) + TINY))
-        by = _counts(known, off)
+        by = _counts(known, off) if self.young else WEIGHT * min(max(off, -LOG_STEP), LOG_STEP)
         known.count += 1
         if known.count <= self.young:
             self._learn(known, by)

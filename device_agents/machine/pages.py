@@ -19,10 +19,10 @@ from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, Ten
 
 MAX_CHOICES = 16
 OWN_HALF = Seconds(60.0)
-FAR_HALF = Seconds(15.0)
+FAR_HALF = Seconds(6.0)
 LOAD_HALF = Seconds(2.0)
 PASSING_FLOOR = Seconds(1e-3)
-WAY_HALF, WAY_FLOOR = Seconds(10.0), Seconds(1e-3)
+WAY_HALF, WAY_FLOOR = Seconds(5.0), Seconds(1e-3)
 CHANGED = 1.25
 """A link's rate that is another one by less is the same."""
 
@@ -210,7 +210,7 @@ class Turner:
     def way_to(self, peer: DeviceId) -> Pace:
         """Return how the way to `peer` and back takes more than its link's figures say."""
         if peer not in self.way:
-            self.way[peer] = Pace(WAY_HALF, WAY_FLOOR, young=0)  # the first ones meet a cold line
+            self.way[peer] = Pace(WAY_HALF, WAY_FLOOR, young=0)
         return self.way[peer]
 
     def see(self, links: Mapping[DeviceId, LinkReport]) -> None:

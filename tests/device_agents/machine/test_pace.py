@@ -96,9 +96,12 @@ def test_no_sample_makes_an_estimate_absurd(samples: list[tuple[str, float, floa
 
 
 def test_where_nothing_is_particular_first_samples_are_forgotten_too() -> None:
-    pace = paced(3 * LONG, count=6, young=0)
-    assert pace.seconds("a", LONG, 5.0) == pytest.approx(3 * LONG, rel=0.2)
-    assert pace.seconds("a", LONG, 600.0) == pytest.approx(LONG, rel=0.05)
+    pace = paced(3 * LONG, count=2, young=0)
+    assert pace.seconds("a", LONG, 1.0) < 1.1 * LONG, "and what is odd counts little, also twice"
+    for at in range(30):
+        pace.note("a", LONG, 3 * LONG, 2.0 + at / 10)
+    assert pace.seconds("a", LONG, 5.0) == pytest.approx(3 * LONG, rel=0.1)
+    assert pace.seconds("a", LONG, 600.0) < 2 * LONG
 
 
 def test_keys_are_bounded() -> None:
