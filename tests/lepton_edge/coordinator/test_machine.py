@@ -14,6 +14,7 @@ from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.records import ACTIVE, FAILED, RETIRED
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
+from lepton_edge.core.telemetry import EpochReport
 from partitioner.plan import LOCAL_PAGE
 
 FULL = WireError("storage_full", "no space left on the device", "free some", "device", True)
@@ -265,6 +266,10 @@ ACTIONS = (
     "deploy", "deploy dry", "deploy far", "profile", "remove", "push",
     "work", "work fails", "answer", "answer last", "refuse", "answer twice", "progress",
     "tick", "long tick", "store fails", "stale hello",
+    "attach spare", "attach second", "detach spare", "detach second", "deploy many", "deploy canary", "deploy second",
+    "drain cloud", "drain board", "undo cloud", "undo board", "drop cloud", "drop spare", "drop board",
+    "shift cloud spare", "shift board second", "pin local", "pin free", "back", "hot board", "hot cloud", "cool board",
+    "fare well", "fare ill", "late board", "day", "run", "run", "run", "run",
 )  # fmt: skip
 
 
@@ -275,6 +280,7 @@ class Chaos:
         self.make = make
         self.world = make.World()
         self.asked: list[str] = []
+        self.fared = 0
 
     def act(self, word: str) -> None:
         verb, _, rest = word.partition(" ")
@@ -282,7 +288,7 @@ class Chaos:
 
     def _attach(self, who: str) -> None:
         count = self.world.streams
-        role = "cloud" if who == "cloud" else "board"
+        role = "cloud" if who in ("cloud", "spare") else "board"
         self.world.attach(self.make.hello("board" if who == "twin" else who, role, f"i{count}"))
 
     def _stale(self, rest: str) -> None:
@@ -295,7 +301,10 @@ class Chaos:
             self.world.do(e.Detached("chaos", device.stream))
 
     def _deploy(self, rest: str) -> None:
-        wishes = {"dry": {"dry_run": True}, "far": {"page": "nowhere"}, "": {}}[rest]
+        wishes: dict[str, Any] = {
+            "dry": {"dry_run": True}, "far": {"page": "nowhere"}, "": {}, "many": {"replicas": ("*",)},
+            "canary": {"canary": 0.2, "canary_requests": 5}, "second": {"board": "second"},
+        }[rest]  # fmt: skip
         self.asked.append(self.world.deploy(**wishes))
 
     def _profile(self, rest: str) -> None:
@@ -305,7 +314,65 @@ class Chaos:
         self.asked.append(self.world.call(lambda cause, call: e.RemoveAsked(cause, call, "net")))
 
     def _push(self, rest: str) -> None:
-        self.asked.append(self.world.push())
+        version = f"v{1 + self.world.calls % 3}"
+        self.asked.append(self.world.push(self.make.model(version=version)))
+
+    def _drain(self, who: str, undo: bool = False) -> None:
+        asked = m.DrainDevice(who, undo)
+        self.asked.append(self.world.call(lambda cause, call: e.DrainAsked(cause, call, asked)))
+
+    def _undo(self, who: str) -> None:
+        self._drain(who, undo=True)
+
+    def _drop(self, who: str) -> None:
+        asked = m.RemoveDevice(who)
+        self.asked.append(self.world.call(lambda cause, call: e.DeviceRemoveAsked(cause, call, asked)))
+
+    def _shift(self, ends: str) -> None:
+        asked = m.MoveModel("net", *ends.split())
+        self.asked.append(self.world.call(lambda cause, call: e.MoveAsked(cause, call, asked)))
+
+    def _pin(self, page: str) -> None:
+        self.asked.append(self.world.pin(page="" if page == "free" else page))
+
+    def _back(self, rest: str) -> None:
+        asked = m.RollBack("net")
+        self.asked.append(self.world.call(lambda cause, call: e.RollBackAsked(cause, call, asked)))
+
+    def _feel(self, who: str, **feelings: Any) -> None:
+        device = self.world.state.devices.get(who)
+        if device is not None and device.stream is not None:
+            telemetry = m.Telemetry(0.1, 4 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0, **feelings)
+            self.world.hear(device.stream, telemetry)
+
+    def _hot(self, who: str) -> None:
+        self._feel(who, throttled=True, busy=0.9)
+
+    def _cool(self, who: str) -> None:
+        self._feel(who)
+
+    def _fare(self, how: str) -> None:
+        """Let every board say how its epochs fare."""
+        self.fared += 10
+        slow, failed = (0.02, 0) if how == "well" else (0.4, self.fared)
+        for who in ("board", "second"):
+            held = self.world.state.devices[who].epochs if who in self.world.state.devices else {}
+            reports = tuple(EpochReport(*key, self.fared, failed, slow, 2 * slow) for key in held)
+            self._feel(who, epochs=reports)
+
+    def _late(self, who: str) -> None:
+        """Let a device say that its stages take much longer than was measured."""
+        self.fared += 10
+        held = self.world.state.devices[who].epochs if who in self.world.state.devices else {}
+        stages = tuple(m.StageReport(*key, "cut-1", 0, 1, self.fared, 0.5, 0.01, 0.6) for key in held)
+        self._feel(who, stages=stages)
+
+    def _run(self, rest: str) -> None:
+        self.world.run()
+
+    def _day(self, rest: str) -> None:
+        self.world.now += 86_400.0
+        self.world.do(e.Tick())
 
     def _work(self, rest: str) -> None:
         if self.world.work and not rest:
@@ -378,6 +445,9 @@ def test_after_any_trouble_a_healthy_pair_can_be_deployed_on(make: Any, words: l
     chaos.finish()
     world = chaos.world
     world.said.clear()
+    chaos.act("day")  # whoever was in quarantine is not any more
+    for name in list(world.state.drains):
+        chaos.act(f"undo {name}")
     for name in ("board", "cloud"):
         world.attach(make.hello(name, name, "fresh"))
     world.push()
