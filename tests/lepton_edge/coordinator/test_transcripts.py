@@ -88,6 +88,12 @@ class Teller:
             self.world.hear(device.stream, m.Telemetry(0, 0, 0, 0, 0, 0, 0, -1))  # type: ignore[arg-type]
         self.world.do(e.Tick())
 
+    def _waits(self, seconds: str) -> None:
+        """Time passes; every agent is heard, and answers nothing that it was told."""
+        for _ in range(round(float(seconds) / 5)):
+            self.world.now += 4.75
+            self._look()
+
     def _new(self, version: str) -> None:
         """Another version of the model is pushed."""
         self.world.push(self.make.model("net", version))
