@@ -88,13 +88,19 @@ class Promise:
 
 @dataclass(frozen=True)
 class Fare:
-    """How requests fare on an epoch at its entry, and `rate` of them a second; `at` when it was last told."""
+    """How requests fare on an epoch at its entry, and `rate` of them a second; `at` when it was last told.
+
+    `mean` is of the last ones, geometric where the entry tells what it takes; `counted` and `logs` are where its
+    window begins.
+    """
 
     answered: int
     failed: int
     mean: Seconds
     rate: float
     at: Seconds
+    counted: int = 0
+    logs: float = 0.0
 
 
 @dataclass
@@ -102,8 +108,8 @@ class Trial:
     """A new epoch that is being judged against the one before, which its devices keep prepared meanwhile.
 
     `old` is None where it is not kept, so that nothing can be rolled back. `baseline` is what requests took on it.
-    `checked` is the number of answers at the last look, which found it `bad` so often in a row. `lost`: the old one
-    is to be activated again as soon as nothing else is deployed.
+    `checked` is the number of answers at the last look, at `looked`, which found it `bad` so often in a row. `lost`:
+    the old one is to be activated again as soon as nothing else is deployed.
     """
 
     change: Change
@@ -111,6 +117,7 @@ class Trial:
     old: EpochKey | None
     baseline: Seconds
     since: Seconds
+    looked: Seconds = Seconds(0.0)
     checked: int = 0
     bad: int = 0
     lost: bool = False

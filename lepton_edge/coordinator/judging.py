@@ -1,12 +1,15 @@
 """Whether a plan that was made by itself is kept: measured against the one before, which is there to go back to.
 
-Law: pure; times come in. A new epoch is judged after 20 answers, or after a minute by as many as there are; when twice
-in a row its requests take more than 1 / 0.9 of what they took before, or more of them fail, the old one is activated
-again: its devices kept it prepared. Where nobody asked anything, nothing is proven and the new one stays.
+Law: pure; times come in. A new epoch is judged once it is warm and gave 20 answers more, or after a minute by as many
+as there are; when twice in a row its requests take more than 1 / 0.9 of what they took before, or more of them fail,
+the old one is activated again: its devices kept it prepared. Where nobody asked anything, nothing is proven and the
+new one stays.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 from lepton_edge.coordinator import changes, epochs
@@ -20,6 +23,8 @@ from partitioner.units import Seconds
 
 ENOUGH = 20  # answers between two looks
 FEW = 5  # answers without which nothing is judged
+WARM = Seconds(5.0)  # what the first requests take on new links and blocks says nothing of the later ones
+APART = Seconds(5.0)  # between two looks
 LONGEST = Seconds(60.0)  # of a trial
 KEPT_PART = 0.9  # of the performance before that a new plan must reach
 FAILING = 0.02  # share of failed requests beyond that of before, with which a new plan is not kept
@@ -40,10 +45,19 @@ def heard(state: State, device: Device, told: tuple[EpochReport, ...], now: Seco
 
 def _fare(before: Fare | None, report: EpochReport, now: Seconds) -> Fare:
     if before is None or report.answered < before.answered or now <= before.at:
-        return Fare(report.answered, report.failed, report.mean, 0.0, now)
-    rate = (report.answered - before.answered) / (now - before.at)
-    rate = rate if before.rate == 0.0 else (rate + before.rate) / 2
-    return Fare(report.answered, report.failed, report.mean, rate, now)
+        before = Fare(0, 0, report.mean, 0.0, now)
+    passed, rate = now - before.at, before.rate
+    if passed > 0:
+        rate = (report.answered - before.answered) / passed
+        rate = rate if before.rate == 0.0 else (rate + before.rate) / 2
+    fare = dataclasses.replace(before, answered=report.answered, failed=report.failed, rate=rate, at=now)
+    if not report.logs:  # an older agent
+        return dataclasses.replace(fare, mean=report.mean)
+    count = report.answered - fare.counted
+    if count < ENOUGH:
+        return fare
+    mean = Seconds(math.exp((report.logs - fare.logs) / count))
+    return dataclasses.replace(fare, mean=mean, counted=report.answered, logs=report.logs)
 
 
 def rate(state: State, record: EpochRecord, now: Seconds) -> float:
@@ -137,12 +151,16 @@ def _keep(state: State, target: Target, trial: Trial, at: Moment) -> list[Comman
 def _verdict(state: State, trial: Trial, now: Seconds) -> str:
     """Return KEPT, ROLLED_BACK, or "" while it is not proven; a look that finds it bad is remembered."""
     fare, late = state.fares.get(trial.new), now - trial.since >= LONGEST
-    if fare is None or fare.answered + fare.failed < FEW:
+    answers = fare.answered + fare.failed if fare is not None else 0
+    if now - trial.since < WARM:
+        trial.checked, trial.looked = answers, now
+        return ""
+    if fare is None or answers < FEW:
         return KEPT if late else ""
-    answers = fare.answered + fare.failed
-    if answers - trial.checked >= ENOUGH or (late and not trial.bad):
+    apart = answers - trial.checked >= ENOUGH and now - trial.looked >= APART
+    if apart or (late and not trial.bad):
         trial.bad = trial.bad + 1 if _is_worse(state, trial, fare) else 0
-        trial.checked = answers
+        trial.checked, trial.looked = answers, now
         if not trial.bad:
             return KEPT
     return ROLLED_BACK if trial.bad > 1 or (late and trial.bad) else ""

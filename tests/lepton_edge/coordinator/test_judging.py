@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ def tried(make: Any) -> Any:
         world.answer_requests(0.3)
         world.pass_time(0.5)
     assert list(world.state.trials) == [("net", "board")]
+    world.answer_requests(0.9, count=3)  # they find it cold
+    world.pass_time(judging.WARM)
     return world
 
 
@@ -43,7 +46,8 @@ def state_of(world: Any, number: int) -> str:
 
 
 def settle(world: Any) -> None:
-    """Let what was decided be carried out."""
+    """Let what was decided be carried out, and the next look be due."""
+    world.pass_time(judging.APART)
     for _ in range(4):
         world.do(Tick())
         world.run()
@@ -105,7 +109,7 @@ def test_requests_that_fail_speak_against_it(tried: Any) -> None:
         tried.answer_requests(0.1, count=40, failed=4)
         settle(tried)
     assert state_of(tried, 1) == ACTIVE
-    assert list(tried.changes.values())[-1].cause == "8 of 88 requests failed on epoch 2"
+    assert list(tried.changes.values())[-1].cause == "8 of 91 requests failed on epoch 2"
 
 
 def test_few_requests_are_judged_after_a_minute_and_none_prove_nothing(tried: Any) -> None:
@@ -189,3 +193,24 @@ def test_rates_are_of_the_last_reports_and_fade(tried: Any) -> None:
         tried.answer_requests(0.2, count=15)
     assert judging.rate(tried.state, tried.active, tried.now) == pytest.approx(10.0, rel=0.1)
     assert judging.rate(tried.state, tried.active, tried.now + judging.STALE + 1) == 0.0
+
+
+def test_what_it_took_is_the_geometric_mean_of_the_last_window(tried: Any) -> None:
+    """A few that took very long hardly move it; what came before the window does not count."""
+    key, board = tried.active.key, tried.state.devices["board"]
+
+    def report(count: int, logs: float) -> m.EpochReport:
+        return m.EpochReport("net", key[1], count, 0, 9.9, 9.9, logs)  # type: ignore[arg-type]
+
+    tried.state.fares.clear()
+    judging.heard(tried.state, board, (report(20, 20 * math.log(0.5)),), tried.now + 1)
+    judging.heard(tried.state, board, (report(30, 30 * math.log(0.5)),), tried.now + 2)
+    assert tried.state.fares[key].mean == pytest.approx(0.5)
+    later = 20 * math.log(0.5) + 39 * math.log(0.1) + math.log(60.0)
+    judging.heard(tried.state, board, (report(60, later),), tried.now + 3)
+    assert tried.state.fares[key].mean == pytest.approx(0.117, abs=0.001)
+
+
+def test_the_first_requests_find_it_cold_and_do_not_count(tried: Any) -> None:
+    trial = tried.state.trials["net", "board"]
+    assert (trial.checked, trial.bad) == (3, 0), "0.9 s, and nothing was held against it"
