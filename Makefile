@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents batch regret clean
+.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos planted batch regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -105,6 +105,9 @@ lab: $(DEMO_STAMP) ## Slow, needs root: end to end on slowed boards, and long li
 	@$(BIN)/python -m bench.endtoend $(LAB_ARGS)
 	@$(BIN)/python -m bench.transport far far-small
 
+adapt: $(DEMO_STAMP) ## Slow, needs root: changing links, outages, returns, page turns, against all fixed plans and an oracle (ADAPT_ARGS="--only step")
+	@$(BIN)/python -m bench.adapt $(ADAPT_ARGS)
+
 peers: $(DEMO_STAMP) ## Slow, 3 GB of downloads: beside Triton, KServe, MLServer, Ray Serve and torch (PEERS_ARGS="--venvs DIR")
 	@$(BIN)/python -m bench.peers $(PEERS_ARGS)
 
@@ -113,6 +116,12 @@ agents: $(DEMO_STAMP) ## 100, 1,000 and 5,000 agents that only talk: what they c
 
 load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--seconds 20")
 	@$(BIN)/python -m bench.load $(LOAD_ARGS)
+
+chaos: $(STAMP) ## Slow, needs root: 500 seeded faults under a stream of known answers (CHAOS_ARGS="--seed 2 --faults 60")
+	@$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
+
+planted: $(STAMP) ## Slow: bugs planted in copies of the tree; what must find each does (PLANTED_ARGS="--list")
+	@$(BIN)/python -m bench.planted $(PLANTED_ARGS)
 
 batch: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: what computing several requests as one buys, model by model (BATCH_ARGS="--model mobilenetv2")
 	@$(BIN)/python -m bench.batch $(BATCH_ARGS)

@@ -176,6 +176,19 @@ def _oracle_rows(mode: str, runs: Sequence[Replayed]) -> Iterator[Row]:
     what = f"{mode}: mean of all traces / the oracle's"
     told = f"{found}; {lucky:.3f} where the least of noisy samples counts as it is"
     yield _row(what, found.value, "1", told, NEAR_ORACLE, found.value <= NEAR_ORACLE)
+    calm = [
+        [pair for pair, struck in zip(run, _struck(of), strict=True) if not struck]
+        for run, of in zip(pairs, runs, strict=True)
+    ]
+    rest = ratio_of_means(calm)
+    what = f"{mode}: the same, without requests that a gap struck"
+    yield _row(what, rest.value, "1", f"{rest}; the oracle knows of a gap before it comes")
+
+
+def _struck(run: Replayed) -> list[bool]:
+    """Return for each of our requests, by due time, whether it fell back, or its answer came late."""
+    ordered = sorted(run.answers[OURS], key=lambda one: one.due)
+    return [one.fell_back or one.reason.startswith("answered late") for one in ordered]
 
 
 def _against(mode: str, runs: Sequence[Replayed], way: str, judged: bool) -> Row:
