@@ -31,8 +31,8 @@ def ask(
     frame = _stage_frame(state, work, tensors, now)
     if far.suspected:
         work.trial = True
-        far.try_with(work.key, patience.page_key(work), full, now)
-    far.send(patience.carrying(state, work, peer), now)
+        far.try_with(work.key, patience.page_key(work), patience.trial(state, work, peer, now), now)
+    far.send(work.bytes_out, patience.rate(state, work, peer), now)
     work.asks[peer] = Ask(peer, now, work.terms, work.outputs, full)
     work.tried += (peer,)
     work.timer = "patience" if len(work.tried) == 1 else f"patience of {peer}"
@@ -92,6 +92,8 @@ def links_move(state: State, reports: tuple[LinkReport, ...], now: float) -> Non
     """Take note of suspected far sides that acknowledge what is under way to them: they may be tried again at once."""
     for report in reports:
         far, before = state.far_sides.get(report.peer), state.links.get(report.peer)
+        if far is not None:
+            far.rate = report.up or far.rate
         if far is not None and before is not None and report.under_way < before.under_way:
             far.next_trial = min(far.next_trial, now)
 

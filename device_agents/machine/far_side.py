@@ -61,30 +61,35 @@ class Trial:
 class FarSide:
     """One device that is asked.
 
-    `asked` requests of ours wait for it, whose bytes the link will have carried at `free_at`. `trial` finds out whether
-    a suspected one is back; at `next_trial` another may.
+    `asked` requests of ours wait for it; `queue` bytes of them were still on this side at `sent_at`, and `rate` of them
+    leave it a second. `trial` finds out whether a suspected one is back; at `next_trial` another may.
     """
 
     asked: int = 0
-    free_at: float = 0.0
+    queue: float = 0.0
+    rate: float = 0.0
     sent_at: float = -1e9
     heard_at: float = -1e9
-    in_vain: float = 0.0  # seconds that it was waited for since then, by requests that were answered otherwise
+    in_vain: float = 0.0  # seconds that it was waited for since, by those who were answered otherwise
     suspected: bool = False
     trial: Trial | None = None
     next_trial: float = 0.0
     pause: Seconds = FIRST_PAUSE
     times: dict[PageKey, FarTimes] = field(default_factory=dict)
 
-    def send(self, seconds: float, now: float) -> None:
-        """Take note of a request that keeps the link busy for so many `seconds`."""
+    def send(self, size: int, rate: float, now: float) -> None:
+        """Take note of a request of `size` bytes, on a link that moves `rate` bytes a second (0: not known)."""
+        self.queue = self._left(now) + size
+        self.rate = rate
         self.asked += 1
-        self.free_at = max(now, self.free_at) + seconds
         self.sent_at = now
 
     def queued(self, now: float) -> float:
-        """Return the seconds for which what was sent before keeps the link busy."""
-        return max(0.0, self.free_at - now) if self.asked else 0.0
+        """Return the seconds for which what was sent before keeps the link busy, as quick as it is now."""
+        return self._left(now) / self.rate if self.rate else 0.0
+
+    def _left(self, now: float) -> float:
+        return max(0.0, self.queue - self.rate * (now - self.sent_at)) if self.asked else 0.0
 
     def rested(self, now: float) -> bool:
         """Whether nothing was sent of late."""

@@ -38,12 +38,13 @@ def page_key(work: Work) -> PageKey:
     return work.epoch, work.page
 
 
-def carrying(state: State, work: Work, peer: DeviceId) -> Seconds:
-    """Return the seconds that the work's bytes keep the link to `peer` busy: measured, or else predicted."""
+def rate(state: State, work: Work, peer: DeviceId) -> float:
+    """Return the bytes a second that go to `peer`: measured, or else predicted; 0 where neither is known."""
     link = state.links.get(peer)
     if link is not None and link.connected and link.up > 0:
-        return Seconds(work.bytes_out * links.HEADERS / link.up)
-    return _predicted(state, work).uplink
+        return link.up / links.HEADERS
+    uplink = _predicted(state, work).uplink
+    return work.bytes_out / uplink if uplink > 0 else 0.0
 
 
 def expected(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
@@ -65,6 +66,15 @@ def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
 def by_now(state: State, peer: DeviceId, page: PageKey, now: float) -> Seconds:
     """Return how long `peer` would be waited for by what its last answers took."""
     return Seconds(min(state.far_side(peer).expected(page, now), MOST) + _margin(state, peer))
+
+
+def trial(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return how long a trial of `peer` lasts: what its answer took of late, or is predicted to take.
+
+    What its link does now is no part: while nothing is acknowledged it seems to become ever slower.
+    """
+    late = state.far_side(peer).expected(page_key(work), now)
+    return Seconds(min(max(late, work.terms.far), MOST) + MARGIN)
 
 
 def busy(state: State, peer: DeviceId, page: PageKey, asked_at: float, now: float) -> Seconds:

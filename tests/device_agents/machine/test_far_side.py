@@ -51,13 +51,19 @@ def test_times_of_many_pages_are_bounded() -> None:
 def test_requests_queue_on_the_link_behind_each_other() -> None:
     far = FarSide()
     for _ in range(3):
-        far.send(0.1, 0.0)
+        far.send(100, 1e3, 0.0)
     assert far.queued(0.0) == pytest.approx(0.3)
     assert far.queued(0.2) == pytest.approx(0.1)
+    far.rate = 2e3
+    assert far.queued(0.0) == pytest.approx(0.15), "by the rate that it has now"
     assert far.queued(1.0) == 0.0
-    far.send(0.1, 1.0)
+    far.rate = 0.0
+    assert far.queued(0.0) == 0.0, "nothing is known"
+    far.send(100, 1e3, 1.0)
     far.asked = 0
     assert far.queued(1.0) == 0.0, "what was answered has arrived"
+    far.send(100, 1e3, 1.0)
+    assert far.queue == 100
 
 
 def test_it_is_suspected_only_where_nothing_was_heard_since() -> None:

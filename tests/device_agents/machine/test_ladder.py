@@ -279,6 +279,14 @@ def test_whatever_it_answers_clears_the_suspicion(frozen, how: str) -> None:
     assert names(frozen.sends("next")) == ["SendStage", "SetTimer"]
 
 
+def test_a_link_that_seems_ever_slower_makes_no_trial_longer(frozen) -> None:
+    slow = LinkReport("cloud", up=10.0, down=1e6, round_trip=0.01)
+    frozen.happens(LinksSeen((slow,)))
+    frozen.computed(frozen.only(frozen.sends("trial"), RunSegment))
+    frozen.now += 0.4
+    assert "SendStage" in names(frozen.sends("next"))
+
+
 def test_one_that_acknowledges_again_is_tried_at_once(frozen) -> None:
     for number in range(5):
         frozen.now += 0.5
