@@ -25,6 +25,7 @@ from lepton_edge.cli.output import (
     text,
 )
 
+NOTICED_BUSY = 0.01  # of its time
 NOTICED = 1e-3  # seconds of waiting that are worth a word
 
 app = typer.Typer(help="List, drain and remove devices.", no_args_is_help=True, add_completion=False)
@@ -105,9 +106,10 @@ def temperature(row: Row) -> str:
 
 
 def load(row: Row) -> str:
-    """Return the load as a percentage."""
-    share = dig(row, "telemetry", "load")
-    return f"{share:.0%}" if isinstance(share, (int, float)) else ""
+    """Return the load as a percentage, and how busy the device is with requests where that is to be noticed."""
+    share, busy = dig(row, "telemetry", "load"), row.get("busy") or 0.0
+    told = f"{share:.0%}" if isinstance(share, (int, float)) else ""
+    return f"{told} (requests {busy:.0%})" if busy >= NOTICED_BUSY else told
 
 
 def requests(row: Row) -> str:

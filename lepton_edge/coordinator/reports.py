@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lepton_edge.coordinator import availability, canary, changes, drift, orders, reach, requests
+from lepton_edge.coordinator import availability, canary, changes, drift, loads, orders, reach, requests
 from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
 from lepton_edge.coordinator.history import adaptation
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord, ModelRecord, ProfileRecord
@@ -72,6 +72,8 @@ def _device(state: State, device: Device, now: Seconds) -> Json:
         "radio_watts": hello.radio_watts or None,
         "hardware": _hardware(hello.hardware),
         "telemetry": _telemetry(device.telemetry),
+        "busy": round(loads.utilisation(state, device.name, now), 4),
+        "shares": [to_json(one) for one in loads.shares(state, device.name, now)],
         "standing": availability.standing(state, device.name, now),
         "epochs": [
             {"model": model, "epoch": number, "state": held}

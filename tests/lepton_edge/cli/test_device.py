@@ -110,3 +110,9 @@ def test_a_device_is_drained_and_removed(
     said = line.run("device", *arguments)
     assert (said.code, said.out.strip()) == (0, words)
     assert line.calls == [call]
+
+
+def test_how_busy_requests_keep_a_device_is_beside_its_load() -> None:
+    assert device.load({"telemetry": {"load": 0.5}, "busy": 0.0}) == "50%"
+    assert device.load({"telemetry": {"load": 0.5}, "busy": 0.31}) == "50% (requests 31%)"
+    assert device.load({}) == ""

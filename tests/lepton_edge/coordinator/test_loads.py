@@ -11,7 +11,7 @@ import pytest
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import loads
+from lepton_edge.coordinator import loads, reports
 from lepton_edge.core import messages as m
 
 TELEMETRY = m.Telemetry(0.5, 1 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0)
@@ -139,3 +139,12 @@ def test_a_deployment_tells_nobody_of_loads(street: Any) -> None:
     before = len(street.log)
     work(street, 3, e1=0.2)
     assert not [one for one in street.log[before:] if isinstance(one, c.Say)]
+
+
+def test_a_device_is_shown_with_who_keeps_it_busy(street: Any) -> None:
+    work(street, 60, e1=0.3)
+    cloud = next(
+        one for one in reports.devices(street.state, street.now)["devices"] if one["device"] == "cloud"
+    )
+    assert cloud["busy"] == pytest.approx(0.3, rel=0.02)
+    assert [(one["model"], one["board"]) for one in cloud["shares"]] == [("net", "board")]
