@@ -23,6 +23,7 @@ FAR_HALF = Seconds(6.0)
 LOAD_HALF = Seconds(2.0)
 PASSING_FLOOR = Seconds(1e-3)
 WAY_HALF, WAY_FLOOR = Seconds(5.0), Seconds(1e-3)
+FIRST_LOOK, LONGEST_PAUSE = Seconds(3.0), Seconds(30.0)
 CHANGED = 1.25
 """A link's rate that is another one by less is the same."""
 
@@ -115,6 +116,10 @@ class Choice:
     turn: Turn | None = None
     crowded: float = 0.0
     """It left a far side that was busy: until then, those who come back do so one after another."""
+
+    look_at: float = 0.0
+    look_pause: float = FIRST_LOOK
+    """When one request shall see whether a link is as slow as it seems, and how long after that another may."""
 
     @functools.cached_property
     def peers(self) -> tuple[DeviceId, ...]:

@@ -13,7 +13,8 @@ import math
 from typing import NamedTuple
 
 from device_agents.machine import pricing
-from device_agents.machine.pages import Choice, Cost, Option, Turn, Turner, spread
+from device_agents.machine.links import TELLS
+from device_agents.machine.pages import FIRST_LOOK, LONGEST_PAUSE, Choice, Cost, Option, Turn, Turner, spread
 from device_agents.machine.pricing import reachable, turner_of, way_of
 from device_agents.machine.state import EpochState, State
 from device_agents.machine.terms import Terms
@@ -28,6 +29,8 @@ CROWDED = Seconds(8.0)
 """So long, and up to twice that, those who left a busy far side come back by lot; then they have forgotten it."""
 MOVERS = 4
 """Of entries that a far side's load moves, one in so many goes with each of its requests."""
+RISK = 2.0
+"""What one request may cost at most, by what is believed, so that others find out more: so many times what it would."""
 UNUSUAL = 1.25
 """A request of other bytes than usual, by this factor, is costed by its own."""
 
@@ -48,7 +51,42 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     turner.page = choice.page
     if not all(reach) and (trial := _trial(state, choice, now)):
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
+    if now >= choice.look_at and (look := _look(turner, choice, frame)):
+        choice.look_at = now + choice.look_pause
+        choice.look_pause = min(2 * choice.look_pause, LONGEST_PAUSE)
+        return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
     return _for_one(state, held, choice, frame, now)
+
+
+def _look(turner: Turner, choice: Choice, frame: Frame) -> Option | None:
+    """Return a page that would be taken if its link were as it was planned, where no request shows how it is.
+
+    Small probes may not tell: beside a busy device, kilobytes take as long on a quick link as on a slow one.
+    """
+    taken = choice.costs.get(choice.page)
+    if taken is None:
+        return None
+    price = turner.book.turning.latency
+    unseen = [
+        one for one in choice.costs.values() if one.option.peer and not _shows(taken.option, one.option.peer)
+    ]
+    hopes = {
+        one.value - price * (one.way - one.option.way): one.option
+        for one in unseen
+        if one.way > UNUSUAL * one.option.way and _may_be_risked(one, taken, frame)
+    }
+    best = min(hopes, default=math.inf)
+    return hopes[best] if best < taken.value / UNUSUAL else None
+
+
+def _shows(option: Option, peer: DeviceId) -> bool:
+    """Whether requests on a page show how quick the link to `peer` is."""
+    return option.peer == peer and option.up >= TELLS
+
+
+def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
+    in_time = not frame.remaining_ms or cost.seconds < frame.remaining_ms / 1e3 / RISK
+    return in_time and cost.value < RISK * taken.value
 
 
 def _trial(state: State, choice: Choice, now: float) -> Option | None:
@@ -74,7 +112,7 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
         choice.page, choice.reason = held.book.active, ""
         return
     if not choice.basis:
-        _rest_on(state, choice)
+        _rest_on(state, choice, now)
     best = min(costs.values(), key=lambda cost: cost.value)
     current = costs.get(choice.page)
     if (
@@ -128,13 +166,14 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
     choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
     choice.page = best.option.name
-    _rest_on(state, choice)
+    _rest_on(state, choice, now)
     choice.reason = f"turned to {best.option.name}, now {_ms(best.seconds)}: {cause}"
 
 
-def _rest_on(state: State, choice: Choice) -> None:
+def _rest_on(state: State, choice: Choice, now: float) -> None:
     """Remember what the choice rests on, so that it can be said what has changed when it is another one."""
     choice.basis = choice.costs
+    choice.look_at, choice.look_pause = now + FIRST_LOOK, FIRST_LOOK
     choice.rates = {peer: report.up for peer, report in state.links.items()}
 
 

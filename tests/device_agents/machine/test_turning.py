@@ -124,6 +124,22 @@ def test_a_rate_that_was_seen_long_ago_is_doubted(world) -> None:
     assert board.page() == "cloud-encoded"
 
 
+def test_a_request_sees_once_in_a_while_whether_a_link_is_as_slow_as_it_seems(world) -> None:
+    board = Board(world, ("local", "cloud-encoded"))
+    board.link(FAST)
+    board.ask()
+    board.link(0.35e6)  # 110 ms are believed of what was planned to take 42, here it takes 80
+    for _ in range(15):
+        assert board.page() == "local"
+    looks = [at for at in range(100) if board.ask().frame.reason.startswith("taken this once, to see")]
+    assert len(looks) == 3, "with growing pauses"
+    assert board.page() == "local"
+    board.link(SLOW)
+    assert {board.page() for _ in range(400)} == {"local"}, (
+        "what would cost three times as much is not risked"
+    )
+
+
 def test_no_page_turns_where_a_person_has_pinned_one(world) -> None:
     board = Board(world, ())
     board.link(SLOW)
