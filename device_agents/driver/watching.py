@@ -93,7 +93,7 @@ class Idleness:
 
 def size_in_use(seen: LinkEstimate) -> Bytes:
     """Return the bytes of a probe of a link that requests would use."""
-    return Bytes(int(min(max(seen.up * LASTS, SHORT), LONG)))
+    return Bytes(int(min(max((seen.up or seen.proven) * LASTS, SHORT), LONG)))
 
 
 def pause_in_use(seen: LinkEstimate) -> float:

@@ -67,8 +67,9 @@ class Way:
 
     def _remember(self, seen: LinkEstimate, now: float) -> None:
         known = self.figures
-        if seen.up > 0:
-            known.up, known.measured_at = seen.up, now - seen.rate_age
+        up = seen.up or (seen.proven if seen.proven > known.up > 0 else 0.0)
+        if up > 0:
+            known.up, known.measured_at = up, now - seen.rate_age
         known.down = seen.down or known.down
         known.round_trip = seen.rtt_least or known.round_trip
         known.p99 = seen.p99 or known.p99

@@ -109,6 +109,7 @@ class LinkEstimate:
         under_way: bytes that were handed over and may not have arrived.
         silence: for how long the peer has owed a word, beyond what the bytes under way explain; 0: it owes none.
         late: `up` or `rtt_least` is but a bound, since what is under way is overdue. It is not to be remembered.
+        proven: the rate towards the peer is no less, as the last transfer showed. 0: none did.
     """
 
     up: BytesPerSecond = BytesPerSecond(0.0)
@@ -123,3 +124,4 @@ class LinkEstimate:
     under_way: Bytes = Bytes(0)
     silence: Seconds = Seconds(0.0)
     late: bool = False
+    proven: BytesPerSecond = BytesPerSecond(0.0)

@@ -29,4 +29,5 @@ def estimate(state: State, now: float) -> LinkEstimate:
         Bytes(pacing.under_way if pacing.acks else 0),
         Seconds(silence(state, now)),
         pacing.is_late(now),
+        BytesPerSecond(sight.proven),
     )

@@ -7,8 +7,9 @@ trip and the figure seconds a byte.
 The figure is the median of the last `KEPT` (by size; another `part` of them where noise is on one side only). Noise is
 the median absolute deviation of the logarithms of "took over expected", since what delays a packet delays it by more
 than it ever hastens one. A duration that is `STRONG` times the noise away, and by half, proves a change by itself; two
-in a row that are `WEAK` times away, and by a fifth, prove one together. What went before is then forgotten, unless the
-next one fits it and not the new one: it was a hiccup.
+in a row that are `WEAK` times away, and by a fifth, prove one together. No noise is so large that it explains four
+times what was expected, or twice as much two times. What went before is then forgotten, unless the next one fits it and
+not the new one: it was a hiccup.
 After P. Huber, "Robust Statistics" (1981), for median and MAD; the test is a Shewhart chart with a run rule.
 """
 
@@ -20,8 +21,8 @@ from collections import deque
 from dataclasses import dataclass
 
 KEPT = 12
-STRONG, STRONG_OFF = 6.0, 0.5
-WEAK, WEAK_OFF = 3.0, 0.2
+STRONG, STRONG_OFF, STRONG_MOST = 6.0, 0.5, math.log(4)
+WEAK, WEAK_OFF, WEAK_MOST = 3.0, 0.2, math.log(2)
 LEAST_SPREAD, YOUNG_SPREAD = 0.03, 0.15
 YOUNG = 5  # durations, below which the noise is not known
 HICCUP = 2  # durations of a new level, up to which the old one may come back
@@ -68,7 +69,7 @@ class Level:
     def late_after(self, base: float, size: float) -> float:
         """Return the seconds after which `size` that has not come proves a change."""
         expected = self.expected(base, size)
-        return max(expected * math.exp(max(STRONG * self.spread, STRONG_OFF)), expected + 2 * NOISE)
+        return max(expected * math.exp(self._strong), expected + 2 * NOISE)
 
     def take(self, took: float, base: float, size: float, again: bool = False) -> Shown:
         """Take a duration; `again`: it goes on from the last one, and is in its place."""
@@ -108,9 +109,13 @@ class Level:
         off, late = self._off(took, base, size), took - self.expected(base, size)
         if abs(late) < NOISE:
             return 0
-        far = abs(off) > max(STRONG * self.spread, STRONG_OFF)
-        near = abs(off) > max(WEAK * self.spread, WEAK_OFF)
+        far = abs(off) > self._strong
+        near = abs(off) > min(max(WEAK * self.spread, WEAK_OFF), WEAK_MOST)
         return (far + near) * (1 if off > 0 else -1)
+
+    @property
+    def _strong(self) -> float:
+        return min(max(STRONG * self.spread, STRONG_OFF), STRONG_MOST)
 
     def _off(self, took: float, base: float, size: float) -> float:
         return math.log(max(took, 1e-9) / max(self.expected(base, size), 1e-9))

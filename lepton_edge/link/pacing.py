@@ -250,10 +250,8 @@ class Pacing:
         self.sampled_at, self.round_trips = now, self.round_trips + 1
         if ask.under_way <= ALONE:
             self.sight.round_trip(self.recent, ask.under_way, now)
-            if self.sight.trip > 2 * self.least:
-                self.least = (
-                    self.recent
-                )  # it is another route: nobody waits until the shortest one is too old
+            if self.sight.trip > 2 * self.least:  # another route: nobody waits until the shortest is too old
+                self.least = self.recent
 
     def _serve(self, ask: _Ask, now: float) -> None:
         """Account for the service of the bytes up to `ask`, which ended `now` (in the time of answers)."""

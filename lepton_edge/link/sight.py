@@ -32,12 +32,13 @@ class Sight:
         news: grows with all that a decider should hear of at once.
         count: transfers that told the rate; `at`: when the last one did.
         quick: the last one took next to nothing beside the round trip: its kind need not be looked at each time.
+        proven: a rate that the link has at least, where no transfer was long enough to tell it; 0: none.
     """
 
     def __init__(self) -> None:
         self.news = self.count = 0
         self.at: float | None = None
-        self.quick = False
+        self.quick, self.proven = False, 0.0
         self._excused = False  # the last late transfer, by slow start
         self._trip, self._pace = Level(TRIPS_PART), Level()
         self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
@@ -80,7 +81,7 @@ class Sight:
         self.count += not again
         self.at = now
         clear = took - base >= max(CLEAR, CLEAR_SPREADS * self._trip.spread * base)
-        self.quick = not clear
+        self.quick, self.proven = not clear, size / max(took, 1e-6)
         if clear or (self._pace.figure and self._pace.surprise(took, base, size) < 0):
             self._note(self._pace, took, self._pace.take(took, base, size, again), now, again)
 

@@ -42,3 +42,12 @@ def test_what_an_overdue_transfer_proves_is_told_and_not_remembered() -> None:
     first, late = Way(link, figures=kept).look(100.0), Way(link, figures=kept).look(102.0)
     assert (first.up, late.up, late.round_trip, late.age) == (1e6, 7e3, 0.1, 2.0)
     assert Way(link, figures=kept).look(103.0).up == 1e6, "on a new link"
+
+
+def test_what_was_stuck_in_a_gap_does_not_speak_against_what_is_quick_now() -> None:
+    kept = Figures(up=7e3, measured_at=100.0)
+    seen = [LinkEstimate(rates=3, proven=1.5e6), LinkEstimate(rates=4, proven=1.2e6)]
+    link = SimpleNamespace(peer=SimpleNamespace(name="cloud"), estimate=lambda: seen.pop(0))
+    assert [Way(link, figures=kept).look(102.0).up for _ in range(2)] == [1.5e6, 1.5e6]
+    seen = [LinkEstimate(rates=3, proven=1.5e6)]
+    assert Way(link).look(102.0).up == 0, "where nothing is known the plan knows better"

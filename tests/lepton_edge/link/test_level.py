@@ -48,6 +48,15 @@ def test_two_that_are_somewhat_away_on_the_same_side_prove_a_change_and_one_does
     assert level.count == 2
 
 
+def test_no_noise_hides_a_step_of_four() -> None:
+    level = settled(4e-6, noise=0.9)
+    assert level.spread > 0.3
+    usual = level.expected(BASE, SIZE)
+    assert level.take(usual / 4.5, BASE, SIZE) is Shown.CHANGE
+    level = settled(4e-6, noise=0.9)
+    assert level.take(usual * 4.5, BASE, SIZE) is Shown.CHANGE
+
+
 def test_a_hiccup_is_forgotten_when_the_next_one_is_as_before() -> None:
     level = settled()
     usual = level.expected(BASE, SIZE)

@@ -167,3 +167,73 @@ def test_a_link_that_becomes_faster_is_followed_at_once() -> None:
     wire.rate = 6.25 * MB
     wire.send(3_000_000)
     assert wire.pacing.rate == pytest.approx(wire.rate, rel=0.2)
+
+
+def test_chunks_are_fine_and_the_window_strict_while_small_frames_go() -> None:
+    wire = Wire(2.256 * MB, 0.005)
+    ask_and_answer(wire, 1000, 1)
+    wire.send(6_000_000)
+    wire.finish()
+    coarse = wire.pacing.chunk
+    wire.pacing.carried(1000, wire.now)
+    wire.send(300_000)
+    wire.finish()
+    begun, sent, wire.most = wire.now, wire.pacing.acked, 0
+    while wire.now - begun < 3:
+        wire.pacing.carried(1000, wire.now)
+        wire.send(60_000)
+    wire.finish()
+    assert wire.pacing.chunk < coarse / 2
+    assert wire.most / wire.rate < 0.005 * pacing.GAIN + 2.5 * wire.pacing.chunk / wire.rate
+    assert (wire.pacing.sent - sent) / (wire.now - begun) > 0.95 * wire.rate
+    wire.now += pacing.FINE_AGE
+    wire.send(1_000_000)
+    wire.finish()
+    assert wire.pacing.chunk == pytest.approx(coarse, rel=0.1)
+
+
+def test_a_frame_that_tells_asks_at_its_end_and_not_more_often_than_it_need() -> None:
+    def asked(rate: float, trip: float, frames: int) -> int:
+        wire, count = Wire(rate, trip), 0
+        ask_and_answer(wire, 15_000, 3)
+        for _ in range(frames):
+            before = len(wire.received)
+            wire.send(15_000)
+            count += len(wire.received) > before
+            wire.finish(0.005)
+            wire.pacing.arrived(wire.pacing.sent)
+        return count
+
+    assert asked(0.5 * MB, 0.004, 20) == 20
+    assert asked(500 * MB, 0.0002, 100) <= 0.6 / pacing.QUICK_EVERY, "each takes 30 us"
+
+
+def test_an_answer_that_took_oddly_long_has_the_next_frame_ask() -> None:
+    wire = Wire(500 * MB, 0.0002)
+    ask_and_answer(wire, 15_000, 5)
+    wire.send(15_000)
+    assert not wire.received
+    wire.pacing.answered(0.0004)
+    assert not wire.pacing.wants_answer(15_000, wire.now, last=True)
+    wire.pacing.answered(0.11)
+    assert wire.pacing.wants_answer(15_000, wire.now, last=True)
+
+
+def test_another_route_is_no_matter_of_ten_seconds() -> None:
+    wire = Wire(2 * MB, 0.005)
+    ask_and_answer(wire, 20_000, 10, rest=0.3)
+    wire.trip = 0.1
+    ask_and_answer(wire, 20_000, 6, rest=0.3)
+    assert wire.pacing.least == pytest.approx(0.1, rel=0.2)
+
+
+def test_after_a_change_the_next_chunk_tells_whether_it_was_the_round_trip() -> None:
+    wire = Wire(2.256 * MB, 0.004)
+    ask_and_answer(wire, 15_000, 20, rest=0.01)
+    assert wire.pacing.piece(15_000, wire.now) == 15_000
+    wire.trip = 0.1
+    ask_and_answer(wire, 15_000, 1)
+    assert wire.pacing.piece(15_000, wire.now) == pacing.LOOK
+    ask_and_answer(wire, 15_000, 1)
+    assert wire.pacing.trip(wire.now) == pytest.approx(0.1, rel=0.1)
+    assert wire.pacing.up(wire.now) > 1 * MB
