@@ -5,7 +5,8 @@ traffic shows none are probed.
 
 - *In use*: while requests flow that would go by a link if it were better than it is, it is probed once a second,
   `SHORT` to `LONG` bytes one way, what it moves in 50 ms: not more than a twentieth of its time, and not while
-  anything else is under way on it. A rate that has halved may be a hiccup: it is looked at again after `DOUBTS`.
+  anything else is under way on it. A rate that has halved or doubled may be a hiccup: it is looked at again after
+  `DOUBTS`.
   Without these, a page that needs no link would never see one recover.
 - *Idle*, or its frames are small: by the side that dials first, and ever more seldom: a metered link must not be eaten
   by the curiosity of its ends. 32 KiB each way, 15 s after the last rate was seen, then after 30 s, 1, 2, 4, ...
@@ -41,7 +42,7 @@ PART = 0.05
 """Of a link's time, what probes may take while requests flow."""
 AGAIN = Seconds(1.0)
 DOUBTS = (0.25, 0.5, 1.0)
-"""Seconds between looks at a rate that has become half of what it was, or less."""
+"""Seconds between looks at a rate that has become half of what it was, or twice."""
 UNDER_WAY = 4 << 10
 """Bytes under way that are nobody's tensors: the link's own words are never asked about."""
 PATIENCE = Seconds(2.0)
@@ -52,7 +53,7 @@ class Idleness:
     """How long a link has shown no rate: when it is to be probed, and how long the pause after that is.
 
     `use_at`: when to probe it in any case, where requests would use it; `up` the rate by which that was said, after
-    `seen` measurements; `doubts`: looks since it halved.
+    `seen` measurements; `doubts`: looks since it halved or doubled.
     """
 
     rates: int = -1
@@ -77,7 +78,8 @@ class Idleness:
     def due_in_use(self, seen: LinkEstimate, now: float) -> bool:
         """Whether to probe now a link that requests would use."""
         if seen.rates != self.seen:
-            self.doubts = 0 if seen.up < self.up / 2 else self.doubts
+            became_another = self.up and not self.up / 2 < seen.up < self.up * 2
+            self.doubts = 0 if became_another else self.doubts
             self.up, self.seen = seen.up, seen.rates
             self.use_at = now - seen.rate_age + self._pause(seen) if seen.rates else now
         return now >= self.use_at and seen.under_way < UNDER_WAY

@@ -171,9 +171,10 @@ def test_traffic_that_shows_the_rate_needs_no_probe_in_use() -> None:
         )
 
 
-def test_a_rate_that_has_halved_is_looked_at_again_soon_whatever_it_is_said_to_be() -> None:
+@pytest.mark.parametrize("before", [1e6, 5e3])
+def test_a_rate_that_has_halved_or_doubled_is_looked_at_again_soon_whatever_it_is_said_to_be(before) -> None:
     idle, looks, rates = Idleness(), [], 1
-    assert not idle.due_in_use(LinkEstimate(up=1e6, rates=rates), 0.0)
+    assert not idle.due_in_use(LinkEstimate(up=before, rates=rates), 0.0)
     for eighth in range(8 * 30):
         now = eighth / 8
         seen = LinkEstimate(up=2e4, rates=rates + 1)
