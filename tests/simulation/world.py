@@ -44,6 +44,8 @@ class World:
             agent.agents, agent.find = self.agents, self._found
         self.clients = [Client(f"app-{name}", self.agents[name], self.network, self.draw) for name in boards]
         self.version = 1
+        self.planned = False
+        self.replicas: tuple[str, ...] = ()
 
     def _found(self) -> Coordinator | None:
         """Return the coordinator that an agent finds now: one of those that are there."""
@@ -70,9 +72,8 @@ class World:
         return self.coordinator.call(lambda cause, call: ce.ModelPushed(cause, call, record))
 
     def deploy(self, board: str, **wishes: object) -> str:
-        asked = m.Deploy(model.MODEL, board=board, **wishes)  # type: ignore[arg-type]
-        if "cloud" not in wishes:
-            asked = m.Deploy(model.MODEL, board=board, cloud=self.home(board), **wishes)  # type: ignore[arg-type]
+        given = {"cloud": self.home(board), "replicas": self.replicas, **wishes}
+        asked = m.Deploy(model.MODEL, board=board, **given)  # type: ignore[arg-type]
         return self.coordinator.call(lambda cause, call: ce.DeployAsked(cause, call, asked))
 
     def home(self, board: str) -> str:
@@ -177,20 +178,41 @@ class World:
         self._frozen(self.coordinator, self._last())
 
     def _order(self) -> None:
+        """Give an order as a person would, whatever goes on."""
         board = self.draw.choice(self.boards)
-        what = self.draw.choice(("deploy", "local", "other cloud", "push", "unlucky"))
+        orders = ["deploy", "local", "other cloud", "push", "unlucky", "canary", "back", "move", "drain"]
+        what = self.draw.choice(orders)
         self.tell(f"order {what} of {board}")
-        if what == "push" and self.version < 9:
+        self.luck.prepare_fails = 0.5 if what == "unlucky" else 0.0
+        if what in ("push", "canary") and self.version < 9:
             self.version += 1
             for client in self.clients:
                 client.versions.add(self.version)
             self.push()
-        self.luck.prepare_fails = 0.5 if what == "unlucky" else 0.0
-        wishes = {
+        planned = {"move": self._move, "drain": self._drain, "back": self._back}
+        if what in planned:
+            planned[what](board)
+            return
+        wishes: dict[str, dict[str, object]] = {
             "local": {"page": "local"},
             "other cloud": {"cloud": self.draw.choice(self.clouds or ("",))},
+            "canary": {"canary": 0.3, "canary_requests": 10},
         }
         self.deploy(board, **wishes.get(what, {}))
+
+    def _move(self, board: str) -> None:
+        self.planned = True
+        asked = m.MoveModel(model.MODEL, *self.draw.sample(self.clouds, 2), board)
+        self.coordinator.call(lambda cause, call: ce.MoveAsked(cause, call, asked))
+
+    def _drain(self, board: str) -> None:
+        self.planned = True
+        asked = m.DrainDevice(self.draw.choice((board, *self.clouds)))
+        self.coordinator.call(lambda cause, call: ce.DrainAsked(cause, call, asked))
+
+    def _back(self, board: str) -> None:
+        asked = m.RollBack(model.MODEL, board)
+        self.coordinator.call(lambda cause, call: ce.RollBackAsked(cause, call, asked))
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -207,6 +229,19 @@ class World:
         for node in nodes:
             if not node.alive:
                 node.boot()  # type: ignore[attr-defined]
+
+    def settle(self) -> None:
+        """Undo what people ordered of devices: everybody takes part again, and serves what it did first."""
+        if not self.planned:
+            return
+        for name in list(self.coordinator.state.drains):
+            asked = m.DrainDevice(name, undo=True)
+            self.coordinator.call(lambda cause, call, a=asked: ce.DrainAsked(cause, call, a))
+        self.clock.run(5.0)
+        for name in self.boards:
+            assert self.deployed(self.deploy(name)), (
+                f"{name} cannot be deployed on: {self.coordinator.answers}"
+            )
 
     def trouble(self) -> list[str]:
         """Return what must not be, at any time."""
