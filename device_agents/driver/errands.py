@@ -5,6 +5,7 @@ Law: everything of a request is here, and `release` frees all of it. The machine
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from device_agents.driver.holdings import Holdings
 from device_agents.engine import Done, Engine, Told, Work
 from device_agents.machine.commands import RunSegment
 from device_agents.machine.events import SegmentDone, Timing, WorkKey
+from device_agents.machine.far_side import MOST_TRIALS
 from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.results import Array
 from lepton_edge.link.reactions import Reaction
@@ -49,8 +51,8 @@ class Errands:
         self._engine, self._holdings = engine, holdings
         self._errands: dict[WorkKey, Errand] = {}
         self._heeded: dict[
-            DeviceId, Reaction[Frame]
-        ] = {}  # the last answer of each that is awaited for its own sake
+            DeviceId, deque[Reaction[Frame]]
+        ] = {}  # answers that are awaited for their own sake
 
     def of(self, work: WorkKey) -> Errand:
         """Return the errand of `work`, a new one where there is none."""
@@ -86,10 +88,10 @@ class Errands:
                 stage.cancel()
 
     def _heed(self, device: DeviceId, stage: Reaction[Frame]) -> None:
-        before = self._heeded.pop(device, None)
-        if before is not None:
-            before.cancel()
-        self._heeded[device] = stage
+        heeded = self._heeded.setdefault(device, deque())
+        heeded.append(stage)
+        while heeded and (heeded[0].done() or len(heeded) > MOST_TRIALS):
+            heeded.popleft().cancel()
 
     def stop_stage(self, work: WorkKey, device: DeviceId) -> None:
         """Wait for what `device` was asked for `work` no longer."""
@@ -102,7 +104,7 @@ class Errands:
         """Release everything."""
         for work in list(self._errands):
             self.release(work)
-        for stage in self._heeded.values():
+        for stage in [stage for heeded in self._heeded.values() for stage in heeded]:
             stage.cancel()
 
     def begin(self, command: RunSegment, told: Told) -> None:

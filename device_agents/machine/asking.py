@@ -80,10 +80,8 @@ def right(state: State, work: Work, asked: Ask, now: float) -> None:
 def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> None:
     """Take note of what became of a trial whose own work was answered meanwhile."""
     far = state.far_sides.get(peer)
-    if far is None or far.trial is None or far.trial.work != work:
-        return
-    trial, far.trial = far.trial, None
-    if answered:
+    trial = far.trials.pop(work, None) if far is not None else None
+    if far is not None and trial is not None and answered:
         far.note(trial.page, now - trial.at, now)
         far.hear(now)
 
@@ -113,11 +111,7 @@ def call_off(state: State, work: Work, heeded: DeviceId, now: float) -> list[Com
 
 def heeded(state: State, work: Work) -> DeviceId:
     """Return the far side that is on trial by `work` and has not answered: its end tells whether it is back."""
-    for peer in work.asks:
-        trial = state.far_side(peer).trial
-        if trial is not None and trial.work == work.key:
-            return peer
-    return DeviceId("")
+    return next((peer for peer in work.asks if work.key in state.far_side(peer).trials), DeviceId(""))
 
 
 def _note_in_vain(state: State, work: Work, peer: DeviceId, now: float) -> None:

@@ -102,7 +102,7 @@ class Release:
     """Forget the work's environment, timers and whatever still runs for it.
 
     But go on listening for what `heed` answers, if anybody: that tells whether it is back. Its outcome is an event as
-    ever, until another work's answer is listened for.
+    ever; of more than `far_side.MOST_TRIALS` such answers of one device the oldest is given up.
     """
 
     work: WorkKey

@@ -1,8 +1,8 @@
 """The devices that this one asks: how long they take, and whether they seem to be alive.
 
 Law: pure nouns and their arithmetic; seconds are this device's own. A far side is *suspected* when an answer is
-overdue and nothing was heard from it since that was asked: then requests go elsewhere at once, while one trial at a
-time, with growing pauses, finds out whether it is back. Whatever it answers, even late, and a new link clear it.
+overdue and nothing was heard from it since that was asked: then requests go elsewhere at once, while one now and
+then, with growing pauses, finds out whether it is back. Whatever it answers, even late, and a new link clear it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from device_agents.machine.events import EpochKey, WorkKey
 from partitioner.units import PageName, Seconds
 
 MOST_TIMES = 64  # pages whose times are remembered of one far side
+MOST_TRIALS = 5
+"""So many wait for an answer at most, those of ten seconds at the longest pause: it may be slow and not frozen."""
 FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.1), Seconds(2.0)
 """Between two trials of a far side that is suspected."""
 WEIGHT, DEVIATION_WEIGHT = 0.2, 0.25
@@ -52,7 +54,6 @@ class FarTimes:
 class Trial:
     """A request by which a suspected far side is tried, for a page's stages, since when."""
 
-    work: WorkKey
     page: PageKey
     at: float
 
@@ -62,7 +63,7 @@ class FarSide:
     """One device that is asked.
 
     `asked` requests of ours wait for it; `queue` bytes of them were still on this side at `sent_at`, and `rate` of them
-    leave it a second. `trial` finds out whether a suspected one is back; at `next_trial` another may.
+    leave it a second. `trials` find out whether a suspected one is back; at `next_trial` another may.
     """
 
     asked: int = 0
@@ -72,7 +73,7 @@ class FarSide:
     heard_at: float = -1e9
     in_vain: float = 0.0  # seconds that it was waited for since, by those who were answered otherwise
     suspected: bool = False
-    trial: Trial | None = None
+    trials: dict[WorkKey, Trial] = field(default_factory=dict)
     next_trial: float = 0.0
     pause: Seconds = FIRST_PAUSE
     times: dict[PageKey, FarTimes] = field(default_factory=dict)
@@ -125,7 +126,8 @@ class FarSide:
 
     def clear(self) -> None:
         """There is a new link to it, or none at all: suspect it no longer."""
-        self.suspected, self.trial, self.pause = False, None, FIRST_PAUSE
+        self.suspected, self.pause = False, FIRST_PAUSE
+        self.trials.clear()
 
     def overdue(self, asked_at: float, silence: Seconds, now: float) -> None:
         """An answer to what was asked at `asked_at` is overdue: suspect it, unless others came since, and of late.
@@ -155,6 +157,8 @@ class FarSide:
 
     def try_with(self, work: WorkKey, page: PageKey, seconds: float, now: float) -> None:
         """Let `work` find out whether it is back; give it `seconds` at least before another does."""
-        self.trial = Trial(work, page, now)
+        while len(self.trials) >= MOST_TRIALS:
+            del self.trials[next(iter(self.trials))]
+        self.trials[work] = Trial(page, now)
         self.next_trial = now + max(self.pause, seconds)
         self.pause = Seconds(min(2 * self.pause, LONGEST_PAUSE))

@@ -279,6 +279,20 @@ def test_whatever_it_answers_clears_the_suspicion(frozen, how: str) -> None:
     assert names(frozen.sends("next")) == ["SendStage", "SetTimer"]
 
 
+def test_one_that_takes_seconds_now_is_not_frozen_for_ever(frozen) -> None:
+    first = frozen.sends("trial")
+    frozen.computed(frozen.only(first, RunSegment))
+    for number in range(12):  # others are tried meanwhile
+        frozen.now += 0.3
+        commands = frozen.sends(f"n{number}")
+        if frozen.state.far_sides["cloud"].suspected:
+            frozen.computed(frozen.only(commands, RunSegment))
+    assert frozen.answers(frozen.only(first, SendStage)) == []
+    commands = frozen.sends("next")
+    assert names(commands) == ["SendStage", "SetTimer"]
+    assert frozen.only(commands, SetTimer).delay > 3.6, "and it is known how long it takes"
+
+
 def test_a_link_that_seems_ever_slower_makes_no_trial_longer(frozen) -> None:
     slow = LinkReport("cloud", up=10.0, down=1e6, round_trip=0.01)
     frozen.happens(LinksSeen((slow,)))
