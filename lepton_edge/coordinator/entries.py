@@ -24,7 +24,7 @@ def description(state: State, name: str, address: str) -> Description:
     for record in state.active_epochs():
         active.setdefault(record.model, []).append(record)
     kept = {model: kept for model, records in active.items() if (kept := list(filter(_keeps_input, records)))}
-    connected = state.connected()
+    connected = _open(state)
     open_to_all = [one for one in connected if all(_may_enter(one, records) for records in kept.values())]
     entries = sorted(open_to_all, key=_entry_order)
     serving = {model: _serving(connected, records, kept.get(model)) for model, records in active.items()}
@@ -59,6 +59,13 @@ def _serving(
 
 def _peer(device: Device) -> Peer:
     return Peer(device.name, device.hello.data_addresses)
+
+
+def _open(state: State) -> list[Device]:
+    """Return the attached devices without those that are drained and have nothing left."""
+    return [
+        one for one in state.connected() if one.name not in state.drains or "active" in one.epochs.values()
+    ]
 
 
 def _keeps_input(record: EpochRecord) -> bool:

@@ -67,9 +67,8 @@ def elsewhere(state: State, record: EpochRecord, there: list[Device], device: De
         return dataclasses.replace(asked if record.board else _unpinned(asked), board=boards[0])
     if clouds and not _stays(asked):
         return dataclasses.replace(_unpinned(asked), board=DeviceId(""))
-    why = (
-        "its input stays on a board, and no other is connected" if clouds else "no other device is connected"
-    )
+    what = "board is there, and its input stays on one" if clouds else "device is there"
+    why = f"no other {what} (connected, not drained, not in quarantine)"
     raise Unavailable(f"nobody else can run {record.model!r}: {why}", "connect another device")
 
 

@@ -151,7 +151,8 @@ def relays(state: State, one: DeviceId, other: DeviceId, chosen: str = "") -> li
     ends = [state.devices[name] for name in (one, other) if name in state.devices]
     if any(end.hello.protocol_minor < RELAYING for end in ends):
         return []
-    able = [device for device in state.connected() if _may_relay(device) and device not in ends]
+    there = [device for device in state.connected() if device.name not in state.drains]
+    able = [device for device in there if _may_relay(device) and device not in ends]
     return sorted(able, key=lambda device: (device.name != chosen, _detour(state, one, other, device.name)))
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.entries import description
+from lepton_edge.coordinator.reach import relays
 from lepton_edge.coordinator.records import ACTIVE
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
@@ -234,3 +236,24 @@ def _act(world: Any, make: Any, index: int, action: str, name: str = "") -> str:
     elif action in ("look", "long"):
         _look(world, 1, 400.0 if action == "long" else 1.0)
     return ""
+
+
+def test_a_drained_device_is_no_entry_once_it_has_nothing_left(fleet: Any) -> None:
+    def entries() -> set[str]:
+        return {peer.device for peer in description(fleet.state, "c", "c:1").entries}
+
+    assert "board" in entries()
+    _drain(fleet, "board")
+    assert "board" in entries(), "it serves until another one does"
+    fleet.run()
+    _look(fleet)
+    assert "board" not in entries()
+    _drain(fleet, "board", undo=True)
+    assert "board" in entries()
+
+
+def test_a_drained_device_relays_for_nobody_new(fleet: Any, make: Any) -> None:
+    fleet.attach(make.hello("hub", "cloud", relay=True))
+    assert [one.name for one in relays(fleet.state, "board", "cloud")] == ["hub"]
+    _drain(fleet, "hub")
+    assert relays(fleet.state, "board", "cloud") == []
