@@ -98,6 +98,10 @@ class Level:
         self._settle()
         return Shown.NOTHING
 
+    def become(self, took: float, base: float, size: float) -> Shown:
+        """Take a duration as the first one of another level, whatever the noise is."""
+        return self._change(_Seen(max(took - base, LEAST_SHARE * took) / size, size, 0.0))
+
     def _refine(self, seen: _Seen, surprise: int) -> Shown:
         """Put a duration in the place of the only one that there is."""
         self._seen[0] = _Seen(seen.figure, seen.weight, 0.0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from lepton_edge.link.level import LEAST_SHARE, Level, Shown
+from lepton_edge.link.level import LEAST_SHARE, NOISE, Level, Shown
 
 MEANT = 4 << 10  # bytes of a transfer that tells the rate; fewer tell the round trip
 ALONE = 2 << 10  # bytes under way, up to which a round trip is the link's
@@ -23,6 +23,7 @@ STRAY_AGE = 120.0  # seconds that one of them counts
 OUTAGE, TAIL = 0.05, 3.0  # seconds, and times the 90th percentile, beyond which it is no jitter
 CLEAR = 0.001  # seconds that bytes must have taken to tell a rate,
 CLEAR_SPREADS = 2.0  # and spreads of the round trip
+QUICK_ONES = 2  # in a row that are lost in the round trip: the link is not as slow as it was
 
 
 class Sight:
@@ -39,6 +40,7 @@ class Sight:
         self.news = self.count = 0
         self.at: float | None = None
         self.quick, self.proven = False, 0.0
+        self._quick_ones = 0  # in a row
         self._excused = False  # the last late transfer, by slow start
         self._trip, self._pace = Level(TRIPS_PART), Level()
         self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
@@ -82,8 +84,18 @@ class Sight:
         self.at = now
         clear = took - base >= max(CLEAR, CLEAR_SPREADS * self._trip.spread * base)
         self.quick, self.proven = not clear, size / max(took, 1e-6)
-        if clear or (self._pace.figure and self._pace.surprise(took, base, size) < 0):
+        fits = not clear and self._fits_a_quick_one(took, base, size)
+        self._quick_ones = self._quick_ones + (not again) if fits else 0
+        if self._quick_ones >= QUICK_ONES:
+            self._quick_ones = 0
+            self._note(self._pace, took, self._pace.become(took, base, size), now, again)
+        elif clear or (self._pace.figure and took < self._pace.expected(base, size)):
             self._note(self._pace, took, self._pace.take(took, base, size, again), now, again)
+
+    def _fits_a_quick_one(self, took: float, base: float, size: int) -> bool:
+        """Say whether a transfer fits a link on which it takes nothing better than this one, as it is known."""
+        more = size * self._pace.figure
+        return more > 2 * NOISE and took < base + more / 2
 
     def _shorten(self, took: float) -> float:
         """Take note of a transfer that took less than the round trip is said to: half of it is the next best guess."""
