@@ -56,6 +56,7 @@ BUGS = (
         "        found = self.epochs.get(key)\n        if found is None or found.state == PREPARING:",
         "        found = self.active_epoch(key.model) or self.epochs.get(key)\n"
         "        if found is None or found.state == PREPARING:",
+        f"{FLEET} -k change_under_load",
     ),
     Bug(
         "credit leak",
@@ -69,18 +70,21 @@ BUGS = (
         "device_agents/machine/turning.py",
         "    if turner.stale or not fresh:",
         "    if not choice.costs:",
+        f"{FLEET} -k follows_the_link",
     ),
     Bug(
         "stale page: terms of one epoch serve another",
         "device_agents/machine/terms.py",
         "self._known: dict[Hashable, Terms] = {}",
         'self._known: dict[Hashable, Terms] = globals().setdefault("_KNOWN", {})',
+        f"{FLEET} -k change_under_load",
     ),
     Bug(
         "lost cancel",
         "device_agents/machine/requests.py",
         "    return [command for work in found for command in _drop(state, work, CANCELLED, now)]",
         "    return []",
+        f"{FLEET} -k given_up",
     ),
     Bug(
         "lost cancel on the wire",
@@ -124,6 +128,7 @@ BUGS = (
         "device_agents/machine/asking.py",
         "        epoch=work.epoch.epoch,\n        page=work.page,",
         "        epoch=state.active.get(work.epoch.model, work.epoch.epoch),\n        page=work.page,",
+        f"{FLEET} -k change_under_load",
     ),
     Bug(
         "a duplicate is computed twice",
@@ -136,18 +141,21 @@ BUGS = (
         "device_agents/machine/draining.py",
         "or state.working_on(key):",
         "or (state.working_on(key) and state.closing):",
+        f"{FLEET} -k change_under_load",
     ),
     Bug(
         "an activated epoch is not saved",
         "device_agents/machine/epochs.py",
         "    state.choose_active(held.key.model)\n    return [persist(state), keep_peers(state)]",
         "    state.choose_active(held.key.model)\n    return [keep_peers(state)]",
+        f"{FLEET} -k an_hour",
     ),
     Bug(
         "a far side that swallows is waited for",
         "device_agents/machine/asking.py",
         "    if not is_hedged(work):\n        return [sent]",
         "    if is_hedged(work):\n        return [sent]",
+        f"{FLEET} -k whatever_happens",
     ),
     Bug(
         "the fallback runs one block too late",
@@ -161,6 +169,7 @@ BUGS = (
         "device_agents/machine/fencing.py",
         "    if said.term > known.term:",
         "    if said.term >= 0:",
+        f"{FLEET} -k older_term",
     ),
     Bug(
         "a device that returns is not brought back",

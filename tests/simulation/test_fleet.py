@@ -64,6 +64,28 @@ def test_what_is_given_up_is_given_up_everywhere() -> None:
     assert world.counts()["cancelled"] > 100
 
 
+def test_a_page_follows_the_link_and_comes_back() -> None:
+    world = World(4)
+    world.begin()
+    board, cloud = world.agents["b1"], world.agents[world.home("b1")]
+    world.clients = world.clients[:1]
+
+    def pages(seconds: float) -> set[str]:
+        asked = []
+        for _ in range(round(seconds / 0.2)):
+            asked.append(world.clients[0].ask())
+            world.clock.run(0.2)
+        world.clock.run(2.0)
+        return {one.frame.page for one in asked[len(asked) // 2 :] if one.frame is not None}
+
+    assert "local" not in pages(4.0)
+    world.network.cable(board, cloud).delay = 0.4
+    assert pages(6.0) == {"local"}
+    world.network.heal(board, cloud)
+    assert "local" not in pages(6.0)
+    assert set(world.counts()) == {"right"}
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_coordinator_that_is_away_for_an_hour_is_not_missed(seed: int) -> None:
     world = World(seed)
