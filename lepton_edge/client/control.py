@@ -6,7 +6,6 @@ Law: makes a call, hands it to the transport, reads the document that ends it. I
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,42 +79,25 @@ class AsyncControl:
     ) -> dict[str, Any]:
         """Measure what is missing, plan, prepare the devices and activate; return the deployment's document.
 
-        Args:
-            name: a pushed model.
-            keep_input_on_board: neither the input nor anything that gives it away may leave the board.
-            dry_run: plan only.
-            page: pin this page instead of the best.
-            devices: (board, cloud) by name; "" lets the coordinator choose.
-            wishes: what the plan shall be good at, and what it may not do; kept with the deployment.
-            refresh: measure again what is measured.
-            queue: how one caller's requests wait: "block", "newest" or "oldest"; "": as the manifest says.
-            fixed: the plan stays as it is until somebody deploys again: nothing replans it by itself.
-            replicas: clouds that hold what the first holds and stand in for it, best first; "*": every other one.
-            canary: between 0 and 1: so many of the requests try it beside the active version; it is then promoted or
-                called off by itself. 0: all of them take it at once.
-            canary_requests: that it must answer before it is promoted; 0: 100.
-            progress: called for each step, on the event loop.
+        `name` is a pushed model; `dry_run` plans only, `refresh` measures again what is measured, `page` is
+        pinned instead of the best. `devices` are (board, cloud) by name, "" for the coordinator's choice;
+        `replicas` clouds that hold what the first holds and stand in for it, best first ("*": every other one).
+        `keep_input_on_board` keeps the input and all that gives it away there; `wishes` say what the plan shall
+        be good at, and what it may not do. `queue` is how one caller's requests wait: "block", "newest" or
+        "oldest" ("": as the manifest says). `fixed`: nothing replans it by itself. `canary` above 0 is the
+        share of requests that tries it first, beside the active version, until `canary_requests` (0: 100) are
+        judged. `progress` is called for each step, on the event loop.
 
         Raises:
-            UnknownModel: not pushed.
-            InvalidInput: there is no such queue policy, or the share is none.
-            NoFeasiblePlan, ModelTooLarge: no plan meets the limits; says which, and by how much.
-            PrepareFailed: a device could not; what was active stays so.
+            UnknownModel, InvalidInput: not pushed; no such queue policy or share.
+            NoFeasiblePlan, ModelTooLarge, PrepareFailed: says why; what was active stays so.
         """
         refuse_odd_texts(name, page, *devices, *replicas, *wishes.texts)
         _check_policy(queue)
-        board, cloud = DeviceId(devices[0]), DeviceId(devices[1])
-        call = messages.Deploy(
-            _model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue
-        )
         _check_share(canary, canary_requests)
-        call = dataclasses.replace(
-            call,
-            replicas=tuple(map(DeviceId, replicas)),
-            canary=canary,
-            canary_requests=canary_requests,
-            fixed=fixed,
-        )
+        (board, cloud), others = map(DeviceId, devices), tuple(map(DeviceId, replicas))
+        asked = (_model(name), keep_input_on_board, dry_run, board, cloud, page, wishes, refresh, queue)
+        call = messages.Deploy(*asked, others, canary, canary_requests, fixed)
         return await self._ask(admin.only(call), "deployment", progress)
 
     async def pin(

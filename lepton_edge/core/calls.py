@@ -194,7 +194,7 @@ class Deploy:
     wishes: Wishes = Wishes()
     refresh: bool = False  # measure again what is measured
     queue: str = ""  # how requests wait: "block", "newest", "oldest"; empty: as the model's manifest says
-    replicas: tuple[DeviceId, ...] = ()  # clouds that hold what the first holds, best first; "*": every other one
+    replicas: tuple[DeviceId, ...] = ()  # clouds that hold what the first holds; "*": every other one
     canary: float = 0.0  # above 0: this share of requests tries the new version before all take it
     canary_requests: int = 0  # that it must answer before it is judged; 0: as the coordinator has it
     fixed: bool = False  # the plan stays as it is until a person says otherwise
