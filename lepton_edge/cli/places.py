@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +27,16 @@ DevicesOption = Annotated[
     ),
 ]
 AllBoardsOption = Annotated[bool, typer.Option("--all-boards", help="Deploy on every connected board.")]
+
+
+class Others(str, Enum):
+    """Which clouds stand in for the first."""
+
+    ALL = "all"
+
+
 ReplicasOption = Annotated[
-    Literal["all"] | None,
+    Others | None,
     typer.Option(metavar="all", help="Every other cloud holds what the first holds, and stands in for it."),
 ]
 BoardOption = Annotated[

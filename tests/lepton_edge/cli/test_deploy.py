@@ -103,3 +103,9 @@ def test_what_is_tried_is_ended(line: CommandLine) -> None:
     line.tell("model", model="net", epoch=3, version="v2", page="local")
     said = line.run("model", "rollback", "net")
     assert said.out.strip() == "net: what was tried is over; epoch 3, page local answers alone"
+
+
+def test_every_other_cloud_may_stand_in(street: CommandLine) -> None:
+    assert street.run("deploy", "net", "--device", "board=roof", "--replicas", "all").code == 0
+    assert street.run("deploy", "net", "--device", "board=roof", "--replicas", "some").code == 2
+    assert [call.replicas for call in street.calls if isinstance(call, Deploy)] == [("*",)]
