@@ -23,7 +23,7 @@ pytestmark = pytest.mark.journey
 FAST, SLOW = "18.88,2", "1.1,2"
 COMES_BACK = 20.0  # seconds; a second or two where the machine has nothing else to do
 MOSTLY = 0.8  # of the requests: the machine is others' too, and a pause of theirs looks like a slow link
-AT_MOST = 3  # requests on the wrong page after the one that shows the change; one of them looks whether it still is
+AT_MOST = 3  # requests on the wrong page after the one that shows the change; one looks whether it still is
 
 
 def model(path: Path) -> Path:
