@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.commands import Command, KeepProfile
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ProfileRecord
 from lepton_edge.coordinator.state import MAX_WATCHES, Device, Moment, State, Watch, WatchKey
-from lepton_edge.core.messages import StageReport
+from lepton_edge.core.messages import LoadReport, StageReport
 from partitioner.costs import DeviceProfile
 from partitioner.plan import Page, Prediction
-from partitioner.units import PageName, Seconds
+from partitioner.units import DeviceId, PageName, Seconds
 
 AT_LEAST = 20  # requests between two judgements
 TOLERANCE = 0.15  # relative, or three times the noise where that is more
@@ -26,6 +27,9 @@ HASTY = 5  # requests between two judgements of a device that says that it is th
 PATIENCE = Seconds(20.0)  # between two changes of one profile's scale
 SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in standard deviations
 MAX_REPORTS = 64  # of one telemetry
+STRAIN = 0.5  # relative: the mean of a device's work moves with what runs beside it, so only this much counts
+LONELY = Seconds(15.0)  # without a request that had the device for itself
+HELD = Seconds(6.0)  # for which a device must be that slow
 
 
 def heard(state: State, device: Device, reports: Sequence[StageReport], at: Moment) -> list[Command]:
@@ -42,6 +46,9 @@ def forget(state: State) -> None:
         del state.watches[key]
     for gone in [key for key in state.drifted if key not in state.profiles]:
         del state.drifted[gone]
+    for known in (state.alone_at, state.strains):
+        for over in [key for key in known if not _is_active(state.epochs.get(key[1]))]:
+            del known[over]
 
 
 def measured(state: State, record: EpochRecord) -> dict[PageName, Seconds]:
@@ -78,6 +85,7 @@ def _note(state: State, device: Device, report: StageReport, at: Moment) -> list
     key = (device.name, report.model, report.epoch, report.page, report.first, report.last)
     if key not in state.watches and len(state.watches) >= MAX_WATCHES:
         return []
+    state.alone_at[device.name, record.key] = at.now
     before = state.watches.get(key, Watch(report))
     if report.count < before.judged:  # the agent began anew
         before = Watch(report)
@@ -107,15 +115,76 @@ def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) ->
     often = 1 if _is_throttled(state.devices[device]) else IN_A_ROW
     if state.watches[key].streak < often or at.now - state.drifted.get(profile_key, -PATIENCE) < PATIENCE:
         return []
-    state.drifted[profile_key] = at.now
-    why = _sentence(watch.report, expected)
-    new = dataclasses.replace(record, scale=scale, drift="" if scale == 1.0 else why)
-    state.profiles[profile_key] = new
-    about = {"device": device, "model": model, "epoch": epoch}
     seconds = {"predicted_after": expected, "measured_after": watch.report.median}
+    return _follow(
+        state, state.epochs[model, epoch], device, (scale, _sentence(watch.report, expected)), at, **seconds
+    )
+
+
+def _follow(
+    state: State, epoch: EpochRecord, device: DeviceId, found: tuple[float, str], at: Moment, **seconds: float
+) -> list[Command]:
+    """Put the scale that was found into a device's profile of a model, and tell it with its cause."""
+    scale, why = found
+    key = (epoch.model, epoch.version, device)
+    state.drifted[key] = at.now
+    new = dataclasses.replace(state.profiles[key], scale=scale, drift="" if scale == 1.0 else why)
+    state.profiles[key] = new
+    about: dict[str, Any] = {"device": device, "model": epoch.model, "epoch": epoch.epoch, **seconds}
     message = "as it was measured again" if scale == 1.0 else f"{scale:.2f} times what was measured"
-    told = changes.note(state, "drift", why, at, message=message, **about, **seconds)
-    return [KeepProfile(at.cause, model, profile_key[1], new), told]
+    told = changes.note(state, "drift", why, at, message=message, **about)
+    return [KeepProfile(at.cause, epoch.model, epoch.version, new), told]
+
+
+# --- a device that is never alone -------------------------------------------------------------------------
+
+
+def strained(state: State, device: Device, reports: Sequence[LoadReport], at: Moment) -> list[Command]:
+    """Note what a device's work shows where no request has it for itself, so that no stage is told of."""
+    said: list[Command] = []
+    for report in reports[:MAX_REPORTS]:
+        record = state.epochs.get((report.model, report.epoch))
+        if record is not None and _is_active(record):
+            said += _strain(state, device, record, at)
+    return said
+
+
+def _strain(state: State, device: Device, record: EpochRecord, at: Moment) -> list[Command]:
+    """Follow a device that has been far slower for a while than any page says: by the mean of its work."""
+    key = (device.name, record.key)
+    load, profile = state.loads.get(key), state.profiles.get((record.model, record.version, device.name))
+    expected = _longest(state, device, record, profile)
+    slow = load is not None and load.runs > 0 and load.busy > (1.0 + STRAIN) * expected * load.runs
+    if (
+        load is None
+        or profile is None
+        or expected <= 0
+        or not slow
+        or at.now - state.alone_at.get(key, -LONELY) < LONELY
+    ):
+        state.strains.pop(key, None)
+        return []
+    took = load.busy / load.runs
+    scale = record.scale_of(device.name) * took / expected
+    since = state.strains.setdefault(key, at.now)
+    drifted_at = state.drifted.get((record.model, record.version, device.name), -PATIENCE)
+    known = abs(scale / profile.scale - 1.0) <= STRAIN
+    if known or at.now - since < HELD or at.now - drifted_at < PATIENCE:
+        return []
+    why = (
+        f"always busy, {took * 1e3:.1f} ms a run of {record.model}, predicted {expected * 1e3:.1f} ms at most"
+    )
+    return _follow(
+        state, record, device.name, (scale, why), at, predicted_after=expected, measured_after=took
+    )
+
+
+def _longest(state: State, device: Device, record: EpochRecord, profile: ProfileRecord | None) -> float:
+    """Return the predicted seconds of work of the page that gives a device most to do."""
+    pages = record.book.pages if record.book else ()
+    here = [page for page in pages if any(s.device == device.name and s.first < s.last for s in page.stages)]
+    keys = [(device.name, record.model, record.epoch, page.name, 0, 0) for page in here]
+    return max((_expected(state, *pair, profile) for pair in zip(here, keys, strict=True)), default=0.0)
 
 
 def _snapped(scale: float, planned: float, allowed: float) -> float:

@@ -209,6 +209,7 @@ def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> lis
     canary.heard(state, device, told.epochs)
     said: list[Command] = list(changes.turned(state, device, told.turns, at))
     drifted = drift.heard(state, device, told.stages, at)
+    drifted += drift.strained(state, device, told.loads, at)
     return said + drifted + adapting.heard(state, device, told, drifted, at)
 
 

@@ -216,6 +216,12 @@ class State:
     moved_at: dict[DeviceId, Seconds] = field(
         default_factory=dict
     )  # when an epoch last began or ended to use it
+    alone_at: dict[LoadKey, Seconds] = field(
+        default_factory=dict
+    )  # when a request last had a device for itself
+    strains: dict[LoadKey, Seconds] = field(
+        default_factory=dict
+    )  # since when one is far slower, and never alone
     drifted: dict[tuple[ModelName, ModelVersion, DeviceId], Seconds] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
     adaptations: dict[Target, Adaptation] = field(default_factory=dict)

@@ -187,3 +187,44 @@ def test_the_entrys_median_is_what_a_page_takes(planned: Any) -> None:
     tell(planned, report(7, 0.004, first=1, last=2), device="cloud")
     record = planned.state.epochs["net", 1]
     assert drift.measured(planned.state, record) == {"cut-1": pytest.approx(0.02)}
+
+
+# --- a device that is never alone -------------------------------------------------------------------------
+
+
+def busy(world: Any, seconds: float, took: float, start: float = 0.0, alone: bool = False) -> float:
+    """The board tells for so long that it is busy nine tenths of its time, with runs that take `took`."""
+    spent = start
+    for beat in range(int(seconds / 1.5)):
+        world.now += 1.5
+        spent += 1.35
+        load = m.LoadReport("net", 1, spent, round(spent / took))
+        stages = (report(beat + 1, took),) if alone else ()
+        tell_all(world, loads=(load,), stages=stages)
+    return spent
+
+
+def tell_all(world: Any, **told: Any) -> None:
+    world.hear(world.state.devices["board"].stream, dataclasses.replace(TELEMETRY, **told))
+
+
+def test_a_device_that_is_always_busy_is_found_out_by_its_mean_work(planned: Any) -> None:
+    busy(planned, 45.0, 0.03)
+    assert "always busy" in drifted(planned)
+    assert planned.state.profiles["net", "v1", "board"].scale == pytest.approx(3.0, rel=0.05)
+    assert [one.kind for one in planned.changes.values()].count("drift") == 1, "told once"
+
+
+def test_a_mean_that_is_half_as_long_again_is_no_proof(planned: Any) -> None:
+    busy(planned, 60.0, 0.0145)
+    assert drifted(planned) == ""
+
+
+def test_where_requests_have_it_for_themselves_their_medians_count_alone(planned: Any) -> None:
+    busy(planned, 19.5, 0.03, alone=True)  # 13 requests: too few to judge a stage by
+    assert drifted(planned) == ""
+
+
+def test_a_moment_of_strain_is_none(planned: Any) -> None:
+    busy(planned, 4.5, 0.03)
+    assert drifted(planned) == ""
