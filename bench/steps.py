@@ -17,7 +17,7 @@ from bench.contest import rounds_job, stream_job
 from bench.lanes import BOARD, Lane, Subjects, replay, running
 from bench.rows import Row
 from bench.traces import Trace
-from bench.verdicts import Answer, Step, by_page, evidence, right_pages, settled_after, wrong_after
+from bench.verdicts import Answer, Step, by_page, evidence, right_of, settled_after, wrong_after
 from partitioner.plan import LOCAL_PAGE
 
 FAST, SLOW = 18.88, 1.1
@@ -66,14 +66,20 @@ class Told:
 
 def rows(mode: str, told: Told) -> Iterator[Row]:
     """Yield for each way of the step how many requests took a wrong page after it showed."""
-    times = {rate: times_at(told.trace, rate, told.rounds) for rate in (FAST, SLOW)}
-    right = {rate: frozenset(right_pages(times[rate])) for rate in times}
+    samples = {rate: samples_at(told.trace, rate, told.rounds) for rate in (FAST, SLOW)}
+    right = {rate: frozenset(right_of(samples[rate])) for rate in samples}
+    times = {
+        rate: {page: statistics.median(own) for page, own in found.items()} for rate, found in samples.items()
+    }
     for before, after in ((FAST, SLOW), (SLOW, FAST)):
         what = f"{mode}: {before} -> {after} Mbit/s"
         made = made_steps(told, after, right, times[before])
         found = [wrong_after(step, told.ours) for step in made]
         late = [evidence(step, told.ours) - step.at for step in made]
-        compared = f"{_pages(times[before])} -> {_pages(times[after])}; each: {', '.join(map(str, found))}; "
+        compared = (
+            f"{_pages(times[before])} -> {_pages(times[after])}, right: {', '.join(sorted(right[after]))}; "
+        )
+        compared += f"each: {', '.join(map(str, found))}; "
         compared += f"it showed after {statistics.median(late) * 1e3:.0f} ms (median)"
         wrong = f"{what}: requests on the wrong page after it showed"
         worst, mean = max(found), round(statistics.fmean(found), 2)
@@ -88,13 +94,13 @@ def rows(mode: str, told: Told) -> Iterator[Row]:
         )
 
 
-def times_at(trace: Trace, rate: float, rounds: Sequence[Answer]) -> dict[str, float]:
-    """Return the median seconds of each page at a rate, from the samples that began and ended well after a step."""
+def samples_at(trace: Trace, rate: float, rounds: Sequence[Answer]) -> dict[str, list[float]]:
+    """Return what each page took at a rate, by the samples that began and ended well after a step."""
     found = {}
     for page, samples in by_page(rounds).items():
         own = [took for due, took in samples if _settled(trace, rate, due, due + took)]
         if own:
-            found[page] = statistics.median(own)
+            found[page] = own
     return found
 
 

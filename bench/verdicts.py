@@ -173,6 +173,27 @@ def right_pages(times: Mapping[str, float]) -> set[str]:
     return {page for page, took in times.items() if took <= TIES * best}
 
 
+def right_of(samples: Mapping[str, Sequence[float]]) -> set[str]:
+    """Return the pages that are right by their samples: within TIES of the best median, or within its and their error.
+
+    The error of a median is 1.25 standard errors of a mean, by the median absolute deviation; two of
+    them count.
+    """
+    middles = {page: statistics.median(own) for page, own in samples.items()}
+    best = min(middles, key=lambda page: middles[page])
+    right = right_pages(middles)
+    for page, own in samples.items():
+        error = math.hypot(_error(own), _error(samples[best]))
+        if middles[page] - middles[best] <= 2 * error:
+            right.add(page)
+    return right
+
+
+def _error(own: Sequence[float]) -> float:
+    middle = statistics.median(own)
+    return 1.25 * 1.4826 * statistics.median(abs(one - middle) for one in own) / math.sqrt(len(own))
+
+
 @dataclass(frozen=True)
 class Step:
     """One change of the link at second `at`, until `until`: the pages that are right then, and when it showed."""

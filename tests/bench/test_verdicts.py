@@ -18,6 +18,7 @@ from bench.verdicts import (
     oracle,
     percentile,
     ratio_of_means,
+    right_of,
     right_pages,
     time_of,
     turns,
@@ -94,6 +95,14 @@ def test_the_ratio_and_its_interval() -> None:
 
 def test_a_page_that_nobody_could_tell_from_the_best_is_right_too() -> None:
     assert right_pages({"a": 1.0, "b": 1.04, "c": 1.2}) == {"a", "b"}
+
+
+def test_few_or_noisy_samples_tell_no_page_wrong_that_may_be_right() -> None:
+    clear = {"a": [1.0, 1.01, 0.99, 1.0], "b": [1.2, 1.21, 1.19, 1.2]}
+    assert right_of(clear) == {"a"}
+    noisy = {"a": [0.8, 1.0, 1.3, 1.0], "b": [1.0, 1.2, 1.5, 1.2]}
+    assert right_of(noisy) == {"a", "b"}
+    assert right_of({page: own * 100 for page, own in noisy.items()}) == {"a"}
 
 
 def answers(pages: str, period: float = 0.5) -> list[Answer]:
