@@ -167,7 +167,7 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
     choice.page = best.option.name
     _rest_on(state, choice, now)
-    choice.reason = f"turned to {best.option.name}, now {_ms(best.seconds)}: {cause}"
+    choice.reason = f"turned to {best.option.name} (then {_ms(best.seconds)}): {cause}"
 
 
 def _rest_on(state: State, choice: Choice, now: float) -> None:
