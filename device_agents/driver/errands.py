@@ -5,7 +5,6 @@ Law: everything of a request is here, and `release` frees all of it. The machine
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -50,9 +49,7 @@ class Errands:
     def __init__(self, engine: Engine, holdings: Holdings) -> None:
         self._engine, self._holdings = engine, holdings
         self._errands: dict[WorkKey, Errand] = {}
-        self._heeded: dict[
-            DeviceId, deque[Reaction[Frame]]
-        ] = {}  # answers that are awaited for their own sake
+        self._heeded: dict[DeviceId, dict[WorkKey, Reaction[Frame]]] = {}  # awaited for their own sake
 
     def of(self, work: WorkKey) -> Errand:
         """Return the errand of `work`, a new one where there is none."""
@@ -83,28 +80,30 @@ class Errands:
             errand.give_up()
         for device, stage in errand.stages.items():
             if device == heed:
-                self._heed(device, stage)
+                self._heed(work, device, stage)
             else:
                 stage.cancel()
 
-    def _heed(self, device: DeviceId, stage: Reaction[Frame]) -> None:
-        heeded = self._heeded.setdefault(device, deque())
-        heeded.append(stage)
-        while heeded and (heeded[0].done() or len(heeded) > MOST_TRIALS):
-            heeded.popleft().cancel()
+    def _heed(self, work: WorkKey, device: DeviceId, stage: Reaction[Frame]) -> None:
+        heeded = self._heeded.setdefault(device, {})
+        heeded[work] = stage
+        for one in list(heeded):
+            if heeded[one].done() or len(heeded) > MOST_TRIALS:
+                heeded.pop(one).cancel()
 
     def stop_stage(self, work: WorkKey, device: DeviceId) -> None:
         """Wait for what `device` was asked for `work` no longer."""
         errand = self._errands.get(work)
-        stage = errand.stages.pop(device, None) if errand is not None else None
-        if stage is not None:
-            stage.cancel()
+        asked = errand.stages if errand is not None else {}
+        for stage in (asked.pop(device, None), self._heeded.get(device, {}).pop(work, None)):
+            if stage is not None:
+                stage.cancel()
 
     def close(self) -> None:
         """Release everything."""
         for work in list(self._errands):
             self.release(work)
-        for stage in [stage for heeded in self._heeded.values() for stage in heeded]:
+        for stage in [stage for heeded in self._heeded.values() for stage in heeded.values()]:
             stage.cancel()
 
     def begin(self, command: RunSegment, told: Told) -> None:

@@ -77,13 +77,22 @@ def right(state: State, work: Work, asked: Ask, now: float) -> None:
     state.far_side(asked.peer).note((work.epoch, asked.terms.page), now - asked.at, now)
 
 
-def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> None:
+def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> list[Command]:
     """Take note of what became of a trial whose own work was answered meanwhile."""
     far = state.far_sides.get(peer)
     trial = far.trials.pop(work, None) if far is not None else None
-    if far is not None and trial is not None and answered:
-        far.note(trial.page, now - trial.at, now)
-        far.hear(now)
+    if far is None or trial is None or not answered:
+        return []
+    far.note(trial.page, now - trial.at, now)
+    return heard(state, peer, now)
+
+
+def heard(state: State, peer: DeviceId, now: float) -> list[Command]:
+    """It is alive: call off the trials that nobody needs any more, which keep it busy."""
+    far = state.far_side(peer)
+    idle = [work for work in far.trials if work not in state.works]
+    far.hear(now)
+    return [CancelStage(work, peer, Frame(FrameKind.CANCEL, work.request_id)) for work in idle]
 
 
 def links_move(state: State, reports: tuple[LinkReport, ...], now: float) -> None:

@@ -127,27 +127,28 @@ def stage_replied(state: State, event: StageReplied, now: float) -> list[Command
     """Take a far side's answer; while others are at work too, only a good one counts, and it wins."""
     work = state.works.get(event.work)
     if work is None:
-        asking.trial_ended(state, event.work, event.peer, True, now)
-        return []
+        return asking.trial_ended(state, event.work, event.peer, True, now)
     peer = asking.asked_of(work, event.peer)
     if not peer:
         return []
     asked = asking.ended(state, work, peer)
-    state.far_side(peer).hear(now)
-    if event.frame.kind is FrameKind.REPLY and is_answer(asked.terms.due, event.frame.tensors):
-        return _remote_answer(state, work, asked, event.frame, now)
-    error = event.frame.error or _NO_ANSWER
+    return asking.heard(state, peer, now) + _answered(state, work, asked, event.frame, now)
+
+
+def _answered(state: State, work: Work, asked: Ask, frame: Frame, now: float) -> list[Command]:
+    if frame.kind is FrameKind.REPLY and is_answer(asked.terms.due, frame.tensors):
+        return _remote_answer(state, work, asked, frame, now)
+    error = frame.error or _NO_ANSWER
     if error.fault in ("caller", "model") and not error.retryable and work.phase == "remote":
         return answers.fail(state, work, error, now)
-    return ladder.climb(state, work, f"{peer} answered {error.code}: {error.message}", now, error)
+    return ladder.climb(state, work, f"{asked.peer} answered {error.code}: {error.message}", now, error)
 
 
 def stage_lost(state: State, event: StageLost, now: float) -> list[Command]:
     """Let others answer when a far side is gone."""
     work = state.works.get(event.work)
     if work is None:
-        asking.trial_ended(state, event.work, event.peer, False, now)
-        return []
+        return asking.trial_ended(state, event.work, event.peer, False, now)
     peer = asking.asked_of(work, event.peer)
     if not peer:
         return []

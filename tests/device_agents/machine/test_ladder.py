@@ -287,7 +287,8 @@ def test_one_that_takes_seconds_now_is_not_frozen_for_ever(frozen) -> None:
         commands = frozen.sends(f"n{number}")
         if frozen.state.far_sides["cloud"].suspected:
             frozen.computed(frozen.only(commands, RunSegment))
-    assert frozen.answers(frozen.only(first, SendStage)) == []
+    called_off = frozen.answers(frozen.only(first, SendStage))
+    assert names(called_off) == ["CancelStage"] * 4, "the other trials keep it busy for nobody"
     commands = frozen.sends("next")
     assert names(commands) == ["SendStage", "SetTimer"]
     assert frozen.only(commands, SetTimer).delay > 3.6, "and it is known how long it takes"
