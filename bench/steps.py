@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ HOLD = 5.0
 SETTLED = 1.0
 """Seconds after a step whose samples tell nothing of the rate."""
 GOAL = 2
+LONGEST_REASON = 120
 
 
 def steps(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator[Row]:
@@ -80,7 +82,9 @@ def rows(mode: str, told: Told) -> Iterator[Row]:
             f"{_pages(times[before])} -> {_pages(times[after])}, right: {', '.join(sorted(right[after]))}; "
         )
         compared += f"each: {', '.join(map(str, found))}; "
-        compared += f"it showed after {statistics.median(late) * 1e3:.0f} ms (median)"
+        compared += (
+            f"it showed after {statistics.median(late) * 1e3:.0f} ms (median); {_taken(made, told.ours)}"
+        )
         wrong = f"{what}: requests on the wrong page after it showed"
         worst, mean = max(found), round(statistics.fmean(found), 2)
         yield Row(
@@ -120,6 +124,14 @@ def made_steps(
         for (second, rate), end in zip(trace.points, ends, strict=True)
         if rate == after and second > 0
     ]
+
+
+def _taken(steps: Sequence[Step], ours: Sequence[Answer]) -> str:
+    """Return which pages were taken a second after these steps and later, and why the last one was."""
+    after = [one for one in ours if any(step.at + SETTLED <= one.due < step.until for step in steps)]
+    counts = Counter(one.page or "error" for one in after)
+    taken = ", ".join(f"{page} {count}" for page, count in counts.most_common())
+    return f"a second after: {taken}; last: {after[-1].reason[:LONGEST_REASON] if after else ''}"
 
 
 def _pages(times: dict[str, float]) -> str:
