@@ -22,6 +22,7 @@ from lepton_edge.coordinator import (
 )
 from lepton_edge.coordinator.commands import (
     Command,
+    Deployed,
     DeviceGone,
     Drained,
     Fail,
@@ -218,6 +219,12 @@ def _moved(state: State, name: DeviceId, drain: Drain, answer: Command, at: Mome
         drain.retry_at = Seconds(at.now + RETRY_AFTER * min(drain.tries, 12))
         return _give_up(state, name, drain, answer.error, at) if drain.tries >= TRIES else []
     drain.tries = 0
+    if isinstance(answer, Finish) and isinstance(answer.ending, Deployed):
+        model, epoch = answer.ending.model, answer.ending.epoch
+        if (
+            state.active_epoch(model, name) is not None
+        ):  # it ends next: what was made instead ends when it is back
+            state.stand_ins[model, name] = (model, epoch)
     return []  # what is left of it is looked at next
 
 
@@ -246,6 +253,8 @@ def forget(state: State, name: DeviceId, at: Moment) -> list[Command]:
         del state.links[pair]
         state.probed_at.pop(pair, None)
         state.dialled_by_cloud.discard(pair)
+    for target in [key for key in state.stand_ins if key[1] == name]:
+        del state.stand_ins[target]
     for watch in [key for key in state.watches if key[0] == name]:
         del state.watches[watch]
     return [

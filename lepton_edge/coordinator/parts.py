@@ -30,6 +30,8 @@ def choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
     board, cloud = placement.choose(there, run.request)
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
     run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
+    if run.goal == "activate":
+        run.instead = run.instead or state.stand_ins.get(run.target)
     return [device for device in (board, cloud) if device is not None]
 
 

@@ -233,6 +233,9 @@ class State:
     counter: int = 0
     canaries: dict[Target, Canary] = field(default_factory=dict)
     kept: dict[Target, EpochKey] = field(default_factory=dict)  # the version before, prepared to go back to
+    stand_ins: dict[Target, EpochKey] = field(
+        default_factory=dict
+    )  # what runs instead, since a board was drained
     drains: dict[DeviceId, Drain] = field(default_factory=dict)
     conduct: dict[DeviceId, Conduct] = field(default_factory=dict)
     removed: dict[DeviceId, str] = field(default_factory=dict)  # by name, the process that was removed

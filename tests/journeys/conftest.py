@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,18 @@ class House:
         """Return the end of what a process logged."""
         return (self.directory / f"{name}.log").read_text()[-4000:]
 
-    def _start(self, name: str, arguments: list[str]) -> str:
+    def start_older_agent(self, name: str, role: str) -> None:
+        """Start an agent that is treated as one of the release before, and wait until it is registered."""
+        arguments = ["--role", role, "--name", name, "--threads", "1", "--port", "0"]
+        command = (sys.executable, "-m", "tests.journeys.older_agent")
+        self._start(name, [*arguments, "--coordinator", self.coordinator], command)
+        self.wait_for(name, "agent registered")
+
+    def _start(self, name: str, arguments: list[str], command: Sequence[str] = LEPTON_EDGE) -> str:
         state = self.directory / name
         with (self.directory / f"{name}.log").open("a") as log:
             self.processes[name] = subprocess.Popen(
-                [*LEPTON_EDGE, *arguments, "--state-directory", str(state)],
+                [*command, *arguments, "--state-directory", str(state)],
                 stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, bufsize=1,
             )  # fmt: skip
         self.lines[name] = queue.Queue()

@@ -81,6 +81,19 @@ def test_a_drained_board_hands_over_to_the_other_one(fleet: Any) -> None:
     assert fleet.answer_of(call).ending == c.Drained("board")
 
 
+def test_what_stood_in_for_a_board_ends_when_the_board_has_its_model_again(pair: Any) -> None:
+    pair.deploy()
+    pair.run()
+    _drain(pair, "board")
+    pair.run()
+    _look(pair)
+    assert _active(pair) == [("", "cloud")]
+    _drain(pair, "board", undo=True)
+    pair.deploy()
+    pair.run()
+    assert _active(pair) == [("board", "cloud")]
+
+
 def test_a_board_whose_model_another_board_has_is_only_drained(fleet: Any) -> None:
     fleet.deploy(board="board2", cloud="cloud")
     fleet.run()
