@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from device_agents.driver import peers
+from device_agents.driver import redialling
 from device_agents.machine.state import validate
 from lepton_edge.core.frames import FrameKind
 from partitioner.errors import LeptonError
@@ -150,7 +150,7 @@ async def cuts(fleet, links) -> None:
 
 
 async def test_links_that_break_in_a_storm_leave_nothing_behind(fleet, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "LONGEST_PAUSE", peers.FIRST_PAUSE)
+    monkeypatch.setattr(redialling, "LONGEST_PAUSE", redialling.FIRST_PAUSE)
     model = await deployed(fleet, tmp_path / "model", QueueRule("block", in_flight=8, max_batch=4))
     links = [await fleet.client() for _ in range(3)]
     storm = Storm(model, links)
