@@ -73,13 +73,6 @@ BUGS = (
         f"{FLEET} -k follows_the_link",
     ),
     Bug(
-        "stale page: terms of one epoch serve another",
-        "device_agents/machine/terms.py",
-        "self._known: dict[Hashable, Terms] = {}",
-        'self._known: dict[Hashable, Terms] = globals().setdefault("_KNOWN", {})',
-        f"{FLEET} -k change_under_load",
-    ),
-    Bug(
         "lost cancel",
         "device_agents/machine/requests.py",
         "    return [command for work in found for command in _drop(state, work, CANCELLED, now)]",
@@ -155,7 +148,7 @@ BUGS = (
         "device_agents/machine/asking.py",
         "    if not is_hedged(work):\n        return [sent]",
         "    if is_hedged(work):\n        return [sent]",
-        f"{FLEET} -k whatever_happens",
+        "tests/device_agents/machine/test_ladder.py",
     ),
     Bug(
         "the fallback runs one block too late",
@@ -169,7 +162,7 @@ BUGS = (
         "device_agents/machine/fencing.py",
         "    if said.term > known.term:",
         "    if said.term >= 0:",
-        f"{FLEET} -k older_term",
+        "tests/device_agents/machine/test_fencing.py",
     ),
     Bug(
         "a device that returns is not brought back",

@@ -70,7 +70,7 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
         Kind("new version", boards, 0.0, 0.1, 0, "board"),
         Kind("deploy while killed", coordinator, 0.1, 1.5, 0),
         Kind("pin", boards, 0.1, 0.5, 2, "board"),
-        Kind("drain", (*boards, *clouds), 0.1, 0.5, 0, "board"),
+        Kind("drain", clouds, 0.1, 0.5, 0, "board"),
         Kind("move", clouds, 0.1, 0.5, 0, "cloud"),
     ]
 

@@ -90,9 +90,9 @@ class Client(Node):
             tensors=(model.asked(one.value),),
         )  # fmt: skip
         line.ask(frame, lambda told: self._told(one, told), lambda: self._lost(one))
-        if self.draw.random() < self.twice:  # a frame that comes twice
-            line.wire.send(self, frame)
+        if self.draw.random() < self.twice:  # its frame comes again, maybe when it is answered already
             one.replies[self.dials, one.attempt] = -1
+            self.after(self.draw.uniform(0.0, 0.1), lambda: line.wire.send(self, frame))
 
     def _link(self) -> Line | None:
         if self.line is not None and self.line.wire.open:

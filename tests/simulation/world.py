@@ -95,7 +95,7 @@ class World:
             at = 0.0
             while (at := at + self.draw.expovariate(rate)) < seconds:
                 deadline = self.draw.choice((0.0, 0.5, 1.0, 3.0))
-                page = self.draw.choice(("", "", "", "", "local", "cut-1", "cloud-raw"))
+                page = self.draw.choice(("", "", "", "", "local", "cut-1", "cut-2", "cloud-raw"))
                 self.clock.after(at, lambda c=client, p=page, d=deadline: c.ask(p, d) and None)
 
     # --- faults -----------------------------------------------------------------------------------
