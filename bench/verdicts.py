@@ -126,8 +126,12 @@ class Ratio:
 
 
 def ratio_of_means(pairs: Sequence[Sequence[tuple[float, float]]], seed: int = 0) -> Ratio:
-    """Return mean(first) / mean(second) of paired values; `pairs` are runs, redrawn by blocks within each run."""
+    """Return mean(first) / mean(second) of paired values; `pairs` are runs, redrawn by blocks within each run.
+
+    A pair whose second value is not known (endless) is left out.
+    """
     chance = random.Random(seed)
+    pairs = [[pair for pair in run if math.isfinite(pair[1])] for run in pairs]
     blocks = [[run[at : at + BLOCK] for at in range(0, len(run), BLOCK)] for run in pairs if run]
     sums = [[(sum(a for a, _ in block), sum(b for _, b in block)) for block in run] for run in blocks]
     drawn = sorted(_drawn(sums, chance) for _ in range(DRAWS))

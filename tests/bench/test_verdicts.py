@@ -91,6 +91,7 @@ def test_the_ratio_and_its_interval() -> None:
     assert found.high - found.low < 0.05
     same = ratio_of_means([[(2.0, 2.0)] * 30])
     assert (same.value, same.low, same.high) == (1.0, 1.0, 1.0)
+    assert ratio_of_means([[(2.0, 2.0), (9.0, math.inf)] * 30]) == same
 
 
 def test_a_page_that_nobody_could_tell_from_the_best_is_right_too() -> None:
