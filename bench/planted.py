@@ -239,7 +239,7 @@ def _tests(copy: Path, proof: str, seeds: int) -> str:
 
 def _failures(output: str) -> Iterator[str]:
     for line in output.splitlines():
-        if line.startswith(("FAILED ", "ERROR ")):
+        if line.startswith(("FAILED tests", "ERROR tests")):
             yield line.split(" ", 1)[1].split(" - ")[0]
 
 
