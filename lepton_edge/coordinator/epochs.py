@@ -241,7 +241,7 @@ def answered(state: State, pending: Pending, outcome: Outcome, at: Moment) -> li
         return settle(state, key, at) + restore(state, device, at)
     if outcome.error is not None:
         device.retry_at = Seconds(at.now + RETRY_AFTER)
-        return []
+        return settle(state, key, at)  # it may have been drained while this one was still bringing it back
     if pending.kind == "restore" and record is not None and record.state == ACTIVE:
         return ask(state, device, "reactivate", record, at)
     return restore(state, device, at)
