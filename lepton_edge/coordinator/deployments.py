@@ -303,6 +303,7 @@ def _ready(state: State, now: Seconds) -> list[Command]:
 def activate_next(state: State, now: Seconds) -> list[Command]:
     """Go on after a device activated the epoch, or knows that it is tried."""
     run = telling.running(state)
+    run.todo = replicas.there(state, run)
     if run.todo:
         kind = "try" if run.tried_first else "activate"
         return _ask(state, run, state.devices[run.todo.pop(0)], kind, now)

@@ -42,6 +42,12 @@ def is_excused(run: Deployment, device: DeviceId) -> bool:
     return run.record is not None and device in run.record.replicas
 
 
+def there(state: State, run: Deployment) -> list[DeviceId]:
+    """Return the devices that are still to be asked, without the replicas that were lost since they were ready."""
+    away = {name for name in run.todo if state.devices[name].stream is None and is_excused(run, name)}
+    return [name for name in run.todo if name not in away]
+
+
 def excuse(state: State, run: Deployment, device: DeviceId, why: str) -> list[Command]:
     """Go on without a replica, and tell the caller."""
     for command in [key for key in run.waiting if state.pending[key].device == device]:
