@@ -54,7 +54,9 @@ def test_a_link_that_comes_and_goes_turns_pages_and_no_epoch(period: float) -> N
     assert changes(world) == []
     assert len(world.coordinator.activated) == before, "no epoch changed"
     turned = world.agents["b1"].state.turned
-    assert 0.5 * halves < turned < 2.0 * halves, f"pages follow the wave: {turned} turns"
+    # At one request a second a half of two seconds is over when it is seen: there, turning seldom is no fault.
+    followed = 0.5 * halves if period > 4.0 else 0.0
+    assert followed < turned < 2.0 * halves, f"pages follow the wave: {turned} turns"
     assert world.trouble() == []
 
 
