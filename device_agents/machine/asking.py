@@ -27,19 +27,20 @@ def ask(
     """Send the frontier to `peer`, and set the timer that tells when it is late."""
     far = state.far_side(peer)
     work.bytes_out = sum([len(tensor.payload) for tensor in tensors])
-    full = patience.patience(state, work, peer, now)
+    full, early = patience.patience(state, work, peer, now), patience.early(state, work, peer, now)
+    most = patience.hedge(state, work, full, now)
     frame = _stage_frame(state, work, tensors, now)
     if far.suspected:
         work.trial = True
         far.try_with(work.key, patience.page_key(work), patience.trial(state, work, peer, now), now)
     far.send(work.bytes_out, patience.rate(state, work, peer), now)
-    work.asks[peer] = Ask(peer, now, work.terms, work.outputs, full)
+    work.asks[peer] = Ask(peer, now, work.terms, work.outputs, full, now + most)
     work.tried += (peer,)
     work.timer = "patience" if len(work.tried) == 1 else f"patience of {peer}"
     sent = SendStage(work.key, peer, frame)
     if not is_hedged(work):
         return [sent]
-    return [sent, SetTimer(work.key, work.timer, patience.hedge(state, work, full, now))]
+    return [sent, SetTimer(work.key, work.timer, most if work.sent else min(early, most))]
 
 
 def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
@@ -51,8 +52,13 @@ def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Comman
     more = patience.hedge(state, work, Seconds(full - (now - asked.at)), now)
     if more < SHORTEST_WAIT:
         return []
-    work.asks[peer] = replace(asked, patience=full)
+    work.asks[peer] = replace(asked, patience=full, begin_by=now + more)
     return [SetTimer(work.key, work.timer, more)]
+
+
+def watch(work: Work, until: float, now: float) -> list[Command]:
+    """Look again at `until`."""
+    return [SetTimer(work.key, work.timer, Seconds(until - now))]
 
 
 def is_hedged(work: Work) -> bool:

@@ -45,9 +45,9 @@ class FarTimes:
         self.deviation += DEVIATION_WEIGHT * (abs(error) - self.deviation)
         self.noted_at = now
 
-    def expected(self, now: float) -> float:
-        """Return by when nearly all would have answered; 0 where that is not known of late."""
-        return self.mean + DEVIATIONS * self.deviation if now - self.noted_at <= FRESH else 0.0
+    def expected(self, now: float, least: float = 0.0) -> float:
+        """Return by when nearly all would have answered, `least` beyond the mean; 0 where that is not known of late."""
+        return self.mean + max(DEVIATIONS * self.deviation, least) if now - self.noted_at <= FRESH else 0.0
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ class FarSide:
         if known is None or seconds > known.mean:
             self.note(page, seconds, now)
 
-    def expected(self, page: PageKey, now: float) -> float:
-        """Return what a page's stages take of late, nearly always; 0 where that is not known."""
+    def expected(self, page: PageKey, now: float, least: float = 0.0) -> float:
+        """Return what a page's stages take of late, nearly always, `least` beyond the mean; 0 where not known."""
         known = self.times.get(page)
-        return known.expected(now) if known is not None else 0.0
+        return known.expected(now, least) if known is not None else 0.0
 
     # --- suspicion ----------------------------------------------------------------------------------
 

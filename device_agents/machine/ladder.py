@@ -58,6 +58,15 @@ def overdue(state: State, work: Work, why: str, now: float) -> list[Command]:
     return asked + (_on_this_device(state, work, now) or _other_page(state, work, now))
 
 
+def beside(state: State, work: Work, why: str, now: float) -> list[Command]:
+    """Let this device begin where it is idle, before a far side is late: what it computes is not missed by anybody."""
+    if not state.idle():
+        return []
+    taken = _in_time(state, work, now)
+    work.why = why if taken else work.why
+    return taken
+
+
 def _on_this_device(state: State, work: Work, now: float) -> list[Command]:
     return _in_time(state, work, now) or _smaller(state, work) or _here(state, work)
 

@@ -4,9 +4,10 @@ Law: pure arithmetic on what is known of the link and of the far side; it decide
 
     what it takes now  +  max(3 x the link's p99, 200 ms), 0.6 s at most
 
-where "now" is the link's estimate with what was sent before and is still under way on it, the predicted computing of
-this request and of those of ours that wait there already, or what its answers took of late, whichever is more: a far
-side that is busy is not gone, and to answer here instead makes this device busier yet.
+and by a device that has nothing else to compute for half of that margin only: then it begins beside it, and suspects
+nobody yet. "Now" is the link's estimate with what was sent before and is still under way on it, the predicted
+computing of this request and of those of ours that wait there already, or what its answers took of late, whichever is
+more: a far side that is busy is not gone, and to answer here instead makes this device busier yet.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ BUSY = 4.0
 """One that goes on answering others may take so many times what these take."""
 WAY_HOME = 0.1
 """What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
+EARLY = 0.5
+"""What part of the margin an idle device waits: the rest is for alarms that ring late, and its own run that strays."""
 FIRST_FLIGHT = Bytes(14_480)
 """What TCP sends at first, ten segments (RFC 6928); a round trip later twice as much."""
 
@@ -47,25 +50,36 @@ def rate(state: State, work: Work, peer: DeviceId) -> float:
     return work.bytes_out / uplink if uplink > 0 else 0.0
 
 
-def expected(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
-    """Return after how many seconds `peer` is expected to have answered what is sent to it now."""
+def patience(state: State, work: Work, peer: DeviceId, now: float, part: float = 1.0) -> Seconds:
+    """Return how long to wait for `peer` until it is late, or only a `part` of the margin beyond what it takes.
+
+    The margin is room for what strays; so are the deviations of its answers: the larger of them counts, once.
+    """
+    margin = part * _margin(state, peer)
+    of_late = state.far_side(peer).expected(page_key(work), now, margin)
+    return Seconds(min(max(_predicted_to_take(state, work, peer, now) + margin, of_late), MOST + margin))
+
+
+def _predicted_to_take(state: State, work: Work, peer: DeviceId, now: float) -> float:
+    """Return the sum of what is predicted: the way there, behind what is on it, and the computing there."""
     far, ahead = state.far_side(peer), _predicted(state, work)
     there = links.seconds(state, peer, Bytes(work.bytes_out), Bytes(0)) or ahead.uplink + ahead.downlink
     computing = ahead.cloud * (1 + far.asked)
     model = there + far.queued(now) + computing
     if far.rested(now):
         model += _slow_start(state, work, peer)
-    return Seconds(min(max(model, far.expected(page_key(work), now)), MOST))
+    return model
 
 
-def patience(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
-    """Return how long to wait for `peer` until it is late."""
-    return Seconds(expected(state, work, peer, now) + _margin(state, peer))
+def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return how long an idle device waits for `peer` until it begins to answer beside it."""
+    return patience(state, work, peer, now, EARLY)
 
 
 def by_now(state: State, peer: DeviceId, page: PageKey, now: float) -> Seconds:
     """Return how long `peer` would be waited for by what its last answers took."""
-    return Seconds(min(state.far_side(peer).expected(page, now), MOST) + _margin(state, peer))
+    margin = _margin(state, peer)
+    return Seconds(max(margin, min(state.far_side(peer).expected(page, now, margin), MOST + margin)))
 
 
 def trial(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:

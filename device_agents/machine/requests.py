@@ -164,20 +164,38 @@ def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
     if event.timer == "deadline":
         late = DeadlineExceeded(f"the deadline passed after {now - work.arrived:.3f} s", "allow more time")
         return answers.fail(state, work, as_wire(late, state.device), now)
-    if event.timer != work.timer or work.phase != "remote" or work.tried[-1] not in work.asks:
+    peer = work.tried[-1] if work.tried else DeviceId("")
+    if event.timer != work.timer or peer not in work.asks:
         return []
-    return _late(state, work, work.tried[-1], now)
+    return _late(state, work, peer, now)
 
 
 def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
     asked = work.asks[peer]
+    why = f"{peer} did not answer within {now - asked.at:.2f} s"
+    if work.phase == "remote" and asked.is_early(now):
+        return ladder.beside(state, work, why, now) + asking.watch(work, asked.begin_by, now)
     longer = asking.wait_on(state, work, peer, now)
     if longer:
         return longer
-    if asked.is_late(now):
-        silence = patience.by_now(state, peer, (work.epoch, asked.terms.page), now)
-        state.far_side(peer).overdue(asked.at, silence, now)
-    return ladder.overdue(state, work, f"{peer} did not answer within {now - asked.at:.2f} s", now)
+    taken = ladder.overdue(state, work, why, now)
+    return taken + (_suspect(state, work, asked, now) if asked.is_late(now) else [])
+
+
+def _suspect(state: State, work: Work, asked: Ask, now: float) -> list[Command]:
+    """Suspect who is late; then those who wait there too need not find that out one by one."""
+    far, peer = state.far_side(asked.peer), asked.peer
+    before = far.suspected
+    far.overdue(asked.at, patience.by_now(state, peer, (work.epoch, asked.terms.page), now), now)
+    if before or not far.suspected:
+        return []
+    waiting = [one for one in state.works.values() if one is not work and peer in one.asks]
+    return [
+        command
+        for one in waiting
+        if one.tried[-1] == peer
+        for command in ladder.overdue(state, one, f"{peer} does not answer", now)
+    ]
 
 
 def cancelled(state: State, event: CancelArrived, now: float) -> list[Command]:
@@ -230,17 +248,17 @@ def _remote_answer(state: State, work: Work, asked: Ask, frame: Frame, now: floa
     work.network = max(0.0, now - asked.at - far)
     work.bytes_in = sum(len(tensor.payload) for tensor in frame.tensors)
     work.hops = frame.hops
-    work.reason = _reason_there(work, asked) or work.reason
+    work.reason = _reason_there(work, asked, now) or work.reason
     work.terms, work.outputs, work.phase = asked.terms, asked.made + frame.tensors, "remote"
     return answers.reply(state, work, now)
 
 
-def _reason_there(work: Work, asked: Ask) -> str:
+def _reason_there(work: Work, asked: Ask, now: float) -> str:
     """Return why it was this far side that answered, where that is not what the page says."""
     if asked.peer != asked.terms.route.peer:
         return f"{asked.peer} stood in for {asked.terms.route.peer}: {work.why}"
     if work.phase in ("fallback", "smaller"):
-        return "" if work.trial else "answered late, before the fallback"
+        return "" if work.trial or asked.is_early(now) else "answered late, before the fallback"
     return f"went on by {asked.terms.page}: {work.why}" if work.first >= 0 else ""
 
 

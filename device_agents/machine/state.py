@@ -35,6 +35,7 @@ UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
 COST_RISE = 0.01
 
+COMPUTING = ("local", "fallback", "smaller")
 PREPARING, READY, ACTIVE, DRAINING = "preparing", "ready", "active", "draining"
 
 
@@ -110,7 +111,8 @@ class EpochState:
 class Ask:
     """What far side was asked: which, when, on what terms, and which outputs had been made here before.
 
-    `patience` are the seconds after which it is late, whatever the request's deadline.
+    `patience` are the seconds after which it is late, whatever the request's deadline; `begin_by` is when others begin
+    to answer beside it, whoever is busy.
     """
 
     peer: DeviceId
@@ -118,6 +120,11 @@ class Ask:
     terms: Terms
     made: tuple[WireTensor, ...] = ()
     patience: Seconds = Seconds(0.0)
+    begin_by: float = 0.0
+
+    def is_early(self, now: float) -> bool:
+        """Whether others need not begin yet."""
+        return now < self.begin_by - TIMERS
 
     def is_late(self, now: float) -> bool:
         """Whether an answer is overdue: its timer may ring a moment early."""
@@ -242,6 +249,10 @@ class State:
         """Whether there is a link to `device`, and it is not suspected of being frozen, or may be tried again now."""
         far = self.far_sides.get(device)
         return device in self.peers_up and (far is None or far.may_try(now))
+
+    def idle(self) -> bool:
+        """Whether a run would begin at once: no more are at work than compute at a time."""
+        return sum(work.phase in COMPUTING for work in self.works.values()) < self.workers
 
     def active_epoch(self, model: ModelName) -> EpochState | None:
         """Return the epoch that new requests for `model` take."""

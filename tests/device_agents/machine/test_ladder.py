@@ -333,6 +333,91 @@ def test_others_that_answer_meanwhile_show_that_it_is_only_busy(world) -> None:
     assert "RunSegment" not in names(board.sends("next"))
 
 
+# --- several that wait for one, and one thread ------------------------------------------------------
+
+EARLY = 0.19  # seconds: beyond what is expected (0.08) and half of the margin, not all of it
+
+
+def test_an_idle_board_begins_early_and_suspects_nobody_yet(world) -> None:
+    board = Board(world)
+    board.state.workers = 2
+    sent = board.only(board.sends(), SendStage)
+    began = board.happens(TimerFired(sent.work, "patience"), EARLY)
+    assert names(began) == ["RunSegment", "SetTimer"]
+    assert board.only(began, SetTimer).delay == pytest.approx(0.28 - EARLY)
+    assert not board.state.far_sides["cloud"].suspected
+    assert "RunSegment" not in names(board.happens(TimerFired(sent.work, "patience"))), "once is enough"
+    reply = board.answers(sent, 0.05)
+    assert names(reply)[:2] == ["Reply", "Release"], "which gives up what runs or waits here"
+    assert board.only(reply, Reply).frame.reason == "cut-4 is quickest", "it was not late"
+
+
+def test_a_busy_board_waits_all_of_it(world) -> None:
+    board = Board(world)
+    sent = board.only(board.sends(), SendStage)
+    world.ask(board.state, request_id="r2", now=board.now, page="local")
+    held = board.happens(TimerFired(sent.work, "patience"), EARLY)
+    assert names(held) == ["SetTimer"]
+    assert "RunSegment" in names(board.happens(TimerFired(sent.work, "patience"), 0.28 - EARLY))
+
+
+def test_what_began_early_still_finds_out_that_the_far_side_is_silent(world) -> None:
+    board = Board(world)
+    sent = board.only(board.sends(), SendStage)
+    board.happens(TimerFired(sent.work, "patience"), EARLY)
+    assert board.happens(TimerFired(sent.work, "patience"), 0.28 - EARLY) == []
+    assert board.state.far_sides["cloud"].suspected
+
+
+def test_what_failed_early_is_not_begun_again(world) -> None:
+    board = Board(world)
+    sent = board.only(board.sends(), SendStage)
+    here = board.only(board.happens(TimerFired(sent.work, "patience"), EARLY), RunSegment)
+    assert board.happens(SegmentFailed(here.work, here.run, BROKEN)) == []
+    assert board.happens(TimerFired(sent.work, "patience"), LATE) == []
+    assert board.only(board.answers(sent), Reply).frame.page == "cut-4"
+
+
+def test_a_replica_is_asked_before_an_idle_board_begins(replicated) -> None:
+    commands = replicated.sends()
+    assert replicated.only(commands, SetTimer).delay == pytest.approx(0.28)
+
+
+def test_who_waits_for_a_suspected_far_side_begins_with_the_first_in_order(world) -> None:
+    board = Board(world)
+    sent = [board.only(board.sends(f"r{number}"), SendStage) for number in range(4)]
+    late = board.happens(TimerFired(sent[0].work, "patience"), 0.5)
+    runs = [command for command in late if isinstance(command, RunSegment)]
+    assert [run.work for run in runs] == [one.work for one in sent]
+    assert board.happens(TimerFired(sent[2].work, "patience"), 0.5) == [], "once each"
+    won = board.answers(sent[3])
+    assert board.only(won, Reply).work == sent[3].work, "what comes late still wins"
+
+
+def test_who_asked_a_replica_meanwhile_is_left_to_it(replicated) -> None:
+    """Its first far side is still listened for, but it is the replica that it waits for."""
+    waiting = replicated.only(replicated.sends("one"), SendStage)
+    held = replicated.state.epochs[EpochKey("net", 1)]
+    held.hold = (0, 1, 2, 3)  # so that nothing runs here beside the replica
+    asked = replicated.only(replicated.happens(TimerFired(waiting.work, "patience"), LATE), SendStage)
+    assert asked.peer == "cloud-2"
+    held.hold = (0, 1, 2, 3, 4)
+    replicated.up("cloud")  # a new link
+    next_one = replicated.only(replicated.sends("two"), SendStage)
+    assert next_one.peer == "cloud"
+    late = replicated.happens(TimerFired(next_one.work, "patience"), LATE)
+    assert {command.work for command in late if isinstance(command, RunSegment)} == {next_one.work}
+
+
+def test_what_has_a_state_waits_for_its_far_side_whoever_suspects_it(world) -> None:
+    board = Board(world)
+    stateful = board.only(board.sends("keeps", state_position=1), SendStage)
+    first = board.only(board.sends("first"), SendStage)
+    late = board.happens(TimerFired(first.work, "patience"), LATE)
+    assert board.only(late, RunSegment).work == first.work
+    assert board.state.works[stateful.work].phase == "remote"
+
+
 # --- a smaller model --------------------------------------------------------------------------------
 
 

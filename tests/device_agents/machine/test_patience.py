@@ -16,11 +16,13 @@ MEGABYTE = 1 << 20
 
 
 def _sent(world, state, name: str, now: float, size: int = 32, **fields):
-    """Send a request to the cloud; return its work and how long it is waited for."""
+    """Send a request to the cloud; return its work and how long it is waited for by a device that is busy."""
     run = world.only(world.ask(state, request_id=name, now=now, **fields), RunSegment)
     mid = world.tensor("mid", "float32", (1, 8), size)
-    commands = step(state, SegmentDone(run.work, 1, forward=(mid,)), now)
-    return run.work, world.only(commands, SetTimer).delay
+    timer = world.only(step(state, SegmentDone(run.work, 1, forward=(mid,)), now), SetTimer)
+    waited = state.works[run.work].asks["cloud"].begin_by - now
+    assert timer.delay <= waited + 1e-9
+    return run.work, waited
 
 
 def _answer(world, state, work, now: float) -> None:
@@ -45,6 +47,23 @@ def test_a_link_that_became_slow_is_given_its_time(world) -> None:
     step(state, LinksSeen((LinkReport("cloud", up=1e5, down=1e6, round_trip=0.05, samples=9),)), 20.0)
     _, slow = _sent(world, state, "r3", 40.0, MEGABYTE // 8)
     assert slow > warm + 1.1
+
+
+def test_an_idle_device_waits_for_half_of_the_margin(world) -> None:
+    state = world.agent()
+    run = world.only(world.ask(state, request_id="r1", now=10.0), RunSegment)
+    mid = world.tensor("mid", "float32", (1, 8), 32)
+    timer = world.only(step(state, SegmentDone(run.work, 1, forward=(mid,)), 10.0), SetTimer)
+    assert timer.delay == pytest.approx(0.08 + 0.1)
+
+
+def test_the_margin_and_what_strays_are_not_waited_for_one_after_the_other(world) -> None:
+    """RFC 6298: the larger of the two counts; together they held a lost request up for longer than either."""
+    state = world.agent()
+    for number in range(60):
+        work, _ = _sent(world, state, f"r{number}", float(number))
+        _answer(world, state, work, number + (0.13 if number % 2 else 0.17))
+    assert _sent(world, state, "next", 61.0)[1] == pytest.approx(0.15 + 0.2, abs=0.02)
 
 
 @pytest.mark.parametrize(("p99", "margin"), [(0.0, 0.2), (0.05, 0.2), (0.1, 0.3), (3.0, 0.6)])
@@ -98,11 +117,16 @@ def test_a_callers_many_wait_on_while_the_others_few_are_answered(world) -> None
                 due + world.only(step(state, TimerFired(many, "patience"), due), SetTimer).delay,
                 fired + 1,
             )
+            assert state.works[many].asks["cloud"].begin_by == pytest.approx(due)
         _answer(world, state, few.pop(0), now)
         few.append(_sent(world, state, f"few-{number}", now)[0])
     assert fired
     late = step(state, TimerFired(many, "patience"), 3.0)
-    assert world.only(late, RunSegment).first == 4, "but not for ever"
+    runs = [command for command in late if isinstance(command, RunSegment)]
+    assert (runs[0].work, runs[0].first) == (many, 4), "but not for ever"
+    assert [run.work for run in runs[1:]] == few, (
+        "and those of whom nothing was heard either find it out with it"
+    )
 
 
 def test_what_was_answered_before_a_link_died_gives_nobody_more_time(world) -> None:
@@ -135,8 +159,8 @@ def test_what_is_noted_of_one_page_is_not_held_against_another(world) -> None:
         work, _ = _sent(world, state, f"r{number}", float(number))
         _answer(world, state, work, number + 0.9)
     jpeg = world.only(world.ask(state, request_id="j", now=10.0, page="cloud-jpeg"), RunSegment)
-    timer = world.only(step(state, SegmentDone(jpeg.work, 1), 10.0), SetTimer)
-    assert timer.delay == pytest.approx(0.28)
+    step(state, SegmentDone(jpeg.work, 1), 10.0)
+    assert state.works[jpeg.work].asks["cloud"].patience == pytest.approx(0.28)
 
 
 def test_a_deadline_that_leaves_no_time_for_an_answer_from_here_leaves_all_of_it_to_the_far_side(

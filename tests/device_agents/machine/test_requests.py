@@ -184,12 +184,12 @@ def test_callers_are_not_charged_for_a_moment_in_which_the_device_stood_still(wo
 
 def test_with_a_deadline_patience_leaves_time_to_answer_here(world) -> None:
     state = world.agent()
-    run = world.only(world.ask(state, remaining_ms=500), RunSegment)
+    run = world.only(world.ask(state, remaining_ms=480), RunSegment)
     commands = step(state, SegmentDone(run.work, 1), 0.03)
     assert world.only(commands, SetTimer).delay == pytest.approx(
-        (0.5 - 0.03) * 0.9 - 0.24
+        (0.48 - 0.03) * 0.9 - 0.24
     )  # and for the way home
-    assert world.only(commands, SendStage).frame.remaining_ms == 470
+    assert world.only(commands, SendStage).frame.remaining_ms == 450
 
 
 def test_a_passed_deadline_ends_a_request_wherever_it_is(world) -> None:
