@@ -73,16 +73,20 @@ class RemoteTransport:
         way = self._way(frame.model)
         used = await self._warm(way)
         try:
-            answer = await used.request(frame)
+            answer = await self._ask(used, frame)
         except Unavailable:
             way.forget(used)
             if frame.state_position >= 0 or self._closed:
                 raise
             used = await self._warm(way)
-            answer = await used.request(aged(frame, time.monotonic() - started))
+            answer = await self._ask(used, aged(frame, time.monotonic() - started))
         if _has_moved(answer) and used is way.link and not way.away and frame.state_position < 0:
             used, answer = await self._followed(way, used, answer, aged(frame, time.monotonic() - started))
         return _heard(way, used, answer)
+
+    async def _ask(self, used: Asked, frame: Frame) -> Frame:
+        with self._links.asking(used):
+            return await used.request(frame)
 
     async def _warm(self, way: Way) -> Asked:
         if self._closed:
@@ -103,7 +107,7 @@ class RemoteTransport:
         """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
         way.doubted = True
         other = await self._warm(way)
-        return (used, answer) if other is used else (other, await other.request(frame))
+        return (used, answer) if other is used else (other, await self._ask(other, frame))
 
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""

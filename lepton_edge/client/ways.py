@@ -7,7 +7,9 @@ to one entry share the link.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from lepton_edge.client.address import Doors
@@ -35,6 +37,7 @@ class Asked(Protocol):
 
 
 Dial = Callable[[str], Awaitable[Asked]]
+LAST_ANSWER = 120.0  # seconds that a link which nobody asks by any more waits for its last answer
 
 
 class Links:
@@ -44,6 +47,9 @@ class Links:
         self._dial = dial
         self._open: dict[str, Asked] = {}
         self._dialling: dict[str, asyncio.Task[Asked]] = {}
+        self._waiting: Counter[Asked] = Counter()  # requests under way by link
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._idle: dict[Asked, asyncio.Event] = {}
 
     async def to(self, entry: str) -> Asked:
         """Return the link to an entry, dialling once where there is none. Raises what dialling raises."""
@@ -69,8 +75,40 @@ class Links:
         for entry in [entry for entry, one in self._open.items() if one is used]:
             del self._open[entry]
 
+    @contextlib.contextmanager
+    def asking(self, used: Asked) -> Iterator[None]:
+        """Count a request by a link, so that it is not closed under it."""
+        self._waiting[used] += 1
+        try:
+            yield
+        finally:
+            self._waiting[used] -= 1
+            if not self._waiting[used]:
+                del self._waiting[used]
+                self._idle.get(used, asyncio.Event()).set()
+
+    async def leave(self, used: Asked) -> None:
+        """Give no more of a link that is not needed any more; it is closed after its last answer."""
+        self.forget(used)
+        if not self._waiting[used]:
+            await used.close()
+        elif used not in self._idle:
+            self._idle[used] = asyncio.Event()
+            task = asyncio.create_task(self._close_idle(used))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _close_idle(self, used: Asked) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle[used].wait(), LAST_ANSWER)
+        del self._idle[used]
+        await used.close()
+
     async def close(self) -> None:
         """Close every link."""
+        for idle in self._idle.values():
+            idle.set()
+        await asyncio.gather(*self._leaving)
         for task in self._dialling.values():
             task.cancel()
             if task.done() and not _failed(task):  # nobody waited for it any more
@@ -130,8 +168,7 @@ class Way:
         if doubted is None or doors.of(self._model)[:1] != (self._entry,):
             self.link = await self._dial_any(doors)
             if doubted is not None and doubted is not self.link and not self.in_use(doubted):
-                self._links.forget(doubted)
-                await doubted.close()
+                await self._links.leave(doubted)
         assert self.link is not None
         return self.link
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lepton_edge.client import ways
 from lepton_edge.client.address import Doors
 from lepton_edge.client.remote import MAX_WAYS, RemoteTransport
 from lepton_edge.core.errors import Unavailable
@@ -123,3 +124,66 @@ async def test_what_a_client_keeps_in_mind_is_bounded() -> None:
         await transport.call(ask(f"m{number}"))
     assert len(transport._ways) == MAX_WAYS
     await transport.close()
+
+
+class SlowEntry(Entry):
+    """An entry that answers a request named slow when it is let, and one that is asked when its link is closed not."""
+
+    def __init__(self, *models: str) -> None:
+        super().__init__(*models)
+        self.go, self.held = asyncio.Event(), asyncio.Event()
+
+    async def request(self, frame: Frame) -> Frame:
+        if frame.request_id != "slow":
+            return await super().request(frame)
+        self.held.set()
+        going, closing = (asyncio.ensure_future(one.wait()) for one in (self.go, self.closed))
+        await asyncio.wait((going, closing), return_when=asyncio.FIRST_COMPLETED)
+        if not self.go.is_set():
+            raise Unavailable("the link was closed")
+        closing.cancel()
+        return Frame(FrameKind.REPLY, frame.request_id)
+
+
+async def _moved_under_a_request() -> tuple[Fleet, RemoteTransport, asyncio.Task[Frame]]:
+    """Return a client that followed its model while a request that changes state was under way at the old entry."""
+    fleet = Fleet(roof=SlowEntry("birds"), shed=Entry())
+    transport, old = fleet.transport(), fleet.entries["roof"]
+    assert isinstance(old, SlowEntry)
+    slow = asyncio.create_task(
+        transport.call(Frame(FrameKind.REQUEST, "slow", model="birds", state_position=0))
+    )
+    await old.held.wait()
+    old.models.discard("birds")
+    fleet.entries["shed"].models.add("birds")
+    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    return fleet, transport, slow
+
+
+async def test_the_link_of_a_model_that_moved_is_closed_after_its_last_answer() -> None:
+    fleet, transport, slow = await _moved_under_a_request()
+    old = fleet.entries["roof"]
+    await asyncio.sleep(0.01)
+    assert isinstance(old, SlowEntry)
+    assert not old.closed.is_set()
+    old.go.set()
+    assert (await slow).kind == FrameKind.REPLY
+    await asyncio.wait_for(old.closed.wait(), 1)
+    await transport.close()
+
+
+async def test_a_last_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "LAST_ANSWER", 0.02)
+    fleet, transport, slow = await _moved_under_a_request()
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(slow, 1)
+    assert fleet.entries["roof"].closed.is_set()
+    await transport.close()
+
+
+async def test_a_client_that_closes_waits_for_no_last_answer() -> None:
+    fleet, transport, slow = await _moved_under_a_request()
+    await asyncio.wait_for(transport.close(), 1)
+    assert fleet.entries["roof"].closed.is_set()
+    with pytest.raises(Unavailable):
+        await slow
