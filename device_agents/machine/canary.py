@@ -27,9 +27,14 @@ def begin(state: State, held: EpochState, share: float) -> None:
 
 
 def chosen(state: State, frame: Frame) -> EpochState | None:
-    """Return the epoch on trial that a request shall take; None for the active one."""
+    """Return the epoch on trial that a request shall take; None for the active one.
+
+    A request that names a page which the version on trial lacks takes the active one, as before the trial.
+    """
     held = state.canary(frame.model) if state.canaries else None
     if held is None or frame.attempt or _place(frame.request_id) >= held.share:
+        return None
+    if frame.page and all(page.name != frame.page for page in held.book.pages):
         return None
     return held
 

@@ -62,6 +62,19 @@ def test_about_a_share_of_the_requests_tries_it_and_the_same_ones_each_time(worl
     validate(tried)
 
 
+def test_a_page_that_only_the_old_version_has_is_run_on_the_old_one(world):
+    state = world.agent(book=world.book("cloud-encoded"))
+    pages = tuple(page for page in world.book("cloud-encoded").pages if page.name != "cut-4")
+    book = dataclasses.replace(world.book("cloud-encoded"), version="v2", pages=pages)
+    step(state, CoordinatorSaid(Prepare("p", 2, book, (0, 1, 2, 3, 4))), 0.0)
+    step(state, EpochOpened(EpochKey("net", 2)), 0.0)
+    step(state, CoordinatorSaid(Activate("a", "net", 2, 0.5)), 0.0)
+    for index in range(40):
+        assert _epoch_of(world, state, f"r{index}", page="cut-4") == 1
+        _end(state, f"r{index}", BROKEN)
+    assert {_epoch_of(world, state, f"s{index}", page="local") for index in range(20)} == {1, 2}
+
+
 def test_how_requests_fare_is_told_of_either(world, tried):
     names = {1: _named(tried, False), 2: _named(tried, True)}
     for epoch, name in names.items():
