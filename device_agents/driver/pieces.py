@@ -15,7 +15,9 @@ from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
 from device_agents.machine.commands import OpenPieces
 from device_agents.machine.events import PiecesOpened
+from device_agents.machine.failures import as_wire
 from lepton_edge.core.errors import PrepareFailed
+from partitioner.errors import LeptonError
 from partitioner.plan import Block, Fused
 from partitioner.units import Bytes, DeviceId
 
@@ -35,9 +37,9 @@ class Background:
         self._holdings, self._engine, self._device = holdings, engine, device
 
     async def open(self, command: OpenPieces) -> PiecesOpened:
-        """Open what the command asks for; raises what went wrong, with everything as it was.
+        """Open what the command asks for, or tell what went wrong and what was given up for it all the same.
 
-        Raises:
+        Raises (with everything as it was):
             StaleEpoch: the epoch was closed.
             ModelTooLarge, PrepareFailed: there is no memory for it, or it computes something else.
         """
@@ -48,12 +50,23 @@ class Background:
             self._holdings.drop(command.key, dropped)
         blocks = [block for block in epoch.book.blocks if block.index in command.blocks]
         begun = time.monotonic()
-        await self._holdings.add(command.key, blocks, wanted)
+        try:
+            await self._holdings.add(command.key, blocks, wanted)
+        except LeptonError as error:
+            return self._failed(command, dropped, error)
         seconds = round(time.monotonic() - begun, 4)
         opened = len(blocks) + len(wanted)
         await self._engine.tidy()  # reading a graph took as much again; it takes some milliseconds
         log.info("opened beside requests", model=command.key.model, opened=opened, seconds=seconds)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
+
+    def _failed(self, command: OpenPieces, dropped: tuple[Run, ...], error: LeptonError) -> PiecesOpened:
+        """Return what is to be told after a failure: what was dropped runs block by block now."""
+        if not dropped:
+            raise error
+        log.info("no pieces opened", model=command.key.model, why=error.message, dropped=dropped)
+        told = as_wire(error, self._device)
+        return PiecesOpened(command.key, command.first, command.last, dropped=dropped, error=told)
 
     def _wanted(self, command: OpenPieces) -> list[Fused]:
         """Return the pieces that the run would be made of and that are not open: from its beginning on, the longest."""

@@ -116,6 +116,23 @@ async def test_a_piece_that_nobody_uses_gives_way(place, monkeypatch) -> None:
     assert (place.steps(), place.steps(1, 2)) == ([2], [1])
 
 
+async def test_what_gave_way_for_a_piece_that_could_not_be_opened_is_told(place, monkeypatch) -> None:
+    (whole,) = as_one(place)
+    part = dataclasses.replace(whole, first=1, block=dataclasses.replace(place.book.blocks[1], index=3))
+    await place.holdings.open(place.command(fused=(part,), spare=(whole,)))
+    small, large = weight_of(part.block), weight_of(whole.block)
+    monkeypatch.setattr(place.engine, "resident", lambda: int(large / SHARE) + small + 10)
+
+    def differs(*_given):
+        raise PrepareFailed("block 2 computes 'out' differently")
+
+    monkeypatch.setattr("device_agents.engine.engine.check_block", differs)
+    told = await place.background.open(ALL)
+    assert told.dropped == ((1, 2),)
+    assert told.error.code == "prepare_failed"
+    assert place.steps() == [0, 1]
+
+
 async def test_blocks_that_a_page_lacks_are_fetched_and_opened(place) -> None:
     await place.holdings.open(place.command(hold=(1,)))
     await place.background.open(dataclasses.replace(ALL, blocks=(0,)))
