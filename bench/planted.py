@@ -3,8 +3,10 @@
     python -m bench.planted [--only NAME,...] [--list] >rows.jsonl
 
 Each bug is a line of the product replaced by a wrong one; its proof is the narrowest test that a person would trust to
-find it: the simulation of a fleet (seed by seed), the property tests of a decider, or the chaos run. Law: never touches
-the working tree; a bug whose line is not there exactly once is an error, and `tests/bench/test_planted.py` says so.
+find it: the simulation of a fleet (seed by seed), the property tests of a decider, or the chaos run. Every proof is run
+without the bug first, and what fails then proves nothing; a test that fails finds a bug, one that cannot run does not.
+Law: never touches the working tree; a bug whose line is not there exactly once is an error, and
+`tests/bench/test_planted.py` says so.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ FLEET = "tests/simulation/test_fleet.py"
 AGENT = "tests/device_agents/machine/test_decider.py"
 LINK = "tests/lepton_edge/link/test_two_machines.py"
 CHAOS = "bench.chaos"
+PATIENCE = 600.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,17 @@ class Bug:
     right: str
     wrong: str
     proof: str = FLEET
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a proof came to: "passed", "failed" (in words: what found something), "broken" (it did not run)."""
+
+    end: str
+    told: str = ""
+
+
+Run = Callable[[Path], Verdict]
 
 
 BUGS = (
@@ -179,9 +193,13 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{bug.name}: {bug.proof}" for bug in chosen))
         return 0
+    controls: dict[str, Verdict] = {}
     missed = 0
     for bug in chosen:
-        row = _planted(bug, options.seeds)
+        proof = proof_of(bug, options.seeds)
+        if bug.proof not in controls:
+            controls[bug.proof] = _run(proof)
+        row = judged(bug, controls[bug.proof], lambda bug=bug, proof=proof: _run(proof, bug))  # type: ignore[misc]
         row.print()
         missed += not row.met
     return int(missed > 0)
@@ -208,47 +226,72 @@ def planted(bug: Bug, text: str) -> str:
     return text.replace(bug.right, bug.wrong)
 
 
-def _planted(bug: Bug, seeds: int) -> Row:
+def proof_of(bug: Bug, seeds: int) -> Run:
+    """Return what runs a bug's proof in a copy of the tree."""
+    if bug.proof == CHAOS:
+        return _chaos
+    return lambda copy: _tests(copy, bug.proof, seeds)
+
+
+def judged(bug: Bug, control: Verdict, run: Callable[[], Verdict]) -> Row:
+    """Return whether a bug's proof catches it; `control` is what the proof came to without it."""
+    begun = time.monotonic()
+    found = run() if control.end == "passed" else control
+    caught = control.end == "passed" and found.end == "failed"
+    said = {"passed": "not caught", "failed": found.told, "broken": f"broken: {found.told}"}[found.end]
+    told = said if control.end == "passed" else f"the proof is no proof, without the bug it {said}"
+    told = f"{told}; {time.monotonic() - begun:.0f} s; {bug.proof}"
+    return Row("planted", bug.name, int(caught), "caught", told, 1, met=caught)
+
+
+def _run(proof: Run, bug: Bug | None = None) -> Verdict:
+    """Run a proof in a copy of the tree, with a bug in it."""
     with tempfile.TemporaryDirectory(prefix="lepton-planted-") as temporary:
         copy = Path(temporary)
         for room in ROOMS:
             shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        file = copy / bug.file
-        file.write_text(planted(bug, file.read_text(encoding="utf-8")), encoding="utf-8")
-        begun = time.monotonic()
-        found = _chaos(copy) if bug.proof == CHAOS else _tests(copy, bug.proof, seeds)
-        took = time.monotonic() - begun
-    told = f"{found or 'not caught'}; {took:.0f} s; {bug.proof}"
-    return Row("planted", bug.name, int(bool(found)), "caught", told, 1, met=bool(found))
+        if bug is not None:
+            file = copy / bug.file
+            file.write_text(planted(bug, file.read_text(encoding="utf-8")), encoding="utf-8")
+        try:
+            return proof(copy)
+        except subprocess.TimeoutExpired:
+            return Verdict("broken", f"did not end within {PATIENCE:.0f} s")
 
 
-def _tests(copy: Path, proof: str, seeds: int) -> str:
-    """Run tests until one fails; return which, and after how many."""
+def _tests(copy: Path, proof: str, seeds: int) -> Verdict:
+    """Run tests until one fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *proof.split()]
     environment = {**os.environ, "LEPTON_EDGE_SIMULATIONS": str(seeds), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600, check=False
+        command, cwd=copy, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
-    failed = next(_failures(done.stdout), "")
-    if not failed:
-        return ""
-    dots = re.search(r"^([.sx]*)[FE]", done.stdout, re.MULTILINE)
-    return f"{failed} after {len(dots[1]) if dots else '?'} that passed"
+    return verdict(done.returncode, done.stdout)
 
 
-def _failures(output: str) -> Iterator[str]:
-    for line in output.splitlines():
-        if line.startswith(("FAILED tests", "ERROR tests")):
-            yield line.split(" ", 1)[1].split(" - ")[0]
+def verdict(status: int, output: str) -> Verdict:
+    """Return what pytest said: a test that failed, not one that could not run."""
+    lines = output.splitlines()
+    broken = next((line for line in lines if line.startswith("ERROR tests")), "")
+    failed = next((line for line in lines if line.startswith("FAILED tests")), "")
+    if status == 0:
+        return Verdict("passed")
+    if status != 1 or not failed:
+        return Verdict("broken", broken or (lines[-1] if lines else f"status {status}"))
+    dots = re.search(r"^([.sx]*)F", output, re.MULTILINE)
+    which = failed.split(" ", 1)[1].split(" - ")[0]
+    return Verdict("failed", f"{which} after {len(dots[1]) if dots else '?'} that passed")
 
 
-def _chaos(copy: Path) -> str:
+def _chaos(copy: Path) -> Verdict:
     """Let a few faults strike; return what was found."""
     command = [sys.executable, "-m", CHAOS, "--faults", "60", "--minutes", "3", "--stop"]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=PATIENCE, check=False)
     lines = [line for line in done.stdout.splitlines() if '"met": false' in line]
-    return lines[0][:300] if lines and done.returncode else ""
+    if done.returncode == 0:
+        return Verdict("passed")
+    return Verdict("failed", lines[0][:300]) if lines else Verdict("broken", done.stderr[-300:])
 
 
 if __name__ == "__main__":
