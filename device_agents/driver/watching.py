@@ -4,9 +4,9 @@ Law: traffic measures a link for nothing, and its signs of life keep the round t
 traffic shows none are probed.
 
 - *In use*: while requests flow that would go by a link if it were better than it is, it is probed once a second,
-  `SHORT` to `LONG` bytes one way, what it moves in 50 ms: not more than a twentieth of its time, and not while
-  anything else is under way on it. A rate that has halved or doubled may be a hiccup: it is looked at again after
-  `DOUBTS`.
+  `SHORT` to `LONG` bytes one way, what it moves in 100 ms: not more than a twentieth of its time, and not while
+  anything else is under way on it. A rate that has halved or doubled may be a hiccup, and a look that came sooner than
+  it should have may be luck: it is looked at again after `DOUBTS`.
   Without these, a page that needs no link would never see one recover.
 - *Idle*, or its frames are small: by the side that dials first, and ever more seldom: a metered link must not be eaten
   by the curiosity of its ends. 32 KiB each way, 15 s after the last rate was seen, then after 30 s, 1, 2, 4, ...
@@ -37,7 +37,7 @@ FIRST, LONGEST = Seconds(15.0), Seconds(4 * 3600.0)
 SIZE = Bytes(32 << 10)
 SHORT, LONG = 4 << 10, 12 << 10
 """Bytes of a probe of a link in use: less than TCP sends at once even after a rest, 14 kB: no slow start is in it."""
-LASTS = Seconds(0.05)
+LASTS = Seconds(0.1)
 PART = 0.05
 """Of a link's time, what probes may take while requests flow."""
 AGAIN = Seconds(1.0)
@@ -53,7 +53,7 @@ class Idleness:
     """How long a link has shown no rate: when it is to be probed, and how long the pause after that is.
 
     `use_at`: when to probe it in any case, where requests would use it; `up` the rate by which that was said, after
-    `seen` measurements; `doubts`: looks since it halved or doubled.
+    `seen` measurements; `doubts`: looks since it halved or doubled, or since one came too soon for it.
     """
 
     rates: int = -1
@@ -62,7 +62,7 @@ class Idleness:
     use_at: float = 0.0
     seen: int = -1
     up: float = 0.0
-    doubts: int = len(DOUBTS)
+    doubts: int = len(DOUBTS) + 1
 
     def due(self, seen: LinkEstimate, now: float) -> bool:
         """Whether to probe now; what traffic shows begins the pauses anew."""
@@ -79,7 +79,8 @@ class Idleness:
         """Whether to probe now a link that requests would use."""
         if seen.rates != self.seen:
             became_another = self.up and not self.up / 2 < seen.up < self.up * 2
-            self.doubts = 0 if became_another else self.doubts
+            odd = seen.doubted and self.doubts > len(DOUBTS)  # what is odd again and again is noise
+            self.doubts = 0 if became_another else 1 if odd else self.doubts
             self.up, self.seen = seen.up, seen.rates
             self.use_at = now - seen.rate_age + self._pause(seen) if seen.rates else now
         return now >= self.use_at and seen.under_way < UNDER_WAY

@@ -121,6 +121,20 @@ class Choice:
     look_pause: float = FIRST_LOOK
     """When one request shall see whether a link is as slow as it seems, and how long after that another may."""
 
+    look_after: float = 0.0
+    ups: dict[DeviceId, float] = field(default_factory=dict)
+    """Where a rate rises above that of `ups`, one request sees at once by how much; not before `look_after`."""
+
+    def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
+        """Whether a link has become quicker since this was asked: what told it may be but a lower bound."""
+        found = False
+        for peer, report in links.items():
+            known = self.ups.get(peer, 0.0)
+            if not known / CHANGED < report.up < known * CHANGED:
+                found = found or 0 < known < report.up
+                self.ups[peer] = report.up
+        return found
+
     @functools.cached_property
     def peers(self) -> tuple[DeviceId, ...]:
         """Return who is needed by some option."""

@@ -31,6 +31,12 @@ MOVERS = 4
 """Of entries that a far side's load moves, one in so many goes with each of its requests."""
 RISK = 2.0
 """What one request may cost at most, by what is believed, so that others find out more: so many times what it would."""
+LARGER = 2.0
+"""So many times the bytes of what is sent take what this does not tell."""
+AFTER_A_RISE = Seconds(5.0)
+"""A rise of a rate makes one request see how quick the link is, not more often than this."""
+WORTH_A_TRIAL = 1.08
+"""What a request finds out is worth it where another page would then cost less by this factor."""
 UNUSUAL = 1.25
 """A request of other bytes than usual, by this factor, is costed by its own."""
 
@@ -68,20 +74,23 @@ def _look(turner: Turner, choice: Choice, frame: Frame) -> Option | None:
         return None
     price = turner.book.turning.latency
     unseen = [
-        one for one in choice.costs.values() if one.option.peer and not _shows(taken.option, one.option.peer)
+        one for one in choice.costs.values() if one.option.peer and not _shows(taken.option, one.option)
     ]
     hopes = {
         one.value - price * (one.way - one.option.way): one.option
         for one in unseen
-        if one.way > UNUSUAL * one.option.way and _may_be_risked(one, taken, frame)
+        if one.way > one.option.way and _may_be_risked(one, taken, frame)
     }
     best = min(hopes, default=math.inf)
-    return hopes[best] if best < taken.value / UNUSUAL else None
+    return hopes[best] if best < taken.value / WORTH_A_TRIAL else None
 
 
-def _shows(option: Option, peer: DeviceId) -> bool:
-    """Whether requests on a page show how quick the link to `peer` is."""
-    return option.peer == peer and option.up >= TELLS
+def _shows(taken: Option, other: Option) -> bool:
+    """Whether requests on a page show how quick the link is for another one.
+
+    What few bytes take is mostly the round trip, and where that strays, the rate that they tell is a lower bound.
+    """
+    return taken.peer == other.peer and taken.up >= TELLS and other.up < LARGER * taken.up
 
 
 def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
@@ -121,6 +130,8 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
         and not _waits_for_its_lot(state, choice, (current, best), frame, now)
     ):
         _turn(state, held, choice, best, now)
+    if choice.rose(state.links) and now >= choice.look_after:
+        choice.look_at, choice.look_after = now, now + AFTER_A_RISE
 
 
 def _pays(current: Cost, best: Cost) -> bool:

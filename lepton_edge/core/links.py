@@ -110,6 +110,7 @@ class LinkEstimate:
         silence: for how long the peer has owed a word, beyond what the bytes under way explain; 0: it owes none.
         late: `up` or `rtt_least` is but a bound, since what is under way is overdue. It is not to be remembered.
         proven: the rate towards the peer is no less, as the last transfer showed. 0: none did.
+        doubted: the last transfer came sooner than at the rate `up`, by no more than may be noise.
     """
 
     up: BytesPerSecond = BytesPerSecond(0.0)
@@ -125,3 +126,4 @@ class LinkEstimate:
     silence: Seconds = Seconds(0.0)
     late: bool = False
     proven: BytesPerSecond = BytesPerSecond(0.0)
+    doubted: bool = False

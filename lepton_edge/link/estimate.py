@@ -30,4 +30,5 @@ def estimate(state: State, now: float) -> LinkEstimate:
         Seconds(silence(state, now)),
         pacing.is_late(now),
         BytesPerSecond(sight.proven),
+        sight.doubted,
     )

@@ -4,7 +4,8 @@ Law: pure: durations of one clock go in; nothing here knows what was transferred
 `base + size x figure`: of the round trip `size` is 1 and `base` what the bytes took, of the bytes `base` is the round
 trip and the figure seconds a byte.
 
-The figure is the median of the last `KEPT` (by size; another `part` of them where noise is on one side only). Noise is
+The figure is the median of the last `KEPT`, another `part` of them where noise is on one side only; each weighs as the
+square of its size, the inverse of the variance that noise of some seconds gives its figure. Noise is
 the median absolute deviation of the logarithms of "took over expected", since what delays a packet delays it by more
 than it ever hastens one. A duration that is `STRONG` times the noise away, and by half, proves a change by itself; two
 in a row that are `WEAK` times away, and by a fifth, prove one together. No noise is so large that it explains four
@@ -142,7 +143,7 @@ class Level:
     def _settle(self) -> None:
         if len(self._seen) > HICCUP:
             self._before = None
-        self.figure = _quantile([(one.figure, one.weight) for one in self._seen], self.part)
+        self.figure = _quantile([(one.figure, one.weight**2) for one in self._seen], self.part)
         spread = _SIGMAS * _quantile([(abs(one.off), 1.0) for one in self._seen], 0.5)
         self.spread = max(spread, LEAST_SPREAD if len(self._seen) >= YOUNG else YOUNG_SPREAD)
 

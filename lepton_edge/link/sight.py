@@ -2,7 +2,8 @@
 
 Law: pure: what transfers took, by one clock, goes in; nothing here knows frames, windows or acknowledgements. A
 transfer that proves a change changes the estimate at once, and so does one that is overdue: it has proven an upper
-bound of the rate before it ends (`level` says what proves). Small transfers are enough, of 4 kB on: that is what mostly
+bound of the rate before it ends (`level` says what proves); one that ended sooner than its bytes could have come at the
+rate that was believed refutes that, whatever the noise is. Small transfers are enough, of 4 kB on: that is what mostly
 travels.
 TCP's slow start after a rest is discounted, up to so many round trips as it may have taken, but once only: where every
 transfer comes after a rest, slow start is what the next one takes as well.
@@ -12,18 +13,23 @@ from __future__ import annotations
 
 from collections import deque
 
-from lepton_edge.link.level import LEAST_SHARE, NOISE, Level, Shown
+from lepton_edge.link.level import KEPT, LEAST_SHARE, NOISE, Level, Shown
 
 MEANT = 4 << 10  # bytes of a transfer that tells the rate; fewer tell the round trip
 ALONE = 2 << 10  # bytes under way, up to which a round trip is the link's
 FIRST_FLIGHT = 14_000  # bytes that TCP sends before it waits for the first answer (RFC 6928)
 TRIPS_PART = 0.25  # of the round trips are shorter than the usual one: what disturbs them makes them longer
+PACES_PART = 0.3  # of what transfers tell of a byte is less than the usual: for the same reason
 STRAYS = 100  # durations, of whose excess over what was expected the 99th percentile is known
 STRAY_AGE = 120.0  # seconds that one of them counts
 OUTAGE, TAIL = 0.05, 3.0  # seconds, and times the 90th percentile, beyond which it is no jitter
 CLEAR = 0.001  # seconds that bytes must have taken to tell a rate,
 CLEAR_SPREADS = 2.0  # and spreads of the round trip
 QUICK_ONES = 2  # in a row that are lost in the round trip: the link is not as slow as it was
+TRIPS_AGE = 10.0  # seconds
+SURELY = 0.75  # of the shortest round trip, which no bytes can have spared
+REFUTED = 1.15  # times the rate that was believed: who has proven it refutes that, as noise hastens nothing
+MOVED = 1.25  # times the rate that was told last: news, though no single transfer proved a change
 
 
 class Sight:
@@ -33,16 +39,19 @@ class Sight:
         news: grows with all that a decider should hear of at once.
         count: transfers that told the rate; `at`: when the last one did.
         quick: the last one took next to nothing beside the round trip: its kind need not be looked at each time.
+        doubted: the last transfer came sooner than it should have, and proved nothing.
         proven: a rate that the link has at least, where no transfer was long enough to tell it; 0: none.
     """
 
     def __init__(self) -> None:
         self.news = self.count = 0
         self.at: float | None = None
-        self.quick, self.proven = False, 0.0
+        self.quick, self.proven, self.doubted = False, 0.0, False
         self._quick_ones = 0  # in a row
         self._excused = False  # the last late transfer, by slow start
-        self._trip, self._pace = Level(TRIPS_PART), Level()
+        self._told = 0.0  # the rate at the last news
+        self._trips: deque[tuple[float, float]] = deque(maxlen=KEPT)  # when, and seconds: of what is small
+        self._trip, self._pace = Level(TRIPS_PART), Level(PACES_PART)
         self._strays: deque[tuple[float, float]] = deque(maxlen=STRAYS)
 
     @property
@@ -59,6 +68,7 @@ class Sight:
 
     def round_trip(self, took: float, size: int, now: float) -> None:
         """Take the seconds between sending `size` bytes, alone, and their acknowledgement."""
+        self._trips.append((now, took))
         base = min(size * self._pace.figure, (1 - LEAST_SHARE) * took)
         self._note(self._trip, took, self._trip.take(took, base, 1.0), now)
 
@@ -81,8 +91,9 @@ class Sight:
         if took < base:
             base = self._shorten(took)
         self.count += not again
-        self.at = now
+        self.at, news = now, self.news
         clear = took - base >= max(CLEAR, CLEAR_SPREADS * self._trip.spread * base)
+        clear = clear and (not self._pace.figure or took > self._longest_trip(now))
         self.quick, self.proven = not clear, size / max(took, 1e-6)
         fits = not clear and self._fits_a_quick_one(took, base, size)
         self._quick_ones = self._quick_ones + (not again) if fits else 0
@@ -91,6 +102,26 @@ class Sight:
             self._note(self._pace, took, self._pace.become(took, base, size), now, again)
         elif clear or (self._pace.figure and took < self._pace.expected(base, size)):
             self._note(self._pace, took, self._pace.take(took, base, size, again), now, again)
+        if self._refutes(took, size, base, least):
+            self._note(self._pace, took, self._pace.become(took, base, size), now, again)
+        self._tell(size)
+        self.doubted = news == self.news and took + NOISE < self._pace.expected(base, size) / REFUTED
+
+    def _longest_trip(self, now: float) -> float:
+        """Return what something small took of late: what takes no longer need not be slow for its bytes."""
+        return max([took for at, took in self._trips if now - at <= TRIPS_AGE], default=0.0)
+
+    def _refutes(self, took: float, size: int, base: float, least: float) -> bool:
+        """Say whether bytes came sooner than they could at the rate that is believed: noise hastens nothing."""
+        bytes_took, believed = took - min(least, base) * SURELY, size * self._pace.figure
+        return max(REFUTED * bytes_took, bytes_took + NOISE) < believed
+
+    def _tell(self, size: int) -> None:
+        """Make it news when the rate has crept away from what was told last, by what a transfer of `size` feels."""
+        told, rate = self._told or 1e-9, self.rate or 1e-9
+        if not told / MOVED < rate < told * MOVED and abs(size / rate - size / told) > NOISE:
+            self._told = self.rate
+            self.news += 1
 
     def _fits_a_quick_one(self, took: float, base: float, size: int) -> bool:
         """Say whether a transfer fits a link on which it takes nothing better than this one, as it is known."""

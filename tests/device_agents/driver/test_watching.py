@@ -186,6 +186,20 @@ def test_a_rate_that_has_halved_or_doubled_is_looked_at_again_soon_whatever_it_i
     assert looks[3] - looks[2] == pytest.approx(pause_in_use(seen), abs=0.26)
 
 
+def test_a_look_that_came_too_soon_is_repeated_soon_but_luck_is_no_reason_for_ever() -> None:
+    idle, looks, rates = Idleness(), [], 1
+    for eighth in range(8 * 20):
+        now = eighth / 8
+        seen = LinkEstimate(up=1e5, rates=rates, doubted=rates > 1)
+        if idle.due_in_use(seen, now):
+            rates += 1
+            looks.append(now)
+            idle.probed_in_use(LinkEstimate(up=1e5, rates=rates, doubted=True), now)
+    usual = pause_in_use(seen)
+    assert looks[1] - looks[0] == pytest.approx(0.5, abs=0.26)
+    assert len(looks) <= 2 + 1.8 * 20 / usual
+
+
 async def test_a_probe_that_a_dead_link_swallowed_does_not_keep_its_successor_from_being_probed() -> None:
     dead, alive = FakeLink(), FakeLink()
     never = asyncio.Event()

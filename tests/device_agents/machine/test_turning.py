@@ -140,6 +140,52 @@ def test_a_request_sees_once_in_a_while_whether_a_link_is_as_slow_as_it_seems(wo
     )
 
 
+RISING = {  # at 0.14 MB/s local; at 0.5 the cut's small tensors are best, at 2.36 the picture
+    "local": Prediction(0.300, 0.300, 0.0, 0.0, 0.0, 0, 0),
+    "cloud-jpeg": Prediction(0.190, 0.120, 0.010, 0.050, 0.010, 80000, 60),
+    "cut-4": Prediction(0.240, 0.200, 0.010, 0.020, 0.010, 12500, 60),
+}
+
+
+@pytest.fixture
+def rising(world, monkeypatch):
+    """A board whose best page has larger tensors than the one that it would take by what is believed after a rise."""
+    for page, figures in RISING.items():
+        monkeypatch.setitem(FIGURES, page, figures)
+    board = Board(world, tuple(RISING))
+    board.link(SLOW)
+    assert {board.page() for _ in range(3)} == {"local"}
+    return board
+
+
+def looks(board, count: int) -> list[float]:
+    """Return when requests tried out the page of 80 kB."""
+    found = []
+    for _ in range(count):
+        frame = board.ask().frame
+        if frame.reason.startswith("taken this once, to see"):
+            assert frame.page == "cloud-jpeg"
+            found.append(board.now)
+    return found
+
+
+def test_after_a_rise_one_request_sees_at_once_whether_larger_tensors_are_quicker_still(rising) -> None:
+    board = rising
+    board.link(0.5e6)
+    assert len(looks(board, 2)) == 1
+    board.link(2.36e6)
+    assert board.page() == "cloud-jpeg"
+
+
+def test_what_a_rise_was_found_not_to_be_is_not_asked_again_soon(rising) -> None:
+    board = rising
+    board.link(0.5e6)
+    assert len(looks(board, 1)) == 1
+    for number in range(8):  # the rate goes up and down, in 2 s
+        board.link(0.36e6 if number % 2 else 0.5e6)
+        assert looks(board, 1) == []
+
+
 def test_no_page_turns_where_a_person_has_pinned_one(world) -> None:
     board = Board(world, ())
     board.link(SLOW)

@@ -121,3 +121,11 @@ def test_any_durations_leave_a_figure_and_bounded_memory(seen: list[tuple[float,
         assert 0 <= level.figure < 1e3
         assert level.spread > 0
         assert level.count <= KEPT
+
+
+def test_what_a_large_one_took_weighs_more_than_what_many_small_ones_did() -> None:
+    level = Level()
+    level.take(0.1, 0.0, 75_000.0)
+    for _ in range(KEPT - 2):
+        level.take(1.15 * 0.016, 0.0, 12_000.0)
+    assert level.figure == pytest.approx(0.1 / 75_000)

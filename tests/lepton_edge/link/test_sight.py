@@ -200,3 +200,62 @@ def test_whatever_comes_in_whatever_order_the_estimate_is_a_number(story: list[t
         assert 0 <= pacing.trip(wire.now) < 1e4
         assert 0 <= pacing.sight.p99(wire.now) < 1e4
         assert (pacing.due is None) or pacing.waits_since is not None
+
+
+def noisy(rate: float, sizes: list[int], trip: float = 0.01, most: float = 0.07, seed: int = 1) -> Sight:
+    """Return what is seen of a link beside a busy processor, which delays each answer by up to `most` seconds."""
+    sight, chance = Sight(), random.Random(seed)
+    for number, size in enumerate(sizes):
+        sight.round_trip(trip + chance.uniform(0, most), 100, number * 0.5)
+        sight.transfer(trip + size / rate + chance.uniform(0, most), size, number * 0.5 + 0.1, trip)
+    return sight
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(MEANT, 80_000), min_size=2, max_size=15),
+    st.sampled_from([THREE_G, WIFI]),
+    st.integers(0, 99),
+)
+def test_no_rate_is_believed_that_the_last_transfer_refutes(
+    sizes: list[int], after: float, seed: int
+) -> None:
+    sight = noisy(THREE_G, sizes, seed=seed)
+    took = 0.01 + sizes[-1] / after + 0.03
+    sight.transfer(took, sizes[-1], 60.0, 0.01)
+    sooner_than_possible = took + 2 * 0.0021 < sizes[-1] / sight.rate
+    assert not sooner_than_possible or sight.rate * 1.26 > sizes[-1] / took
+
+
+def test_a_transfer_of_some_size_shows_a_rise_however_much_the_small_ones_scatter() -> None:
+    for seed in range(50):
+        sight = noisy(THREE_G, [12_000, 5_000] * 8, seed=seed)
+        news = sight.news
+        sight.transfer(0.01 + 25_000 / WIFI + 0.065, 25_000, 9.0, 0.01)
+        assert sight.news > news
+        assert sight.rate > 1.9 * THREE_G
+
+
+def test_what_takes_no_longer_than_something_small_is_no_slower_for_its_bytes() -> None:
+    for seed in range(20):
+        sight = noisy(WIFI, [75_000] * 8, seed=seed)
+        sight.round_trip(0.08, 100, 4.0)
+        before = sight.rate
+        for number in range(6):
+            sight.transfer(0.079, 12_000, 4.1 + number, 0.01)
+        assert sight.rate >= 0.99 * before
+
+
+def test_large_transfers_count_for_more_than_many_small_ones_beside_a_busy_processor() -> None:
+    rates = [noisy(WIFI, [12_000] * 8 + [75_000] * 3, seed=seed).rate for seed in range(40)]
+    assert sum(rate > WIFI / 2.5 for rate in rates) >= 36
+
+
+def test_what_came_too_soon_and_proves_nothing_is_doubted() -> None:
+    sight = noisy(THREE_G, [12_000] * 10, most=0.02)
+    assert not sight.doubted
+    took = 0.01 + 12_000 / THREE_G
+    sight.transfer(took * 0.85, 12_000, 9.0, 0.01)
+    assert sight.doubted
+    sight.transfer(took * 1.05, 12_000, 9.5, 0.01)
+    assert not sight.doubted
