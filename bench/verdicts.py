@@ -269,12 +269,14 @@ HEALTHY = 2.5
 def struck(trial: Trial, answers: Sequence[Answer]) -> list[float]:
     """Return by how much longer than usual those requests took that the fault met: under way then, or sent into it.
 
-    What was admitted on the board from its beginning was not met. Usual is the median of the answers before.
+    The first one that was due comes first. What was admitted on the board from its beginning was not met. Usual is the
+    median of the answers before.
     """
     before = [one for one in answers if trial.began - HEALTHY <= one.due and one.ended <= trial.began]
     split = [one.latency for one in before if one.page != LOCAL_PAGE and not one.fell_back]
     usual = statistics.median(split) if split else 0.0
-    return [one.latency - usual for one in answers if _met(trial, one)]
+    met = sorted((one for one in answers if _met(trial, one)), key=lambda one: one.due)
+    return [one.latency - usual for one in met]
 
 
 def _met(trial: Trial, one: Answer) -> bool:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from bench.lanes import LEAD
-from bench.outages import link_jitter, next_due, untouched
+from bench.outages import _paid_rows, link_jitter, next_due, untouched
 from bench.verdicts import Answer, Trial, returned, struck
 
 TRIAL = Trial(10.0, 12.0, 17.0)
@@ -26,6 +26,15 @@ def test_who_was_under_way_or_sent_into_it_was_struck() -> None:
         Answer(12.5, 0.2, "cut-3"),
     ]
     assert struck(TRIAL, asked) == pytest.approx([0.4, 0.3, 2.8, 0.2])
+    assert struck(TRIAL, asked[::-1]) == struck(TRIAL, asked), "the first that was due comes first"
+
+
+def test_the_first_that_was_struck_and_those_behind_it_are_told_apart() -> None:
+    rows = list(_paid_rows("free", [[0.5, 0.9], [], [0.6]], 0.349, 0.549, ""))
+    told = {row.what.rpartition(": ")[2]: (row.value, row.met) for row in rows}
+    assert told["worst of the first in each trial"] == (600.0, False)
+    assert told["worst, with those that wait behind it on the board"] == (900.0, False)
+    assert list(_paid_rows("free", [[], []], 0.349, 0.549, ""))[0].value == 0
 
 
 def test_what_was_answered_before_it_was_not_met() -> None:
