@@ -1,7 +1,8 @@
 """From a model to the entry that is asked for it: one warm link, found anew where that is gone or has it no more.
 
 Law: knows when a link is broken or its entry the wrong one; asks nothing itself. Ways of several models that lead
-to one entry share the link.
+to one entry share the link. An agent's own address leads to that agent for as long as it has the model; then to who has
+it by its coordinator's word, until that one has it no more either.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from lepton_edge.client.address import Doors
@@ -37,6 +39,7 @@ class Asked(Protocol):
 
 
 Dial = Callable[[str], Awaitable[Asked]]
+Find = Callable[["str | None"], Awaitable[Doors]]
 LAST_ANSWER = 120.0  # seconds that a link which nobody asks by any more waits for its last answer
 
 
@@ -119,9 +122,9 @@ class Links:
 
 
 class Way:
-    """One model's entry, and the link to it; `find` says where entries are."""
+    """One model's entry, and the link to it; `find` says where entries are, by who is asked at an address."""
 
-    def __init__(self, model: ModelName, links: Links, find: Callable[[], Awaitable[Doors]]) -> None:
+    def __init__(self, model: ModelName, links: Links, find: Find, address: str | None = None) -> None:
         self.link: Asked | None = None
         self.away: list[str] = []  # entries that were to be asked rather than the link's, and why not
         self.doubted = False  # whether the link's entry may not be the right one any more
@@ -129,6 +132,7 @@ class Way:
         self._model = model
         self._links = links
         self._find = find
+        self._address = address
         self._entry = ""
         self._dialling: asyncio.Task[Asked] | None = None
 
@@ -140,6 +144,10 @@ class Way:
             self._dialling = asyncio.create_task(self._connect())
             self._dialling.add_done_callback(_seen)
         return await asyncio.shield(self._dialling)
+
+    def doubt(self, used: Asked) -> None:
+        """See who the entry is now, unless that was found out already since `used` was asked."""
+        self.doubted = self.doubted or used is self.link
 
     def forget(self, used: Asked) -> None:
         """Ask no more by a link that broke."""
@@ -160,17 +168,31 @@ class Way:
         """Dial an entry; keep the link that is there where it is still the right one, or nobody can say."""
         doubted, self.doubted = self.link if self._is_open() else None, False
         try:
-            doors = await self._find()
+            doors = await self._find(self._address)
         except LeptonError:
             if doubted is None:
                 raise
             return doubted
+        if doubted is not None and doors.of(self._model)[:1] == (self._entry,):
+            doors = await self._onward(doors)
         if doubted is None or doors.of(self._model)[:1] != (self._entry,):
             self.link = await self._dial_any(doors)
+            self.doubted = self.doubted and self.link is doubted  # by those who asked the one before
             if doubted is not None and doubted is not self.link and not self.in_use(doubted):
                 await self._links.leave(doubted)
         assert self.link is not None
         return self.link
+
+    async def _onward(self, doors: Doors) -> Doors:
+        """Return the doors to others that serve the model, where its entry is an agent whose coordinator knows any."""
+        if doors.coordinator in ("", doors.asked):
+            return doors
+        try:
+            known = await self._find(doors.coordinator)
+        except LeptonError:
+            return doors
+        others = tuple(entry for entry in known.serving_of(self._model) if entry != self._entry)
+        return replace(doors, entries=others, serving=()) if others else doors
 
     async def _dial_any(self, doors: Doors) -> Asked:
         failures: list[str] = []
