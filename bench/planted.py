@@ -286,7 +286,7 @@ def verdict(status: int, output: str) -> Verdict:
 
 def _chaos(copy: Path) -> Verdict:
     """Let a few faults strike; return what was found."""
-    command = [sys.executable, "-m", CHAOS, "--faults", "60", "--minutes", "3", "--stop"]
+    command = [sys.executable, "-m", CHAOS, "--faults", "60", "--minutes", "3", "--fewest", "0", "--stop"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=PATIENCE, check=False)
     lines = [line for line in done.stdout.splitlines() if '"met": false' in line]
     if done.returncode == 0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.chaos.schedule import Fault
-from bench.chaos.subject import NAME, VERSIONS, Subject
+from bench.chaos.subject import NAME, VERSIONS, Subject, make_ballast
 from bench.chaos.town import WIFI, Place
 from bench.chaos.witnesses import Witnesses
 from lepton_edge.client import Client
@@ -42,6 +42,8 @@ class Scene:
     version: str = VERSIONS[0]
     keep_input: bool = False
     copies: Iterator[int] = field(default_factory=itertools.count)
+    toothless: set[int] = field(default_factory=set)
+    """Faults, by index, that were to make something fail and did not."""
 
     def home(self, board: str) -> str:
         """Return the cloud that a board was deployed with."""
@@ -52,6 +54,30 @@ class Scene:
         """Return the board that is a victim, or one that uses it."""
         boards = self.place.boards
         return next((board for board in boards if victim in (board, self.home(board))), boards[0])
+
+    def users(self, victim: str) -> set[str]:
+        """Return the boards whose requests a victim has a part in: itself, those of a cloud, all of them."""
+        boards = self.place.boards
+        return {board for board in boards if victim in (board, self.home(board))} or set(boards)
+
+    def ballast(self, fault: Fault, pushed: bool = True) -> str:
+        """Push a model that nobody has, before a fault strikes; return its name."""
+        name = f"ballast-{fault.index}"
+        path = make_ballast(self.place.directory / f"{name}.onnx", fault.index)
+        if pushed:
+            self.order(fault, "push ballast", lambda client: client.push(name, path))
+        return name
+
+    def bites(self, fault: Fault, what: str, do: Callable[[Client], object], codes: tuple[str, ...]) -> None:
+        """Give an order that a fault is to make impossible; note where it does not end with one of `codes`."""
+        self.order(fault, what, do)
+        if not self.commands[-1][2].startswith(tuple(f"{code}:" for code in codes)):
+            self.toothless.add(fault.index)
+
+    def unload(self, fault: Fault, name: str) -> None:
+        """Remove what was pushed for a fault."""
+        (self.place.directory / f"{name}.onnx").unlink()
+        self.order(fault, "remove ballast", lambda client: client.remove(name))
 
     def deploy(self, client: Client, board: str) -> dict[str, Any]:
         """Deploy on a board, with its own cloud, and all others to stand in for that one."""
@@ -142,24 +168,56 @@ def freeze_client(scene: Scene, fault: Fault) -> Strike:
 
 
 def full_disk(scene: Scene, fault: Fault) -> Strike:
-    """Fill a file system, deploy on it, and give the room back."""
+    """Fill a file system, deploy on it what was not there before, and give the room back."""
+    return _full_disk(scene, fault, scene.ballast(fault))  # pushed before anybody waits for the moment
+
+
+def _full_disk(scene: Scene, fault: Fault, name: str) -> Strike:
     filler = scene.place.fill(fault.victim)
     yield
-    scene.pin(fault, "pin local on a full disk", "local")
+    ends = _ends(scene, fault)
+    scene.bites(
+        fault, "deploy on a full disk", lambda client: client.deploy(name, devices=ends), ("storage_full",)
+    )
     filler.unlink()
+    scene.unload(fault, name)
+
+
+def _ends(scene: Scene, fault: Fault) -> tuple[str, str]:
+    """Return a board and a cloud, the victim among them."""
+    board = scene.board_of(fault.victim)
+    return board, fault.victim if fault.victim in scene.place.clouds else scene.home(board)
+
+
+def full_disk_of_coordinator(scene: Scene, fault: Fault) -> Strike:
+    """Fill the coordinator's file system, push a model, and give the room back."""
+    name = scene.ballast(fault, pushed=False)
+    path = scene.place.directory / f"{name}.onnx"
+    filler = scene.place.fill(fault.victim)
+    yield
+    scene.bites(fault, "push on a full disk", lambda client: client.push(name, path), ("storage_full",))
+    filler.unlink()
+    path.unlink()
+    scene.pin(fault, "pin local", "local")
     scene.pin(fault, "unpin")
 
 
 def no_memory(scene: Scene, fault: Fault) -> Strike:
-    """Let a process have no more memory while a plan is prepared on it."""
+    """Let a process have no more memory while a model is prepared on it that was not there before."""
+    return _no_memory(scene, fault, scene.ballast(fault))
+
+
+def _no_memory(scene: Scene, fault: Fault, name: str) -> Strike:
     scene.place.squeeze(fault.victim)
     yield
-    scene.pin(fault, "pin local without memory", "local")
+    ends = _ends(scene, fault)
+    codes = ("prepare_failed", "model_too_large")
+    scene.bites(fault, "deploy without memory", lambda client: client.deploy(name, devices=ends), codes)
     if scene.place.lives(fault.victim):
         scene.place.release(fault.victim)
     else:
         scene.place.start(fault.victim)
-    scene.pin(fault, "unpin")
+    scene.unload(fault, name)
 
 
 def second_coordinator(scene: Scene, fault: Fault) -> Strike:
@@ -265,7 +323,7 @@ STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
     "freeze coordinator": freeze,
     "freeze client": freeze_client,
     "full disk": full_disk,
-    "full disk of coordinator": full_disk,
+    "full disk of coordinator": full_disk_of_coordinator,
     "no memory": no_memory,
     "second coordinator": second_coordinator,
     "coordinator of a backup": backup,

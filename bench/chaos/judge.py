@@ -1,6 +1,7 @@
 """From everything that witnesses said to figures: wrong, lost, doubled, late, untyped; and who did it.
 
-Law: pure arithmetic on testimonies and faults; goal 0 for each of the five.
+Law: pure arithmetic on testimonies and faults; goal 0 for each of the five, and for what does not come back; each kind
+of fault that was wanted bit often enough.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ BENCH = "chaos"
 class Struck:
     """One fault as it came to pass: seconds of the machine's clock; `back` None: it did not come back in time.
 
-    `aimed` says that a request was at its victim, by its age and what such requests take.
+    `aimed` says that a request was at its victim, by its age and what such requests take; `bit` that what it was to
+    make impossible was: one that did not bite does not count.
     """
 
     fault: Fault
@@ -31,6 +33,7 @@ class Struck:
     over: float = 0.0
     aimed: bool = False
     back: float | None = None
+    bit: bool = True
 
 
 @dataclass
@@ -46,6 +49,9 @@ class Evidence:
     untyped: list[str] = field(default_factory=list)
     allowed: list[tuple[float, frozenset[str]]] = field(default_factory=list)
     deadline: float = 2.0
+    kinds: frozenset[str] = frozenset()
+    """Kinds of faults that were to strike, `fewest` times each."""
+    fewest: int = 0
 
 
 def is_stale(ended: Ended, allowed: Sequence[tuple[float, frozenset[str]]]) -> bool:
@@ -127,10 +133,13 @@ def _answers(title: str, evidence: Evidence) -> Iterator[Row]:
 
 
 def _by_kind(evidence: Evidence) -> Iterator[Row]:
-    counts = Counter(each.fault.kind for each in evidence.struck)
+    counts = Counter({kind: 0 for kind in evidence.kinds})
+    counts.update(each.fault.kind for each in evidence.struck if each.bit)
+    blunt = Counter(each.fault.kind for each in evidence.struck if not each.bit)
     aimed = Counter(each.fault.kind for each in evidence.struck if each.aimed)
-    for kind, count in sorted(counts.items()):
+    for kind, count in sorted({**dict.fromkeys(blunt, 0), **counts}.items()):
         backs = [each.back for each in evidence.struck if each.fault.kind == kind and each.back is not None]
         median = f"back in {statistics.median(backs):.2f} s (median)" if backs else "never back"
-        told = f"{aimed[kind]} with a request in the victim; {median}"
-        yield Row(BENCH, f"faults: {kind}", count, "faults", told)
+        told = f"{aimed[kind]} with a request in the victim; {blunt[kind]} more did not bite; {median}"
+        enough = count >= evidence.fewest
+        yield Row(BENCH, f"faults: {kind}", count, "faults", told, evidence.fewest, met=enough)

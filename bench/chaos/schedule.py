@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 FEWEST = 10
 """Times that every kind strikes, where there is room for it."""
+SPARE = 2
+"""So often more, for those that do not bite."""
 TOGETHER = 0.12
 """What part of the faults come while another one lasts."""
 
@@ -46,7 +48,7 @@ class Fault:
 
 
 def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]) -> list[Kind]:
-    """Return every kind of fault for these victims; `weight` is in hundredths of what is left after `FEWEST` each."""
+    """Return every kind of fault for these victims; `weight` is in hundredths of what is left after that."""
     boards, clouds, clients = tuple(boards), tuple(clouds), tuple(witnesses)
     coordinator = ("coordinator",)
     return [
@@ -76,9 +78,9 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
 
 
 def schedule(seed: int, count: int, of: Sequence[Kind]) -> list[Fault]:
-    """Return `count` faults, each kind `FEWEST` times at least where `count` allows that, and some of them at once."""
+    """Return `count` faults, each kind at least `FEWEST` + `SPARE` times where `count` allows, some at once."""
     draw = random.Random(seed)
-    names = [kind for kind in of for _ in range(min(FEWEST, count // len(of)))]
+    names = [kind for kind in of for _ in range(min(FEWEST + SPARE, count // len(of)))]
     rest = count - len(names)
     names += draw.choices(of, [kind.weight for kind in of], k=rest) if rest > 0 else []
     draw.shuffle(names)

@@ -23,6 +23,8 @@ SHAPES = {
     "w1": (8, 3, 3, 3), "w2": (16, 8, 3, 3), "w3": (16, 16, 3, 3), "w4": (384, 16, 3, 3), "w5": (384, 384, 3, 3),
     "w6": (10, 384),
 }  # fmt: skip
+BALLAST = 10_240
+"""Neurons of the hidden layer of what is deployed where there is no room: 384 weights each, 15.7 MB in all."""
 Values = NDArray[np.float32]
 
 
@@ -78,6 +80,30 @@ def _model(seed: int) -> onnx.ModelProto:
     y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 10])
     graph = helper.make_graph(nodes, NAME, [x], [y], weights)
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def make_ballast(path: Path, seed: int) -> Path:
+    """Write a model that no device has seen, light to compute and larger than what a store could give up for it."""
+    draw = np.random.default_rng(1000 + seed).standard_normal
+    shapes = {"w1": (384, 3 * 32 * 32 // 64), "w2": (BALLAST, 384), "w3": (10, BALLAST)}
+    weights = [
+        numpy_helper.from_array((draw(shape) / np.sqrt(shape[1])).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["p"], "pool", kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Flatten", ["p"], ["f"], "flatten"),
+        helper.make_node("Gemm", ["f", "w1"], ["g1"], "gemm1", transB=1),
+        helper.make_node("Relu", ["g1"], ["r1"], "relu1"),
+        helper.make_node("Gemm", ["r1", "w2"], ["g2"], "gemm2", transB=1),
+        helper.make_node("Relu", ["g2"], ["r2"], "relu2"),
+        helper.make_node("Gemm", ["r2", "w3"], ["y"], "gemm3", transB=1),
+    ]
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 10])
+    graph = helper.make_graph(nodes, path.stem, [x], [y], weights)
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), str(path))
+    return path
 
 
 def _answers(path: Path, inputs: list[Values]) -> list[Values]:

@@ -21,7 +21,9 @@ from pathlib import Path
 
 from examples.demo.processes import Child, Conditions, Town, lepton
 
-ROOM = 48
+ROOM = {"coordinator": 192}
+"""MB of a process's file system, where it is not `AGENTS_ROOM`: the coordinator has every model twice for a while."""
+AGENTS_ROOM = 48
 BELOW_EPHEMERAL = range(21_000, 31_000)
 """Ports that no outgoing connection takes while their owner is dead."""
 WIFI = Conditions("Wi-Fi", 18.88, 2)
@@ -105,7 +107,8 @@ class Place:
     def _room(self, name: str) -> Path:
         room = self.directory / name
         room.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}m", "tmpfs", str(room)], check=True)
+        size = f"size={ROOM.get(name, AGENTS_ROOM)}m"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(room)], check=True)
         self.rooms.append(room)
         return room
 

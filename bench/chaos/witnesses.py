@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,11 @@ class Witnesses:
         """Return every testimony, of those that were killed as well."""
         return [*self.before, *(one for one in self.now.values() if one not in self.before)]
 
-    def ages(self) -> list[float]:
-        """Return for how long what is under way now is under way, seconds."""
+    def ages(self, names: Collection[str]) -> list[float]:
+        """Return for how long what these witnesses have under way now is under way, seconds."""
         now = time.monotonic()
-        return [now - at for one in self.now.values() for at in list(one.under_way.values())]
+        asked = [one for name, one in self.now.items() if name in names]
+        return [now - at for one in asked for at in list(one.under_way.values())]
 
     def recent(self, since: float) -> list[Ended]:
         """Return what was asked after `since` and has ended."""

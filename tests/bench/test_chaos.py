@@ -1,0 +1,57 @@
+"""What a chaos run counts: faults that bite, kind by kind, and what did not come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.chaos import testimony
+from bench.chaos.judge import Evidence, Struck, rows
+from bench.chaos.schedule import FEWEST, Fault, kinds, schedule
+from bench.chaos.witnesses import Witnesses
+
+
+def _evidence(*struck: Struck, fewest: int = 1, of: tuple[str, ...] = ("pin",)) -> Evidence:
+    return Evidence(list(struck), kinds=frozenset(of), fewest=fewest)
+
+
+def _struck(kind: str = "pin", back: float | None = 0.5, bit: bool = True) -> Struck:
+    return Struck(Fault(0, kind, "north", 0.1, 0.5, "any"), 1.0, 2.0, back=back, bit=bit)
+
+
+def _met(evidence: Evidence, what: str) -> bool | None:
+    (row,) = [row for row in rows(evidence) if row.what.endswith(what)]
+    return row.met
+
+
+@pytest.mark.parametrize(
+    ("evidence", "enough"),
+    [
+        (_evidence(_struck()), True),
+        (_evidence(_struck(bit=False)), False),
+        (_evidence(_struck(), fewest=2), False),
+        (_evidence(), False),
+        (_evidence(fewest=0), True),
+    ],
+)
+def test_a_kind_must_bite_often_enough(evidence: Evidence, enough: bool) -> None:
+    assert _met(evidence, "faults: pin") == enough
+
+
+def test_what_is_never_back_is_not_as_it_must_be() -> None:
+    assert _met(_evidence(_struck()), "did not return to the plan in time") is True
+    assert _met(_evidence(_struck(back=None)), "did not return to the plan in time") is False
+
+
+def test_every_kind_strikes_more_often_than_it_must() -> None:
+    of = kinds(("north", "south"), ("east", "west"), ("anna",))
+    every = [one for each in schedule(3, 500, of) for one in (each, each.beside) if one]
+    assert all(sum(one.kind == kind.name for one in every) > FEWEST for kind in of)
+
+
+def test_only_the_requests_of_those_asked_about_are_aimed_at(tmp_path) -> None:
+    witnesses = Witnesses({}, tmp_path)
+    for name, at in (("anna", 1.0), ("clara", 2.0)):
+        witnesses.now[name] = testimony.Testimony(name, {0: at})
+    assert len(witnesses.ages({"anna"})) == 1
+    assert witnesses.ages({"anna"})[0] > witnesses.ages({"clara"})[0]
+    assert witnesses.ages(set()) == []
