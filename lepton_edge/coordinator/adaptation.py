@@ -56,6 +56,7 @@ class Adaptation:
         pause: how long the next rest is; it grows where plans change often or do not pay.
         rest_until: before that, only what is urgent is looked at.
         changed_at: when a plan last changed by itself; below 0 for never.
+        vain: urgent causes for which there was no other plan, and until when they are left alone.
         link: the link that was looked at last, and since when it is another one.
     """
 
@@ -69,6 +70,7 @@ class Adaptation:
     pause: Seconds = Seconds(0.0)
     rest_until: Seconds = Seconds(0.0)
     changed_at: Seconds = Seconds(-1.0)
+    vain: dict[str, Seconds] = field(default_factory=dict)
     link: LinkProfile | None = None
     link_since: Seconds | None = None
 

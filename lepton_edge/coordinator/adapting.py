@@ -20,7 +20,9 @@ from lepton_edge.coordinator import (
     judging,
     loads,
     promises,
+    quarantine,
     reach,
+    replicas,
     requests,
 )
 from lepton_edge.coordinator.adaptation import Adaptation, Haste, Promise, Target
@@ -75,7 +77,10 @@ def wish(
         return Adaptation()
     if adaptation.cause and haste <= adaptation.haste:
         return adaptation
-    adaptation.cause, adaptation.haste, adaptation.gains = cause, haste, 0
+    if haste is Haste.ANYWAY and adaptation.vain.get(_subject(cause), at.now) > at.now:
+        return Adaptation()
+    _forget_cause(adaptation)
+    adaptation.cause, adaptation.haste = cause, haste
     settled = at.now + (SETTLE if haste is Haste.SUSTAINED else 0.0) + _apart(target)
     adaptation.due = Seconds(max(settled, _rested(adaptation, haste)))
     return adaptation
@@ -85,6 +90,11 @@ def _rested(adaptation: Adaptation, haste: Haste) -> float:
     if haste is Haste.SUSTAINED:
         return adaptation.rest_until
     return adaptation.changed_at + URGENT_REST if adaptation.changed_at >= 0 else 0.0
+
+
+def _subject(cause: str) -> str:
+    """Return a cause without its figures."""
+    return cause.partition(":")[0]
 
 
 def _apart(target: Target) -> float:
@@ -130,8 +140,9 @@ def _pressed(state: State, device: Device, at: Moment) -> list[Command]:
 def joined(state: State, device: Device, at: Moment) -> None:
     """A device attached: a cloud may serve boards that have none, or serve them better."""
     for record in state.active_epochs():
-        named = record.request.cloud if record.request else ""
-        welcome = device.hello.role == "cloud" and record.board and named in ("", device.name)
+        welcome = device.hello.role == "cloud" and record.board and requests.may_serve(record, device.name)
+        if record.cloud and requests.may_stand_in(record, device.name):
+            continue  # see `stand_ins_missing`
         if welcome and not record.blocks_of(device.name):
             adaptation = wish(state, record, f"{device.name} joined", at)
             adaptation.cloud = adaptation.cloud or device.name
@@ -161,10 +172,18 @@ def lost_for_long(state: State, at: Moment) -> None:
 
 def _others(state: State, record: EpochRecord, away: set[DeviceId], at: Moment) -> list[Device]:
     """Return the clouds that could take a part in an epoch."""
-    named = record.request.cloud if record.request else ""
     there = [one for one in availability.placeable(state, at.now) if one.hello.role == "cloud"]
-    fit = (one for one in there if named in ("", one.name) or one.name in record.replicas)
-    return [one for one in fit if one.name not in away]
+    return [one for one in there if requests.may_serve(record, one.name) and one.name not in away]
+
+
+def stand_ins_missing(state: State, records: Sequence[EpochRecord], at: Moment) -> None:
+    """A cloud that shall stand in for the first one is there, and has no part yet: it came back, or joined."""
+    open_to_it = [one.name for one in availability.placeable(state, at.now) if one.hello.role == "cloud"]
+    for record in records:
+        missing = [name for name in open_to_it if requests.may_stand_in(record, name)]
+        missing = [name for name in missing if not record.blocks_of(name)]
+        if missing and record.board and record.cloud in open_to_it:
+            wish(state, record, f"{', '.join(missing)} can stand in for {record.cloud}", at, Haste.ANYWAY)
 
 
 def links_changed(state: State, records: Sequence[EpochRecord], at: Moment) -> None:
@@ -217,6 +236,7 @@ def look(state: State, at: Moment) -> None:
         del state.fares[old]
     lost_for_long(state, at)
     records = _next_few(state)
+    stand_ins_missing(state, records, at)
     links_changed(state, records, at)
     clouds_busy(state, records, at)
 
@@ -248,7 +268,7 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
             and record.model in state.models
             and _is_turn(state, record, state.adaptations[target], at)
         ):
-            return _replan(state, record, state.adaptations[target])
+            return _replan(state, record, state.adaptations[target], at)
     return None
 
 
@@ -260,8 +280,11 @@ def _is_turn(state: State, record: EpochRecord, adaptation: Adaptation, at: Mome
     return adaptation.haste is Haste.ANYWAY or loads.is_settled(state, devices, at.now)
 
 
-def _replan(state: State, record: EpochRecord, adaptation: Adaptation) -> Deployment:
-    request = requests.again(state, record, adaptation.without)
+def _replan(state: State, record: EpochRecord, adaptation: Adaptation, at: Moment) -> Deployment:
+    closed = {
+        name for name in state.conduct if quarantine.is_in(state, name, at.now) and name != record.cloud
+    }
+    request = requests.again(state, record, closed | adaptation.without)
     changed: dict[str, Any] = {"refresh": False, "dry_run": False}
     if adaptation.cloud:
         changed["cloud"] = adaptation.cloud
@@ -269,7 +292,7 @@ def _replan(state: State, record: EpochRecord, adaptation: Adaptation) -> Deploy
     run = Deployment(f"replan {state.counter}", NOBODY, ADAPT, dataclasses.replace(request, **changed))
     run.version, run.why, run.haste = record.version, adaptation.cause, adaptation.haste
     run.weighing = adaptation.haste is Haste.SUSTAINED and not adaptation.gains
-    run.rooms = dict(adaptation.rooms)
+    run.rooms, run.asked = dict(adaptation.rooms), requests.as_asked(record, run.request)
     run.board, run.cloud = (
         record.board or None,
         record.cloud or None,
@@ -285,7 +308,8 @@ def is_worth(state: State, run: Deployment, made: PlanMade, at: Moment) -> bool:
         return False
     run.promise = promises.promise(state, run, record, made, at.now)
     if run.haste is Haste.ANYWAY:
-        return _is_other(adaptation, record, made.book, at)
+        news = made.book is not None and replicas.news(state, run, made.book)
+        return news or _is_other(adaptation, record, made.book, at)
     if not _pays(state, run, run.promise, made.book, at):
         _rest(adaptation, at)
         return False
@@ -299,7 +323,10 @@ def is_worth(state: State, run: Deployment, made: PlanMade, at: Moment) -> bool:
 def _is_other(adaptation: Adaptation, record: EpochRecord, book: PlanBook | None, at: Moment) -> bool:
     if book is not None and promises.differs(record, book):
         return True
+    subject = _subject(adaptation.cause)
     _rest(adaptation, at)
+    adaptation.vain = {one: until for one, until in adaptation.vain.items() if until > at.now}
+    adaptation.vain[subject] = adaptation.rest_until
     return False
 
 

@@ -67,6 +67,6 @@ def new_epoch(
     room = orders.room(state, run.board, orders.left(run, run.board, run.request.wishes.board_memory))
     book, holds, told = replicas.add(state, run, book, placement.holds(book, board, cloud, room))
     record = EpochRecord(run.model, run.version, number, PLANNED, book, holds, document=document)
-    record = dataclasses.replace(record, request=run.request, board=run.board or DeviceId(""))
+    record = dataclasses.replace(record, request=run.asked or run.request, board=run.board or DeviceId(""))
     record = orders.with_inputs(state, run, record)
     return record, told

@@ -13,7 +13,7 @@ from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import Hold
 from lepton_edge.coordinator.state import Deployment, State
 from partitioner.plan import PlanBook, Replica
-from partitioner.units import DeviceId
+from partitioner.units import Bytes, DeviceId
 
 
 def add(
@@ -23,10 +23,7 @@ def add(
     first = next((hold for hold in holds if hold.device == run.cloud), None)
     if first is None:
         return book, holds, []
-    weights = placement.block_weights(book, first.blocks)
-    roomy = [
-        name for name in run.replicas if placement.fits(weights, placement.memory_of(state.devices[name]))
-    ]
+    roomy = _roomy(state, run, placement.block_weights(book, first.blocks))
     told: list[Command] = [
         telling.tell(run, "preparing", f"{name} has no room for what {first.device} holds: it is no replica")
         for name in run.replicas
@@ -35,6 +32,23 @@ def add(
     stand_ins = tuple(Replica(name, first.device) for name in roomy)
     also = tuple(Hold(name, first.blocks) for name in roomy)
     return dataclasses.replace(book, replicas=stand_ins), (*holds, *also), told
+
+
+def _roomy(state: State, run: Deployment, weights: Bytes) -> list[DeviceId]:
+    """Return the replicas that have room for so many bytes of weights."""
+    rooms = ((name, placement.memory_of(state.devices[name])) for name in run.replicas)
+    return [name for name, room in rooms if placement.fits(weights, room)]
+
+
+def news(state: State, run: Deployment, book: PlanBook) -> bool:
+    """Return whether a deployment has a replica that the epoch which runs has not."""
+    record = state.active_epoch(*run.target)
+    cloud = state.devices.get(run.cloud) if run.cloud else None
+    held = placement.holds(book, None, cloud)
+    if record is None or not held:
+        return False
+    weights = placement.block_weights(book, held[0].blocks)
+    return not {*_roomy(state, run, weights)} <= {*record.replicas}
 
 
 def is_excused(run: Deployment, device: DeviceId) -> bool:

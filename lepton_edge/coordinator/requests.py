@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 
+from lepton_edge.coordinator import placement
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import State
 from lepton_edge.core.errors import NotFound, RequestError
@@ -35,20 +36,64 @@ def active(state: State, model: ModelName, board: DeviceId) -> EpochRecord | Non
     raise RequestError(f"{model!r} is active for {names}", "name one of them: --device board=NAME")
 
 
+def wish(record: EpochRecord) -> Deploy:
+    """Return what a person asked for, from which `record` was made; where nobody remembers it, just the model."""
+    return record.request or Deploy(record.model)
+
+
 def again(state: State, record: EpochRecord, without: Collection[DeviceId] = ()) -> Deploy:
     """Return the request that deploys on the devices of `record` what it was asked for.
 
     Where its cloud is away, or among those that it shall do `without`, the best of its replicas takes the cloud's
-    place; where there is none, the cloud is as it was asked for: a name, or the planner's choice.
+    place; where there is none, the cloud is as it was asked for: a name, or the planner's choice. Replicas are those
+    that are there; the cloud that was asked for is one of them while another has its place.
     """
-    asked = record.request or Deploy(record.model)
-    there = {device.name for device in state.connected("cloud")} - set(without)
+    asked = wish(record)
+    there = {device.name for device in state.connected("cloud") if device.name not in state.drains} - set(
+        without
+    )
     clouds = [name for name in (record.cloud, *record.replicas) if name in there]
     kept = DeviceId("") if asked.cloud in without else asked.cloud
-    replicas = tuple(name for name in asked.replicas if name not in without)
+    cloud = clouds[0] if clouds else kept
     return dataclasses.replace(
-        asked, board=record.board or asked.board, cloud=clouds[0] if clouds else kept, replicas=replicas
+        asked, board=record.board or asked.board, cloud=cloud, replicas=_stand_ins(asked, cloud, there)
     )
+
+
+def _stand_ins(asked: Deploy, cloud: DeviceId, there: Collection[DeviceId]) -> tuple[DeviceId, ...]:
+    if not asked.replicas or placement.EVERY in asked.replicas:
+        return asked.replicas
+    first = (asked.cloud,) if asked.cloud != cloud else ()
+    return tuple(name for name in dict.fromkeys((*first, *asked.replicas)) if name in there)
+
+
+def as_asked(record: EpochRecord | None, request: Deploy, without: str = "") -> Deploy:
+    """Return a request made of `record` with the choice of clouds that its person left open.
+
+    A device that it shall do `without`, if one is named, is no part of that choice any more.
+    """
+    if record is None:
+        return request
+    asked = wish(record)
+    cloud = asked.cloud if asked.cloud != without else DeviceId("")
+    replicas = tuple(name for name in asked.replicas if name != without)
+    return dataclasses.replace(request, cloud=cloud, replicas=replicas)
+
+
+def may_serve(record: EpochRecord, cloud: DeviceId) -> bool:
+    """Return whether a person's request lets `cloud` take the cloud's part in what `record` runs."""
+    asked = wish(record)
+    if not asked.cloud or placement.EVERY in asked.replicas:
+        return True
+    return cloud in (asked.cloud, *asked.replicas, *record.replicas)
+
+
+def may_stand_in(record: EpochRecord, cloud: DeviceId) -> bool:
+    """Return whether a person's request wants `cloud` to stand in for the cloud of `record`."""
+    asked = wish(record)
+    if not asked.replicas or cloud == record.cloud:
+        return False
+    return placement.EVERY in asked.replicas or cloud in (asked.cloud, *asked.replicas)
 
 
 def pinned(state: State, asked: PinPlan) -> Deploy:

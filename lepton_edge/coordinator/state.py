@@ -150,8 +150,9 @@ class Deployment:
     `goal` is "activate", "plan" (dry run), "profile", "suppose" (a plan of what is not so: `supposed`), or "adapt"
     (by itself, since `why`: nobody waits, and `call` is empty).
     `phase` is "waiting", "trial", "profiling", "gauging", "probing", "planning", "preparing", "activating".
-    `todo` are devices still to be measured, or to be activated. `tried` are the probes of this deployment, by
-    what came of each; `trying` is under way.
+    `request` names the devices that it is placed on; `asked`, where that leaves a choice, is what the person wants and
+    the epoch remembers. `todo` are devices still to be measured, or to be activated. `tried` are the probes of this
+    deployment, by what came of each; `trying` is under way.
     """
 
     cause: str
@@ -178,6 +179,7 @@ class Deployment:
     promise: Promise | None = None
     trying: Try | None = None
     tried: dict[Try, LinkProfile | WireError] = field(default_factory=dict)
+    asked: Deploy | None = None
 
     @property
     def model(self) -> ModelName:

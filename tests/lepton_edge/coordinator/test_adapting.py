@@ -142,6 +142,79 @@ def test_a_cloud_that_is_lost_for_long_is_replaced_by_another(world: Any, make: 
     assert (replans(world)[-1].cause, replans(world)[-1].verdict) == ("cloud is lost", "pending")
 
 
+def lose(world: Any, name: str) -> None:
+    world.do(Detached("gone", world.state.devices[name].stream))
+
+
+def test_who_left_the_choice_of_the_cloud_open_has_it_open_after_each_change(world: Any, make: Any) -> None:
+    world.attach(make.hello("cloud2", "cloud"))
+    for turn, (gone, other) in enumerate((("cloud", "cloud2"), ("cloud2", "cloud"), ("cloud", "cloud2"))):
+        lose(world, gone)
+        world.pass_time(40.0)
+        assert (world.active.cloud, world.active.request.cloud) == (other, "")
+        world.attach(make.hello(gone, "cloud", f"again {turn}"))
+        world.pass_time(100.0)
+        assert world.active.cloud == other, "that it is back alone is no reason"
+
+
+def test_a_plan_that_was_made_anew_remembers_what_the_person_asked_for(narrow: Any) -> None:
+    slower_board(narrow)
+    narrow.pass_time(40.0)
+    assert (narrow.active.cloud, narrow.active.request.cloud) == ("cloud", "")
+    narrow.pin(page="local")
+    narrow.run()
+    assert (narrow.active.request.page, narrow.active.request.cloud) == ("local", "")
+
+
+@pytest.mark.parametrize("asked", [("*",), ("cloud2",)])
+def test_a_first_cloud_that_comes_back_stands_in_for_who_took_its_place(
+    world: Any, make: Any, asked: tuple[str, ...]
+) -> None:
+    world.attach(make.hello("cloud2", "cloud"))
+    world.deploy(cloud="cloud", replicas=asked)
+    world.run()
+    for turn, (gone, other) in enumerate((("cloud", "cloud2"), ("cloud2", "cloud"))):
+        lose(world, gone)
+        world.pass_time(30.0)
+        assert (world.active.cloud, world.active.replicas) == (other, ())
+        world.attach(make.hello(gone, "cloud", f"again {turn}"))
+        world.pass_time(90.0)
+        assert (world.active.cloud, world.active.replicas) == (other, (gone,))
+        assert (world.active.request.cloud, world.active.request.replicas) == ("cloud", asked)
+
+
+def test_a_cloud_that_joins_stands_in_where_every_cloud_shall(world: Any, make: Any) -> None:
+    world.deploy(replicas=("*",))
+    world.run()
+    world.attach(make.hello("cloud2", "cloud"))
+    world.pass_time(90.0)
+    assert (world.active.cloud, world.active.replicas) == ("cloud", ("cloud2",))
+    epoch = world.active.epoch
+    world.pass_time(300.0)
+    assert world.active.epoch == epoch
+
+
+def test_a_cloud_without_room_to_stand_in_is_seldom_asked(world: Any, make: Any) -> None:
+    small = m.Hardware("x86_64", "Linux", 4, 1 * MIB, 1 * MIB, "a processor", ("CPU",), "onnxruntime 1")
+    world.deploy(replicas=("*",))
+    world.run()
+    world.attach(make.hello("cloud2", "cloud", hardware=small))
+    epoch, asked = world.active.epoch, len(world.ordered)
+    world.pass_time(600.0)
+    assert world.active.epoch == epoch
+    assert len(world.ordered) - asked <= 5
+
+
+def test_a_cloud_that_was_not_asked_for_takes_no_part(world: Any, make: Any) -> None:
+    world.deploy(cloud="cloud")
+    world.run()
+    world.attach(make.hello("cloud2", "cloud"))
+    epoch = world.active.epoch
+    lose(world, "cloud")
+    world.pass_time(300.0)
+    assert world.active.epoch == epoch
+
+
 def test_without_another_cloud_a_lost_one_changes_no_epoch(world: Any, make: Any) -> None:
     epoch = world.active.epoch
     world.do(Detached("gone", world.state.devices["cloud"].stream))
