@@ -103,7 +103,9 @@ def test_a_frozen_cloud_is_waited_for_once_and_taken_again_when_it_moves(served:
         with served.frozen("cloud"):
             late = timed(served, client, 12)
         assert {result.page for _, result in late} == {"local"}
-        assert late[0][1].reason.startswith("fallback: cloud did not answer within 0.2")
+        assert late[0][1].reason.startswith("fallback: cloud did not answer within 0.1"), (
+            "half the margin: it is idle"
+        )
         assert late[0][0] < MARGIN + alone + NOISE
         waits = sorted(took for took, _ in late[1:])
         assert waits[5] < MARGIN / 2, "the others did not wait for it"
