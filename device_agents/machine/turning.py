@@ -34,7 +34,9 @@ RISK = 2.0
 LARGER = 2.0
 """So many times the bytes of what is sent take what this does not tell."""
 AFTER_A_RISE = Seconds(5.0)
-"""A rise of a rate makes one request see how quick the link is, not more often than this."""
+"""A rise of a rate makes one request see how quick the link is, not more often than this.
+
+Pauses between looks begin anew where none was due for so long."""
 WORTH_A_TRIAL = 1.08
 """What a request finds out is worth it where another page would then cost less by this factor."""
 UNUSUAL = 1.25
@@ -184,7 +186,9 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
 def _rest_on(state: State, choice: Choice, now: float) -> None:
     """Remember what the choice rests on, so that it can be said what has changed when it is another one."""
     choice.basis = choice.costs
-    choice.look_at, choice.look_pause = now + FIRST_LOOK, FIRST_LOOK
+    if now > choice.look_at + AFTER_A_RISE:  # else pages that are near each other would make looks frequent
+        choice.look_pause = FIRST_LOOK
+    choice.look_at = max(now + FIRST_LOOK, min(choice.look_at, now + choice.look_pause))
     choice.rates = {peer: report.up for peer, report in state.links.items()}
 
 

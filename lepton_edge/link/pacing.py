@@ -201,7 +201,7 @@ class Pacing:
         if asked:
             burst = (self._burst_at, self._burst_from, self._rest)
             self._asks.append(_Ask(self.sent, began, self.under_way, *burst))
-            if self.sent - self._asked >= MEANT:
+            if self.sent - max(self._asked, self.acked, self._burst_from) >= MEANT:
                 self._asked_at = began
             self._asked = self.sent
             if len(self._asks) == 1:

@@ -237,3 +237,16 @@ def test_after_a_change_the_next_chunk_tells_whether_it_was_the_round_trip() -> 
     ask_and_answer(wire, 15_000, 1)
     assert wire.pacing.trip(wire.now) == pytest.approx(0.1, rel=0.1)
     assert wire.pacing.up(wire.now) > 1 * MB
+
+
+def test_the_end_of_a_look_asks_though_the_frame_before_it_did_not() -> None:
+    line = pacing.Pacing(512 << 10)
+    line.begin()
+    line.handed(11_000, 5.0, asked=False)  # its reply proves that it arrived
+    line.paused()
+    line.arrived(line.sent)
+    first = line.piece(12_288, 7.0)
+    assert first == pacing.LOOK
+    assert line.wants_answer(first, 7.0)
+    line.handed(first, 7.0, asked=True)
+    assert line.wants_answer(12_288 - first, 7.0, last=True), "or the look shows no rate"
