@@ -39,6 +39,15 @@ def candidates(state: State, request: Deploy, now: Seconds) -> list[Device]:
     return placeable(state, now)
 
 
+def explained(state: State, error: NotFound, now: Seconds) -> NotFound:
+    """Return an error for who finds nobody to deploy on, with the devices that are there and in quarantine."""
+    told = quarantine.told(state, now)
+    if not told:
+        return error
+    hint = f"wait, or let one take part now: lepton-edge device drain NAME --undo; or {error.hint}"
+    return NotFound(f"{error.message}; in quarantine: {told}", hint)
+
+
 def removed(name: DeviceId) -> NotFound:
     """Return what the process of a device that was removed is told."""
     return NotFound(f"{name!r} was removed from this coordinator", "stop it; started anew, it joins again")

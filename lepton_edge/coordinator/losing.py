@@ -6,10 +6,22 @@ Law: pure. Whoever notices it (a stream that ended, a lease, a person who remove
 from __future__ import annotations
 
 from lepton_edge.coordinator import changes, deployments, epochs, quarantine
-from lepton_edge.coordinator.commands import Command
+from lepton_edge.coordinator.commands import Command, Hang
 from lepton_edge.coordinator.state import Device, Moment, State
 
+SILENT = "nothing was heard of it for a lease"
 OF_DEPLOYMENT = frozenset({"profile", "gauge", "probe", "prepare", "activate", "try"})
+
+
+def silent(state: State, devices: list[Device], at: Moment) -> list[Command]:
+    """Note that devices were not heard for a lease; where most are silent at once, that is not their conduct."""
+    if len(devices) > 1 and 2 * len(devices) > len(state.connected()):
+        state.excused_until = max(state.excused_until, at.now)
+    said: list[Command] = []
+    for device in devices:
+        if device.stream is not None:
+            said += [Hang(at.cause, device.stream), *lose(state, device, SILENT, at)]
+    return said
 
 
 def lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:

@@ -84,7 +84,7 @@ from lepton_edge.core.messages import (
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
-ENDED, SILENT, ANEW = "its stream ended", "nothing was heard of it for a lease", "it attached anew"
+ENDED, ANEW = "its stream ended", "it attached anew"
 ASKED = (
     ModelPushed,
     RemoveAsked,
@@ -141,13 +141,8 @@ def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
 
 
 def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
-    said: list[Command] = []
-    for device in registry.silent(state, now):
-        if device.stream is not None:
-            said += [
-                Hang(event.cause, device.stream),
-                *losing.lose(state, device, SILENT, Moment(now, event.cause)),
-            ]
+    registry.stood_still(state, now)
+    said = losing.silent(state, registry.silent(state, now), Moment(now, event.cause))
     for pending in [p for p in state.pending.values() if p.deadline < now]:
         if pending.command in state.pending:  # an overdue one before it may have ended its deployment
             said += _overdue(state, pending, Moment(now, event.cause))

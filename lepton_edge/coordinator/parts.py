@@ -11,6 +11,7 @@ from lepton_edge.coordinator import availability, orders, placement, replicas
 from lepton_edge.coordinator.commands import Command, Deployed
 from lepton_edge.coordinator.records import ACTIVE, PLANNED, EpochRecord
 from lepton_edge.coordinator.state import Deployment, Device, State
+from lepton_edge.core.errors import NotFound
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
 
@@ -27,9 +28,12 @@ def choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
     if run.goal == "profile":
         return state.connected()
     there = availability.candidates(state, run.request, now)
-    board, cloud = placement.choose(there, run.request)
+    try:
+        board, cloud = placement.choose(there, run.request)
+        run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
+    except NotFound as error:
+        raise availability.explained(state, error, now) from error
     run.board, run.cloud = (board.name if board else None), (cloud.name if cloud else None)
-    run.replicas = [device.name for device in placement.replicas(there, run.request, cloud)]
     if run.goal == "activate":
         run.instead = run.instead or state.stand_ins.get(run.target)
     return [device for device in (board, cloud) if device is not None]

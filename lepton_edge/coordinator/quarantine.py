@@ -10,7 +10,7 @@ from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.standing import FLAP_WINDOW, FLAPS, Conduct
 from lepton_edge.coordinator.state import Device, Moment, State
-from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.errors import BY_CODE, Unavailable
 from lepton_edge.core.frames import WireError
 from partitioner.units import DeviceId, Seconds
 
@@ -18,12 +18,12 @@ FIRST_PAUSE, LONGEST_PAUSE = Seconds(30.0), Seconds(1800.0)
 FORGIVEN = Seconds(600.0)  # without trouble, at least
 FAILURES = 3  # prepares in a row
 EXCUSED = frozenset({"stale_epoch", "overloaded", "not_leader"})
-"""What a device that is well may answer to a prepare."""
+"""What a device that is well may answer to a prepare; and whatever is the fault of the model or of who calls."""
 
 
 def lost(state: State, device: Device, at: Moment) -> list[Command]:
     """Note that a device was lost; one that is drained may come and go."""
-    if device.name in state.drains:
+    if device.name in state.drains or at.now <= state.excused_until:
         return []
     conduct = _conduct(state, device.name, at.now)
     conduct.lost.append(at.now)
@@ -40,7 +40,7 @@ def prepared(state: State, device: Device, error: WireError | None, at: Moment) 
         if device.name in state.conduct:
             state.conduct[device.name].failed = 0
         return []
-    if error.code in EXCUSED:
+    if error.code in EXCUSED or _fault(error) in ("caller", "model"):
         return []
     conduct = _conduct(state, device.name, at.now)
     conduct.failed, conduct.trouble = conduct.failed + 1, at.now
@@ -48,6 +48,12 @@ def prepared(state: State, device: Device, error: WireError | None, at: Moment) 
         return []
     conduct.failed = 0
     return _begin(state, device, f"it failed to prepare {FAILURES} times: {error.message}", at)
+
+
+def _fault(error: WireError) -> str:
+    """Return whose fault an error is: as its code says here, and for a code that is not known, as it was told."""
+    kind = BY_CODE.get(error.code)
+    return kind.fault if kind is not None else error.fault
 
 
 def _conduct(state: State, device: DeviceId, now: Seconds) -> Conduct:
@@ -91,6 +97,16 @@ def refusal(state: State, device: DeviceId, now: Seconds) -> Unavailable:
         f"{device} is in quarantine for {conduct.until - now:.0f} s more: {conduct.why}",
         f"wait, or let it take part now: lepton-edge device drain {device} --undo",
     )
+
+
+def told(state: State, now: Seconds) -> str:
+    """Return who of those that are attached is in quarantine, for how long and why; empty for nobody."""
+    there = [device.name for device in state.connected() if is_in(state, device.name, now)]
+    each = (
+        f"{name} for {state.conduct[name].until - now:.0f} s more ({state.conduct[name].why})"
+        for name in there
+    )
+    return ", ".join(each)
 
 
 def release(state: State, device: DeviceId) -> bool:

@@ -28,6 +28,8 @@ from lepton_edge.core.messages import (
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
+STILL = Seconds(2.0)
+"""Between two looks at the time: with more, this process stood still (a lid, a paused machine, SIGSTOP)."""
 ROLES = ("board", "cloud")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what an agent's command line lets through
 
@@ -143,6 +145,21 @@ def note_status(state: State, device: Device, message: Telemetry | EpochStatus) 
         device.epochs.pop(key, None)
     else:
         device.epochs[key] = leading.state_of(state, message.leader, message.state)
+
+
+def stood_still(state: State, now: Seconds) -> None:
+    """Where this process itself stood still, nobody could be heard meanwhile: forgive that.
+
+    Time is looked at every quarter of a second. Of a longer pause `STILL` counts, so that a process that is always
+    late finds out at last who is gone. Agents hang up on who is silent: that is no conduct of theirs either.
+    """
+    before, state.ticked_at = state.ticked_at, now
+    lost = now - before - STILL if before is not None else 0.0
+    if lost <= 0:
+        return
+    state.excused_until = Seconds(now + state.settings.lease)
+    for device in state.devices.values():
+        device.heard = Seconds(min(device.heard + lost, now))
 
 
 def silent(state: State, now: Seconds) -> list[Device]:

@@ -102,6 +102,77 @@ def test_a_drained_device_may_come_and_go(pair: Any, make: Any) -> None:
     assert _open(pair) == ["board", "cloud"]
 
 
+@pytest.mark.parametrize(
+    "code", ["model_too_large", "unsupported_operator", "request_error", "invalid_manifest"]
+)
+def test_what_is_the_models_or_the_callers_fault_is_not_the_devices(pair: Any, code: str) -> None:
+    for _ in range(5):
+        pair.deploy()
+        pair.run({m.Prepare: WireError(code, "not here")})
+    assert _open(pair) == ["board", "cloud"]
+
+
+def test_pauses_of_the_coordinator_itself_lose_and_blame_nobody(pair: Any) -> None:
+    pair.do(e.Tick())
+    streams = {name: pair.state.devices[name].stream for name in ("board", "cloud")}
+    for _ in range(6):
+        pair.now += 20.0  # nobody could be heard meanwhile
+        pair.do(e.Tick())
+        for stream in streams.values():
+            pair.hear(stream, m.Telemetry(0.5, 1 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0))
+    assert {name: pair.state.devices[name].stream for name in streams} == streams
+    assert _open(pair) == ["board", "cloud"]
+
+
+def test_who_hung_up_on_a_coordinator_that_stood_still_did_not_flap(pair: Any, make: Any) -> None:
+    pair.do(e.Tick())
+    for _ in range(6):
+        pair.now += 20.0
+        pair.do(e.Tick())
+        for name in ("board", "cloud"):
+            pair.do(e.Detached("gone", pair.state.devices[name].stream))
+            pair.attach(make.hello(name, name))
+    assert _open(pair) == ["board", "cloud"]
+
+
+def _silence(world: Any, names: tuple[str, ...], make: Any) -> None:
+    """The named are not heard for a lease, the others are; then they attach again."""
+    for _ in range(16):
+        world.now += 0.5
+        for device in world.state.connected():
+            if device.name not in names:
+                device.heard = world.now
+        world.do(e.Tick())
+    for name in names:
+        assert world.state.devices[name].stream is None
+        world.attach(make.hello(name, "board" if name == "board" else "cloud"))
+
+
+def test_a_loss_of_most_at_once_is_no_flapping(pair: Any, make: Any) -> None:
+    for _ in range(5):
+        _silence(pair, ("board", "cloud"), make)
+    assert _open(pair) == ["board", "cloud"]
+    for _ in range(5):
+        _silence(pair, ("cloud",), make)
+    assert _open(pair) == ["board"]
+
+
+def test_a_coordinator_that_is_always_late_finds_out_at_last_who_is_gone(pair: Any) -> None:
+    for _ in range(6):
+        pair.now += 4.0
+        pair.do(e.Tick())
+    assert pair.state.connected() == []
+
+
+def test_who_finds_nobody_is_told_who_is_in_quarantine_and_for_how_long(pair: Any, make: Any) -> None:
+    _flap(pair, make, 4, "cloud")
+    pair.do(e.Detached("gone", pair.state.devices["board"].stream))
+    error = pair.answer_of(pair.deploy()).error
+    assert error.code == "not_found"
+    assert "in quarantine: cloud for 30 s more (it was lost 4 times within 120 s)" in error.message
+    assert "--undo" in error.hint
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.floats(0.1, 2000.0), max_size=60))
 def test_no_pause_is_longer_than_the_longest_and_each_ends(make: Any, gaps: list[float]) -> None:
