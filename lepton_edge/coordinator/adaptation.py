@@ -56,6 +56,8 @@ class Adaptation:
         pause: how long the next rest is; it grows where plans change often or do not pay.
         rest_until: before that, only what is urgent is looked at.
         changed_at: when a plan last changed by itself; below 0 for never.
+        short: bytes that devices had left for the plan that runs. roomy_since: when more was there again. grows:
+            there is more now, and the plan may use it whatever it gains.
         vain: urgent causes for which there was no other plan, and until when they are left alone.
         link: the link that was looked at last, and since when it is another one.
     """
@@ -70,6 +72,9 @@ class Adaptation:
     pause: Seconds = Seconds(0.0)
     rest_until: Seconds = Seconds(0.0)
     changed_at: Seconds = Seconds(-1.0)
+    short: dict[DeviceId, Bytes] = field(default_factory=dict)
+    roomy_since: Seconds | None = None
+    grows: bool = False
     vain: dict[str, Seconds] = field(default_factory=dict)
     link: LinkProfile | None = None
     link_since: Seconds | None = None

@@ -34,7 +34,7 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Telemetry
 from partitioner.costs import LinkProfile
 from partitioner.plan import PlanBook
-from partitioner.units import Bytes, DeviceId, Seconds
+from partitioner.units import DeviceId, Seconds
 
 GAIN = 0.15
 SETTLE = Seconds(2.0)  # after a cause, until it is looked at: others may follow it
@@ -102,13 +102,12 @@ def _apart(target: Target) -> float:
     return JITTER * (zlib.crc32("/".join(target).encode()) % 1000) / 1000
 
 
-def heard(state: State, device: Device, told: Telemetry, said: list[Command], at: Moment) -> list[Command]:
+def heard(state: State, device: Device, told: Telemetry, said: list[Command], at: Moment) -> None:
     """Note what a device's telemetry, and `said` of its drift, give cause for."""
     for command in said:
         if isinstance(command, KeepProfile):
             haste = Haste.AT_ONCE if told.throttled else Haste.SUSTAINED
             _drifted(state, device, command, haste, at)
-    return _pressed(state, device, at) if judging.is_short(device, PRESSED) else []
 
 
 def _drifted(state: State, device: Device, kept: KeepProfile, haste: Haste, at: Moment) -> None:
@@ -119,22 +118,6 @@ def _drifted(state: State, device: Device, kept: KeepProfile, haste: Haste, at: 
     for record in state.active_epochs(kept.model):
         if record.blocks_of(device.name) and record.version == kept.version:
             wish(state, record, cause, at, haste)
-
-
-def _pressed(state: State, device: Device, at: Moment) -> list[Command]:
-    """A device is short of memory: what it keeps to go back to goes first, then it is planned with what it has."""
-    said = [*judging.make_room(state, device, at), *canary.make_room(state, device.name, at)]
-    if said or device.telemetry is None:
-        return said
-    free = device.telemetry.memory_available
-    reserve = PRESSED * device.hello.hardware.memory_total
-    for record in state.active_epochs():
-        held = promises.held(record, device.name)
-        room = Bytes(int(max(held + free - reserve, 1)))
-        if held and room < held:
-            cause = f"{device.name} is short of memory: {free / 2**20:.0f} MiB are free"
-            wish(state, record, cause, at, Haste.ANYWAY).rooms[device.name] = room
-    return []
 
 
 def joined(state: State, device: Device, at: Moment) -> None:
@@ -222,12 +205,12 @@ def clouds_busy(state: State, records: Sequence[EpochRecord], at: Moment) -> Non
             wish(state, record, f"{record.cloud} is {load.part:.0%} busy with others", at)
 
 
-def look(state: State, at: Moment) -> None:
-    """Look at what time alone gives cause for, and forget targets that are over."""
+def look(state: State, at: Moment) -> list[EpochRecord]:
+    """Look at what time alone gives cause for, and forget targets that are over; return what was looked at."""
     if state.began_at is None:
         state.began_at = at.now
     if at.now - state.looked_at < LOOK_EVERY:
-        return
+        return []
     state.looked_at = at.now
     there = {target_of(record) for record in state.active_epochs()}
     for gone in [target for target in state.adaptations if target not in there]:
@@ -239,6 +222,7 @@ def look(state: State, at: Moment) -> None:
     stand_ins_missing(state, records, at)
     links_changed(state, records, at)
     clouds_busy(state, records, at)
+    return records
 
 
 def _next_few(state: State) -> list[EpochRecord]:
@@ -291,8 +275,9 @@ def _replan(state: State, record: EpochRecord, adaptation: Adaptation, at: Momen
     state.counter += 1
     run = Deployment(f"replan {state.counter}", NOBODY, ADAPT, dataclasses.replace(request, **changed))
     run.version, run.why, run.haste = record.version, adaptation.cause, adaptation.haste
-    run.weighing = adaptation.haste is Haste.SUSTAINED and not adaptation.gains
-    run.rooms, run.asked = dict(adaptation.rooms), requests.as_asked(record, run.request)
+    run.weighing = adaptation.haste is Haste.SUSTAINED and not adaptation.gains and not adaptation.grows
+    run.rooms, run.grows = {**adaptation.short, **adaptation.rooms}, adaptation.grows
+    run.asked = requests.as_asked(record, run.request)
     run.board, run.cloud = (
         record.board or None,
         record.cloud or None,
@@ -307,7 +292,9 @@ def is_worth(state: State, run: Deployment, made: PlanMade, at: Moment) -> bool:
     if record is None or adaptation is None:
         return False
     run.promise = promises.promise(state, run, record, made, at.now)
-    if run.haste is Haste.ANYWAY:
+    if run.grows:  # as much of it as there is now was looked at
+        adaptation.short = dict(run.rooms)
+    if run.haste is Haste.ANYWAY or run.grows:
         news = made.book is not None and replicas.news(state, run, made.book)
         return news or _is_other(adaptation, record, made.book, at)
     if not _pays(state, run, run.promise, made.book, at):
@@ -349,6 +336,7 @@ def _rest(adaptation: Adaptation, at: Moment) -> None:
 def _forget_cause(adaptation: Adaptation) -> None:
     adaptation.cause, adaptation.haste, adaptation.gains = "", Haste.SUSTAINED, 0
     adaptation.without, adaptation.cloud, adaptation.rooms = frozenset(), DeviceId(""), {}
+    adaptation.grows, adaptation.roomy_since = False, None
 
 
 def activated(state: State, run: Deployment, old: EpochRecord | None, at: Moment) -> list[Command]:
@@ -372,6 +360,8 @@ def _note_change(state: State, run: Deployment, at: Moment) -> None:
     adaptation = state.adaptations.setdefault(run.target, Adaptation(pause=REST))
     if run.back:
         adaptation.pause = Seconds(max(adaptation.pause, BURNT_REST))
+    else:
+        adaptation.short = dict(run.rooms)
     _rest(adaptation, at)
     adaptation.changed_at, adaptation.link, adaptation.link_since = at.now, None, None
 

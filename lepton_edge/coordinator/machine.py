@@ -25,6 +25,7 @@ from lepton_edge.coordinator import (
     loads,
     losing,
     operations,
+    pressure,
     pulse,
     quarantine,
     registry,
@@ -159,7 +160,7 @@ def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
 def _adapt(state: State, at: Moment) -> list[Command]:
     """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
     said = [*judging.judge(state, at), *canary.judge(state, at)]
-    adapting.look(state, at)
+    pressure.look(state, adapting.look(state, at), at)
     if state.running is not None or state.superseded:
         return said
     back = judging.to_go_back(state, at)
@@ -205,7 +206,8 @@ def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> lis
     said: list[Command] = list(changes.turned(state, device, told.turns, at))
     drifted = drift.heard(state, device, told.stages, at)
     drifted += drift.strained(state, device, told.loads, at)
-    return said + drifted + adapting.heard(state, device, told, drifted, at)
+    adapting.heard(state, device, told, drifted, at)
+    return said + drifted + pressure.heard(state, device, at)
 
 
 def _agent_progress(state: State, pending: Pending, message: Progress, now: Seconds) -> list[Command]:

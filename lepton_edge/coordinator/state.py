@@ -173,6 +173,7 @@ class Deployment:
     why: str = ""
     haste: Haste = Haste.SUSTAINED
     weighing: bool = False  # only find out what it would gain
+    grows: bool = False  # whatever it gains: memory is there again
     back: bool = False  # to the epoch before
     tried_first: bool = False  # by a share of the requests
     rooms: dict[DeviceId, Bytes] = field(default_factory=dict)

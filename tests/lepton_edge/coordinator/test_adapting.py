@@ -225,15 +225,6 @@ def test_without_another_cloud_a_lost_one_changes_no_epoch(world: Any, make: Any
     assert world.active.epoch == epoch, "it came back to what it did"
 
 
-def test_a_device_short_of_memory_gets_less_at_once(world: Any) -> None:
-    total = world.state.devices["board"].hello.hardware.memory_total
-    epoch = world.active.epoch
-    world.tell("board", memory_available=total // 100)
-    world.pass_time(8.0)
-    assert world.ordered[-1].board_memory < 8 * MIB
-    assert world.active.epoch == epoch, "the same plan under another number is no change"
-
-
 def test_a_link_that_is_another_one_for_long_is_looked_at_once(world: Any) -> None:
     asked = len(world.ordered)
     shown = m.LinkReport("cloud", up=100_000.0, down=100_000.0, round_trip=0.01, samples=20)
