@@ -243,7 +243,7 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
     due = [
         (-one.haste, one.due, target)
         for target, one in state.adaptations.items()
-        if one.cause and one.due <= at.now and target not in state.trials and target not in state.canaries
+        if one.cause and one.due <= at.now and (one.without or not _is_tried(state, target))
     ]
     for _, _, target in sorted(due):
         record = state.active_epoch(*target)
@@ -254,6 +254,16 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
         ):
             return _replan(state, record, state.adaptations[target], at)
     return None
+
+
+def _is_tried(state: State, target: Target) -> bool:
+    return target in state.trials or target in state.canaries
+
+
+def give_way(state: State, run: Deployment, at: Moment) -> list[Command]:
+    """End what is tried for a replan's target: it waits for no verdict when a device is lost."""
+    target = (run.model, run.board or DeviceId(""))
+    return [*judging.drop(state, target, run.why, at), *canary.call_off(state, target, run.why, at)]
 
 
 def _is_turn(state: State, record: EpochRecord, adaptation: Adaptation, at: Moment) -> bool:

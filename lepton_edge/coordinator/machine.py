@@ -170,7 +170,9 @@ def _adapt(state: State, at: Moment) -> list[Command]:
     if proven is not None:
         return said + deployments.go_back(state, proven, at.now)
     replan = adapting.next_replan(state, at)
-    return said if replan is None else said + deployments.begin(state, replan, at.now)
+    if replan is None:
+        return said
+    return said + adapting.give_way(state, replan, at) + deployments.begin(state, replan, at.now)
 
 
 def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:

@@ -215,6 +215,31 @@ def test_a_cloud_that_was_not_asked_for_takes_no_part(world: Any, make: Any) -> 
     assert world.active.epoch == epoch
 
 
+def test_a_lost_cloud_is_replaced_though_a_plan_is_on_trial(world: Any, make: Any) -> None:
+    clouds = ["cloud", "cloud2"]
+    world.attach(make.hello("cloud2", "cloud"))
+    lose(world, "cloud")
+    world.pass_time(15.0)
+    world.attach(make.hello("cloud", "cloud", "i2"))
+    assert (world.active.cloud, list(world.state.trials)) == (clouds[1], [("net", "board")])
+    lose(world, "cloud2")
+    world.pass_time(20.0)
+    assert world.active.cloud == clouds[0]
+    first, _ = replans(world)
+    assert (first.verdict, "not judged: cloud2 is lost" in first.message) == ("kept", True)
+
+
+def test_a_lost_cloud_is_replaced_though_a_version_is_tried(world: Any, make: Any) -> None:
+    world.push(make.model(version="v2"))
+    world.deploy(canary=0.1)
+    world.run()
+    assert world.state.canaries
+    world.attach(make.hello("cloud2", "cloud"))
+    lose(world, "cloud")
+    world.pass_time(20.0)
+    assert (world.active.cloud, world.active.version, world.state.canaries) == ("cloud2", "v1", {})
+
+
 def test_without_another_cloud_a_lost_one_changes_no_epoch(world: Any, make: Any) -> None:
     epoch = world.active.epoch
     world.do(Detached("gone", world.state.devices["cloud"].stream))
