@@ -24,6 +24,9 @@ AT_LEAST = 20  # requests between two judgements
 TOLERANCE = 0.15  # relative, or three times the noise where that is more
 IN_A_ROW = 2
 HASTY = 5  # requests between two judgements of a device that says that it is throttled; once is enough then
+LEAST = Seconds(
+    1e-4
+)  # of predicted work: a stage that only passes tensors on tells nothing of how quick a device is
 PATIENCE = Seconds(20.0)  # between two changes of one profile's scale
 SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in standard deviations
 MAX_REPORTS = 64  # of one telemetry
@@ -105,7 +108,7 @@ def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) ->
     profile_key = (model, state.epochs[model, epoch].version, device)
     record = state.profiles.get(profile_key)
     expected = _expected(state, page, key, record)
-    if record is None or expected <= 0:
+    if record is None or expected < LEAST or watch.report.median <= 0:
         state.watches[key] = dataclasses.replace(watch, streak=0)
         return []
     planned, allowed = state.epochs[model, epoch].scale_of(device), _allowed(record, page)
@@ -158,7 +161,7 @@ def _strain(state: State, device: Device, record: EpochRecord, at: Moment) -> li
     if (
         load is None
         or profile is None
-        or expected <= 0
+        or expected < LEAST
         or not slow
         or at.now - state.alone_at.get(key, -LONELY) < LONELY
     ):

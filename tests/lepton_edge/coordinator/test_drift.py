@@ -76,6 +76,22 @@ def test_too_fast_is_drift_too(planned: Any) -> None:
     assert "-30%" in drifted(planned)
 
 
+@pytest.mark.parametrize(("predicted", "seconds"), [(1e-18, 0.0), (1e-18, 2e-6), (0.01, 0.0)])
+def test_a_stage_that_only_passes_tensors_on_says_nothing_of_a_device(
+    planned: Any, predicted: float, seconds: float
+) -> None:
+    record = planned.state.epochs["net", 1]
+    pages = [
+        dataclasses.replace(page, prediction=dataclasses.replace(page.prediction, board=predicted))
+        for page in record.book.pages
+    ]
+    book = dataclasses.replace(record.book, pages=tuple(pages))
+    planned.state.epochs["net", 1] = dataclasses.replace(record, book=book)
+    for count in range(20, 200, 20):
+        assert tell(planned, report(count, seconds)) == []
+    assert planned.state.profiles["net", "v1", "board"].scale == 1.0
+
+
 @pytest.mark.parametrize("seconds", [0.0114, 0.0087])
 def test_within_15_percent_nothing_has_drifted(planned: Any, seconds: float) -> None:
     for count in (20, 40, 60, 80):
