@@ -153,7 +153,7 @@ class Driver:
         beside = [asyncio.create_task(self._tick()), asyncio.create_task(self.journal.run())]
         try:
             while True:
-                await self._decide(await self._queue.get())
+                await self._survived(await self._queue.get())
         finally:
             for task in beside:
                 task.cancel()
@@ -171,6 +171,16 @@ class Driver:
         while True:
             await asyncio.sleep(TICK)
             await self.post(e.Tick())
+
+    async def _survived(self, event: e.Event) -> None:
+        """Decide one event; where that breaks, its own story ends with an error, and the others go on."""
+        try:
+            await self._decide(event)
+        except Exception as error:
+            log.exception("deciding failed unexpectedly", cause=event.cause, on=type(event).__name__)
+            call = getattr(event, "call", CallId(""))
+            if call in self._calls:
+                self._answer(c.Fail(event.cause, call, _unexpected(error)), None)
 
     async def _decide(self, event: e.Event) -> None:
         undo = _undo(self.state) if isinstance(event, (e.ModelPushed, e.RemoveAsked)) else None

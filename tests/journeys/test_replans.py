@@ -48,11 +48,15 @@ def test_a_cloud_that_joins_is_used_and_judged_without_an_error(house: House, tm
          "--coordinator", house.coordinator],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    with Load(address, [file], given, "steady") as load:
-        house.start_agent("cloud", "cloud")
-        told = wait_for(house, "verdict", lambda one: one["kind"] == "replan" and one["verdict"] != "pending")
-    follower.terminate()
-    followed = [json.loads(line) for line in follower.communicate()[0].splitlines()]
+    try:
+        with Load(address, [file], given, "steady") as load:
+            house.start_agent("cloud", "cloud")
+            told = wait_for(
+                house, "verdict", lambda one: one["kind"] == "replan" and one["verdict"] != "pending"
+            )
+    finally:
+        follower.terminate()
+        followed = [json.loads(line) for line in follower.communicate()[0].splitlines()]
     assert load.wrong == []
     assert told["cause"] == "cloud joined"
     assert 0 < told["predicted_after"] < 0.85 * told["predicted_before"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import driver as driving
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import STREAM_LIMIT, Call, Driver, Outbox
@@ -74,6 +75,24 @@ async def test_heartbeats_are_heard_while_the_worker_works(bench: Bench, make: A
     failed = await asyncio.wait_for(bench.answer(deploying), 5)
     assert failed.error.code == "service_error"
     assert "RuntimeError: a bug" in failed.error.message
+
+
+async def test_a_decision_that_breaks_ends_its_own_story_and_no_other(
+    bench: Bench, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = driving.step
+
+    def breaks(state: State, event: e.Event, now: Any) -> Any:
+        if isinstance(event, e.DeployAsked):
+            raise ZeroDivisionError("a bug")
+        return step(state, event, now)
+
+    monkeypatch.setattr(driving, "step", breaks)
+    call = bench.driver.open_call()
+    await bench.driver.post(e.DeployAsked(call.number, call.number, m.Deploy("net")))
+    failed = await asyncio.wait_for(bench.answer(call), 5)
+    assert (failed.error.code, "ZeroDivisionError" in failed.error.message) == ("service_error", True)
+    await attach(bench, make, "board")
 
 
 async def test_what_could_not_be_written_down_is_not_promised(
