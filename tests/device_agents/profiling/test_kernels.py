@@ -46,7 +46,7 @@ def test_nearly_all_kernel_time_is_attributed(tmp_path):
     model = small_model(tmp_path)
     graph = model.whole_file.read_bytes()
     with kernel_timer(graph, start_runtime(1), tmp_path) as timer:
-        for _ in range(4):
+        for _ in range(40):  # of few runs, one that others held up is too large a part
             timer.run({"x": model.input()})
         kernels, optimised = timer.finish()
     shares, coverage = attribute(kernels, graph_nodes(graph), optimised)
