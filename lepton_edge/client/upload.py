@@ -140,13 +140,20 @@ async def upload(push: Push, files: list[Part]) -> AsyncIterator[AdminCall]:
 
 async def _pieces(part: Part) -> AsyncIterator[Upload]:
     try:
-        with part.path.open("rb") as file:
-            piece = await asyncio.to_thread(file.read, PIECE)
-            while True:
-                following = await asyncio.to_thread(file.read, PIECE)
-                yield Upload(part.name, piece, last=not following)
-                if not following:
-                    return
-                piece = following
+        offset, piece = 0, await asyncio.to_thread(_piece, part.path, 0)
+        while True:
+            offset += len(piece)
+            following = await asyncio.to_thread(_piece, part.path, offset)
+            yield Upload(part.name, piece, last=not following)
+            if not following:
+                return
+            piece = following
     except OSError as error:
         raise InvalidInput(f"cannot read {part.path}: {error}", "check the file") from error
+
+
+def _piece(path: Path, offset: int) -> bytes:
+    """Return the bytes at `offset`; no file stays open while an upload waits, which may break off at any time."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(PIECE)

@@ -189,7 +189,13 @@ def snail(served: Any) -> Any:
     served.end("cloud")
     served.cloud = served.start_agent("cloud", "cloud", "--simulate-slow", "2400", "--workers", "1")
     with lepton_edge.Client(served.board) as client:
-        until(lambda: client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
+
+        def answers() -> bool:
+            """Ask once a second: an entry learns how slow it is now by answers that come late, and one at a time does."""
+            time.sleep(1.0)
+            return bool(client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
+
+        until(answers, 60.0)
     return served
 
 
