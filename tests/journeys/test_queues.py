@@ -191,7 +191,7 @@ def snail(served: Any) -> Any:
     with lepton_edge.Client(served.board) as client:
 
         def answers() -> bool:
-            """Ask once a second: an entry learns how slow it is now by answers that come late, and one at a time does."""
+            """Ask once a second: an entry learns from answers that come late, and the cloud has one at a time."""
             time.sleep(1.0)
             return bool(client.infer("net", X, page="cloud-raw").hops[-1].device == "cloud")
 
