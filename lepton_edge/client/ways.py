@@ -1,8 +1,8 @@
 """From a model to the entry that is asked for it: one warm link, found anew where that is gone or has it no more.
 
 Law: knows when a link is broken or its entry the wrong one; asks nothing itself. Ways of several models that lead
-to one entry share the link. An agent's own address leads to that agent for as long as it has the model; then to who has
-it by its coordinator's word, until that one has it no more either.
+to one entry share the link. An agent's own address leads to that agent and to no other: who gave it may have meant that
+the input goes nowhere else, and an agent that starts anew knows no model for a moment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from typing import Protocol
 
 from lepton_edge.client.address import Doors
@@ -173,8 +172,6 @@ class Way:
             if doubted is None:
                 raise
             return doubted
-        if doubted is not None and doors.of(self._model)[:1] == (self._entry,):
-            doors = await self._onward(doors)
         if doubted is None or doors.of(self._model)[:1] != (self._entry,):
             self.link = await self._dial_any(doors)
             self.doubted = self.doubted and self.link is doubted  # by those who asked the one before
@@ -182,17 +179,6 @@ class Way:
                 await self._links.leave(doubted)
         assert self.link is not None
         return self.link
-
-    async def _onward(self, doors: Doors) -> Doors:
-        """Return the doors to others that serve the model, where its entry is an agent whose coordinator knows any."""
-        if doors.coordinator in ("", doors.asked):
-            return doors
-        try:
-            known = await self._find(doors.coordinator)
-        except LeptonError:
-            return doors
-        others = tuple(entry for entry in known.serving_of(self._model) if entry != self._entry)
-        return replace(doors, entries=others, serving=()) if others else doors
 
     async def _dial_any(self, doors: Doors) -> Asked:
         failures: list[str] = []

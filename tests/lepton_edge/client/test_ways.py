@@ -222,46 +222,6 @@ async def test_the_address_that_was_given_is_asked_while_it_has_the_model() -> N
     await transport.close()
 
 
-async def test_when_a_board_is_drained_its_own_clients_go_where_the_model_is_and_come_back() -> None:
-    fleet = Beside(roof=Entry("birds"), shed=Entry())
-    transport = fleet.transport()
-    await transport.call(ask("birds"))
-    for drained, other in (("roof", "shed"), ("shed", "roof")):
-        fleet.entries[drained].models.discard("birds")
-        fleet.entries[other].models.add("birds")
-        before = len(fleet.entries[other].asked)
-        for _ in range(3):
-            assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
-        assert len(fleet.entries[other].asked) == before + 3
-    await transport.close()
-
-
-async def test_many_at_a_time_all_follow_a_drained_board() -> None:
-    fleet = Beside(roof=Entry("birds"), shed=Entry())
-    transport, errors = fleet.transport(), []
-
-    async def camera(number: int) -> None:
-        for turn in range(30):
-            for _ in range((7 * number + turn) % 5):
-                await asyncio.sleep(0)
-            answer = await transport.call(ask("birds"))
-            errors.extend([answer.error] if answer.error is not None else [])
-
-    async def drain() -> None:
-        for left, entered in (("roof", "shed"), ("shed", "roof"), ("roof", "shed")):
-            for _ in range(60):
-                await asyncio.sleep(0)
-            fleet.entries[entered].models.add("birds")
-            fleet.entries[left].models.discard("birds")
-
-    for entry in fleet.entries.values():
-        slowed(entry)
-    await asyncio.gather(drain(), *(camera(number) for number in range(12)))
-    assert errors == []
-    assert len(fleet.dialled) < 12, "nobody goes to and fro for each of them"
-    await transport.close()
-
-
 def slowed(entry: Entry) -> None:
     """Let each request be under way for a few turns of the loop."""
     held = entry.request
@@ -274,23 +234,6 @@ def slowed(entry: Entry) -> None:
         return answer
 
     entry.request = request  # type: ignore[method-assign]
-
-
-async def test_a_busy_moment_elsewhere_is_not_taken_for_an_unknown_model() -> None:
-    """From there it is home first; that has the model no more, and says where it is: the same entry, asked again."""
-    fleet = Beside(roof=Entry(), shed=Entry("birds"))
-    transport = fleet.transport()
-    shed, held = fleet.entries["shed"], fleet.entries["shed"].request
-    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
-    answers = [Frame(FrameKind.ERROR, "r-birds", error=WireError("unavailable", "in a moment"))]
-
-    async def once(frame: Frame) -> Frame:
-        return answers.pop() if answers else await held(frame)
-
-    shed.request = once  # type: ignore[method-assign]
-    assert (await transport.call(ask("birds"))).error is None
-    assert shed.asked == ["birds", "birds"]
-    await transport.close()
 
 
 async def test_where_nobody_else_is_known_the_boards_own_word_stands() -> None:
