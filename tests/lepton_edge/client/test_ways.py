@@ -222,20 +222,6 @@ async def test_the_address_that_was_given_is_asked_while_it_has_the_model() -> N
     await transport.close()
 
 
-def slowed(entry: Entry) -> None:
-    """Let each request be under way for a few turns of the loop."""
-    held = entry.request
-
-    async def request(frame: Frame) -> Frame:
-        for _ in range(3):
-            await asyncio.sleep(0)
-        answer = await held(frame)
-        await asyncio.sleep(0)
-        return answer
-
-    entry.request = request  # type: ignore[method-assign]
-
-
 async def test_where_nobody_else_is_known_the_boards_own_word_stands() -> None:
     fleet = Beside(roof=Entry("birds"), shed=Entry())
     transport = fleet.transport()
