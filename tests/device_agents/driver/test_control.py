@@ -181,6 +181,9 @@ async def test_a_refusal_that_may_pass_is_tried_again(served) -> None:
     _, address = await served(coordinator)
     caller = Caller(_at(address))
     await caller.until(lambda: coordinator.attached >= 2)
+    assert not caller.task.done()
+    assert coordinator.heard[:2] == [HELLO, HELLO]
+    assert (caller.told, caller.registered) == ([], []), "a refusal is no welcome"
     await caller.close()
 
 
@@ -193,4 +196,6 @@ async def test_a_search_that_finds_nothing_is_tried_again() -> None:
 
     caller = Caller(find)
     await caller.until(lambda: len(searches) >= 2)
+    assert not caller.task.done()
+    assert (caller.told, caller.registered) == ([], []), "there was nobody to hear"
     await caller.close()
