@@ -143,8 +143,10 @@ async def test_connections_that_a_network_forgot_are_replaced_within_three_secon
 
 async def test_after_a_gap_requests_pass_again_at_once(board, gap) -> None:
     await answered(board, 2.0)
+    first = board.link("cloud")
     gap.open.clear()
     gap.forget()
     await asyncio.sleep(2.5)
     gap.open.set()
     await answered(board, 2.0)
+    assert board.link("cloud") is not first, "what the first carries is swallowed for ever"
