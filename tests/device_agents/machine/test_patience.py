@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from device_agents.machine import step
-from device_agents.machine.commands import RunSegment, SetTimer
+from device_agents.machine.commands import Command, Reply, RunSegment, SetTimer
 from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied, TimerFired
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import LinkReport
@@ -25,9 +25,9 @@ def _sent(world, state, name: str, now: float, size: int = 32, **fields):
     return run.work, waited
 
 
-def _answer(world, state, work, now: float) -> None:
+def _answer(world, state, work, now: float) -> list[Command]:
     outputs = tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
-    step(state, StageReplied(work, Frame(FrameKind.REPLY, work.request_id, tensors=outputs)), now)
+    return step(state, StageReplied(work, Frame(FrameKind.REPLY, work.request_id, tensors=outputs)), now)
 
 
 KINDS = {"scores": "float32", "indices": "int64"}
@@ -95,13 +95,19 @@ def test_what_waits_behind_others_waits_on_while_these_are_answered(world) -> No
     state = world.agent()
     works = [_sent(world, state, f"r{number}", 0.0)[0] for number in range(12)]
     waiting = {work: 0.28 + 0.05 * place for place, work in enumerate(works)}
+    commands: list[Command] = []
     for place in range(12):
         now = 0.15 * (place + 1)
         for work in [work for work, due in waiting.items() if due <= now]:
-            commands = step(state, TimerFired(work, "patience"), waiting[work])
-            waiting[work] += world.only(commands, SetTimer).delay
-        _answer(world, state, works[place], now)
+            commands += (told := step(state, TimerFired(work, "patience"), waiting[work]))
+            waiting[work] += world.only(told, SetTimer).delay
+        commands += (told := _answer(world, state, works[place], now))
+        assert world.only(told, Reply).frame.page == "cut-4", "its far answer ended it"
         del waiting[works[place]]
+    waited_on = {command.work for command in commands if isinstance(command, SetTimer)}
+    assert waited_on == set(works[2:]), "the first two were answered in time"
+    assert not [command for command in commands if isinstance(command, RunSegment)], "none began here"
+    assert state.works == {}
 
 
 def test_a_callers_many_wait_on_while_the_others_few_are_answered(world) -> None:
