@@ -89,7 +89,7 @@ async def test_a_cloud_that_hangs_is_answered_for_by_the_board(deployed, model):
     reply = await asyncio.wait_for(link.request(ask(model.input())), 5.0)
     assert reply.page == "local"
     assert reply.reason.startswith("fallback: cloud did not answer within 0.")
-    assert 0.05 < reply.hops[0].total < 1.0, "at most what is expected and max(3 x p99 of the link, 0.2 s)"
+    assert 0.1 < reply.hops[0].total < 0.6, "half the margin, for it is idle, and what is expected"
     await link.close()
 
 
