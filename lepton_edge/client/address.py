@@ -43,10 +43,6 @@ class Doors:
         """Return the entries to ask for a model."""
         return next((entries for name, entries in self.serving if name == model), self.entries)
 
-    def serving_of(self, model: ModelName) -> tuple[str, ...]:
-        """Return the entries that are known to have a model; none where the coordinator does not say."""
-        return next((entries for name, entries in self.serving if name == model), ())
-
 
 async def find_doors(address: str | None) -> Doors:
     """Return the doors that `address` leads to; with None: a coordinator here, an agent here, else mDNS.

@@ -12,11 +12,12 @@ import asyncio
 import functools
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 
 from lepton_edge.client.address import (
+    Doors,
     describe,
     find_coordinator,
     find_doors,
@@ -24,7 +25,7 @@ from lepton_edge.client.address import (
     refuse_older,
 )
 from lepton_edge.client.exchange import aged
-from lepton_edge.client.ways import Asked, Dial, Find, Links, Way
+from lepton_edge.client.ways import Asked, Dial, Links, Way
 from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.links import LinkHello
@@ -36,8 +37,8 @@ from partitioner.units import ModelName
 
 log = structlog.get_logger("client")
 
+Find = Callable[["str | None"], Awaitable[Doors]]
 MAX_WAYS = 64  # models whose entries a client keeps in mind
-MOST_FOLLOWED = 2  # entries for one request: back to the address that was given, and on from there
 
 
 class RemoteTransport:
@@ -97,21 +98,15 @@ class RemoteTransport:
         if known is None:
             if len(self._ways) >= MAX_WAYS:
                 self._ways.pop(next(iter(self._ways))).end()
-            known = self._ways[model] = Way(model, self._links, self._find, self._address)
+            known = self._ways[model] = Way(model, self._links, lambda: self._find(self._address))
             known.in_use = lambda used: any(way.link is used for way in self._ways.values())
         return known
 
     async def _followed(self, way: Way, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
         """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
-        for _ in range(MOST_FOLLOWED):
-            way.doubt(used)
-            other = await self._warm(way)
-            if other is used:
-                break
-            used, answer = other, await self._ask(other, frame)
-            if not _has_moved(answer):
-                break
-        return used, answer
+        way.doubt(used)
+        other = await self._warm(way)
+        return (used, answer) if other is used else (other, await self._ask(other, frame))
 
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""

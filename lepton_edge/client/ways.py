@@ -38,7 +38,6 @@ class Asked(Protocol):
 
 
 Dial = Callable[[str], Awaitable[Asked]]
-Find = Callable[["str | None"], Awaitable[Doors]]
 LAST_ANSWER = 120.0  # seconds that a link which nobody asks by any more waits for its last answer
 
 
@@ -121,9 +120,9 @@ class Links:
 
 
 class Way:
-    """One model's entry, and the link to it; `find` says where entries are, by who is asked at an address."""
+    """One model's entry, and the link to it; `find` says where entries are."""
 
-    def __init__(self, model: ModelName, links: Links, find: Find, address: str | None = None) -> None:
+    def __init__(self, model: ModelName, links: Links, find: Callable[[], Awaitable[Doors]]) -> None:
         self.link: Asked | None = None
         self.away: list[str] = []  # entries that were to be asked rather than the link's, and why not
         self.doubted = False  # whether the link's entry may not be the right one any more
@@ -131,7 +130,6 @@ class Way:
         self._model = model
         self._links = links
         self._find = find
-        self._address = address
         self._entry = ""
         self._dialling: asyncio.Task[Asked] | None = None
 
@@ -167,7 +165,7 @@ class Way:
         """Dial an entry; keep the link that is there where it is still the right one, or nobody can say."""
         doubted, self.doubted = self.link if self._is_open() else None, False
         try:
-            doors = await self._find(self._address)
+            doors = await self._find()
         except LeptonError:
             if doubted is None:
                 raise
