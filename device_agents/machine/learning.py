@@ -9,9 +9,9 @@ from __future__ import annotations
 from device_agents.machine.events import EpochKey
 from device_agents.machine.pages import Option, Turn, Turner
 from device_agents.machine.pricing import way_of
-from device_agents.machine.state import ACTIVE, EpochState, State, Work
+from device_agents.machine.state import ACTIVE, State, Work
 from lepton_edge.core.messages import TurnReport
-from partitioner.units import PageName, Seconds
+from partitioner.units import Seconds
 
 SIZE_WEIGHT = 0.2
 
@@ -81,10 +81,3 @@ def _report(turn: Turn, now: float) -> TurnReport:
         turn.over,
         Seconds(now - turn.at),
     )
-
-
-def page_now(held: EpochState) -> PageName:
-    """Return the page that requests took last by the entry's choice."""
-    choices = held.turner.choices if held.turner is not None else {}
-    last = next(reversed(choices.values()), None)
-    return held.book.active if last is None else last.page

@@ -30,7 +30,6 @@ REMEMBERED_BYTES = 4 << 20
 MAX_TURNS = 32
 MAX_FAR_SIDES = 64
 TIMERS = 1e-3  # seconds by which a timer may be early
-MAX_TURNS = 32
 UNKNOWN_COST = 0.02  # seconds
 COST_WEIGHT = 0.2
 COST_RISE = 0.01
