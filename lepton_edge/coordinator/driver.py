@@ -173,17 +173,24 @@ class Driver:
             await self.post(e.Tick())
 
     async def _survived(self, event: e.Event) -> None:
-        """Decide one event; where that breaks, its own story ends with an error, and the others go on."""
+        """Decide one event; where that breaks, who asked is told, and the decider, and others go on.
+
+        Models, profiles and epochs are put back after a push or a removal; what else was changed stays so.
+        """
+        undo = _undo(self.state) if isinstance(event, (e.ModelPushed, e.RemoveAsked)) else _nothing
         try:
-            await self._decide(event)
+            await self._decide(event, undo)
         except Exception as error:
             log.exception("deciding failed unexpectedly", cause=event.cause, on=type(event).__name__)
+            undo()
+            failed = _unexpected(error)
             call = getattr(event, "call", CallId(""))
             if call in self._calls:
-                self._answer(c.Fail(event.cause, call, _unexpected(error)), None)
+                self._answer(c.Fail(event.cause, call, failed), None)
+            if not isinstance(event, e.Broke):
+                await self._survived(e.Broke(event.cause, event, failed))
 
-    async def _decide(self, event: e.Event) -> None:
-        undo = _undo(self.state) if isinstance(event, (e.ModelPushed, e.RemoveAsked)) else None
+    async def _decide(self, event: e.Event, undo: Callable[[], None]) -> None:
         made = step(self.state, event, self.now())
         if made:
             log.debug(
@@ -193,9 +200,8 @@ class Driver:
         for command in made:
             failed = await self._try(command, failed) or failed
         if failed is not None:
-            if undo is not None:  # the caller is told that it failed, so it did not happen
-                undo()
-            await self._decide(e.StoreFailed(event.cause, wire_error(failed)))
+            undo()  # the caller is told that it failed, so it did not happen
+            await self._decide(e.StoreFailed(event.cause, wire_error(failed)), _nothing)
         elif isinstance(event, e.Tick):
             await self._tidy()
 
@@ -253,7 +259,7 @@ class Driver:
             log.warning("call failed", cause=reply.cause, code=reply.error.code, message=reply.error.message)
         else:
             log.info("call answered", cause=reply.cause, ending=type(reply.ending).__name__)
-        call = self._calls.get(reply.call)
+        call = self._calls.pop(reply.call, None)
         if call is not None:
             call.answer(reply)
 
@@ -327,6 +333,10 @@ def _undo(state: State) -> Callable[[], None]:
         state.models, state.profiles, state.epochs, state.pending = models, profiles, epochs, pending
 
     return put_back
+
+
+def _nothing() -> None:
+    """Undo what changed nothing that could be put back."""
 
 
 def _unexpected(error: Exception) -> WireError:

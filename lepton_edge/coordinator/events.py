@@ -210,6 +210,15 @@ class StoreFailed:
     error: WireError
 
 
+@dataclass(frozen=True)
+class Broke:
+    """Deciding `on` raised what nobody foresaw; what it changed until then stays changed."""
+
+    cause: str
+    on: Event
+    error: WireError
+
+
 Event = (
     Began
     | Attached
@@ -228,6 +237,7 @@ Event = (
     | WorkProgress
     | WorkFailed
     | StoreFailed
+    | Broke
     | DrainAsked
     | DeviceRemoveAsked
     | RollBackAsked

@@ -47,6 +47,7 @@ from lepton_edge.coordinator.events import (
     AgentReport,
     Attached,
     Began,
+    Broke,
     DeployAsked,
     Detached,
     DeviceRemoveAsked,
@@ -363,6 +364,12 @@ def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Comman
     return [] if state.running is None else deployments.fail_with(state, event.error, now)
 
 
+def _broke(state: State, event: Broke, now: Seconds) -> list[Command]:
+    """What runs might wait for ever for what was not decided: it ends, unless an agent only told how it is."""
+    tells = isinstance(event.on, Heard) and isinstance(event.on.message, (Telemetry, EpochStatus))
+    return [] if tells or state.running is None else deployments.fail_with(state, event.error, now)
+
+
 HANDLERS: dict[type[Any], Any] = {
     Began: _began,
     Attached: _attached,
@@ -381,6 +388,7 @@ HANDLERS: dict[type[Any], Any] = {
     WorkProgress: _work_progress,
     WorkFailed: _work_failed,
     StoreFailed: _store_failed,
+    Broke: _broke,
     DrainAsked: operations.drain_asked,
     DeviceRemoveAsked: operations.remove_asked,
     RollBackAsked: operations.roll_back_asked,

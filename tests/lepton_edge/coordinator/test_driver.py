@@ -95,6 +95,52 @@ async def test_a_decision_that_breaks_ends_its_own_story_and_no_other(
     await attach(bench, make, "board")
 
 
+async def test_a_removal_that_breaks_leaves_the_model(
+    bench: Bench, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(name: str) -> None:
+        raise ZeroDivisionError("a bug")
+
+    pushed, removed = bench.driver.open_call(), bench.driver.open_call()
+    await bench.driver.post(e.ModelPushed("x", pushed.number, make.model()))
+    await asyncio.wait_for(bench.answer(pushed), 5)
+    monkeypatch.setattr(bench.store, "forget_model", breaks)
+    await bench.driver.post(e.RemoveAsked("y", removed.number, "net"))
+    failed = await asyncio.wait_for(bench.answer(removed), 5)
+    assert failed.error.code == "service_error"
+    assert list(bench.driver.state.models) == ["net"]
+
+
+async def test_what_runs_ends_when_a_decision_breaks_but_not_when_telemetry_does(
+    bench: Bench, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = driving.step
+    broken: list[e.Event] = []
+
+    def breaks(state: State, event: e.Event, now: Any) -> Any:
+        if isinstance(event, (e.Heard, e.WorkFailed)):
+            broken.append(event)
+            raise ZeroDivisionError("a bug")
+        return step(state, event, now)
+
+    stream, _ = await attach(bench, make, "board")
+    pushed, deploying = bench.driver.open_call(), bench.driver.open_call()
+    await bench.driver.post(e.ModelPushed("x", pushed.number, make.model()))
+    await asyncio.wait_for(bench.answer(pushed), 5)
+    monkeypatch.setattr(driving, "step", breaks)
+    await bench.driver.post(e.DeployAsked("y", deploying.number, m.Deploy("net")))
+    await bench.driver.post(e.Heard(stream, stream, m.Telemetry(0.5, 1, 2, 40.0, 0, 7, 0, 1.0)))
+    again = bench.driver.open_call()
+    await bench.driver.post(e.ModelPushed("z", again.number, make.model()))
+    await asyncio.wait_for(bench.answer(again), 5)
+    assert len(broken) == 1
+    assert bench.driver.state.running is not None
+    bench.release.set()
+    failed = await asyncio.wait_for(bench.answer(deploying), 5)
+    assert (failed.error.code, "ZeroDivisionError" in failed.error.message) == ("service_error", True)
+    assert bench.driver.state.running is None
+
+
 async def test_what_could_not_be_written_down_is_not_promised(
     bench: Bench, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
