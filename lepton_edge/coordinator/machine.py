@@ -69,7 +69,7 @@ from lepton_edge.coordinator.events import (
     WorkProgress,
 )
 from lepton_edge.coordinator.losing import OF_DEPLOYMENT
-from lepton_edge.coordinator.records import ACTIVE, JobId, wire_error
+from lepton_edge.coordinator.records import ACTIVE, wire_error
 from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
 from lepton_edge.core.errors import Overloaded, UnknownModel
 from lepton_edge.core.frames import WireError
@@ -393,8 +393,3 @@ HANDLERS: dict[type[Any], Any] = {
     DeviceRemoveAsked: operations.remove_asked,
     RollBackAsked: operations.roll_back_asked,
 }
-
-
-def job_is_wanted(state: State, job: JobId) -> bool:
-    """Return whether the running deployment still waits for `job`."""
-    return state.running is not None and state.running.job == job
