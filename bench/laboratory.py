@@ -60,7 +60,7 @@ class Laboratory:
 
     def __exit__(self, *reason: object) -> None:
         """End the processes first, then what they stand on."""
-        self.town.__exit__(*reason)
+        self.town.stop()
         _lab("down", self.name)
 
     def shape(self, conditions: Conditions) -> None:

@@ -141,10 +141,16 @@ class Town:
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Town:
-        """Return the town itself."""
+        """Return the town itself; who is asked to end (SIGTERM) leaves it: its processes have sessions of their own."""
+        self._before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         return self
 
     def __exit__(self, *reason: object) -> None:
+        """End every process."""
+        self.stop()
+        signal.signal(signal.SIGTERM, self._before)
+
+    def stop(self) -> None:
         """End every process, last started first."""
         for child in reversed(self.children.values()):
             child.stop()

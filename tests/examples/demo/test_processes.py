@@ -36,6 +36,15 @@ print(f"parent ready child={one.pid}", flush=True)
 one.wait()
 """
 
+TOWN = """
+import pathlib, sys, time
+from examples.demo.processes import Town
+with Town(pathlib.Path(sys.argv[1])) as town:
+    child = town.python("child", ["-c", "import time; time.sleep(60)"])
+    print(f"town ready child={child.process.pid}", flush=True)
+    time.sleep(60)
+"""
+
 Start = Callable[[str], Child]
 
 
@@ -111,6 +120,16 @@ def test_leaving_the_town_ends_everybody(tmp_path: Path) -> None:
             child.wait_for("echo ready")
     assert first.process.returncode == second.process.returncode == -signal.SIGTERM
     assert sorted(path.name for path in town.logs.iterdir()) == ["first.log", "second.log"]
+
+
+def test_a_town_that_is_asked_to_end_leaves_nobody_behind(tmp_path: Path) -> None:
+    town = Child("town", [sys.executable, "-c", TOWN, str(tmp_path)], tmp_path)
+    child = int(town.wait_for("town ready")["child"])
+    town.process.terminate()
+    town.process.wait(10)
+    town.stop()
+    assert town.process.returncode == 1
+    assert gone(child)
 
 
 def test_a_shaped_link_says_when_it_is_ready(tmp_path: Path) -> None:
