@@ -30,8 +30,7 @@ def reply(state: State, work: Work, now: float) -> list[Command]:
     if work.alone and work.phase not in ("fallback", "smaller") and not state.measuring:
         _note_stage(state, work, now)
     frame = _reply_frame(state, work, taken)
-    epoch = work.smaller if work.smaller is not None and work.phase == "smaller" else work.epoch
-    answer = Reply(work.key, work.link, frame, epoch, labelled=work.entry)
+    answer = Reply(work.key, work.link, frame, work.runs_on, labelled=work.entry)
     return _end(state, work, answer, asking.heeded(state, work), now)
 
 
@@ -80,7 +79,7 @@ def _remember(state: State, answer: Reply | Fail) -> None:
 
 
 def _reply_frame(state: State, work: Work, taken: float) -> Frame:
-    epoch = work.smaller if work.smaller is not None and work.phase == "smaller" else work.epoch
+    epoch = work.runs_on
     book = state.epochs[epoch].book
     page = work.page if work.phase not in ("fallback", "smaller") else book.fallback
     order = {name: place for place, name in enumerate(work.wanted)}

@@ -73,9 +73,8 @@ def blocks(state: State, work: Work) -> int:
 def note_cost(state: State, work: Work, spent: Timing) -> None:
     """Note what a run cost: of what was computed together, its share. A smaller model's run is not its stage."""
     seconds = spent.decode + spent.compute / max(1, spent.batch) + spent.encode
-    loaded = state.epochs.get(work.smaller or work.epoch)
-    if loaded is not None:
-        loaded.busy, loaded.runs = loaded.busy + seconds, loaded.runs + 1
+    loaded = state.epochs[work.runs_on]
+    loaded.busy, loaded.runs = loaded.busy + seconds, loaded.runs + 1
     if work.phase == "smaller":
         return
     first, last = work.route.first, work.route.last

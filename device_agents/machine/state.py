@@ -191,6 +191,11 @@ class Work:
         return self.terms.page
 
     @property
+    def runs_on(self) -> EpochKey:
+        """Return the epoch of what runs here: a smaller model's while that answers in its place."""
+        return self.smaller if self.smaller is not None and self.phase == "smaller" else self.epoch
+
+    @property
     def wanted(self) -> tuple[TensorName, ...]:
         """Return the tensors that answer."""
         return self.terms.wanted

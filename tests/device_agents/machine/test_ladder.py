@@ -21,7 +21,7 @@ from device_agents.machine.events import (
     StageReplied,
     TimerFired,
 )
-from device_agents.machine.state import validate
+from device_agents.machine.state import load_reports, validate
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.messages import Activate, LinkReport, Peer, Prepare
 from partitioner.plan import CodecChoice, Page, Prediction, Replica, Stage
@@ -494,3 +494,13 @@ def test_with_too_little_time_for_the_rest_the_smaller_model_answers(world, mode
     sent = modest.only(modest.sends(degraded=True, remaining_ms=left), SendStage)
     run = modest.only(modest.happens(StageLost(sent.work, "the link broke", "cloud")), RunSegment)
     assert run.epoch.model == who
+
+
+def test_what_runs_after_the_smaller_model_failed_is_the_models_own_load(modest) -> None:
+    modest.state.epochs[EpochKey("net", 1)].hold = (0, 1, 2, 3, 4)
+    sent = modest.only(modest.sends(degraded=True, remaining_ms=200), SendStage)
+    run = modest.only(modest.happens(StageLost(sent.work, "the link broke", "cloud")), RunSegment)
+    rest = modest.only(modest.happens(SegmentFailed(run.work, run.run, BROKEN)), RunSegment)
+    assert (run.epoch.model, rest.epoch.model) == ("tiny", "net")
+    modest.computed(rest)
+    assert [(told.model, told.runs) for told in load_reports(modest.state)] == [("net", 2)]
