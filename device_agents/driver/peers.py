@@ -26,6 +26,7 @@ from device_agents.driver.ways import NOBODY, Figures, Way, Ways
 from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.messages import LinkReport, Peer
 from lepton_edge.link.link import Link
+from lepton_edge.link.reactions import nothing
 from partitioner.errors import LeptonError
 from partitioner.units import DeviceId, Seconds
 
@@ -56,7 +57,7 @@ class Peers:
         self._pauses: dict[DeviceId, Pauses] = {}
         self._stirred: dict[DeviceId, asyncio.Event] = {}
         self._figures: dict[DeviceId, Figures] = {}  # by which those who are kept were reached last
-        self.news: Callable[[], None] = _nobody_asked
+        self.news: Callable[[], None] = nothing
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what there is ----------------------------------------------------------------------------
@@ -327,7 +328,3 @@ class Peers:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _nobody_asked() -> None:
-    """Nobody wants to hear of links."""
