@@ -17,8 +17,8 @@ from lepton_edge.core.messages import LinkReport
 from partitioner.units import DeviceId, Seconds
 
 SHORTEST_WAIT = Seconds(0.02)  # a timer for less would only fire again
-TRIES = 8
-"""Bits of an attempt's number that are its caller's; those above count the far sides that were tried."""
+CALLERS_BITS = 8
+"""Of an attempt's number; those above count the far sides that were tried."""
 
 
 def ask(
@@ -172,4 +172,4 @@ def _stage_frame(state: State, work: Work, tensors: tuple[WireTensor, ...], now:
 
 
 def _attempt(work: Work, place: int) -> int:
-    return work.asked.attempt + (place << TRIES)
+    return work.asked.attempt + (place << CALLERS_BITS)

@@ -239,7 +239,7 @@ class State:
         self.room = Room(self.queue_limit, self.queue_bytes)
 
     def far_side(self, device: DeviceId) -> FarSide:
-        """Return what is known of a device that is asked; of those that nobody asks most are forgotten."""
+        """Return what is known of a device that is asked; of too many, those that nobody waits for are forgotten."""
         found = self.far_sides.get(device)
         if found is None:
             if len(self.far_sides) >= MAX_FAR_SIDES:

@@ -63,7 +63,7 @@ class Link:
     Attributes:
         peer: what the other side said in its hello.
         closed: set when the link is over; `error` then says why.
-        news: called when `estimate` has become another one; by nobody else than who opened the link, once.
+        news: called when `estimate` has become another one; for one listener, who sets it.
     """
 
     def __init__(
