@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from device_agents.driver.holdings import Holdings
+from device_agents.driver.holdings import NOBODY, Holdings
 from device_agents.engine import Done, Engine, Told, Work
 from device_agents.machine.commands import RunSegment
 from device_agents.machine.events import SegmentDone, Timing, WorkKey
@@ -19,8 +19,6 @@ from lepton_edge.link.reactions import Reaction
 from partitioner.codecs import RAW
 from partitioner.plan import CodecChoice
 from partitioner.units import DeviceId, Seconds, TensorName
-
-NOBODY = DeviceId("")
 
 
 @dataclass

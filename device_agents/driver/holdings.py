@@ -74,7 +74,8 @@ class Holdings:
 
     async def add(self, key: EpochKey, blocks: list[Block], pieces: list[Fused]) -> None:
         """Open more of an open epoch while requests go on; raises what went wrong, with what there was."""
-        epoch, book = self.opened(key), self.opened(key).book
+        epoch = self.opened(key)
+        book = epoch.book
         all_of_it = [*blocks, *(one.block for one in pieces)]
         files = await self._files(all_of_it)
         refs = [ref for block in all_of_it for ref in block.weights]
