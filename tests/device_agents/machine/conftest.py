@@ -88,13 +88,14 @@ def agent(device="board", hold=(0, 1, 2, 3, 4), epoch=1, book=None, **fields):
     return state
 
 
-def deploy(state, hold=(0, 1, 2, 3, 4), epoch=1, book=None):
+def deploy(state, hold=(0, 1, 2, 3, 4), epoch=1, book=None, share=0.0):
+    """Prepare and activate an epoch; with a share it is on trial beside the active one."""
+    book = book or make_book()
     peers = (Peer("board", ("127.0.0.1:1",)), Peer("cloud", ("127.0.0.1:2",)))
-    said = Prepare("p", epoch, book or make_book(), hold, peers)
     return [
-        *step(state, CoordinatorSaid(said), 0.0),
-        *step(state, EpochOpened(EpochKey("net", epoch), (0.1,), 1), 0.0),
-        *step(state, CoordinatorSaid(Activate("a", "net", epoch)), 0.0),
+        *step(state, CoordinatorSaid(Prepare("p", epoch, book, hold, peers)), 0.0),
+        *step(state, EpochOpened(EpochKey(book.model, epoch), (0.1,), 1), 0.0),
+        *step(state, CoordinatorSaid(Activate("a", book.model, epoch, share)), 0.0),
     ]
 
 

@@ -10,15 +10,13 @@ from device_agents.machine import canary, step
 from device_agents.machine.commands import Fail, Reply, RunSegment
 from device_agents.machine.events import (
     CoordinatorSaid,
-    EpochKey,
-    EpochOpened,
     SegmentDone,
     SegmentFailed,
     Timing,
 )
 from device_agents.machine.state import validate
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Activate, Drain, Prepare, Retire
+from lepton_edge.core.messages import Activate, Drain, Retire
 
 BROKEN = WireError("compute_failed", "NaN", fault="device")
 
@@ -27,9 +25,7 @@ BROKEN = WireError("compute_failed", "NaN", fault="device")
 def tried(world):
     """A board alone with epoch 1 active and epoch 2, of another version, on trial by 30 % of the requests."""
     state = world.agent(book=_local(world, "v1"))
-    step(state, CoordinatorSaid(Prepare("p", 2, _local(world, "v2"), (0, 1, 2, 3, 4))), 0.0)
-    step(state, EpochOpened(EpochKey("net", 2)), 0.0)
-    step(state, CoordinatorSaid(Activate("a", "net", 2, 0.3)), 0.0)
+    world.deploy(state, epoch=2, book=_local(world, "v2"), share=0.3)
     validate(state)
     return state
 
@@ -66,9 +62,7 @@ def test_a_page_that_only_the_old_version_has_is_run_on_the_old_one(world):
     state = world.agent(book=world.book("cloud-encoded"))
     pages = tuple(page for page in world.book("cloud-encoded").pages if page.name != "cut-4")
     book = dataclasses.replace(world.book("cloud-encoded"), version="v2", pages=pages)
-    step(state, CoordinatorSaid(Prepare("p", 2, book, (0, 1, 2, 3, 4))), 0.0)
-    step(state, EpochOpened(EpochKey("net", 2)), 0.0)
-    step(state, CoordinatorSaid(Activate("a", "net", 2, 0.5)), 0.0)
+    world.deploy(state, epoch=2, book=book, share=0.5)
     for index in range(40):
         assert _epoch_of(world, state, f"r{index}", page="cut-4") == 1
         _end(state, f"r{index}", BROKEN)
@@ -126,8 +120,6 @@ def test_called_off_everybody_takes_the_old_one_and_who_began_ends_on_it(world, 
 
 
 def test_one_is_tried_at_a_time(world, tried):
-    step(tried, CoordinatorSaid(Prepare("p", 3, _local(world, "v3"), (0, 1, 2, 3, 4))), 0.0)
-    step(tried, EpochOpened(EpochKey("net", 3)), 0.0)
-    step(tried, CoordinatorSaid(Activate("a", "net", 3, 0.5)), 0.0)
+    world.deploy(tried, epoch=3, book=_local(world, "v3"), share=0.5)
     epochs = [_epoch_of(world, tried, f"r{index}") for index in range(100)]
     assert set(epochs) == {1, 3}

@@ -28,9 +28,6 @@ from device_agents.machine.commands import (
 )
 from device_agents.machine.events import (
     CancelArrived,
-    CoordinatorSaid,
-    EpochKey,
-    EpochOpened,
     Event,
     LinkClosed,
     PeerDown,
@@ -45,7 +42,6 @@ from device_agents.machine.events import (
 )
 from device_agents.machine.state import State, validate
 from lepton_edge.core.frames import Frame, FrameKind, WireError
-from lepton_edge.core.messages import Activate, Peer, Prepare
 from partitioner.plan import CodecChoice, Page, Prediction, Replica, Stage
 
 BROKEN = WireError("compute_failed", "broken", fault="device", retryable=True)
@@ -98,10 +94,8 @@ class Company:
     def _deploy_smaller(self) -> None:
         own = Page("local", (Stage("board", 0, 5),), OWN)
         tiny = dataclasses.replace(self.world.book(), model="tiny", pages=(own,), active="local")
-        said = Prepare("p", 9, tiny, (0, 1, 2, 3, 4), (Peer("board", ()),))
-        self.board_happens(CoordinatorSaid(said))
-        self.board_happens(EpochOpened(EpochKey("tiny", 9)))
-        self.board_happens(CoordinatorSaid(Activate("a", "tiny", 9)))
+        for command in self.world.deploy(self.board, epoch=9, book=tiny):
+            self._board_does(command)
 
     # --- the board ---
 
