@@ -13,7 +13,7 @@ from device_agents.machine.links import FRESH, HEADERS
 from device_agents.machine.pages import Choice, Cost, Option, Turner
 from device_agents.machine.state import EpochState, State
 from partitioner.plan import TurnRule
-from partitioner.units import DeviceId, PageName, Seconds
+from partitioner.units import PageName, Seconds
 
 TRUSTED, DOUBTED = Seconds(5.0), Seconds(5.0)
 """A link's rate is believed for so long after it was seen; then half of it, after each so long, is the plan's again."""
@@ -34,7 +34,7 @@ def costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[Pa
     A page whose blocks are not all here, and that would be cheapest, is wanted (see `pieces`).
     """
     turner = turner_of(state, held)
-    options = [one for one in choice.options if not one.peer or reachable(state, one.peer)]
+    options = [one for one in choice.options if not one.peer or state.sound(one.peer)]
     found = {one.name: _cost(state, turner, one, now) for one in options}
     within = {name: cost for name, cost in found.items() if cost.within} or found
     here = {name: cost for name, cost in within.items() if held.holds(*cost.option.key[1:])}
@@ -105,9 +105,3 @@ def _priced(turner: Turner, option: Option, parts: Parts) -> Cost:
 def _within(rule: TurnRule, seconds: float, energy: float, bytes_: int) -> bool:
     limits = ((rule.max_latency, seconds), (rule.max_energy, energy), (rule.max_egress, bytes_))
     return all(limit < 0 or amount <= limit for limit, amount in limits)
-
-
-def reachable(state: State, peer: DeviceId) -> bool:
-    """Whether a device may be sent a request: there is a link, and nothing says that it is silent."""
-    far = state.far_sides.get(peer)
-    return peer in state.peers_up and not (far is not None and far.suspected)

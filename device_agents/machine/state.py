@@ -254,6 +254,11 @@ class State:
         far = self.far_sides.get(device)
         return device in self.peers_up and (far is None or far.may_try(now))
 
+    def sound(self, device: DeviceId) -> bool:
+        """Whether there is a link to `device`, and it is not suspected of being frozen."""
+        far = self.far_sides.get(device)
+        return device in self.peers_up and not (far is not None and far.suspected)
+
     def idle(self) -> bool:
         """Whether a run would begin at once: no more are at work than compute at a time."""
         return sum(work.phase in COMPUTING for work in self.works.values()) < self.workers

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from device_agents.machine import pricing
 from device_agents.machine.links import TELLS
 from device_agents.machine.pages import FIRST_LOOK, LONGEST_PAUSE, Choice, Cost, Option, Turn, Turner, spread
-from device_agents.machine.pricing import reachable, turner_of, way_of
+from device_agents.machine.pricing import turner_of, way_of
 from device_agents.machine.state import EpochState, State
 from device_agents.machine.terms import Terms
 from lepton_edge.core.frames import Frame
@@ -51,7 +51,7 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     """
     turner = turner_of(state, held)
     choice = turner.choice(terms.route.first, terms.wanted)
-    reach = [reachable(state, peer) for peer in choice.peers]
+    reach = [state.sound(peer) for peer in choice.peers]
     fresh = choice.links is state.links and now < choice.until and choice.reach == reach
     if turner.stale or not fresh:
         choice.reach = reach
