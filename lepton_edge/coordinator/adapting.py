@@ -31,7 +31,7 @@ from lepton_edge.coordinator.events import PlanMade
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import ADAPT, GAVE_WAY, NOBODY, Deployment, Device, Moment, State
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import Deploy, Telemetry
+from lepton_edge.core.messages import Telemetry
 from partitioner.costs import LinkProfile
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Seconds
@@ -58,7 +58,7 @@ PRESSED = 0.05  # of a device's memory: with less free it is short of it
 
 def follows(record: EpochRecord) -> bool:
     """Return whether a plan changes by itself: not one of clouds alone, or that a person pinned or wants to stay."""
-    asked = record.request or Deploy(record.model)
+    asked = requests.wish(record)
     return bool(record.board) and not (asked.fixed or asked.page or asked.wishes.own_cut)
 
 
@@ -247,11 +247,7 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
     ]
     for _, _, target in sorted(due):
         record = state.active_epoch(*target)
-        if (
-            record is not None
-            and record.model in state.models
-            and _is_turn(state, record, state.adaptations[target], at)
-        ):
+        if record is not None and _is_turn(state, record, state.adaptations[target], at):
             return _replan(state, record, state.adaptations[target], at)
     return None
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lepton_edge.coordinator import changes, epochs, judging
+from lepton_edge.coordinator import changes, epochs, judging, requests
 from lepton_edge.coordinator.adaptation import Target
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
 from lepton_edge.coordinator.standing import Canary
-from lepton_edge.coordinator.state import NOBODY, Deployment, Device, Moment, State
+from lepton_edge.coordinator.state import Deployment, Device, Moment, State
 from lepton_edge.core.changes import PENDING, ROLLED_BACK
 from lepton_edge.core.errors import NotFound
-from lepton_edge.core.messages import Deploy, EpochReport
+from lepton_edge.core.messages import EpochReport
 from partitioner.units import DeviceId, Seconds
 
 ENOUGH = 100  # answers on the new version after which it is promoted, where nobody said how many
@@ -186,16 +186,7 @@ def to_promote(state: State) -> Deployment | None:
     canary = state.canaries.pop(target)
     record, (fare, _) = state.epochs[canary.new], _fares(canary)
     why = f"it proved itself on {fare.answered} requests, {fare.typical * 1e3:.1f} ms each"
-    return activating(record, f"promote {record.model} {record.epoch}", why)
-
-
-def activating(record: EpochRecord, cause: str, why: str) -> Deployment:
-    """Return the deployment that activates an epoch which its devices hold ready."""
-    request = record.request or Deploy(record.model)
-    run = Deployment(cause, NOBODY, "activate", request, phase="activating", version=record.version)
-    run.record, run.why = record, why
-    run.board, run.cloud = record.board or None, record.cloud or None
-    return run
+    return requests.activating(record, f"promote {record.model} {record.epoch}", why)
 
 
 # --- going back -----------------------------------------------------------------------------------

@@ -12,13 +12,13 @@ import dataclasses
 import math
 from typing import Any
 
-from lepton_edge.coordinator import changes, epochs
+from lepton_edge.coordinator import changes, epochs, requests
 from lepton_edge.coordinator.adaptation import Fare, Haste, Target, Trial
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
-from lepton_edge.coordinator.state import ADAPT, NOBODY, Deployment, Device, Moment, State
+from lepton_edge.coordinator.state import ADAPT, Deployment, Device, Moment, State
 from lepton_edge.core.changes import KEPT, ROLLED_BACK, Change
-from lepton_edge.core.messages import Deploy, EpochReport
+from lepton_edge.core.messages import EpochReport
 from partitioner.units import Seconds
 
 ENOUGH = 20  # answers between two looks
@@ -208,8 +208,6 @@ def _why(trial: Trial, fare: Fare) -> str:
 
 
 def _back(old: EpochRecord, why: str) -> Deployment:
-    run = Deployment(f"back to {old.model} {old.epoch}", NOBODY, ADAPT, old.request or Deploy(old.model))
-    run.why, run.version, run.record, run.back = why, old.version, old, True
-    run.board, run.cloud = old.board or None, old.cloud or None
-    run.phase = "activating"
+    run = requests.activating(old, f"back to {old.model} {old.epoch}", why)
+    run.goal, run.back = ADAPT, True
     return run

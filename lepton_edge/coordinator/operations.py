@@ -121,7 +121,7 @@ def roll_back_asked(state: State, event: RollBackAsked, now: Seconds) -> list[Co
         if target in state.canaries:
             said = canary.call_off(state, target, "a person called it off", at)
             return [*said, Finish(event.cause, event.call, RolledBack(record.model, record.epoch))]
-        run = canary.activating(
+        run = requests.activating(
             canary.version_before(state, target), event.cause, "a person wants the version before"
         )
     except LeptonError as error:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from lepton_edge.coordinator import placement
 from lepton_edge.coordinator.records import EpochRecord
-from lepton_edge.coordinator.state import State
+from lepton_edge.coordinator.state import NOBODY, Deployment, State
 from lepton_edge.core.errors import NotFound, RequestError
 from lepton_edge.core.messages import Deploy, MoveModel, PinPlan, WhatIf
 from partitioner.units import Bytes, DeviceId, ModelName
@@ -39,6 +39,14 @@ def active(state: State, model: ModelName, board: DeviceId) -> EpochRecord | Non
 def wish(record: EpochRecord) -> Deploy:
     """Return what a person asked for, from which `record` was made; where nobody remembers it, just the model."""
     return record.request or Deploy(record.model)
+
+
+def activating(record: EpochRecord, cause: str, why: str) -> Deployment:
+    """Return the deployment that activates an epoch which its devices hold ready."""
+    run = Deployment(cause, NOBODY, "activate", wish(record), phase="activating", version=record.version)
+    run.record, run.why = record, why
+    run.board, run.cloud = record.board or None, record.cloud or None
+    return run
 
 
 def again(state: State, record: EpochRecord, without: Collection[DeviceId] = ()) -> Deploy:
