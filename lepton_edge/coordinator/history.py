@@ -71,19 +71,20 @@ async def tell(driver: Driver, store: Store, asked: ShowEvents) -> AsyncIterator
         raise InvalidInput(f"there is no kind of event {asked.kind!r}", f"there is: {', '.join(KINDS)}")
     if not asked.follow:
         await driver.journal.written()
-        yield _document(events(await _past(driver, store, asked)))
+        yield document(events(await _past(driver, store, asked)))
         return
     with driver.journal.following(asked) as follower:
         await driver.journal.written()
         for change in await _past(driver, store, asked):
-            yield _document(event(change))
+            yield document(event(change))
         async for change in follower.changes():
-            yield _document(event(change))
+            yield document(event(change))
 
 
 async def _past(driver: Driver, store: Store, asked: ShowEvents) -> tuple[Change, ...]:
     return await driver.on_disk(store.changes, asked, time.time())
 
 
-def _document(value: Json) -> Document:
+def document(value: Json) -> Document:
+    """Return a document as it is answered."""
     return Document(value["schema"], json.dumps(finite(value), allow_nan=False))

@@ -37,7 +37,7 @@ from lepton_edge.core.errors import (
 from lepton_edge.wire.rpc import FETCH_CHUNK, PeerContext
 from partitioner.compiled import CodecSample
 from partitioner.errors import LeptonError
-from partitioner.nouns_json import finite, from_json
+from partitioner.nouns_json import from_json
 from partitioner.units import Bytes, ModelName
 
 log = structlog.get_logger("coordinator")
@@ -155,7 +155,7 @@ class Service:
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)
         else:
-            yield _document(self._read(call))
+            yield history.document(self._read(call))
             return
         async for event in events:
             yield event
@@ -203,7 +203,7 @@ class Service:
             return told
         if isinstance(told, c.Fail):
             return told.error
-        return _document(self._ended(told.ending))
+        return history.document(self._ended(told.ending))
 
     def _ended(self, ending: c.Ending) -> reports.Json:
         if isinstance(ending, c.Deployed):
@@ -293,7 +293,3 @@ def _read(file: Any, offset: int, size: int) -> bytes:
     file.seek(offset)
     content: bytes = file.read(size)
     return content
-
-
-def _document(value: reports.Json) -> m.Document:
-    return m.Document(value["schema"], json.dumps(finite(value), allow_nan=False))
