@@ -93,14 +93,19 @@ class RemoteTransport:
         return await way.warm()
 
     def _way(self, model: ModelName) -> Way:
-        """Return the way to the entry of a model; of more models than a client may have, the first is forgotten."""
+        """Return the way to the entry of a model."""
         known = self._ways.get(model)
         if known is None:
-            if len(self._ways) >= MAX_WAYS:
-                self._ways.pop(next(iter(self._ways))).end()
+            self._make_room()
             known = self._ways[model] = Way(model, self._links, lambda: self._find(self._address))
             known.in_use = lambda used: any(way.link is used for way in self._ways.values())
         return known
+
+    def _make_room(self) -> None:
+        """Forget the first models where there are too many, but for those whose entry is being dialled for somebody."""
+        idle = [model for model, way in self._ways.items() if not way.is_dialling]
+        for model in idle[: max(0, len(self._ways) - MAX_WAYS + 1)]:
+            self._ways.pop(model).end()
 
     async def _followed(self, way: Way, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
         """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""

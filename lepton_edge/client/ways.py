@@ -142,6 +142,11 @@ class Way:
             self._dialling.add_done_callback(_seen)
         return await asyncio.shield(self._dialling)
 
+    @property
+    def is_dialling(self) -> bool:
+        """Return whether somebody may wait for the link."""
+        return self._dialling is not None and not self._dialling.done()
+
     def doubt(self, used: Asked) -> None:
         """See who the entry is now, unless that was found out already since `used` was asked."""
         self.doubted = self.doubted or used is self.link

@@ -126,6 +126,17 @@ async def test_what_a_client_keeps_in_mind_is_bounded() -> None:
     await transport.close()
 
 
+async def test_more_models_asked_at_once_than_are_kept_in_mind_are_all_answered() -> None:
+    names = [f"m{number}" for number in range(MAX_WAYS + 20)]
+    fleet = Fleet(shed=Entry(*names))
+    transport = fleet.transport()
+    answers = await asyncio.gather(*(transport.call(ask(name)) for name in names))
+    assert {answer.kind for answer in answers} == {FrameKind.REPLY}
+    await transport.call(ask("another"))
+    assert len(transport._ways) == MAX_WAYS
+    await transport.close()
+
+
 class SlowEntry(Entry):
     """An entry that answers a request named slow when it is let, and one that is asked when its link is closed not."""
 
