@@ -231,7 +231,8 @@ class Driver:
             if task is not None:
                 task.cancel()
         elif isinstance(command, c.KeepChange):
-            self._note(command)
+            if failed is None:
+                self._note(command)
         else:
             await self.on_disk(self._keep, command)
 

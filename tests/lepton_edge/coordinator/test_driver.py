@@ -170,6 +170,8 @@ async def test_a_model_whose_removal_cannot_be_written_down_stays(
     failed = await asyncio.wait_for(bench.answer(removed), 5)
     assert failed.error.code == "storage_full"
     assert list(bench.driver.state.models) == ["net"]
+    await bench.driver.journal.written()
+    assert bench.store.changes(m.ShowEvents(), 0.0) == (), "nobody is told that it was removed"
 
 
 async def test_an_agent_that_takes_no_messages_is_hung_up_on() -> None:
