@@ -231,12 +231,13 @@ class Driver:
             if task is not None:
                 task.cancel()
         elif isinstance(command, c.KeepChange):
-            if failed is None:
-                self._note(command)
+            self._note(command, failed)
         else:
             await self.on_disk(self._keep, command)
 
-    def _note(self, command: c.KeepChange) -> None:
+    def _note(self, command: c.KeepChange, failed: LeptonError | None) -> None:
+        if failed is not None:
+            return  # what it tells of could not be written down
         change = command.change
         about = {name: value for name, value in dataclasses.asdict(change).items() if value}
         log.info("change", story=command.cause, **about)
