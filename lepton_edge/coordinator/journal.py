@@ -98,13 +98,14 @@ class Journal:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits, and tell it."""
+        """Write what waits, and tell it; what cannot be written is lost, and nobody is told."""
         self._added.clear()
         batch, self._unwritten = list(self._unwritten.values()), {}
         try:
             await self._write(batch)
         except LeptonError as error:  # a full disk: the story has a gap, the work goes on
             log.warning("changes are lost: they cannot be written down", count=len(batch), error=str(error))
+            batch = []
         for change in batch:
             for follower in self._followers:
                 follower.hear(change)

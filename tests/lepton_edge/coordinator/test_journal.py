@@ -94,11 +94,15 @@ async def test_a_full_disk_loses_changes_and_nothing_else() -> None:
     book = Book()
     book.full = True
     async with running(book) as kept:
-        kept.add(change(1))
-        await kept.written()
-        book.full = False
-        kept.add(change(2))
-        await kept.written()
+        with kept.following(ShowEvents(follow=True)) as follower:
+            kept.add(change(1))
+            await kept.written()
+            book.full = False
+            kept.add(change(2))
+            await kept.written()
+            assert (await anext(follower.changes())).serial == 2, (
+                "a serial that was told is never given again"
+            )
     assert book.batches == [[2]]
 
 
