@@ -142,8 +142,3 @@ def is_settled(state: State, devices: Sequence[DeviceId], now: Seconds) -> bool:
     leave a busy cloud at once, and return at once when they find it idle.
     """
     return all(now - state.moved_at.get(name, Seconds(-math.inf)) >= SETTLED for name in devices)
-
-
-def sharing(state: State, device: DeviceId) -> list[EpochRecord]:
-    """Return the active epochs that use a device."""
-    return [record for record in state.active_epochs() if record.blocks_of(device)]

@@ -126,7 +126,8 @@ def test_load_is_not_settled_until_a_while_after_the_last_move(street: Any) -> N
     street.deploy(board="shed")
     street.run()
     assert not loads.is_settled(street.state, ["cloud"], street.now)
-    assert [record.board for record in loads.sharing(street.state, "cloud")] == ["board", "shed"]
+    sharing = [record for record in street.state.active_epochs() if record.blocks_of("cloud")]
+    assert [record.board for record in sharing] == ["board", "shed"]
 
 
 def test_what_is_remembered_of_loads_is_bounded(street: Any) -> None:
