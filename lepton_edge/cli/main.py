@@ -19,7 +19,7 @@ _ROOM = "lepton_edge.cli"
 class _Commands(LazyGroup):
     table = {
         "coordinator": LazyCommand(f"{_ROOM}.coordinator:app", "Start the coordinator."),
-        "device": LazyCommand(f"{_ROOM}.device:app", "List the devices."),
+        "device": LazyCommand(f"{_ROOM}.device:app", "List, drain and remove devices."),
         "model": LazyCommand(
             f"{_ROOM}.model:app", "Push, list, show, move, roll back, remove and check models."
         ),
