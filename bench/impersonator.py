@@ -12,6 +12,7 @@ nothing else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import random
@@ -70,10 +71,9 @@ class Impersonator:
     async def stay(self, gate: asyncio.Semaphore) -> None:
         """Be attached for ever; when turned away or lost, come again."""
         while True:
-            try:
+            with contextlib.suppress(LeptonError):
                 await self._attach(gate)
-            except LeptonError:
-                self.lost += self.registered.is_set()
+            self.lost += self.registered.is_set()  # hung up on counts too, which is no error
             await asyncio.sleep(random.uniform(*PAUSE))
 
     async def _attach(self, gate: asyncio.Semaphore) -> None:
@@ -163,7 +163,7 @@ async def _crowd(job: dict[str, Any]) -> None:
 
 
 def _figures(crowd: list[Impersonator]) -> dict[str, float]:
-    """Return what happened since the last time: counts, and the longest way from hello to welcome."""
+    """Return what happened since the last time: counts, and the median way from hello to welcome."""
     welcomes = [seconds for one in crowd for seconds in one.welcomes]
     told = {
         "beats": float(sum(one.beats for one in crowd)),
