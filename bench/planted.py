@@ -3,7 +3,7 @@
     python -m bench.planted [--only NAME,...] [--list] >rows.jsonl
 
 Each bug is a line of the product replaced by a wrong one; its proof is the narrowest test that a person would trust to
-find it: the simulation of a fleet (seed by seed), the property tests of a decider, or the chaos run. Every proof is run
+find it: the simulation of a fleet (seed by seed), or the property tests of a decider. Every proof is run
 without the bug first, and what fails then proves nothing; a test that fails finds a bug, one that cannot run does not.
 Law: never touches the working tree; a bug whose line is not there exactly once is an error, and
 `tests/bench/test_planted.py` says so.
@@ -31,7 +31,6 @@ SEEDS = 60
 FLEET = "tests/simulation/test_fleet.py"
 AGENT = "tests/device_agents/machine/test_decider.py"
 LINK = "tests/lepton_edge/link/test_two_machines.py"
-CHAOS = "bench.chaos"
 PATIENCE = 600.0
 
 
@@ -228,8 +227,6 @@ def planted(bug: Bug, text: str) -> str:
 
 def proof_of(bug: Bug, seeds: int) -> Run:
     """Return what runs a bug's proof in a copy of the tree."""
-    if bug.proof == CHAOS:
-        return _chaos
     return lambda copy: _tests(copy, bug.proof, seeds)
 
 
@@ -282,16 +279,6 @@ def verdict(status: int, output: str) -> Verdict:
     dots = re.search(r"^([.sx]*)F", output, re.MULTILINE)
     which = failed.split(" ", 1)[1].split(" - ")[0]
     return Verdict("failed", f"{which} after {len(dots[1]) if dots else '?'} that passed")
-
-
-def _chaos(copy: Path) -> Verdict:
-    """Let a few faults strike; return what was found."""
-    command = [sys.executable, "-m", CHAOS, "--faults", "60", "--minutes", "3", "--fewest", "0", "--stop"]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    lines = [line for line in done.stdout.splitlines() if '"met": false' in line]
-    if done.returncode == 0:
-        return Verdict("passed")
-    return Verdict("failed", lines[0][:300]) if lines else Verdict("broken", done.stderr[-300:])
 
 
 if __name__ == "__main__":
