@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -217,6 +218,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="how long small requests go beside large ones")
     parser.add_argument("--congestion", action="append", help="congestion control of the long links")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     for part in options.parts or [part for part in PARTS if part not in CONDITIONS or os.geteuid() == 0]:
         for row in run(part, options):
             row.print()
