@@ -1,0 +1,28 @@
+"""Every technique that comes with Lepton Edge, by name.
+
+Law: a table and nothing else; a technique's module is imported when it is asked for, because some need an extra. A
+user's own step is any object that keeps `technique.Technique`; it is handed to the search, not entered here.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from lepton_edge.compress.technique import Technique
+from lepton_edge.core.errors import NotFound
+
+HOMES: dict[str, str] = {}
+"""Technique by name: "module:attribute" in this folder (the attribute is an instance)."""
+
+
+def technique(name: str) -> Technique:
+    """Return the technique `name`.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    if name not in HOMES:
+        raise NotFound(f"there is no technique {name!r}", f"known: {', '.join(sorted(HOMES))}")
+    module, _, attribute = HOMES[name].partition(":")
+    found: Technique = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return found
