@@ -89,8 +89,9 @@ def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now
     trial = far.trials.pop(work, None) if far is not None else None
     if far is None or trial is None or not answered:
         return []
+    idle = heard(state, peer, now)
     far.note(trial.page, now - trial.at, now)
-    return heard(state, peer, now)
+    return idle
 
 
 def heard(state: State, peer: DeviceId, now: float) -> list[Command]:

@@ -7,6 +7,7 @@ then, with growing pauses, finds out whether it is back. Whatever it answers, ev
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from device_agents.machine.events import EpochKey, WorkKey
@@ -23,6 +24,9 @@ DEVIATIONS = 4.0
 Avoidance and Control", SIGCOMM 1988."""
 FRESH = Seconds(60.0)
 """Older than that, what a far side took says nothing of now."""
+SLOW = 0.5
+"""What took less than this part of what is expected was not slow."""
+AT_ONCE = 1e-6  # seconds by which sums of a clock's may differ
 REST = Seconds(1.0)
 """After so long without a request TCP may begin with slow start."""
 
@@ -32,22 +36,46 @@ PageKey = tuple[EpochKey, PageName]
 
 @dataclass
 class FarTimes:
-    """What the stages beyond this one took of late, from sent to answered: seconds, mean and mean deviation."""
+    """What the stages beyond this one took of late, from sent to answered: seconds, mean and mean deviation.
 
-    mean: float
-    deviation: float
-    noted_at: float
+    What an outage held up is no measure of them: its answers, however many, are one `odd` one, of the outage that ended
+    at `odd_end`. Another outage before anything came as usual is none: the far side is as slow as that. Should the
+    first answer after all be a quick one, it was not `held` for slow rightly, and that answer alone counts.
+    """
+
+    mean: float = 0.0
+    deviation: float = 0.0
+    noted_at: float = -math.inf
+    odd: float = 0.0
+    odd_end: float = -math.inf
+    held: bool = False
 
     def note(self, seconds: float, now: float) -> None:
-        """Note what one took."""
+        """Note what one took that was asked of a far side that answers."""
+        refuted = self.held and seconds < SLOW * self.mean
+        if refuted or not self.known(now):
+            self.mean, self.deviation = seconds, 0.0
         error = seconds - self.mean
         self.mean += WEIGHT * error
         self.deviation += DEVIATION_WEIGHT * (abs(error) - self.deviation)
-        self.noted_at = now
+        self.noted_at, self.odd, self.held = now, 0.0, False
+
+    def note_outage(self, seconds: float, ended: float, now: float) -> None:
+        """Note what one took that was asked before an outage `ended`."""
+        if ended == self.odd_end:
+            return
+        before, self.odd, self.odd_end = self.odd, seconds, ended
+        if before:
+            self.mean, self.deviation = (before + seconds) / 2, abs(before - seconds) / 2
+            self.noted_at, self.held = now, True
+
+    def known(self, now: float) -> bool:
+        """Whether something is known of late."""
+        return now - self.noted_at <= FRESH
 
     def expected(self, now: float, least: float = 0.0) -> float:
         """Return by when nearly all would have answered, `least` beyond the mean; 0 where that is not known of late."""
-        return self.mean + max(DEVIATIONS * self.deviation, least) if now - self.noted_at <= FRESH else 0.0
+        return self.mean + max(DEVIATIONS * self.deviation, least) if self.known(now) else 0.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +91,8 @@ class FarSide:
     """One device that is asked.
 
     `asked` requests of ours wait for it; `queue` bytes of them were still on this side at `sent_at`, and `rate` of them
-    leave it a second. `trials` find out whether a suspected one is back; at `next_trial` another may.
+    leave it a second. `trials` find out whether a suspected one is back; at `next_trial` another may. One that was
+    suspected was back at `back_at`: what was asked before that tells of the outage.
     """
 
     asked: int = 0
@@ -71,6 +100,7 @@ class FarSide:
     rate: float = 0.0
     sent_at: float = -1e9
     heard_at: float = -1e9
+    back_at: float = -1e9
     in_vain: float = 0.0  # seconds that it was waited for since, by those who were answered otherwise
     suspected: bool = False
     trials: dict[WorkKey, Trial] = field(default_factory=dict)
@@ -98,18 +128,18 @@ class FarSide:
 
     def note(self, page: PageKey, seconds: float, now: float) -> None:
         """Note how long it took for a page's stages."""
-        known = self.times.get(page)
-        if known is not None and now - known.noted_at <= FRESH:
-            known.note(seconds, now)
-            return
-        if len(self.times) >= MOST_TIMES:
+        if page not in self.times and len(self.times) >= MOST_TIMES:
             self.times.clear()
-        self.times[page] = FarTimes(seconds, 0.0, now)
+        times = self.times.setdefault(page, FarTimes())
+        if now - seconds < self.back_at - AT_ONCE:
+            times.note_outage(seconds, self.back_at, now)
+        else:
+            times.note(seconds, now)
 
     def note_at_least(self, page: PageKey, seconds: float, now: float) -> None:
         """Note for how long it was waited in vain: what took less tells nothing."""
         known = self.times.get(page)
-        if known is None or seconds > known.mean:
+        if known is None or not known.known(now) or seconds > known.mean:
             self.note(page, seconds, now)
 
     def expected(self, page: PageKey, now: float, least: float = 0.0) -> float:
@@ -121,6 +151,7 @@ class FarSide:
 
     def hear(self, now: float) -> None:
         """It answered: it is alive."""
+        self.back_at = now if self.suspected else self.back_at
         self.heard_at, self.in_vain = now, 0.0
         self.clear()
 
@@ -140,8 +171,10 @@ class FarSide:
     def gave_up(self, page: PageKey, seconds: float, silence: Seconds, now: float) -> None:
         """Somebody else answered what it was asked `seconds` ago: it takes longer than that.
 
-        After `silence` of such waiting, whatever the deadlines of those who waited, it is suspected.
+        After `silence` of such waiting, whatever the deadlines of those who waited, it is suspected. For how
+        long it stood still before is no part of that.
         """
+        seconds = min(seconds, now - self.back_at)
         self.in_vain += seconds
         if self.in_vain > silence and not self.suspected:
             self._suspect(now)

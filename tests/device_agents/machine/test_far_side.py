@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device_agents.machine.events import EpochKey, WorkKey
 from device_agents.machine.far_side import FRESH, MOST_TIMES, FarSide
@@ -110,3 +112,72 @@ def test_who_is_waited_for_in_vain_by_hasty_requests_is_suspected_too() -> None:
         far.gave_up(PAGE, 0.06, 0.25, 7.0 + number)
         far.hear(7.5 + number)
     assert not far.suspected, "one that answers now and then is alive"
+
+
+# --- outages ----------------------------------------------------------------------------------------
+
+
+def _outage(far: FarSide, began: float, lasts: float, asked: int) -> float:
+    """Let it stand still, with so many asked meanwhile, all of whom it answers when it goes on; return when."""
+    far.overdue(began, 0.3, began + 0.3)
+    ended = began + lasts
+    far.hear(ended)
+    for number in range(asked):
+        far.note(PAGE, (1 - number / asked) * lasts, ended + 0.001 * number)
+    return ended + 0.01
+
+
+@given(
+    outages=st.lists(
+        st.tuples(st.floats(0.4, 30.0), st.integers(1, 6), st.integers(1, 9)), min_size=1, max_size=12
+    ),
+    usual=st.floats(0.005, 0.5),
+)
+def test_outages_never_make_the_next_one_be_waited_for(
+    outages: list[tuple[float, int, int]], usual: float
+) -> None:
+    """Whatever their lengths, how many waited in them, and how few answers came between."""
+    far, now = FarSide(), 1.0
+    far.note(PAGE, usual, now)
+    for lasts, asked, between in outages:
+        now = _outage(far, now, lasts, asked)
+        for _ in range(between):
+            now += usual + 0.001
+            far.note(PAGE, usual, now)
+        assert far.expected(PAGE, now, 0.2) == pytest.approx(usual + 0.2, abs=1e-6)
+
+
+@given(taken=st.lists(st.floats(2.0, 4.0), min_size=2, max_size=20), before=st.booleans())
+def test_one_that_became_slow_is_known_from_its_second_answer(taken: list[float], before: bool) -> None:
+    """Each is overdue, suspected, and answers: an outage each time, so that it is none."""
+    far, now = FarSide(), 1.0
+    if before:
+        far.note(PAGE, 0.05, now)
+    for number, seconds in enumerate(taken):
+        now = _outage(far, now, seconds, 1)
+        if number:
+            assert min(taken) <= far.expected(PAGE, now) <= 2 * max(taken)
+    assert far.expected(PAGE, now, 0.2) >= taken[-1] - 2.0
+
+
+def test_two_outages_that_seemed_slowness_are_forgotten_with_the_first_quick_answer() -> None:
+    far = FarSide()
+    far.note(PAGE, 0.05, 0.0)
+    now = _outage(far, _outage(far, 1.0, 2.0, 3), 2.0, 3)
+    assert far.expected(PAGE, now) == pytest.approx(2.0)
+    far.note(PAGE, 0.06, now + 0.1)
+    assert far.expected(PAGE, now, 0.2) == pytest.approx(0.26)
+
+
+def test_an_outage_before_anything_was_known_tells_nothing() -> None:
+    far = FarSide()
+    now = _outage(far, 1.0, 2.0, 3)
+    assert far.expected(PAGE, now, 0.2) == 0.0
+
+
+def test_what_it_stood_still_for_was_not_waited_in_vain_since() -> None:
+    far = FarSide()
+    now = _outage(far, 1.0, 2.0, 1)
+    far.gave_up(PAGE, 0.5, 0.3, now)
+    assert not far.suspected
+    assert far.expected(PAGE, now) < 0.05
