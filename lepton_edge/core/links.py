@@ -30,6 +30,8 @@ class LinkHello:
         window_frames, window_bytes: how many requests the other side may have waiting here, and their payload
             bytes. As many bytes again may be in half-received frames.
         max_frame_bytes: the largest payload of one frame that this peer accepts; at most window_bytes.
+        opens_later: it has a bound of memory, and opens blocks of pages that nobody took yet when it is asked for
+            them. Others have opened whatever they are to hold.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class LinkHello:
     window_frames: int = WINDOW_FRAMES
     window_bytes: Bytes = WINDOW_BYTES
     max_frame_bytes: Bytes = MAX_FRAME_BYTES
+    opens_later: bool = False
 
 
 @dataclass(frozen=True)

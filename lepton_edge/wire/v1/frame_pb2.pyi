@@ -166,7 +166,7 @@ class Frame(_message.Message):
     def __init__(self, kind: _Optional[_Union[FrameKind, str]] = ..., request_id: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., page: _Optional[str] = ..., first_block: _Optional[int] = ..., step: _Optional[int] = ..., attempt: _Optional[int] = ..., priority: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., state_position: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[WireTensor, _Mapping]]] = ..., traceparent: _Optional[str] = ..., outputs: _Optional[_Iterable[str]] = ..., hops: _Optional[_Iterable[_Union[Hop, _Mapping]]] = ..., error: _Optional[_Union[WireError, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., credit_frames: _Optional[int] = ..., credit_bytes: _Optional[int] = ..., degraded: bool = ..., reason: _Optional[str] = ..., flow: _Optional[str] = ...) -> None: ...
 
 class LinkHello(_message.Message):
-    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "checksums", "window_frames", "window_bytes", "max_frame_bytes")
+    __slots__ = ("kind", "name", "software", "protocol_major", "protocol_minor", "checksums", "window_frames", "window_bytes", "max_frame_bytes", "opens_later")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +176,7 @@ class LinkHello(_message.Message):
     WINDOW_FRAMES_FIELD_NUMBER: _ClassVar[int]
     WINDOW_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OPENS_LATER_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     software: str
@@ -185,7 +186,8 @@ class LinkHello(_message.Message):
     window_frames: int
     window_bytes: int
     max_frame_bytes: int
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., checksums: _Optional[_Iterable[str]] = ..., window_frames: _Optional[int] = ..., window_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ...) -> None: ...
+    opens_later: bool
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., checksums: _Optional[_Iterable[str]] = ..., window_frames: _Optional[int] = ..., window_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., opens_later: bool = ...) -> None: ...
 
 class Chunk(_message.Message):
     __slots__ = ("opaque",)
