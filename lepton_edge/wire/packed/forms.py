@@ -1,0 +1,169 @@
+"""The forms: what is seen in the items of a slab, and how they come back from it.
+
+Law: items are unsigned integers of 1, 2, 4 or 8 bytes, so that -0.0 and NaN are themselves; nothing is rounded. A form
+returns its parts, or None where it does not hold these items; a reader gets parts that anybody may have made, and
+answers with exactly `count` items or with CorruptFrame. Numbers of forms are on disk: never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.results import Array
+
+MAX_ENTRIES = 256
+_PROBE = 4096  # items looked at before all of them are sorted
+_LEVELS = (127, 63, 7)  # largest integer of a row that was quantized symmetrically to 8, 7 or 4 bits
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form: `parts(items, row)` or None; `items(parts, itemsize, count)` back; how many parts it has.
+
+    `row` is how many items belong together (0: unknown). `size` 0 as the number of parts means one for each byte of
+    an item.
+    """
+
+    number: int
+    sections: int
+    parts: Callable[[Array, int], list[bytes] | None]
+    items: Callable[[Sequence[bytes], int, int], Array]
+
+
+def integers(itemsize: int) -> np.dtype[np.unsignedinteger]:
+    """Return the little-endian unsigned integer of so many bytes."""
+    return np.dtype(f"<u{itemsize}")
+
+
+def _exactly(part: bytes, size: int) -> bytes:
+    if len(part) != size:
+        raise CorruptFrame(f"a packed part has {len(part)} bytes where {size} are needed")
+    return part
+
+
+# --- plain: the bytes as they are ------------------------------------------------------------------------
+
+
+def _plain_parts(items: Array, _row: int) -> list[bytes]:
+    return [items.tobytes()]
+
+
+def _plain_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
+    return np.frombuffer(_exactly(parts[0], count * itemsize), integers(itemsize))
+
+
+# --- planes: all first bytes, all second bytes, ...: exponents compress beside each other ----------------
+
+
+def _plane_parts(items: Array, _row: int) -> list[bytes] | None:
+    if items.itemsize == 1:
+        return None
+    planes = items.view(np.uint8).reshape(-1, items.itemsize)
+    return [planes[:, place].tobytes() for place in range(items.itemsize)]
+
+
+def _plane_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
+    whole = np.empty((count, itemsize), np.uint8)
+    for place, part in enumerate(parts):
+        whole[:, place] = np.frombuffer(_exactly(part, count), np.uint8)
+    return whole.reshape(-1).view(integers(itemsize))
+
+
+# --- codebook: the distinct items, and which of them stands where, in 8, 4, 2 or 1 bits ------------------
+
+
+def _codebook(bits: int) -> Form:
+    def parts(items: Array, _row: int) -> list[bytes] | None:
+        entries = 1 << bits
+        if len(np.unique(items[:_PROBE])) > entries:
+            return None
+        book, index = np.unique(items, return_inverse=True)
+        if len(book) > entries:
+            return None
+        return [book.tobytes(), _narrowed(index.reshape(-1).astype(np.uint8), bits)]
+
+    def items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
+        if len(parts[0]) % itemsize or not 0 < len(parts[0]) // itemsize <= MAX_ENTRIES:
+            raise CorruptFrame(f"a packed codebook has {len(parts[0])} bytes")
+        book = np.frombuffer(parts[0], integers(itemsize))
+        index = _widened(_exactly(parts[1], -(-count * bits // 8)), bits)[:count]
+        if count and int(index.max()) >= len(book):
+            raise CorruptFrame(f"a packed index points past its codebook of {len(book)}")
+        return book[index]
+
+    return Form(_BOOKS[bits], 2, parts, items)
+
+
+def _narrowed(index: Array, bits: int) -> bytes:
+    each = 8 // bits
+    padded = np.pad(index, (0, -len(index) % each)).reshape(-1, each)
+    packed = np.zeros(len(padded), np.uint8)
+    for place in range(each):
+        packed |= padded[:, place] << np.uint8(place * bits)
+    return packed.tobytes()
+
+
+def _widened(packed: bytes, bits: int) -> Array:
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    spread = (np.frombuffer(packed, np.uint8)[:, None] >> shifts) & np.uint8((1 << bits) - 1)
+    index: Array = spread.reshape(-1)
+    return index
+
+
+# --- scaled: rows of small integers times a float32 each: weights that were quantized once ---------------
+
+
+def _scaled_parts(items: Array, row: int) -> list[bytes] | None:
+    if items.itemsize != 4 or row < 2 or len(items) % row:
+        return None
+    rows = items.view("<f4").reshape(-1, row)
+    if not _fits(rows[:1]) or not np.isfinite(rows).all():
+        return None
+    found = [_scaled_row(one) for one in rows]
+    if any(one is None for one in found):
+        return None
+    scales, numbers = zip(*(one for one in found if one is not None), strict=True)
+    return [np.array(scales, "<f4").tobytes(), np.concatenate(numbers).tobytes()]
+
+
+def _fits(rows: Array) -> bool:
+    return bool(np.isfinite(rows).all()) and _scaled_row(rows[0]) is not None
+
+
+def _scaled_row(row: Array) -> tuple[np.float32, Array] | None:
+    largest = np.max(np.abs(row))
+    for level in _LEVELS:
+        scale = np.float32(largest) / np.float32(level) if largest else np.float32(1)
+        if not scale:
+            continue
+        numbers = np.rint(row / scale)
+        if np.abs(numbers).max(initial=0) > 127:
+            continue
+        back = numbers.astype(np.int8).astype(np.float32) * scale
+        if np.array_equal(back.view(np.uint32), row.view(np.uint32)):
+            return scale, numbers.astype(np.int8)
+    return None
+
+
+def _scaled_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
+    rows = len(parts[0]) // 4
+    if itemsize != 4 or len(parts[0]) % 4 or not rows or count % rows:
+        raise CorruptFrame(f"packed rows do not divide {count} items")
+    scales = np.frombuffer(parts[0], "<f4")
+    numbers = np.frombuffer(_exactly(parts[1], count), np.int8).reshape(rows, -1)
+    with np.errstate(all="ignore"):  # scales of a hostile sender may be anything; they stay what they are
+        whole: Array = numbers.astype(np.float32) * scales[:, None]
+    return whole.reshape(-1).view(integers(4))
+
+
+# --- the table -------------------------------------------------------------------------------------------
+
+_BOOKS = {8: 2, 4: 3, 2: 4, 1: 5}
+PLAIN = Form(0, 1, _plain_parts, _plain_items)
+PLANES = Form(1, 0, _plane_parts, _plane_items)
+SCALED = Form(6, 2, _scaled_parts, _scaled_items)
+FORMS = {form.number: form for form in (PLAIN, PLANES, SCALED, *map(_codebook, _BOOKS))}
