@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from lepton_edge.coordinator.ledger import Undoable
 from lepton_edge.coordinator.records import EpochKey
 from lepton_edge.core.changes import Change
 from partitioner.costs import LinkProfile
@@ -23,7 +24,7 @@ TurnKey = tuple[DeviceId, str, int]
 
 
 @dataclass
-class ChangeLog:
+class ChangeLog(Undoable):
     """The last serial that was given, and the turns that may be told anew, oldest first.
 
     `last` is the newest change of a plan. `left_open` are those whose verdict was pending when this coordinator began.
@@ -44,7 +45,7 @@ class Haste(enum.IntEnum):
 
 
 @dataclass
-class Adaptation:
+class Adaptation(Undoable):
     """Whether a target is to be planned anew, and how patiently.
 
     Attributes:
@@ -111,7 +112,7 @@ class Fare:
 
 
 @dataclass
-class Trial:
+class Trial(Undoable):
     """A new epoch that is being judged against the one before, which its devices keep prepared meanwhile.
 
     `old` is None where it is not kept, so that nothing can be rolled back. `baseline` is what requests took on it.

@@ -171,10 +171,11 @@ class Abandon:
 
 @dataclass(frozen=True)
 class KeepDevice:
-    """Write down what a device said of itself."""
+    """Write down what a device said of itself; one that is `known` is written of already."""
 
     cause: str
     hello: Hello
+    known: bool = False
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def _note_speed(state: State, name: DeviceId, probe: Seconds) -> list[Command]:
     if probe <= 0 or probe == device.hello.probe:
         return []
     device.hello = dataclasses.replace(device.hello, probe=probe)
-    return [KeepDevice(telling.running(state).cause, device.hello)]
+    return [KeepDevice(telling.running(state).cause, device.hello, known=True)]
 
 
 def _after_profiles(state: State, now: Seconds) -> list[Command]:

@@ -1,9 +1,9 @@
 """Carries out what the decider decides: the one loop that owns the coordinator's state.
 
-Law: events come in by one bounded queue and are decided one at a time; commands are carried out in order, a
-`Keep...` before what follows it. No decision is made here. When something cannot be written down, nobody is
-told what it would have promised: agents are not spoken to, and a call that would have ended well ends with
-the error.
+Law: events come in by one bounded queue and are decided one at a time. What a decision writes down is written in one
+transaction before anything of it is said or answered; where that fails, the decision is undone, and nobody is told
+what it would have promised. Who reads the state waits for `settled`, so that nobody reads what is not written. No
+decision is made here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -19,16 +19,18 @@ import structlog
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import housekeeping
+from lepton_edge.coordinator import housekeeping, supervision, upkeep, writing
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.conversations import Call, Outbox, Reply
 from lepton_edge.coordinator.journal import Journal
+from lepton_edge.coordinator.ledger import Decision, recorded
 from lepton_edge.coordinator.machine import step
-from lepton_edge.coordinator.records import FAILED, RETIRED, CallId, JobId, StreamId, wire_error
+from lepton_edge.coordinator.records import CallId, JobId, StreamId, wire_error
 from lepton_edge.coordinator.state import State
 from lepton_edge.coordinator.store import Store
 from lepton_edge.core.errors import ServiceError
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import CoordinatorSays, Progress
+from lepton_edge.core.messages import Progress
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -36,62 +38,10 @@ log = structlog.get_logger("coordinator")
 T = TypeVar("T")
 
 EVENT_LIMIT = 1024
-STREAM_LIMIT = 256
-PROGRESS_LIMIT = 64
 TICK = 0.25
 
 Job = c.MakeTrial | c.MakePlan
 Work = Callable[[Job, Callable[[Progress], None]], Awaitable[e.Event]]
-Reply = c.Finish | c.Fail
-
-
-class Outbox:
-    """What waits to be said on one control stream; ends after what was said before `close`."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[CoordinatorSays | None] = asyncio.Queue(STREAM_LIMIT + 1)
-
-    def put(self, message: CoordinatorSays) -> bool:
-        """Add a message; return False when the agent has not taken the ones before."""
-        if self._queue.qsize() >= STREAM_LIMIT:
-            return False
-        self._queue.put_nowait(message)
-        return True
-
-    def close(self) -> None:
-        """End the stream after what waits; doing so twice is harmless."""
-        if not self._queue.full():
-            self._queue.put_nowait(None)
-
-    async def messages(self) -> AsyncIterator[CoordinatorSays]:
-        """Yield messages until the stream is closed."""
-        while (message := await self._queue.get()) is not None:
-            yield message
-
-
-class Call:
-    """One admin call that waits for its one answer, hearing of progress until then."""
-
-    def __init__(self, number: CallId) -> None:
-        self.number = number
-        self._queue: asyncio.Queue[Progress | Reply] = asyncio.Queue(PROGRESS_LIMIT + 1)
-
-    def tell(self, progress: Progress) -> None:
-        """Pass progress on; it is dropped when nobody takes it."""
-        if self._queue.qsize() < PROGRESS_LIMIT:
-            self._queue.put_nowait(progress)
-
-    def answer(self, reply: Reply) -> None:
-        """Give the one answer; there is always room for it."""
-        self._queue.put_nowait(reply)
-
-    async def events(self) -> AsyncIterator[Progress | Reply]:
-        """Yield progress, then the answer, then end."""
-        while True:
-            event = await self._queue.get()
-            yield event
-            if not isinstance(event, Progress):
-                return
 
 
 class Driver:
@@ -112,6 +62,9 @@ class Driver:
         self._disk = ThreadPoolExecutor(1, "store")
         self._litter = True
         self._numbers = 0
+        self._failing = False  # the last decision could not be written down
+        self._owed: list[e.StoreFailed] = []  # deployments whose end could not be: no more than there run
+        self.settled = asyncio.Lock()  # held while a decision is made and not yet written
 
     @staticmethod
     def now() -> Seconds:
@@ -149,19 +102,33 @@ class Driver:
         return await asyncio.get_running_loop().run_in_executor(self._disk, function, *arguments)
 
     async def run(self) -> None:
-        """Decide events until cancelled."""
-        beside = [asyncio.create_task(self._tick()), asyncio.create_task(self.journal.run())]
+        """Decide events until cancelled. Raises ServiceError when what runs beside this dies again and again."""
+        beside = {
+            asyncio.create_task(supervision.keep("clock", self._tick, self._died)),
+            asyncio.create_task(supervision.keep("journal", self.journal.run, self._died)),
+        }
+        deciding = asyncio.create_task(self._decide_all())
         try:
-            while True:
-                await self._survived(await self._queue.get())
+            done, _ = await asyncio.wait({*beside, deciding}, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
         finally:
-            for task in beside:
+            for task in (*beside, deciding):
                 task.cancel()
+            await asyncio.gather(*beside, deciding, return_exceptions=True)
             for outbox in self._streams.values():
                 outbox.close()
-            for task in self._jobs.values():
-                task.cancel()
+            for job in self._jobs.values():
+                job.cancel()
             self._disk.shutdown(wait=True)
+
+    async def _decide_all(self) -> None:
+        while True:
+            await self._survived(await self._queue.get())
+
+    def _died(self, task: str, error: Exception) -> None:
+        """Have it told that a task died, where there is room for that."""
+        if not self._queue.full():
+            self._queue.put_nowait(e.TaskDied(task, task, f"{type(error).__name__}: {error}"))
 
     def _next(self) -> int:
         self._numbers += 1
@@ -173,71 +140,137 @@ class Driver:
             await self.post(e.Tick())
 
     async def _survived(self, event: e.Event) -> None:
-        """Decide one event; where that breaks, who asked is told, and the decider, and others go on.
-
-        Models, profiles and epochs are put back after a push or a removal; what else was changed stays so.
-        """
-        undo = _undo(self.state) if isinstance(event, (e.ModelPushed, e.RemoveAsked)) else _nothing
+        """Decide one event; where that breaks, it is undone, who asked is told, and others go on."""
         try:
-            await self._decide(event, undo)
+            await self._decide(event)
         except Exception as error:
             log.exception("deciding failed unexpectedly", cause=event.cause, on=type(event).__name__)
-            undo()
             failed = _unexpected(error)
-            call = getattr(event, "call", CallId(""))
-            if call in self._calls:
-                self._answer(c.Fail(event.cause, call, failed), None)
-            if not isinstance(event, e.Broke):
+            self._fail_call(event, failed)
+            if isinstance(event, e.Tick) and not event.part:
+                await self._in_parts(event, self._survived)
+            elif not isinstance(event, e.Broke):
                 await self._survived(e.Broke(event.cause, event, failed))
 
-    async def _decide(self, event: e.Event, undo: Callable[[], None]) -> None:
-        made = step(self.state, event, self.now())
+    async def _decide(self, event: e.Event) -> None:
+        async with self.settled:
+            with recorded() as decision:
+                made = step(self.state, event, self.now())
+            failed = await self._written(decision, made)
+        if failed is not None:
+            await self._undone(event, made, failed)
+            return
         if made:
             log.debug(
                 "decided", cause=event.cause, on=type(event).__name__, do=[type(x).__name__ for x in made]
             )
-        failed: LeptonError | None = None
         for command in made:
-            failed = await self._try(command, failed) or failed
-        if failed is not None:
-            undo()  # the caller is told that it failed, so it did not happen
-            await self._decide(e.StoreFailed(event.cause, wire_error(failed)), _nothing)
-        elif isinstance(event, e.Tick):
+            await self._carry_out(command)
+        if isinstance(event, e.Tick) and not event.part:
+            await self._owed_again()
             await self._tidy()
 
-    async def _try(self, command: c.Command, failed: LeptonError | None) -> LeptonError | None:
-        """Carry out one command; return what kept it from being written down."""
+    async def _written(self, decision: Decision, made: list[c.Command]) -> LeptonError | None:
+        """Write down what was decided; return why nothing of it could be: then it is undone."""
+        keeps = [one for one in made if writing.is_keep(one) and not writing.may_wait(one)]
+        if not keeps:
+            return None
         try:
-            await self._carry_out(command, failed)
+            await self.on_disk(writing.write, self._store, keeps)
         except LeptonError as error:
-            log.warning("not written down", cause=command.cause, error=str(error))
+            decision.undo()
             return error
+        except Exception:
+            decision.undo()
+            raise
+        self._litter = self._litter or any(writing.leaves_litter(one) for one in keeps)
+        if self._failing:
+            log.warning("what is decided can be written down again")
+        self._failing = False
         return None
 
-    async def _carry_out(self, command: c.Command, failed: LeptonError | None) -> None:
+    async def _undone(self, event: e.Event, made: list[c.Command], error: LeptonError) -> None:
+        """Go on after a decision that could not be written down, and so did not happen."""
+        if not self._failing:
+            log.error(
+                "a decision cannot be written down, and did not happen", cause=event.cause, error=str(error)
+            )
+        self._failing = True
+        if isinstance(event, e.Tick):
+            self._tell_failed(made, error)
+            if not event.part:  # what can go on does
+                await self._in_parts(event, self._decide)
+            return
+        if isinstance(event, e.Attached):
+            self.close_stream(event.stream)  # it tries again
+        elif isinstance(event, e.StoreFailed):
+            self._owed.append(event)
+        else:
+            await self._decide(e.StoreFailed(event.cause, wire_error(error), event))
+        self._tell_failed(made, error)
+        self._fail_call(event, wire_error(error))
+
+    def _tell_failed(self, made: list[c.Command], error: LeptonError) -> None:
+        """Tell who would have heard how it ended that it could not be written; by time alone, nothing ends well."""
+        for one in made:
+            if isinstance(one, c.Fail):
+                self._answer(c.Fail(one.cause, one.call, wire_error(error)))
+
+    def _fail_call(self, event: e.Event, error: WireError) -> None:
+        call = getattr(event, "call", CallId(""))
+        if call in self._calls:
+            self._answer(c.Fail(event.cause, call, error))
+
+    async def _in_parts(self, event: e.Tick, decide: Callable[[e.Event], Awaitable[None]]) -> None:
+        for part in upkeep.PARTS:
+            await decide(dataclasses.replace(event, part=part))
+
+    async def _owed_again(self) -> None:
+        """Try again to write down how deployments ended for want of room."""
+        owed, self._owed = self._owed, []
+        for event in owed:
+            await self._decide(event)
+
+    async def _carry_out(self, command: c.Command) -> None:
         if isinstance(command, c.Say):
-            if failed is None:
-                self._say(command)
+            self._say(command)
         elif isinstance(command, c.Hang):
             self.close_stream(command.stream)
         elif isinstance(command, (c.Finish, c.Fail)):
-            self._answer(command, failed)
+            self._answer(command)
         elif isinstance(command, c.Tell):
             self._tell(command)
         elif isinstance(command, (c.MakeTrial, c.MakePlan)):
             self._jobs[command.job] = asyncio.create_task(self._run_job(command))
         elif isinstance(command, c.Abandon):
-            task = self._jobs.pop(command.job, None)
-            if task is not None:
-                task.cancel()
+            self._abandon(command)
         elif isinstance(command, c.KeepChange):
-            self._note(command, failed)
+            self._note(command)
         else:
-            await self.on_disk(self._keep, command)
+            await self._kept(command)
 
-    def _note(self, command: c.KeepChange, failed: LeptonError | None) -> None:
-        if failed is not None:
-            return  # what it tells of could not be written down
+    async def _kept(self, command: c.Keep) -> None:
+        """Write down what did not have to be; tell of what was."""
+        if writing.may_wait(command):
+            await self._write_if_possible(command)
+        elif isinstance(command, c.KeepEpoch):
+            one = command.record
+            log.info("epoch", cause=command.cause, model=one.model, epoch=one.epoch, state=one.state)
+
+    def _abandon(self, command: c.Abandon) -> None:
+        task = self._jobs.pop(command.job, None)
+        if task is not None:
+            task.cancel()
+
+    async def _write_if_possible(self, command: c.Keep) -> None:
+        if isinstance(command, c.KeepTerm):
+            log.error("two coordinators run on copies of this state", cause=command.cause, term=command.term)
+        try:
+            await self.on_disk(writing.write, self._store, [command])
+        except LeptonError as error:
+            log.warning("not written down", cause=command.cause, error=str(error))
+
+    def _note(self, command: c.KeepChange) -> None:
         change = command.change
         about = {name: value for name, value in dataclasses.asdict(change).items() if value}
         log.info("change", story=command.cause, **about)
@@ -254,9 +287,7 @@ class Driver:
         if call is not None:
             call.tell(command.progress)
 
-    def _answer(self, reply: Reply, failed: LeptonError | None) -> None:
-        if isinstance(reply, c.Finish) and failed is not None:
-            reply = c.Fail(reply.cause, reply.call, wire_error(failed))
+    def _answer(self, reply: Reply) -> None:
         if isinstance(reply, c.Fail):
             log.warning("call failed", cause=reply.cause, code=reply.error.code, message=reply.error.message)
         else:
@@ -264,33 +295,6 @@ class Driver:
         call = self._calls.pop(reply.call, None)
         if call is not None:
             call.answer(reply)
-
-    def _keep(self, command: c.Keep) -> None:
-        """Write one thing down (in the store's thread)."""
-        if isinstance(command, c.KeepDevice):
-            self._store.keep_device(command.hello)
-        elif isinstance(command, c.KeepModel):
-            self._store.keep_model(command.model)
-            self._litter = True
-        elif isinstance(command, c.ForgetModel):
-            self._store.forget_model(command.model)
-            self._litter = True
-        elif isinstance(command, c.KeepProfile):
-            self._store.keep_profile(command.model, command.version, command.record)
-        elif isinstance(command, c.KeepDrained):
-            self._store.keep_drained(command.devices)
-        elif isinstance(command, c.ForgetDevice):
-            self._store.forget_device(command.device)
-        elif isinstance(command, c.KeepTerm):
-            log.error("two coordinators run on copies of this state", cause=command.cause, term=command.term)
-            self._store.raise_term(command.term)
-        elif isinstance(command, c.KeepLink):
-            self._store.keep_link(command.device, command.peer, command.link)
-        else:
-            record = command.record
-            self._store.keep_epoch(record)
-            self._litter = self._litter or record.state in (RETIRED, FAILED)
-            log.info("epoch", cause=command.cause, model=record.model, epoch=record.epoch, state=record.state)
 
     async def _run_job(self, job: Job) -> None:
         """Run a job of the worker to its end and tell the decider; the top of a loop of its own."""
@@ -324,21 +328,6 @@ class Driver:
             if (name, version) not in versions:
                 self._artifacts.forget(name, version)
                 self._store.forget_version(name, version)
-
-
-def _undo(state: State) -> Callable[[], None]:
-    """Return what puts back the models and their epochs as they are now."""
-    models, profiles = dict(state.models), dict(state.profiles)
-    epochs, pending = dict(state.epochs), dict(state.pending)
-
-    def put_back() -> None:
-        state.models, state.profiles, state.epochs, state.pending = models, profiles, epochs, pending
-
-    return put_back
-
-
-def _nothing() -> None:
-    """Undo what changed nothing that could be put back."""
 
 
 def _unexpected(error: Exception) -> WireError:

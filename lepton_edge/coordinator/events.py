@@ -69,9 +69,10 @@ class Detached:
 
 @dataclass(frozen=True)
 class Tick:
-    """Time passed; leases and deadlines are looked at."""
+    """Time passed; leases and deadlines are looked at: all that `upkeep.PARTS` names, or one `part` of it."""
 
     cause: str = "tick"
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,19 +205,29 @@ class RollBackAsked:
 
 @dataclass(frozen=True)
 class StoreFailed:
-    """What was decided could not be written down (a full disk)."""
+    """What was decided `on` an event could not be written down (a full disk), and was undone."""
 
     cause: str
     error: WireError
+    on: Event | None = None
 
 
 @dataclass(frozen=True)
 class Broke:
-    """Deciding `on` raised what nobody foresaw; what it changed until then stays changed."""
+    """Deciding `on` raised what nobody foresaw; what it changed until then was undone."""
 
     cause: str
     on: Event
     error: WireError
+
+
+@dataclass(frozen=True)
+class TaskDied:
+    """Something that runs beside the decider, `task`, died of `error` and is begun again."""
+
+    cause: str
+    task: str
+    error: str
 
 
 Event = (
@@ -238,6 +249,7 @@ Event = (
     | WorkFailed
     | StoreFailed
     | Broke
+    | TaskDied
     | DrainAsked
     | DeviceRemoveAsked
     | RollBackAsked

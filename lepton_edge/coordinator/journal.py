@@ -103,11 +103,11 @@ class Journal:
         batch, self._unwritten = list(self._unwritten.values()), {}
         try:
             await self._write(batch)
+            for change in batch:
+                for follower in self._followers:
+                    follower.hear(change)
         except LeptonError as error:  # a full disk: the story has a gap, the work goes on
             log.warning("changes are lost: they cannot be written down", count=len(batch), error=str(error))
-            batch = []
-        for change in batch:
-            for follower in self._followers:
-                follower.hear(change)
-        if not self._unwritten:
-            self._idle.set()
+        finally:  # whatever happens, nobody waits for what is lost
+            if not self._unwritten:
+                self._idle.set()

@@ -15,21 +15,16 @@ from typing import Any
 
 from lepton_edge.coordinator import (
     adapting,
-    canary,
     changes,
     deployments,
-    drift,
     epochs,
-    judging,
+    hearing,
     leading,
-    loads,
     losing,
     operations,
-    pressure,
-    pulse,
-    quarantine,
     registry,
     requests,
+    upkeep,
 )
 from lepton_edge.coordinator.commands import (
     Command,
@@ -44,7 +39,6 @@ from lepton_edge.coordinator.commands import (
     Tell,
 )
 from lepton_edge.coordinator.events import (
-    AgentReport,
     Attached,
     Began,
     Broke,
@@ -62,17 +56,16 @@ from lepton_edge.coordinator.events import (
     RemoveAsked,
     RollBackAsked,
     StoreFailed,
+    TaskDied,
     Tick,
     TrialMade,
     WhatIfAsked,
     WorkFailed,
     WorkProgress,
 )
-from lepton_edge.coordinator.losing import OF_DEPLOYMENT
 from lepton_edge.coordinator.records import ACTIVE, wire_error
-from lepton_edge.coordinator.state import Deployment, Device, Moment, Pending, State
+from lepton_edge.coordinator.state import Deployment, Moment, State
 from lepton_edge.core.errors import Overloaded, UnknownModel
-from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
     EpochStatus,
@@ -80,7 +73,6 @@ from lepton_edge.core.messages import (
     Outcome,
     Probed,
     Profiled,
-    Progress,
     Telemetry,
 )
 from partitioner.errors import LeptonError
@@ -134,142 +126,14 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
     said += epochs.reroute(state, device, Moment(now, event.cause))
     adapting.joined(state, device, Moment(now, event.cause))
-    return [*said, KeepDevice(event.cause, device.hello)]
+    if known is not None and registry.says_the_same(known.hello, device.hello):
+        return said
+    return [*said, KeepDevice(event.cause, device.hello, known is not None)]
 
 
 def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
     device = state.device_of(event.stream)
     return [] if device is None else losing.lose(state, device, ENDED, Moment(now, event.cause))
-
-
-def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
-    registry.stood_still(state, now)
-    said = losing.silent(state, registry.silent(state, now), Moment(now, event.cause))
-    for pending in [p for p in state.pending.values() if p.deadline < now]:
-        if pending.command in state.pending:  # an overdue one before it may have ended its deployment
-            said += _overdue(state, pending, Moment(now, event.cause))
-    said += pulse.adjust(state, Moment(now, event.cause))
-    drift.forget(state)
-    said += _adapt(state, Moment(now, event.cause))
-    loads.forget(state, now)
-    for device in state.connected():
-        if device.retry_at is not None and device.retry_at <= now:
-            said += epochs.restore(state, device, Moment(now, event.cause))
-    return said + operations.advance(state, Moment(now, event.cause))
-
-
-def _adapt(state: State, at: Moment) -> list[Command]:
-    """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
-    said = [*judging.judge(state, at), *canary.judge(state, at)]
-    pressure.look(state, adapting.look(state, at), at)
-    if state.running is not None or state.superseded:
-        return said
-    back = judging.to_go_back(state, at)
-    if back is not None:
-        return [*said, back[1], *deployments.go_back(state, back[0], at.now)]
-    proven = canary.to_promote(state)
-    if proven is not None:
-        return said + deployments.go_back(state, proven, at.now)
-    replan = adapting.next_replan(state, at)
-    if replan is None:
-        return said
-    return said + adapting.give_way(state, replan, at) + deployments.begin(state, replan, at.now)
-
-
-def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
-    if pending.kind in OF_DEPLOYMENT:
-        return deployments.overdue(state, pending, at.now)
-    state.pending.pop(pending.command)
-    late = WireError("prepare_failed", f"{pending.device} did not answer in time ({pending.kind})")
-    return epochs.answered(state, pending, Outcome(pending.command, late), at)
-
-
-def _heard(state: State, event: Heard, now: Seconds) -> list[Command]:
-    device = registry.hear(state, event.stream, now)
-    if device is None:
-        return []
-    message = event.message
-    if isinstance(message, (Telemetry, EpochStatus)):
-        registry.note_status(state, device, message)
-        at = Moment(now, event.cause)
-        return _telemetry(state, device, message, at) if isinstance(message, Telemetry) else []
-    pending = state.pending.get(message.command)
-    if pending is None or pending.device != device.name:
-        return []  # late: somebody gave up waiting for it
-    if isinstance(message, Progress):
-        return _agent_progress(state, pending, message, now)
-    return _answered(state, pending, message, Moment(now, event.cause))
-
-
-def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> list[Command]:
-    """Hold what an agent tells against what is planned."""
-    loads.heard(state, device, told.loads, at.now)
-    judging.heard(state, device, told.epochs, at.now)
-    canary.heard(state, device, told.epochs)
-    said: list[Command] = list(changes.turned(state, device, told.turns, at))
-    drifted = drift.heard(state, device, told.stages, at)
-    drifted += drift.strained(state, device, told.loads, at)
-    adapting.heard(state, device, told, drifted, at)
-    return said + drifted + pressure.heard(state, device, at)
-
-
-def _agent_progress(state: State, pending: Pending, message: Progress, now: Seconds) -> list[Command]:
-    """Progress is a sign of life: it moves the deadline, and the caller hears of it."""
-    patience = Seconds(max(pending.deadline, now + epochs.PREPARE_LIMIT / 4))
-    state.pending[pending.command] = dataclasses.replace(pending, deadline=patience)
-    run = state.running
-    if run is None or pending.command not in run.waiting:
-        return []
-    told = dataclasses.replace(message, command=run.call, stage=f"{pending.device}: {message.stage}")
-    return [Tell(run.cause, run.call, told)]
-
-
-def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:
-    """An agent did, or could not do, what it was told."""
-    if not _fits(pending, message):
-        return []
-    state.pending.pop(pending.command)
-    said = _conduct(state, pending, message, at)
-    if pending.kind not in OF_DEPLOYMENT:
-        return said + (epochs.answered(state, pending, message, at) if isinstance(message, Outcome) else [])
-    if state.running is not None:
-        state.running.waiting.discard(pending.command)
-    if isinstance(message, Profiled):
-        return deployments.profiled(state, pending, message, at.now)
-    if isinstance(message, Probed):
-        return deployments.probed(state, message, at.now)
-    if isinstance(message, Gauged):
-        return deployments.gauged(state, pending, message, at.now)
-    return said + (_outcome(state, pending, message, at.now) if isinstance(message, Outcome) else [])
-
-
-def _conduct(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:
-    """Note how a device does what it is told."""
-    if pending.kind not in ("prepare", "restore") or not isinstance(message, Outcome):
-        return []
-    return quarantine.prepared(state, state.devices[pending.device], message.error, at)
-
-
-def _fits(pending: Pending, message: AgentReport) -> bool:
-    """Return whether `message` answers what was asked; a confused agent is ignored."""
-    if isinstance(message, Profiled):
-        return pending.kind == "profile"
-    if isinstance(message, Probed):
-        return pending.kind == "probe"
-    if isinstance(message, Gauged):
-        return pending.kind == "gauge"
-    if isinstance(message, Outcome):
-        return message.error is not None or pending.kind not in ("profile", "probe", "gauge")
-    return False
-
-
-def _outcome(state: State, pending: Pending, message: Outcome, now: Seconds) -> list[Command]:
-    epochs.note(state.devices[pending.device], pending, failed=message.error is not None)
-    if message.error is not None:
-        return deployments.refused(state, pending, message, now)
-    if pending.kind == "prepare":
-        return deployments.prepared(state, pending, now)
-    return deployments.activate_next(state, now)
 
 
 # --- models and deployments ---------------------------------------------------------------------------------
@@ -360,8 +224,18 @@ def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]
 
 
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
-    """What cannot be written down is not promised: the running deployment ends."""
-    return [] if state.running is None else deployments.fail_with(state, event.error, now)
+    """What cannot be written down did not happen: a deployment that waits for it ends."""
+    run = state.running
+    ends = run is not None and (event.on is None or _waits_for(run, event.on))
+    return deployments.fail_with(state, event.error, now) if ends else []
+
+
+def _waits_for(run: Deployment, event: Event) -> bool:
+    """Return whether a deployment would wait for ever for an event that was not decided, or until somebody is late."""
+    if isinstance(event, (TrialMade, PlanMade, WorkFailed)):
+        return run.job == event.job
+    told = event.message if isinstance(event, Heard) else None
+    return isinstance(told, (Outcome, Profiled, Probed, Gauged)) and told.command in run.waiting
 
 
 def _broke(state: State, event: Broke, now: Seconds) -> list[Command]:
@@ -370,11 +244,24 @@ def _broke(state: State, event: Broke, now: Seconds) -> list[Command]:
     return [] if tells or state.running is None else deployments.fail_with(state, event.error, now)
 
 
+def _task_died(state: State, event: TaskDied, now: Seconds) -> list[Command]:
+    why = f"its {event.task} died: {event.error}"
+    return [changes.note(state, "coordinator", why, Moment(now, event.cause), message="it is begun again")]
+
+
+def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
+    said: list[Command] = []
+    for name, part in upkeep.PARTS.items():
+        if event.part in ("", name):
+            said += part(state, Moment(now, event.cause))
+    return said
+
+
 HANDLERS: dict[type[Any], Any] = {
     Began: _began,
     Attached: _attached,
     Detached: _detached,
-    Heard: _heard,
+    Heard: hearing.heard,
     Tick: _tick,
     ModelPushed: _model_pushed,
     RemoveAsked: _remove_asked,
@@ -389,6 +276,7 @@ HANDLERS: dict[type[Any], Any] = {
     WorkFailed: _work_failed,
     StoreFailed: _store_failed,
     Broke: _broke,
+    TaskDied: _task_died,
     DrainAsked: operations.drain_asked,
     DeviceRemoveAsked: operations.remove_asked,
     RollBackAsked: operations.roll_back_asked,

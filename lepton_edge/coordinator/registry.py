@@ -120,6 +120,12 @@ def welcome(state: State, event: Attached) -> Say:
     return Say(event.cause, event.stream, pulse.welcome(state, state.devices[event.hello.device]))
 
 
+def says_the_same(known: Hello, hello: Hello) -> bool:
+    """Return whether a device said before what it says now, but for what it holds and whom it obeys."""
+    before, now = (dataclasses.replace(one, epochs=(), leader=None, adopt=False) for one in (known, hello))
+    return before == now
+
+
 def moved(known: Device | None, hello: Hello) -> bool:
     """Return whether a returning agent must be looked for elsewhere than before."""
     if known is None:

@@ -1,7 +1,7 @@
 """What the control port answers: agents that attach, files that are fetched, calls of people.
 
 Law: turns messages into events and answers into messages; decides nothing. Implements
-`wire.rpc.ControlServicer`. Reading is answered from the state as it is; changing goes through the decider.
+`wire.rpc.ControlServicer`. Reading is answered from the state as it is written down; changing goes through the decider.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import entries, history, reports
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
-from lepton_edge.coordinator.driver import Call, Driver
+from lepton_edge.coordinator.conversations import Call
+from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
 from lepton_edge.coordinator.store import Store
@@ -128,7 +129,8 @@ class Service:
 
     async def describe(self) -> m.Description:
         """Say who answers here, and where the entries are."""
-        return entries.description(self._driver.state, self.name, self.address)
+        async with self._driver.settled:
+            return entries.description(self._driver.state, self.name, self.address)
 
     async def admin(self, calls: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
         """Serve one administrative call: progress, then one document or one error."""
@@ -155,7 +157,9 @@ class Service:
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)
         else:
-            yield history.document(self._read(call))
+            async with self._driver.settled:
+                found = self._read(call)
+            yield history.document(found)
             return
         async for event in events:
             yield event

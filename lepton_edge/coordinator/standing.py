@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from lepton_edge.coordinator.ledger import Undoable
 from lepton_edge.coordinator.records import CallId, EpochKey
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import EpochReport
@@ -28,7 +29,7 @@ class Caller:
 
 
 @dataclass
-class Drain:
+class Drain(Undoable):
     """A device that is given no new work and loses what it has.
 
     Attributes:
@@ -50,7 +51,7 @@ class Drain:
 
 
 @dataclass
-class Canary:
+class Canary(Undoable):
     """An epoch that a `share` of the requests tries beside the active one, until it answered `enough` of them.
 
     `begun` is what the entry told of the active one first since then, `told` what it told last, by epoch. `proven`: it
@@ -68,7 +69,7 @@ class Canary:
 
 
 @dataclass
-class Conduct:
+class Conduct(Undoable):
     """How a device behaved of late: when it was lost, how many prepares failed in a row, how often it was quarantined.
 
     `until` is when the quarantine ends, `why` what it is for; `trouble` is when something went wrong last.

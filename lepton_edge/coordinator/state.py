@@ -19,6 +19,7 @@ from lepton_edge.coordinator.adaptation import (
     Target,
     Trial,
 )
+from lepton_edge.coordinator.ledger import Undoable
 from lepton_edge.coordinator.records import (
     ACTIVE,
     UNDECIDED,
@@ -78,7 +79,7 @@ class Moment:
 
 
 @dataclass
-class Device:
+class Device(Undoable):
     """A device that said hello. `stream` is None while it is away; `epochs` is what it says it holds."""
 
     hello: Hello
@@ -144,7 +145,7 @@ class Load:
 
 
 @dataclass
-class Deployment:
+class Deployment(Undoable):
     """One call that measures, plans and activates, or only the first of these; or, without a call, a replan.
 
     `goal` is "activate", "plan" (dry run), "profile", "suppose" (a plan of what is not so: `supposed`), or "adapt"
@@ -200,7 +201,7 @@ class Deployment:
 
 
 @dataclass
-class State:
+class State(Undoable):
     """Everything the decider knows. Of the pairs in `dialled_by_cloud` only the cloud could dial the board."""
 
     settings: Settings

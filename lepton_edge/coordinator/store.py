@@ -1,6 +1,7 @@
 """What survives a kill -9: devices, models, profiles, links, books and epochs, in SQLite (WAL).
 
-Law: the only importer of sqlite3. One transaction a call, synced before it returns; one thread at a time.
+Law: the only importer of sqlite3. One transaction a call, or one of all calls `together`, synced before it returns;
+one thread at a time.
 Nouns are kept as JSON by their field names (`partitioner.nouns_json`), so that yesterday's rows stay
 readable; the tables have a version (`PRAGMA user_version`) and `MIGRATIONS` bring an older file up to date. A
 full disk is `StorageFull`, and nothing is half written.
@@ -256,7 +257,16 @@ class Store:
             rows.execute(statement, values)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that is kept meanwhile: it is written as a whole, or nothing of it."""
+        with self._transaction():
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self._rows.in_transaction:  # of `together`, which ends it
+            yield self._rows
+            return
         with _typed(self._directory):
             self._rows.execute("BEGIN IMMEDIATE")
             try:

@@ -13,7 +13,8 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import driver as driving
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts
-from lepton_edge.coordinator.driver import STREAM_LIMIT, Call, Driver, Outbox
+from lepton_edge.coordinator.conversations import STREAM_LIMIT, Call, Outbox
+from lepton_edge.coordinator.driver import Driver
 from lepton_edge.coordinator.records import CallId
 from lepton_edge.coordinator.state import Settings, State
 from lepton_edge.coordinator.store import Store
