@@ -74,13 +74,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--fewest", type=int, default=FEWEST, help="times that each kind must bite (0 for a short run)"
     )
+    parser.add_argument(
+        "--each", type=int, default=0, help="so many of each kind that is chosen, whatever --faults says"
+    )
+    parser.add_argument("--lasts", type=float, default=0.0, help="seconds that every fault lasts; 0: its own")
     parser.add_argument("--from", type=int, default=0, dest="first", help="begin at this fault")
     return parser.parse_args()
 
 
 def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Evidence:
     witnesses = Witnesses({}, place.town.logs)
-    scene = Scene(place, witnesses, made, keep_input=options.keep_input)
+    scene = Scene(place, witnesses, made, keep_input=options.keep_input, homes=WITNESSES)
     with Client(place.coordinator, patience=120.0) as client:
         client.push(subject.NAME, made.models[subject.VERSIONS[0]])
         pages = [scene.deploy(client, board)["plan"]["page"] for board in BOARDS]
@@ -140,7 +144,21 @@ def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
     doubled = [name for one in testimonies for name in one.doubled]
     for (what, how), count in Counter((what, how[:90]) for _, what, how in scene.commands).items():
         note(f"{count}x {what}: {how}")
-    return Evidence(struck, ended, excused, doubled, lost, scene.untyped, scene.allowed, DEADLINE)
+    return Evidence(
+        struck,
+        ended,
+        excused,
+        doubled,
+        lost,
+        scene.untyped,
+        scene.allowed,
+        DEADLINE,
+        homes=WITNESSES,
+        pins=scene.pins,
+        given_up=sum(one.given_up for one in testimonies),
+        unheeded=sum(one.unheeded for one in testimonies),
+        unserved=scene.unserved,
+    )
 
 
 def _keep(directory: Path, evidence: Evidence) -> None:
@@ -160,8 +178,11 @@ class Run:
 
     def __init__(self, scene: Scene, options: argparse.Namespace) -> None:
         self.scene, self.options = scene, options
-        every = schedule(options.seed, options.faults, kinds(BOARDS, CLOUDS, tuple(WITNESSES)))
+        of = kinds(BOARDS, CLOUDS, tuple(WITNESSES))
         self.kinds = frozenset(options.only.split(",") if options.only else STRIKES)
+        if options.each:
+            of = [kind for kind in of if kind.name in self.kinds]
+        every = schedule(options.seed, options.each * len(of) or options.faults, of)
         self.faults = [one for one in every if one.index >= options.first and one.kind in self.kinds]
         self.struck: list[Struck] = []
 
@@ -193,7 +214,7 @@ class Run:
         both = [fault, *([fault.beside] if fault.beside else [])]
         strikes = [(each, STRIKES[each.kind](self.scene, each)) for each in both]
         now = [self._strike(each, strike) for each, strike in strikes]
-        time.sleep(max(each.lasts for each in both))
+        time.sleep(self.options.lasts or max(each.lasts for each in both))
         for each, (_, strike) in zip(now, strikes, strict=True):
             next(strike, None)
             each.over = time.monotonic()

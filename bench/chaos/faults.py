@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.chaos.allowance import Pinned
 from bench.chaos.schedule import Fault
 from bench.chaos.subject import NAME, VERSIONS, Subject, make_ballast
 from bench.chaos.town import WIFI, Place
@@ -24,6 +25,8 @@ from partitioner.errors import LeptonError
 
 Strike = Iterator[None]
 PATIENCE = 45.0
+ALONE = 10.0
+"""Seconds within which a board that was started answers, coordinator or not."""
 
 
 @dataclass
@@ -41,9 +44,14 @@ class Scene:
     untyped: list[str] = field(default_factory=list)
     version: str = VERSIONS[0]
     keep_input: bool = False
+    homes: dict[str, str] = field(default_factory=dict)
+    """The board that each witness asks."""
     copies: Iterator[int] = field(default_factory=itertools.count)
     toothless: set[int] = field(default_factory=set)
     """Faults, by index, that were to make something fail and did not."""
+    pins: list[Pinned] = field(default_factory=list)
+    unserved: list[str] = field(default_factory=list)
+    """What boards did not do alone."""
 
     def home(self, board: str) -> str:
         """Return the cloud that a board was deployed with."""
@@ -88,7 +96,11 @@ class Scene:
     def pin(self, fault: Fault, what: str, page: str = "") -> bool:
         """Pin a page of the board that a fault is about, or unpin it."""
         board = self.board_of(fault.victim)
-        return self.order(fault, what, lambda client: client.pin(NAME, page=page, board=board))
+        self.pins.append(Pinned(time.monotonic(), board, ""))
+        done = self.order(fault, what, lambda client: client.pin(NAME, page=page, board=board))
+        if done:
+            self.pins.append(Pinned(time.monotonic(), board, page))
+        return done
 
     def wait_until_attached(self, seconds: float = 20.0) -> None:
         """Wait until the coordinator knows every agent to be there."""
@@ -98,6 +110,15 @@ class Scene:
                 there = client.devices()["devices"]
                 names -= {device["device"] for device in there if device["connected"]}
                 time.sleep(0.1)
+
+    def wait_until_served(self, fault: Fault, seconds: float = ALONE) -> None:
+        """Wait until a board that is a victim answers what is asked of it from now on, and note where it does not."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds:
+            if any(self.homes[one.witness] == fault.victim for one in self.witnesses.right_since(begun)):
+                return
+            time.sleep(0.05)
+        self.unserved.append(f"#{fault.index} {fault.victim} did not answer within {seconds:.0f} s")
 
     def allow(self, *versions: str) -> None:
         """Note which versions may answer what is asked from now on."""
@@ -256,6 +277,17 @@ def old_epoch(scene: Scene, fault: Fault) -> Strike:
     scene.pin(fault, "unpin")
 
 
+def board_alone(scene: Scene, fault: Fault) -> Strike:
+    """Kill the coordinator and a board, and start the board alone: it must serve what it had."""
+    scene.place.kill("coordinator")
+    scene.place.kill(fault.victim)
+    yield
+    scene.place.start(fault.victim, registered=False)
+    scene.wait_until_served(fault)
+    scene.place.start("coordinator")
+    scene.wait_until_attached()
+
+
 def new_version(scene: Scene, fault: Fault) -> Strike:
     """Push the other version and deploy it."""
     yield
@@ -328,6 +360,7 @@ STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
     "second coordinator": second_coordinator,
     "coordinator of a backup": backup,
     "old epoch returns": old_epoch,
+    "board alone": board_alone,
     "new version": new_version,
     "deploy while killed": killed_deploy,
     "pin": pin,

@@ -1,7 +1,8 @@
 """From everything that witnesses said to figures: wrong, lost, doubled, late, untyped; and who did it.
 
-Law: pure arithmetic on testimonies and faults; goal 0 for each of the five, and for what does not come back; each kind
-of fault that was wanted bit often enough.
+Law: pure arithmetic on testimonies and faults; goal 0 for each of them, and for what does not come back; each kind
+of fault that was wanted bit often enough. What a run allows (errors of a board that stands still, pages that are
+pinned) is `allowance`'s.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bench.chaos import allowance
+from bench.chaos.allowance import Pinned
 from bench.chaos.schedule import Fault
 from bench.chaos.testimony import Ended
 from bench.rows import Row
 
+NEVER_BACK = 15.0
+"""Seconds after a fault for which a board is excused that was not back in time."""
 GRACE = 0.25
 """Seconds after its deadline within which an answer or error must be here; plus what the witness itself was late."""
+MOST_UNHEEDED = 0.2
+"""What part of the requests that were given up may be answered: those where the answer was on its way."""
 BENCH = "chaos"
 
 
@@ -52,6 +59,13 @@ class Evidence:
     kinds: frozenset[str] = frozenset()
     """Kinds of faults that were to strike, `fewest` times each."""
     fewest: int = 0
+    homes: dict[str, str] = field(default_factory=dict)
+    """The board that each witness asks."""
+    pins: list[Pinned] = field(default_factory=list)
+    given_up: int = 0
+    unheeded: int = 0
+    unserved: list[str] = field(default_factory=list)
+    """What a board did not do that it must be able to do alone."""
 
 
 def is_stale(ended: Ended, allowed: Sequence[tuple[float, frozenset[str]]]) -> bool:
@@ -95,19 +109,94 @@ def culprit(one: Ended, struck: Sequence[Struck]) -> str:
     return ", ".join(f"#{each.fault.index} {each.fault.kind} of {each.fault.victim}" for each in near[-3:])
 
 
+def needless(evidence: Evidence) -> list[Ended]:
+    """Return the errors of boards that nothing had struck: what happens elsewhere is no reason for one."""
+    excused = [
+        (each.fault.victim, each.at, (each.over or each.at) + (each.back or NEVER_BACK))
+        for each in evidence.struck
+        if each.fault.kind in allowance.STANDS_STILL
+    ]
+    return [
+        one
+        for place, one in enumerate(evidence.ended)
+        if one.verdict == "error" and place not in evidence.excused and one.told["lag"] < GRACE
+        if not any(
+            evidence.homes.get(one.witness) == board and one.sent <= until and one.at >= since
+            for board, since, until in excused
+        )
+    ]
+
+
+def unpinned(evidence: Evidence) -> list[Ended]:
+    """Return the right answers by another page than the one that was pinned while they were asked for."""
+    return [
+        one
+        for one in evidence.ended
+        if one.verdict == "right"
+        and (page := allowance.pinned(evidence.pins, evidence.homes.get(one.witness, ""), one.sent, one.at))
+        and one.told["page"] != page
+    ]
+
+
+def unfollowed(evidence: Evidence) -> list[Struck]:
+    """Return the links that became slow for long, and were used all the same by most."""
+    return [each for each in evidence.struck if allowance.is_slow(each) and _most_used(each, evidence.ended)]
+
+
+def _most_used(slow: Struck, ended: Sequence[Ended]) -> bool:
+    """Whether most of the answers in the second half of a slow link's time came over it."""
+    begin = slow.at + allowance.NOTICED
+    then = [one for one in ended if one.verdict == "right" and begin <= one.sent and one.at <= slow.over]
+    before = [one for one in ended if slow.at - allowance.BEFORE <= one.at <= slow.at]
+    users = {one.witness for one in before if _came_over(one, slow)}
+    theirs = [one for one in then if one.witness in users]
+    return sum(_came_over(one, slow) for one in theirs) * 2 > len(theirs)
+
+
+def _came_over(one: Ended, slow: Struck) -> bool:
+    return any(hop[0] == slow.fault.victim for hop in one.told.get("hops", ()))
+
+
+def _told(one: Ended, evidence: Evidence) -> str:
+    return f"{one.told}; {culprit(one, evidence.struck)}"
+
+
+def _behaviour(title: str, evidence: Evidence) -> Iterator[Row]:
+    """Yield what no single request shows."""
+    slow = [each for each in evidence.struck if allowance.is_slow(each)]
+    stayed = unfollowed(evidence)
+    which = ", ".join(f"#{each.fault.index}" for each in stayed[:5]) or f"of {len(slow)}"
+    what = f"{title}: slow links that most requests still took"
+    yield Row(BENCH, what, len(stayed), "links", which, 0, met=not stayed)
+    first = f"first: {evidence.unserved[0][:300]}" if evidence.unserved else ""
+    alone = len(evidence.unserved)
+    yield Row(
+        BENCH, f"{title}: did not serve without a coordinator", alone, "boards", first, 0, met=not alone
+    )
+    share = evidence.unheeded / evidence.given_up if evidence.given_up else 0.0
+    told = f"{evidence.unheeded} of {evidence.given_up}, without those that crossed"
+    what = f"{title}: answered though they were given up"
+    yield Row(
+        BENCH, what, round(share, 3), "of the requests", told, MOST_UNHEEDED, met=share <= MOST_UNHEEDED
+    )
+
+
 def rows(evidence: Evidence) -> Iterator[Row]:
     """Yield every figure."""
     title = f"{len(evidence.struck)} faults"
     told: dict[str, list[str]] = {
-        "wrong": [f"{one.told}; {culprit(one, evidence.struck)}" for one in wrong(evidence)],
+        "wrong": [_told(one, evidence) for one in wrong(evidence)],
         "lost": evidence.lost,
         "doubled": evidence.doubled,
-        "late": [f"{one.told}; {culprit(one, evidence.struck)}" for one in late(evidence)],
+        "late": [_told(one, evidence) for one in late(evidence)],
         "untyped": untyped(evidence),
+        "needless errors": [_told(one, evidence) for one in needless(evidence)],
+        "another page than the pinned one": [_told(one, evidence) for one in unpinned(evidence)],
     }
     for name, found in told.items():
         first = f"first: {found[0][:300]}" if found else f"of {len(evidence.ended)}"
         yield Row(BENCH, f"{title}: {name}", len(found), "requests", first, 0, met=not found)
+    yield from _behaviour(title, evidence)
     yield from _answers(title, evidence)
     yield from _by_kind(evidence)
 

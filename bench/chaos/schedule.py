@@ -58,7 +58,7 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
         Kind("kill client", clients, 0.1, 0.3, 4),
         Kind("cut link", clouds, 0.1, 2.0, 20, "link", light=True),
         Kind("swallow", clouds, 0.3, 4.0, 16, "link", light=True),
-        Kind("slow link", clouds, 0.5, 3.0, 12, "link", light=True),
+        Kind("slow link", clouds, 0.5, 4.0, 12, "link", light=True),
         Kind("freeze cloud", clouds, 0.3, 6.0, 12, "cloud", light=True),
         Kind("freeze board", boards, 0.3, 6.0, 10, "board", light=True),
         Kind("freeze coordinator", coordinator, 0.3, 6.0, 4, light=True),
@@ -69,6 +69,7 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
         Kind("second coordinator", coordinator, 0.1, 0.5, 0),
         Kind("coordinator of a backup", coordinator, 1.0, 3.0, 0),
         Kind("old epoch returns", clouds, 0.1, 0.5, 0, "cloud"),
+        Kind("board alone", boards, 0.1, 0.5, 0, "board"),
         Kind("new version", boards, 0.0, 0.1, 0, "board"),
         Kind("deploy while killed", coordinator, 0.1, 1.5, 0),
         Kind("pin", boards, 0.1, 0.5, 2, "board"),
@@ -78,7 +79,7 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
 
 
 def schedule(seed: int, count: int, of: Sequence[Kind]) -> list[Fault]:
-    """Return `count` faults, each kind at least `FEWEST` + `SPARE` times where `count` allows, some at once."""
+    """Return about `count` faults, each kind at least `FEWEST` + `SPARE` times where `count` allows, some at once."""
     draw = random.Random(seed)
     names = [kind for kind in of for _ in range(min(FEWEST + SPARE, count // len(of)))]
     rest = count - len(names)

@@ -44,6 +44,8 @@ class Testimony:
     ended: list[Ended] = field(default_factory=list)
     recent: deque[Ended] = field(default_factory=lambda: deque(maxlen=RECENT))
     doubled: list[str] = field(default_factory=list)
+    given_up: int = 0
+    unheeded: int = 0
     complete: bool = False
     """Whether the witness lived to say what was doubled."""
 
@@ -70,3 +72,4 @@ class Testimony:
             self.recent.append(one)
         else:
             self.doubled, self.complete = told["doubled"], True
+            self.given_up, self.unheeded = told["given_up"], told["unheeded"]

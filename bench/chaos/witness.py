@@ -2,9 +2,10 @@
 
     python -m bench.chaos.witness <job.json    (one line on stdin; ends at the end of stdin)
 
-Lines: {"sent": n, "at": s}, then for each of them {"ended": n, "at": s, "took": s, "verdict": ...}. Times are of the
-machine's monotonic clock, which all processes share. Law: the SDK, and a count of the answers on the wire; a verdict
-is "right" (with the version), "wrong", "error" (with its code), "untyped".
+Lines: {"sent": n, "at": s}, then for each of them {"ended": n, "at": s, "took": s, "verdict": ...}. Every sixteenth
+request is given up as soon as it is sent; of those only the count is told, and how many were answered all the same.
+Times are of the machine's monotonic clock, which all processes share. Law: the SDK, and a count of the answers on the
+wire; a verdict is "right" (with the version), "wrong", "error" (with its code), "untyped".
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ from lepton_edge.link.link import Link
 from partitioner.errors import LeptonError
 
 LAG = 0.02
+GIVES_UP_EVERY, GIVES_UP_AFTER = 16, 0.004
+CROSSED = 0.008
+"""Seconds after it was given up within which an answer may be here: it was on its way."""
 ANSWERS = (FrameKind.REPLY, FrameKind.ERROR)
+SOON = 0.1
+"""Seconds after it was sent within which a request that is abandoned was given up on purpose, not for its deadline."""
 Step = Callable[[Link, events.Event], None]
 
 
@@ -56,22 +62,37 @@ class Lag:
 
 
 class Wire:
-    """Counts the answers that come in by request and attempt, below the SDK: it would drop the second of two."""
+    """Counts the answers that come in by request and attempt, below the SDK: it would drop the second of two.
+
+    `given_up` is when requests were, by the same key; `unheeded` counts those that were answered all the same.
+    """
 
     def __init__(self) -> None:
         self.answers: Counter[tuple[str, int]] = Counter()
+        self.sent: dict[tuple[str, int], float] = {}
+        self.given_up: dict[tuple[str, int], float] = {}
+        self.unheeded = 0
 
     def watch(self) -> None:
         """Look at every event of every link of this process from now on."""
         step: Step = Link._step
-        answers = self.answers
 
         def counted(link: Link, event: events.Event) -> None:
-            if isinstance(event, events.Arrived) and event.frame.kind in ANSWERS:
-                answers[event.frame.request_id, event.frame.attempt] += 1
+            self.see(event, time.monotonic())
             step(link, event)
 
         Link._step = counted  # type: ignore[method-assign, assignment]
+
+    def see(self, event: events.Event, now: float) -> None:
+        """Count one event of a link."""
+        if isinstance(event, events.Arrived) and event.frame.kind in ANSWERS:
+            key = event.frame.request_id, event.frame.attempt
+            self.answers[key] += 1
+            self.unheeded += now - self.given_up.get(key, now) > CROSSED
+        elif isinstance(event, events.Submitted) and event.expects:
+            self.sent[event.frame.request_id, event.frame.attempt] = now
+        elif isinstance(event, events.Abandoned) and now - self.sent.get(event.key, 0.0) < SOON:
+            self.given_up[event.key] = now
 
     def doubled(self) -> list[str]:
         """Return the requests that were answered more than once."""
@@ -106,12 +127,14 @@ class Witness:
                 await asyncio.wait_for(over.wait(), max(0.0, due - time.monotonic()))
             if over.is_set():
                 break
-            task = loop.create_task(self.ask(number))
+            gives_up = number % GIVES_UP_EVERY == GIVES_UP_EVERY - 1
+            task = loop.create_task(self.give_up(number) if gives_up else self.ask(number))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
         lagging.cancel()
-        say({"doubled": self.wire.doubled()})
+        wire = self.wire
+        say({"doubled": wire.doubled(), "given_up": len(wire.given_up), "unheeded": wire.unheeded})
         await self.client.close()
 
     async def ask(self, number: int) -> None:
@@ -124,6 +147,12 @@ class Witness:
         now = time.monotonic()
         told = {"ended": number, "at": now, "took": now - begun, "lag": self.lag.since(begun)}
         say({**told, **self.judged(outcome, index)})
+
+    async def give_up(self, number: int) -> None:
+        """Ask, and want it no more."""
+        asking = self.client.infer(NAME, {"x": self.inputs[number % len(self.inputs)]}, deadline=1.0)
+        with contextlib.suppress(asyncio.TimeoutError, LeptonError):
+            await asyncio.wait_for(asking, GIVES_UP_AFTER)
 
     def judged(self, outcome: Result | BaseException, index: int) -> dict[str, Any]:
         """Return the verdict on what came of a request for input `index`."""

@@ -106,6 +106,10 @@ class Witnesses:
         """Return what was asked after `since` and has ended."""
         return [ended for one in self.now.values() for ended in list(one.recent) if ended.sent > since]
 
+    def right_since(self, since: float) -> list[Ended]:
+        """Return the right answers to what was asked after `since`."""
+        return [one for one in self.recent(since) if one.verdict == "right"]
+
     def is_excused(self, ended: Ended) -> bool:
         """Whether the witness itself stood still while this was under way."""
         return any(name == ended.witness and a <= ended.at and ended.sent <= b for name, a, b in self.excuses)

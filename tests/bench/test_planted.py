@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import planted as bench
-from bench.planted import BUGS, ROOT, Bug, Verdict, judged, planted, verdict
+from bench.chaos.faults import STRIKES
+from bench.planted import proofs
+from bench.planted.bugs import BUGS, Bug, planted
+from bench.planted.proofs import ROOT, Verdict, chaos_verdict, judged, run, verdict
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -22,6 +24,12 @@ def test_a_bug_fits_the_tree(bug: Bug) -> None:
 def test_there_are_enough_of_them() -> None:
     assert len(BUGS) >= 10
     assert len({bug.name for bug in BUGS}) == len(BUGS)
+
+
+def test_a_chaos_run_finds_enough_of_them_by_kinds_that_there_are() -> None:
+    found = [bug for bug in BUGS if bug.faults]
+    assert len(found) >= 10
+    assert {kind for bug in found for kind in bug.faults.split(",")} <= set(STRIKES)
 
 
 def test_a_line_that_is_gone_is_an_error() -> None:
@@ -58,14 +66,28 @@ def test_a_test_that_fails_finds_a_bug_and_one_that_cannot_run_does_not() -> Non
 def test_caught_is_what_fails_with_the_bug_and_passes_without_it(
     control: str, found: str, caught: bool
 ) -> None:
-    row = judged(BUGS[0], Verdict(control), lambda: Verdict(found))
+    row = judged(BUGS[0], Verdict(control), lambda: Verdict(found), "a proof")
     assert (row.value, row.met) == (int(caught), caught)
 
 
 def test_a_proof_that_does_not_end_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "ROOMS", ())
+    monkeypatch.setattr(proofs, "ROOMS", ())
 
     def endless(copy: Path) -> Verdict:
         raise subprocess.TimeoutExpired("pytest", 600)
 
-    assert bench._run(endless).end == "broken"
+    assert run(endless).end == "broken"
+
+
+RIGHT = '{"what": "2 faults: lost", "value": 0, "met": true}\n{"what": "2 faults: answered", "value": 9, "met": null}\n'
+WRONG = '{"what": "2 faults: wrong", "value": 3, "met": false}\n'
+
+
+def test_a_chaos_run_finds_a_bug_by_a_figure_that_is_not_as_it_must_be() -> None:
+    assert chaos_verdict(0, RIGHT) == Verdict("passed")
+    assert chaos_verdict(1, RIGHT + WRONG) == Verdict("failed", "wrong (3)")
+    assert chaos_verdict(1, "", "Traceback\nStartFailed: north did not start") == Verdict(
+        "broken", "StartFailed: north did not start"
+    )
+    assert chaos_verdict(1, RIGHT).end == "broken"
+    assert chaos_verdict(0, "").end == "broken"
