@@ -8,7 +8,8 @@ Law: nouns; each says whose fault it is and what to do next, as everywhere.
     │   │   ├── TooLittleData          no calibration data, or too little of it
     │   │   ├── UnusableData           wrong names, dtypes or shapes; NaN or infinite values
     │   │   ├── AlreadyCompressed      a model that is quantized already
-    │   │   └── BudgetNotMet           no candidate kept within the budget; says the best that was reached
+    │   │   ├── BudgetNotMet           no candidate kept within the budget; says the best that was reached
+    │   │   └── CorruptStore           a file that is no store, is damaged, or claims what no model would
     └── ServiceError
         └── CompressionFailed      a technique failed on a model that it had accepted; names the layer
 """
@@ -52,3 +53,9 @@ class CompressionFailed(ServiceError):
     """A technique failed on a model that it had accepted."""
 
     code = "compression_failed"
+
+
+class CorruptStore(CompressionRefused):
+    """A file that is no store of a model, is damaged, or claims more than a model holds."""
+
+    code = "corrupt_store"
