@@ -31,7 +31,7 @@ from device_agents.driver.saved import SavedEpochs
 from device_agents.driver.telemetry import Health
 from device_agents.driver.watching import Watch
 from device_agents.driver.ways import Ways
-from device_agents.engine import Engine, EngineConfig
+from device_agents.engine import HEADROOM, Engine, EngineConfig
 from device_agents.machine import State, links
 from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, Restored
 from device_agents.machine.room import default_size_limit
@@ -123,6 +123,7 @@ class Agent:
             self.device, config.queue_limit, config.simulate_slow, queue_bytes=_queue_bytes(config)
         )
         self.state.workers = self.engine.workers
+        self.state.budget = Bytes(int(config.memory_limit / HEADROOM))
         self.driver = Driver(self.state)
         self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
@@ -145,7 +146,7 @@ class Agent:
                 self._dial_through,
                 lambda link: driver.busy(link) or self.tunnels.carried(link) > 0,
             ),
-            lambda device: driver.submit(PeerUp(device)),
+            lambda device: driver.submit(PeerUp(device, self._opens_later(device))),
             lambda device: driver.submit(PeerDown(device)),
         )
         self.tunnels = Tunnels(self.peers.direct, self._met, self.relays)
@@ -251,7 +252,10 @@ class Agent:
     # --- what the rooms need to know of each other ---
 
     def _link_hello(self) -> LinkHello:
-        return LinkHello("agent", self.device, __version__)
+        return LinkHello("agent", self.device, __version__, opens_later=self.state.budget > 0)
+
+    def _opens_later(self, device: DeviceId) -> bool:
+        return self.peers.link(device).peer.opens_later
 
     async def _dial(self, address: str) -> Link:
         return await dial(address, self._link_hello(), self.service.handle, plain=self._plain)

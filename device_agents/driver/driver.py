@@ -30,7 +30,10 @@ from device_agents.engine import Done
 from device_agents.machine import State, step
 from device_agents.machine.admission import work_key
 from device_agents.machine.commands import (
+    Answer,
+    AskReady,
     CancelStage,
+    CloseBlocks,
     CloseEpoch,
     Command,
     Fail,
@@ -57,6 +60,7 @@ from device_agents.machine.events import (
     LinkId,
     Measured,
     PiecesOpened,
+    ReadyTold,
     RequestArrived,
     SegmentFailed,
     StageLost,
@@ -246,6 +250,23 @@ class Driver:
             told = error_frame(frame, as_wire(error, device), device)
             link.post(told, functools.partial(self._unanswered, link, told))
 
+    def _say_so(self, command: Answer) -> None:
+        self._answer(command.link, command.frame)
+
+    def _ask_ready(self, command: AskReady) -> None:
+        key, peer, page = command.key, command.peer, command.frame.page
+
+        def told(answer: Frame) -> None:
+            self.submit(ReadyTold(key, peer, page, answer.error))
+
+        def failed(error: LeptonError) -> None:
+            self.submit(ReadyTold(key, peer, page, as_wire(error, self.state.device)))
+
+        try:
+            self.parts.peers.link(peer).ask(command.frame, told, failed)
+        except LeptonError as error:
+            failed(error)
+
     def _release(self, command: Release) -> None:
         self._alarms.drop(command.work)
         self.parts.errands.release(command.work, command.heed)
@@ -271,6 +292,10 @@ class Driver:
             return PiecesOpened(command.key, command.first, command.last, error=error_)
 
         self._start(self.parts.background.open(command), failed, PrepareFailed)
+
+    def _close_blocks(self, command: CloseBlocks) -> None:
+        self.parts.holdings.close_blocks(command.key, command.blocks)
+        self._spawn(self.parts.holdings.tidy())
 
     def _keep_peers(self, command: KeepPeers) -> None:
         self.parts.peers.keep(command.peers)
@@ -346,8 +371,11 @@ _DO: dict[type, Callable[[Any, Any], None]] = {
     Release: Driver._release,
     Refuse: Driver._refuse,
     Resend: Driver._resend,
+    Answer: Driver._say_so,
+    AskReady: Driver._ask_ready,
     OpenEpoch: Driver._open_epoch,
     OpenPieces: Driver._open_pieces,
+    CloseBlocks: Driver._close_blocks,
     CloseEpoch: Driver._close_epoch,
     KeepPeers: Driver._keep_peers,
     Persist: Driver._persist,

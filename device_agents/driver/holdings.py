@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from pathlib import Path
 
 import structlog
@@ -77,19 +77,32 @@ class Holdings:
         epoch = self.opened(key)
         book = epoch.book
         all_of_it = [*blocks, *(one.block for one in pieces)]
-        files = await self._files(all_of_it)
-        refs = [ref for block in all_of_it for ref in block.weights]
-        weights = await self._store.weights(book.blob, book.blob_size, refs, self._fetch) if refs else None
-        opened = await self._engine.add(all_of_it, files, weights, epoch.golden, book.tolerance)
+        known = {block: self._known(block, book) for block in all_of_it}
+        shared = {int(block.index): one for block, one in known.items() if one is not None}
+        fresh = [block for block in all_of_it if int(block.index) not in shared]
+        opened = {**shared, **(await self._opened_fresh(epoch, fresh) if fresh else {})}
         fused = {(int(one.first), int(one.last)): opened[int(one.block.index)] for one in pieces}
         held = {int(block.index): opened[int(block.index)] for block in blocks}
         now = self.opened(key)
         self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(held, fused))
 
+    async def _opened_fresh(self, epoch: OpenedEpoch, blocks: list[Block]) -> dict[int, OpenBlock]:
+        book = epoch.book
+        files = await self._files(blocks)
+        refs = [ref for block in blocks for ref in block.weights]
+        weights = await self._store.weights(book.blob, book.blob_size, refs, self._fetch) if refs else None
+        return await self._engine.add(blocks, files, weights, epoch.golden, book.tolerance)
+
     def drop(self, key: EpochKey, runs: Container[tuple[int, int]]) -> None:
         """Give up what runs blocks as one; what runs on it ends on it."""
         epoch = self.opened(key)
         self._open[key] = dataclasses.replace(epoch, blocks=epoch.blocks.without(runs))
+
+    def close_blocks(self, key: EpochKey, blocks: Collection[int]) -> None:
+        """Free blocks of an open epoch, and the pieces that they are part of; what runs on them ends on them."""
+        if key in self._open:
+            epoch = self._open[key]
+            self._open[key] = dataclasses.replace(epoch, blocks=epoch.blocks.without_blocks(blocks))
 
     def close(self, key: EpochKey) -> None:
         """Free an epoch's blocks and let the store evict its files."""
@@ -113,8 +126,9 @@ class Holdings:
         book = command.book
         held = [block for block in book.blocks if block.index in set(command.hold)]
         self._tell(command, "fetching", 0, 0)
-        files = await self._files(held)
-        weights = await self._weights(command, held)
+        later = [block for block in book.blocks if block.index in set(command.later)]
+        files = await self._files([*held, *later])
+        weights = await self._weights(command, [*held, *later])
         labels = {spec.labels: await self._lines(spec.labels) for spec in book.outputs if spec.labels}
         golden = await self._store.artifact(book.golden, self._fetch) if book.golden else None
         self._tell(command, "opening", 0, len(held))
@@ -198,7 +212,8 @@ def _owner(key: EpochKey) -> str:
 
 def _artifacts(command: OpenEpoch) -> list[Sha256]:
     book = command.book
-    files = [block.artifact for block in book.blocks if block.index in set(command.hold)]
+    here = {*command.hold, *command.later}
+    files = [block.artifact for block in book.blocks if block.index in here]
     files += [one.block.artifact for one in (*book.fused, *book.spare)]
     files += [spec.labels for spec in book.outputs]
     return [name for name in (*files, book.golden, book.blob) if name]

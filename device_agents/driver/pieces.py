@@ -44,7 +44,7 @@ class Background:
             ModelTooLarge, PrepareFailed: there is no memory for it, or it computes something else.
         """
         epoch = self._holdings.opened(command.key)
-        wanted = self._wanted(command)
+        wanted = [] if command.blocks else self._wanted(command)
         dropped = self._to_drop(command, wanted)
         if dropped:
             self._holdings.drop(command.key, dropped)

@@ -9,12 +9,13 @@ Law: the only room of an agent that imports onnxruntime for a session, a codec o
 
 from device_agents.engine.blocks import OpenBlock, OpenBlocks
 from device_agents.engine.driver import Told
-from device_agents.engine.engine import Engine, EngineConfig
+from device_agents.engine.engine import HEADROOM, Engine, EngineConfig
 from device_agents.engine.runtime import claim_process
 from device_agents.engine.timing import Timings
 from device_agents.engine.work import Done, Work
 
 __all__ = [
+    "HEADROOM",
     "Done",
     "Engine",
     "EngineConfig",

@@ -7,7 +7,7 @@ it, and not a block longer. Knows no codec, no thread and no clock: each step is
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from device_agents.engine.sessions import Runner
@@ -119,6 +119,12 @@ class OpenBlocks:
         """Return these blocks without what runs some of them as one."""
         left = {ends: one for ends, one in self.fused.items() if ends not in runs}
         return OpenBlocks(self.held, left, self.activation)
+
+    def without_blocks(self, blocks: Collection[int]) -> OpenBlocks:
+        """Return these blocks without some, and without what runs any of them as one."""
+        held = {index: one for index, one in self.held.items() if index not in blocks}
+        fused = {ends: one for ends, one in self.fused.items() if not set(range(*ends)) & set(blocks)}
+        return OpenBlocks(held, fused, self.activation)
 
     def _steps(self, first: int, last: int) -> list[OpenBlock]:
         missing = [index for index in range(first, last) if index not in self.held]

@@ -7,7 +7,7 @@ lets requests wait by the policy of their model: what a later stage gets has bee
 
 from __future__ import annotations
 
-from device_agents.machine import canary, pieces, requests, stages, turning
+from device_agents.machine import canary, pieces, readiness, requests, stages, turning
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
@@ -32,6 +32,8 @@ from partitioner.units import Bytes
 def request_arrived(state: State, event: RequestArrived, now: float) -> list[Command]:
     """Accept a request and start it, refuse it, or recognise a duplicate."""
     key = work_key(event.frame)
+    if readiness.is_question(event.frame):
+        return readiness.asked(state, event, now)
     if key in state.works:
         state.works[key].link = event.link  # the caller asks again on a new link: answer there
         return []
@@ -44,9 +46,12 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
         _check_room(state, work, outdated)
         _check_time(state, work, now)
     except LeptonError as error:
-        return [Refuse(event.link, error_frame(event.frame, as_wire(error, state.device), state.device))]
+        told = Refuse(event.link, error_frame(event.frame, as_wire(error, state.device), state.device))
+        return [told, *readiness.refused(state, event.frame, now)]
     replaced = [] if outdated is None else requests.supersede(state, outdated.key, now)
     run, held = (work.route.first, work.route.last), state.epochs[work.epoch]
+    if work.route.peer:
+        readiness.taken(state, held, work.route.peer, work.page, now)
     return [*replaced, *requests.begin(state, work, tensors, now), *pieces.followed(state, held, run, now)]
 
 

@@ -1,8 +1,8 @@
 """What the decider wants done.
 
 Law: frozen nouns without behaviour. Each command that can end tells its outcome as an event (events.py),
-except those that end nothing: Reply, Fail, Refuse, Resend, Release, CancelStage, SetTimer, Say, Persist,
-CloseEpoch, KeepPeers.
+except those that end nothing: Reply, Fail, Refuse, Resend, Answer, Release, CancelStage, SetTimer, Say, Persist,
+CloseEpoch, CloseBlocks, KeepPeers.
 """
 
 from __future__ import annotations
@@ -118,6 +118,14 @@ class Refuse:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Answer a question that is no work."""
+
+    link: LinkId
+    frame: Frame
+
+
+@dataclass(frozen=True)
 class Resend:
     """Give a duplicate of finished work the answer that the work had."""
 
@@ -132,13 +140,15 @@ class Resend:
 class OpenEpoch:
     """Fetch, open and verify the blocks `hold` of `book`; `EpochOpened` or `EpochRefused` follows.
 
-    `command` names the coordinator's command for progress, empty when restored from the disk.
+    `command` names the coordinator's command for progress, empty when restored from the disk. The blocks `later` are
+    fetched too, and opened when a page needs them.
     """
 
     key: EpochKey
     book: PlanBook
     hold: tuple[int, ...]
     command: str = ""
+    later: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,23 @@ class OpenPieces:
     last: int
     keep: tuple[tuple[int, int], ...] = ()
     blocks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CloseBlocks:
+    """Free some blocks of an open epoch, and what runs them as one; what runs on them ends on them."""
+
+    key: EpochKey
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AskReady:
+    """Ask `peer` whether it is ready for a page's stage (see `readiness`); `ReadyTold` follows."""
+
+    key: EpochKey
+    peer: DeviceId
+    frame: Frame
 
 
 @dataclass(frozen=True)
@@ -200,9 +227,12 @@ Command = (
     | Release
     | Refuse
     | Resend
+    | Answer
     | OpenEpoch
     | CloseEpoch
     | OpenPieces
+    | CloseBlocks
+    | AskReady
     | KeepPeers
     | Persist
     | Say

@@ -5,7 +5,7 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, asking, epochs, links, pieces, requests
+from device_agents.machine import admission, asking, epochs, links, pieces, readiness, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -20,6 +20,7 @@ from device_agents.machine.events import (
     PeerDown,
     PeerUp,
     PiecesOpened,
+    ReadyTold,
     RequestArrived,
     Restored,
     SegmentDone,
@@ -75,8 +76,10 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
         case StageLost():
             return requests.stage_lost(state, event, now)
         case CancelArrived():
+            readiness.gone(state, event.link, event.request_id)
             return requests.cancelled(state, event, now)
         case LinkClosed():
+            readiness.gone(state, event.link)
             return requests.link_closed(state, event.link, now)
         case PiecesOpened():
             return pieces.opened(state, event, now)
@@ -84,15 +87,18 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
             asking.links_move(state, event.reports, now)
             links.note(state, event.reports)
             return []
+        case ReadyTold():
+            return readiness.told(state, event, now)
         case _:
-            return _around(state, event)
+            return _around(state, event, now)
 
 
-def _around(state: State, event: Event) -> list[Command]:
+def _around(state: State, event: Event, now: float) -> list[Command]:
     match event:
         case PeerUp():
             state.peers_up.add(event.device)
             state.far_side(event.device).clear()
+            readiness.met(state, event.device, event.opens_later)
         case PeerDown():
             state.peers_up.discard(event.device)
             state.far_side(event.device).clear()
@@ -101,7 +107,7 @@ def _around(state: State, event: Event) -> list[Command]:
         case EpochRefused():
             return epochs.refused(state, event)
         case Restored():
-            return epochs.restored(state, event)
+            return epochs.restored(state, event, now)
         case Closing():
             state.closing = True
         case Measured():

@@ -5,6 +5,7 @@ Law: pure. A request ends on the epoch it began; an outcome is told once, when i
 
 from __future__ import annotations
 
+from device_agents.machine import readiness
 from device_agents.machine.commands import CloseEpoch, Command, KeepPeers, Persist, Say
 from device_agents.machine.events import EpochKey, SavedEpoch
 from device_agents.machine.replicas import beside
@@ -37,14 +38,14 @@ def close(state: State, held: EpochState) -> list[Command]:
         state.choose_active(held.key.model)
     status = EpochStatus(held.key.model, held.book.version, held.key.epoch, "retired")
     saved = [persist(state)] if was_active else []
-    return [CloseEpoch(held.key), *saved, keep_peers(state), Say(status)]
+    return [*readiness.ended(state, held), CloseEpoch(held.key), *saved, keep_peers(state), Say(status)]
 
 
 def persist(state: State) -> Persist:
     """Return the command that writes the active epochs to the disk."""
     return Persist(
         tuple(
-            SavedEpoch(held.key.epoch, held.book, held.hold, held.peers, held.leader)
+            SavedEpoch(held.key.epoch, held.book, held.assigned, held.peers, held.leader)
             for held in sorted(state.epochs.values(), key=lambda one: one.activated)
             if held.state == ACTIVE
         )

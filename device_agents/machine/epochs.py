@@ -6,11 +6,12 @@ coordinator says twice has its effect once and its outcome twice.
 
 from __future__ import annotations
 
-from device_agents.machine import canary, requests
+from device_agents.machine import canary, opening, requests
 from device_agents.machine.commands import CloseEpoch, Command, OpenEpoch, Say
 from device_agents.machine.draining import close, keep_peers, persist, settle
-from device_agents.machine.events import EpochKey, EpochOpened, EpochRefused, Restored
+from device_agents.machine.events import EpochKey, EpochOpened, EpochRefused, Restored, SavedEpoch
 from device_agents.machine.failures import as_wire
+from device_agents.machine.memory import Memory
 from device_agents.machine.state import ACTIVE, DRAINING, PREPARING, READY, EpochState, State
 from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import WireError
@@ -22,13 +23,27 @@ def prepare(state: State, said: Prepare, now: float) -> list[Command]:
     """Fetch and open an epoch, unless it is here already."""
     key = EpochKey(said.book.model, said.epoch)
     held = state.epochs.get(key)
-    if held is not None and held.book == said.book and set(said.hold) <= set(held.hold):
+    if held is not None and held.book == said.book and set(said.hold) <= set(held.assigned):
         return _prepared_before(state, held, said)
     replaced = [] if held is None else _replace(state, held, now)
-    state.epochs[key] = EpochState(
-        key, said.book, said.hold, said.peers, prepare_command=said.command, leader=state.leader
-    )
-    return [*replaced, OpenEpoch(key, said.book, said.hold, said.command), keep_peers(state)]
+    held = _opening(state, SavedEpoch(said.epoch, said.book, said.hold, said.peers, state.leader))
+    held.prepare_command = said.command
+    return [*replaced, *_open(state, held, now), keep_peers(state)]
+
+
+def _opening(state: State, one: SavedEpoch) -> EpochState:
+    """Take up an epoch, of whose blocks those are opened first that are needed first."""
+    key = EpochKey(one.book.model, one.epoch)
+    first = opening.at_first(state, one.book, one.hold)
+    memory = Memory(assigned=one.hold)
+    return EpochState(key, one.book, first, one.peers, leader=one.leader, memory=memory)
+
+
+def _open(state: State, held: EpochState, now: float) -> list[Command]:
+    room = opening.room_for(state, held.book, held.hold, now)
+    later = tuple(index for index in held.memory.assigned if index not in held.hold)
+    state.epochs[held.key] = held
+    return [*room, OpenEpoch(held.key, held.book, held.hold, held.prepare_command, later)]
 
 
 def opened(state: State, event: EpochOpened) -> list[Command]:
@@ -94,7 +109,7 @@ def retire(state: State, said: Retire) -> list[Command]:
     return [*stopped, *settle(state, held.key)]
 
 
-def restored(state: State, event: Restored) -> list[Command]:
+def restored(state: State, event: Restored, now: float) -> list[Command]:
     """Open again what was active when the device went down."""
     commands: list[Command] = []
     for saved in event.epochs:
@@ -102,10 +117,9 @@ def restored(state: State, event: Restored) -> list[Command]:
         if key in state.epochs or saved.book.model in state.active:
             continue  # the coordinator was quicker, and knows better
         state.activations += 1  # they were saved in the order of their activation, and open in any
-        held = EpochState(key, saved.book, saved.hold, saved.peers, activate_when_open=True)
-        held.activated, held.leader = state.activations, saved.leader
-        state.epochs[key] = held
-        commands.append(OpenEpoch(key, saved.book, saved.hold))
+        held = _opening(state, saved)
+        held.activated, held.activate_when_open = state.activations, True
+        commands += _open(state, held, now)
     return [*commands, keep_peers(state)] if commands else []
 
 

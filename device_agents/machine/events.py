@@ -171,9 +171,10 @@ class TimerFired:
 
 @dataclass(frozen=True)
 class PeerUp:
-    """There is a link to `device`, whoever dialled it."""
+    """There is a link to `device`, whoever dialled it. `opens_later`: see `LinkHello`."""
 
     device: DeviceId
+    opens_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,16 @@ class PiecesOpened:
 
 
 @dataclass(frozen=True)
+class ReadyTold:
+    """`peer` has opened its blocks of a page, or said why not, or cannot be asked: `error`."""
+
+    key: EpochKey
+    peer: DeviceId
+    page: PageName
+    error: WireError | None = None
+
+
+@dataclass(frozen=True)
 class Restored:
     """Epochs that were active when this device went down."""
 
@@ -267,6 +278,7 @@ Event = (
     | EpochOpened
     | EpochRefused
     | PiecesOpened
+    | ReadyTold
     | Restored
     | Closing
     | Measured

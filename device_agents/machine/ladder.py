@@ -19,6 +19,7 @@ from device_agents.machine import answers, asking, patience, runs
 from device_agents.machine.commands import Command
 from device_agents.machine.failures import as_wire
 from device_agents.machine.onward import onward
+from device_agents.machine.readiness import is_ready_at
 from device_agents.machine.state import EpochState, State, Work
 from device_agents.machine.terms import Terms
 from lepton_edge.core.errors import Unavailable
@@ -87,7 +88,8 @@ def _other_page(state: State, work: Work, now: float) -> list[Command]:
         return []
     held = state.epochs[work.epoch]
     for terms in onward(held.book, held.hold, state.device, work.terms):
-        if _may_ask(state, work, terms.route.peer, now):
+        ready = is_ready_at(state, held, terms.route.peer, terms.page, now)
+        if ready and _may_ask(state, work, terms.route.peer, now):
             work.first = work.route.first if work.first < 0 else work.first
             work.left, work.terms, work.phase = work.terms, terms, "local"
             work.run += 1

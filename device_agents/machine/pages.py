@@ -188,8 +188,8 @@ class Turner:
         self.choices: dict[Door, Choice] = {}
         self.page = PageName("")
         """What the last request took that was like most; "" before the first one."""
-        self.wanted: Run | None = None
-        """What would have to be held here for the page that would be best now."""
+        self.wanted: Option | None = None
+        """The page that would be best now, or may be soon, and is not ready to be taken."""
         self.stale = True
         """Something was learned since the last look."""
 

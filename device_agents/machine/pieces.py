@@ -8,28 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from device_agents.machine import opening, readiness
 from device_agents.machine.commands import Command, OpenPieces
 from device_agents.machine.events import PiecesOpened
 from device_agents.machine.pages import Run, Use
 from device_agents.machine.state import EpochState, State
-from device_agents.machine.terms import KnownTerms
 from partitioner.units import Seconds
 
 STAYS_REQUESTS, STAYS_FOR = 8, Seconds(1.0)
 """A run of blocks that so many requests took, over so long, stays."""
 PAUSE = Seconds(5.0)
 """A run that was not taken for so long does not stay."""
-AGAIN = Seconds(60.0)
-"""What could not be opened is tried again after this."""
-IN_USE = Seconds(60.0)
-"""A run that was taken within this is in use."""
 
 
 def followed(state: State, held: EpochState, run: Run, now: float) -> list[Command]:
     """Note that a request takes blocks [first, last) here; return what that sets off."""
+    opening.touch(state, held, run, now)
     wanted = held.turner.wanted if held.turner is not None else None
-    if wanted is not None:
-        return _prepare(state, held, wanted, now)
+    if wanted is not None and (begun := readiness.want(state, held, wanted, now)):
+        return begun
     if run[0] == run[1] or not held.book.spare:
         return []
     use = held.pieces.uses.get(run)
@@ -42,15 +39,9 @@ def followed(state: State, held: EpochState, run: Run, now: float) -> list[Comma
     if not _lacks(state, held, run):
         held.pieces.settled.add(run)
         return []
-    return [_open(state, held, run, (), now)]
-
-
-def _prepare(state: State, held: EpochState, run: Run, now: float) -> list[Command]:
-    """Ask for the blocks that a page lacks which would be the best one now."""
-    lacking = tuple(index for index in range(*run) if index not in held.hold)
-    if not lacking or not _may_open(state, held, run, now):
-        return []
-    return [_open(state, held, run, lacking, now)]
+    state.opening_pieces = True
+    keep = tuple(used for used, use in held.pieces.uses.items() if now - use.last <= opening.IN_USE)
+    return [OpenPieces(held.key, *run, keep)]
 
 
 def opened(state: State, event: PiecesOpened, now: float) -> list[Command]:
@@ -58,19 +49,16 @@ def opened(state: State, event: PiecesOpened, now: float) -> list[Command]:
     state.opening_pieces = False
     held = state.epochs.get(event.key)
     if held is None:
-        return []
+        return readiness.go_on(state, now)
     run = event.first, event.last
     if event.error is not None:
-        held.pieces.again[run] = now + AGAIN
-    else:
+        held.pieces.again[run] = now + opening.AGAIN
+    elif not event.blocks:
         held.pieces.settled.add(run)
     held.pieces.settled = {one for one in held.pieces.settled if not _holds_any(one, event.dropped)}
-    if event.blocks:
-        held.hold = tuple(sorted({*held.hold, *event.blocks}))
-        held.terms = KnownTerms(held.book, held.hold)
-        if held.turner is not None:
-            held.turner.stale = True
-    return []
+    if event.blocks and event.error is None:
+        opening.now_open(held, event.blocks)
+    return readiness.opened(state, event, now)
 
 
 def _holds_any(run: Run, others: Iterable[Run]) -> bool:
@@ -86,9 +74,3 @@ def _lacks(state: State, held: EpochState, run: Run) -> bool:
     return any(
         one.device == state.device and run[0] <= one.first and one.last <= run[1] for one in held.book.spare
     )
-
-
-def _open(state: State, held: EpochState, run: Run, blocks: tuple[int, ...], now: float) -> OpenPieces:
-    state.opening_pieces = True
-    keep = tuple(used for used, use in held.pieces.uses.items() if now - use.last <= IN_USE)
-    return OpenPieces(held.key, *run, keep, blocks)

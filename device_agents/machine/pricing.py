@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from device_agents.machine.links import FRESH, HEADERS
 from device_agents.machine.pages import Choice, Cost, Option, Turner
+from device_agents.machine.readiness import is_ready, patience_for
 from device_agents.machine.state import EpochState, State
 from partitioner.plan import TurnRule
 from partitioner.units import PageName, Seconds
@@ -31,18 +32,22 @@ def turner_of(state: State, held: EpochState) -> Turner:
 def costs(state: State, held: EpochState, choice: Choice, now: float) -> dict[PageName, Cost]:
     """Return what every page costs that could be taken now; those within the limits, if any is.
 
-    A page whose blocks are not all here, and that would be cheapest, is wanted (see `pieces`).
+    A page that is not ready, and would be cheapest or nearly so, is wanted (see `readiness`).
     """
     turner = turner_of(state, held)
     options = [one for one in choice.options if not one.peer or state.sound(one.peer)]
     found = {one.name: _cost(state, turner, one, now) for one in options}
     within = {name: cost for name, cost in found.items() if cost.within} or found
-    here = {name: cost for name, cost in within.items() if held.holds(*cost.option.key[1:])}
-    turner.wanted = None
-    if within and len(here) < len(within):
-        best = min(within.values(), key=lambda cost: cost.value)
-        turner.wanted = None if best.option.name in here else best.option.key[1:]
-    return here
+    ready = {name: cost for name, cost in within.items() if is_ready(state, held, cost.option, now)}
+    turner.wanted = _wanted(state, within, ready) if len(ready) < len(within) else None
+    return ready
+
+
+def _wanted(state: State, within: dict[PageName, Cost], ready: dict[PageName, Cost]) -> Option | None:
+    best = min((cost.value for cost in ready.values()), default=math.inf)
+    rest = [cost for name, cost in within.items() if name not in ready]
+    first = min(rest, key=lambda cost: cost.value)
+    return first.option if first.value < best * patience_for(state, first.option) else None
 
 
 class Parts(NamedTuple):

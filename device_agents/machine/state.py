@@ -14,6 +14,7 @@ from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.far_side import FarSide
 from device_agents.machine.fares import Fare
 from device_agents.machine.lines import LineKey, Lines
+from device_agents.machine.memory import Memory
 from device_agents.machine.pages import Pieces, Turn, Turner
 from device_agents.machine.room import Room
 from device_agents.machine.route import Route
@@ -23,7 +24,7 @@ from lepton_edge.core.errors import StaleEpoch
 from lepton_edge.core.frames import Frame, Hop, WireTensor
 from lepton_edge.core.messages import EpochStatus, LinkReport, LoadReport, Peer, QueueReport
 from partitioner.plan import PlanBook
-from partitioner.units import DeviceId, Epoch, ModelName, PageName, Seconds, TensorName
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName, PageName, Seconds, TensorName
 
 REMEMBERED_ANSWERS = 64
 REMEMBERED_BYTES = 4 << 20
@@ -40,7 +41,7 @@ PREPARING, READY, ACTIVE, DRAINING = "preparing", "ready", "active", "draining"
 
 @dataclass
 class EpochState:
-    """One epoch as this device holds it.
+    """One epoch as this device holds it: blocks `hold` are open, of those that `memory` says are assigned.
 
     The commands are those of the coordinator that still wait for an outcome.
     """
@@ -67,11 +68,18 @@ class EpochState:
     wait: float = 0.0
     """What requests waited here of late, in line and for the engine: seconds, a moving average."""
     pieces: Pieces = field(default_factory=Pieces)
+    memory: Memory = field(default_factory=Memory)
     turner: Turner | None = None
     """What is known of its pages, once a request came in here that named none."""
 
     def __post_init__(self) -> None:
         self.terms = KnownTerms(self.book, self.hold)
+        self.memory.assigned = self.memory.assigned or self.hold
+
+    @property
+    def assigned(self) -> tuple[int, ...]:
+        """Return the blocks that are here, open or not."""
+        return tuple(sorted({*self.memory.assigned, *self.hold}))
 
     def holds(self, first: int, last: int) -> bool:
         """Whether blocks [first, last) are all here."""
@@ -232,6 +240,9 @@ class State:
     following: deque[WorkKey] = field(default_factory=deque)  # may begin, since one before them ended
     workers: int = 1  # computations at a time
     opening_pieces: bool = False  # what runs faster is being opened in the background
+    budget: Bytes = Bytes(0)  # of open blocks' weights (see `opening`); 0: none, whatever is assigned is opened
+    openers: set[DeviceId] = field(default_factory=set)  # peers that open blocks when they are asked for them
+    questions: int = 0  # that were asked of them
     turned: int = 0  # times that an entry took another page by itself
     turns: deque[Turn] = field(default_factory=lambda: deque(maxlen=MAX_TURNS))  # the last of them
 

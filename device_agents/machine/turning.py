@@ -16,6 +16,7 @@ from device_agents.machine import pricing
 from device_agents.machine.links import TELLS
 from device_agents.machine.pages import FIRST_LOOK, LONGEST_PAUSE, Choice, Cost, Option, Turn, Turner, spread
 from device_agents.machine.pricing import turner_of, way_of
+from device_agents.machine.readiness import is_ready
 from device_agents.machine.state import EpochState, State
 from device_agents.machine.terms import Terms
 from lepton_edge.core.frames import Frame
@@ -57,7 +58,7 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
         choice.reach = reach
         _reconsider(state, held, choice, frame, now)
     turner.page = choice.page
-    if not all(reach) and (trial := _trial(state, choice, now)):
+    if not all(reach) and (trial := _trial(state, held, choice, now)):
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
     if now >= choice.look_at and (look := _look(turner, choice, frame)):
         choice.look_at = now + choice.look_pause
@@ -100,13 +101,14 @@ def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
     return in_time and cost.value < RISK * taken.value
 
 
-def _trial(state: State, choice: Choice, now: float) -> Option | None:
+def _trial(state: State, held: EpochState, choice: Choice, now: float) -> Option | None:
     """Return a page by which a request finds out whether a suspected far side is back, where that is due."""
     for peer in choice.peers:
         far = state.far_sides.get(peer)
         if peer in state.peers_up and far is not None and far.suspected and far.may_try(now):
-            pages = [one for one in choice.options if one.peer == peer]
-            return min(pages, key=lambda one: one.prediction.latency)
+            pages = [one for one in choice.options if one.peer == peer and is_ready(state, held, one, now)]
+            if pages:
+                return min(pages, key=lambda one: one.prediction.latency)
     return None
 
 

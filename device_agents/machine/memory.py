@@ -1,0 +1,57 @@
+"""Which blocks of an epoch are in memory, and what is known of those that other devices have.
+
+Law: nouns. A block that is assigned to this device lies on its disk; where memory is bounded, those that no page in
+use needs are opened when somebody wants such a page (`opening`, `readiness`), and closed when nobody did for long.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from device_agents.machine.events import LinkId
+from lepton_edge.core.frames import Frame
+from partitioner.units import DeviceId, PageName, Seconds
+
+FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.25), Seconds(10.0)
+"""Between two questions about one page, after an answer that said no."""
+
+
+@dataclass
+class Beyond:
+    """What is known of one page at a far side: it is ready there until `until`.
+
+    `asked_at`: since when a word of it is awaited, below 0 for not; `again`: when it may be asked again.
+    """
+
+    until: float = -math.inf
+    asked_at: float = -1.0
+    again: float = 0.0
+    pause: Seconds = FIRST_PAUSE
+
+    def said(self, ready: bool, believed: Seconds, now: float) -> None:
+        """Take note of the word that was awaited. A yes holds from when it was asked for."""
+        if ready:
+            self.until, self.pause = self.asked_at + believed, FIRST_PAUSE
+        else:
+            self.again, self.pause = now + self.pause, Seconds(min(2 * self.pause, LONGEST_PAUSE))
+        self.asked_at = -1.0
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who waits to hear that blocks [first, last) are open here."""
+
+    link: LinkId
+    frame: Frame
+    run: tuple[int, int]
+
+
+@dataclass
+class Memory:
+    """Of one epoch: the blocks that lie here, when each was wanted last, who waits for some, and what others have."""
+
+    assigned: tuple[int, ...] = ()
+    used: dict[int, float] = field(default_factory=dict)
+    askers: list[Asker] = field(default_factory=list)
+    beyond: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
