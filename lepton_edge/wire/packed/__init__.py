@@ -6,8 +6,8 @@ CorruptFrame. Packed does not mean verified: who keeps a sha256 checks the expan
 
     "LPK1", length (u64), then slabs until that length is reached      framing.py
     a slab: form, item size, length, sections                          slabs.py
-    a form: plain, byte planes, codebook and indices, scaled rows;
-            each may leave zeros out                                   forms.py
+    before the form: rows of numbers times a scale; zeros left out      scaled.py, slabs.py
+    a form: plain, byte planes, codebook and indices                   forms.py
     a section: its bytes, by zstd where that is smaller                sections.py
 """
 

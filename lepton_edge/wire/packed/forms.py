@@ -17,20 +17,18 @@ from lepton_edge.core.results import Array
 
 MAX_ENTRIES = 256
 _PROBE = 4096  # items looked at before all of them are sorted
-_LEVELS = (127, 63, 7)  # largest integer of a row that was quantized symmetrically to 8, 7 or 4 bits
 
 
 @dataclass(frozen=True)
 class Form:
-    """One form: `parts(items, row)` or None; `items(parts, itemsize, count)` back; how many parts it has.
+    """One form: `parts(items)` or None; `items(parts, itemsize, count)` back; how many sections its parts take.
 
-    `row` is how many items belong together (0: unknown). `size` 0 as the number of parts means one for each byte of
-    an item.
+    `sections` 0 means one for each byte of an item.
     """
 
     number: int
     sections: int
-    parts: Callable[[Array, int], list[bytes] | None]
+    parts: Callable[[Array], list[bytes] | None]
     items: Callable[[Sequence[bytes], int, int], Array]
 
 
@@ -39,7 +37,8 @@ def integers(itemsize: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype(f"<u{itemsize}")
 
 
-def _exactly(part: bytes, size: int) -> bytes:
+def exactly(part: bytes, size: int) -> bytes:
+    """Return `part`; raise CorruptFrame unless it has `size` bytes."""
     if len(part) != size:
         raise CorruptFrame(f"a packed part has {len(part)} bytes where {size} are needed")
     return part
@@ -48,18 +47,18 @@ def _exactly(part: bytes, size: int) -> bytes:
 # --- plain: the bytes as they are ------------------------------------------------------------------------
 
 
-def _plain_parts(items: Array, _row: int) -> list[bytes]:
+def _plain_parts(items: Array) -> list[bytes]:
     return [items.tobytes()]
 
 
 def _plain_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
-    return np.frombuffer(_exactly(parts[0], count * itemsize), integers(itemsize))
+    return np.frombuffer(exactly(parts[0], count * itemsize), integers(itemsize))
 
 
 # --- planes: all first bytes, all second bytes, ...: exponents compress beside each other ----------------
 
 
-def _plane_parts(items: Array, _row: int) -> list[bytes] | None:
+def _plane_parts(items: Array) -> list[bytes] | None:
     if items.itemsize == 1:
         return None
     planes = items.view(np.uint8).reshape(-1, items.itemsize)
@@ -69,7 +68,7 @@ def _plane_parts(items: Array, _row: int) -> list[bytes] | None:
 def _plane_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
     whole = np.empty((count, itemsize), np.uint8)
     for place, part in enumerate(parts):
-        whole[:, place] = np.frombuffer(_exactly(part, count), np.uint8)
+        whole[:, place] = np.frombuffer(exactly(part, count), np.uint8)
     return whole.reshape(-1).view(integers(itemsize))
 
 
@@ -77,7 +76,7 @@ def _plane_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
 
 
 def _codebook(bits: int) -> Form:
-    def parts(items: Array, _row: int) -> list[bytes] | None:
+    def parts(items: Array) -> list[bytes] | None:
         entries = 1 << bits
         if len(np.unique(items[:_PROBE])) > entries:
             return None
@@ -90,7 +89,7 @@ def _codebook(bits: int) -> Form:
         if len(parts[0]) % itemsize or not 0 < len(parts[0]) // itemsize <= MAX_ENTRIES:
             raise CorruptFrame(f"a packed codebook has {len(parts[0])} bytes")
         book = np.frombuffer(parts[0], integers(itemsize))
-        index = _widened(_exactly(parts[1], -(-count * bits // 8)), bits)[:count]
+        index = _widened(exactly(parts[1], -(-count * bits // 8)), bits)[:count]
         if count and int(index.max()) >= len(book):
             raise CorruptFrame(f"a packed index points past its codebook of {len(book)}")
         return book[index]
@@ -114,56 +113,9 @@ def _widened(packed: bytes, bits: int) -> Array:
     return index
 
 
-# --- scaled: rows of small integers times a float32 each: weights that were quantized once ---------------
-
-
-def _scaled_parts(items: Array, row: int) -> list[bytes] | None:
-    if items.itemsize != 4 or row < 2 or len(items) % row:
-        return None
-    rows = items.view("<f4").reshape(-1, row)
-    if not _fits(rows[:1]) or not np.isfinite(rows).all():
-        return None
-    found = [_scaled_row(one) for one in rows]
-    if any(one is None for one in found):
-        return None
-    scales, numbers = zip(*(one for one in found if one is not None), strict=True)
-    return [np.array(scales, "<f4").tobytes(), np.concatenate(numbers).tobytes()]
-
-
-def _fits(rows: Array) -> bool:
-    return bool(np.isfinite(rows).all()) and _scaled_row(rows[0]) is not None
-
-
-def _scaled_row(row: Array) -> tuple[np.float32, Array] | None:
-    largest = np.max(np.abs(row))
-    for level in _LEVELS:
-        scale = np.float32(largest) / np.float32(level) if largest else np.float32(1)
-        if not scale:
-            continue
-        numbers = np.rint(row / scale)
-        if np.abs(numbers).max(initial=0) > 127:
-            continue
-        back = numbers.astype(np.int8).astype(np.float32) * scale
-        if np.array_equal(back.view(np.uint32), row.view(np.uint32)):
-            return scale, numbers.astype(np.int8)
-    return None
-
-
-def _scaled_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
-    rows = len(parts[0]) // 4
-    if itemsize != 4 or len(parts[0]) % 4 or not rows or count % rows:
-        raise CorruptFrame(f"packed rows do not divide {count} items")
-    scales = np.frombuffer(parts[0], "<f4")
-    numbers = np.frombuffer(_exactly(parts[1], count), np.int8).reshape(rows, -1)
-    with np.errstate(all="ignore"):  # scales of a hostile sender may be anything; they stay what they are
-        whole: Array = numbers.astype(np.float32) * scales[:, None]
-    return whole.reshape(-1).view(integers(4))
-
-
 # --- the table -------------------------------------------------------------------------------------------
 
 _BOOKS = {8: 2, 4: 3, 2: 4, 1: 5}
 PLAIN = Form(0, 1, _plain_parts, _plain_items)
 PLANES = Form(1, 0, _plane_parts, _plane_items)
-SCALED = Form(6, 2, _scaled_parts, _scaled_items)
-FORMS = {form.number: form for form in (PLAIN, PLANES, SCALED, *map(_codebook, _BOOKS))}
+FORMS = {form.number: form for form in (PLAIN, PLANES, *map(_codebook, _BOOKS))}
