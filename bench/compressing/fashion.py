@@ -43,7 +43,9 @@ class Pictures:
         for index, picture in enumerate(self.pixels):
             seen = _varied(picture, random) if self.varied else picture
             normal = ((seen.astype(np.float32) / 255 - MEAN) / DEVIATION)[None, None]
-            yield Sample({"picture": normal}, f"{self.name}[{index}]", np.asarray(self.labels[index], np.int64))
+            yield Sample(
+                {"picture": normal}, f"{self.name}[{index}]", np.asarray(self.labels[index], np.int64)
+            )
 
     def first(self, count: int) -> Pictures:
         """Return the first `count` of them, as they are."""
@@ -75,7 +77,9 @@ def _read(prefix: str, name: str) -> Pictures:
     pixels = gzip.decompress((folder / f"{prefix}-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((folder / f"{prefix}-labels-idx1-ubyte.gz").read_bytes())
     return Pictures(
-        np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28), np.frombuffer(labels, np.uint8, offset=8), name
+        np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(labels, np.uint8, offset=8),
+        name,
     )
 
 

@@ -22,7 +22,9 @@ def build(widths: tuple[int, ...] = WIDTHS, seed: int = 0) -> onnx.ModelProto:
     for index, (wide, wider) in enumerate(zip(widths, widths[1:], strict=False)):
         x = net.block(x, f"block{index}", wide, wider)
     net.classify(x, widths[-1])
-    return net.graph.model({"picture": ("float32", ["N", 1, 28, 28])}, {"logits": ("float32", ["N", CLASSES])})
+    return net.graph.model(
+        {"picture": ("float32", ["N", 1, 28, 28])}, {"logits": ("float32", ["N", CLASSES])}
+    )
 
 
 class _Net:
@@ -35,8 +37,8 @@ class _Net:
         spread = np.sqrt(2 / (inside * kernel * kernel))
         drawn = self._random.normal(0, spread, (outside, inside, kernel, kernel)).astype(np.float32)
         weight = self.graph.weight(f"{name}.weight", drawn)
-        attributes = {"strides": [stride] * 2, "pads": [kernel // 2] * 4}
-        y = self.graph.node("Conv", [x, weight], f"/{name}/Conv", **attributes)
+        strides, pads = [stride] * 2, [kernel // 2] * 4
+        y = self.graph.node("Conv", [x, weight], f"/{name}/Conv", strides=strides, pads=pads)
         ones, zeros = np.ones(outside, np.float32), np.zeros(outside, np.float32)
         parts = {"scale": ones, "shift": zeros, "mean": zeros, "variance": ones}
         weights = [self.graph.weight(f"{name}.{part}", value) for part, value in parts.items()]

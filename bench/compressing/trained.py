@@ -67,7 +67,8 @@ def train(model: onnx.ModelProto, epochs: int, seed: int = 0) -> onnx.ModelProto
             count=len(pictures),
             progress=_tell,
         )
-        return module.write_back()
+        made: onnx.ModelProto = module.write_back()
+    return made
 
 
 def _tell(what: str, done: int, total: int) -> None:

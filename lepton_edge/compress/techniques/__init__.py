@@ -11,7 +11,12 @@ import importlib
 from lepton_edge.compress.technique import Technique
 from lepton_edge.core.errors import NotFound
 
-HOMES: dict[str, str] = {}
+HOMES: dict[str, str] = {
+    "distill": "distill:DISTILL",
+    "finetune": "finetune:FINETUNE",
+    "prune_channels": "prune_channels:PRUNE_CHANNELS",
+    "qat": "qat:QAT",
+}
 """Technique by name: "module:attribute" in this folder (the attribute is an instance)."""
 
 

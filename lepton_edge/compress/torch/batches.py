@@ -69,7 +69,8 @@ def stacked(samples: Sequence[Sample]) -> Batch:
                     "train with samples of one shape",
                 )
     feeds = {
-        name: torch.from_numpy(np.concatenate([sample.feeds[name] for sample in samples])) for name in first.feeds
+        name: torch.from_numpy(np.concatenate([sample.feeds[name] for sample in samples]))
+        for name in first.feeds
     }
     labels = [sample.label for sample in samples if sample.label is not None]
     if len(labels) < len(samples):

@@ -17,6 +17,7 @@ from lepton_edge.core.results import Array
 
 PRUNED = 0.1  # zeros in a tensor from which on they are taken for pruned, not for chance
 MOST_SHARED = 256  # values in a codebook at most
+PRUNED_GRIDDED = 0.3  # a narrow quantized tensor has many zeros by rounding alone
 SHARED_EACH = 4  # elements a codebook's value stands for at least, on average
 
 
@@ -79,10 +80,13 @@ class Gridded(Free):
         self.dtype = whole.dtype
         self.register_buffer("scale", scale.clone())
         self.register_buffer("zero", zero if zero is None else zero.float())
+        nonzero = (self.weight.detach() != 0).float()
+        pruned = float(1 - nonzero.mean()) >= PRUNED_GRIDDED
+        self.register_buffer("mask", nonzero if pruned else torch.ones(()))
 
     def quantized(self) -> Tensor:
         """Return the whole numbers of the tensor as float, with the gradient of the tensor behind them."""
-        x = self.weight / along(self.scale, self.weight, self.axis)
+        x = self.weight * self.mask / along(self.scale, self.weight, self.axis)
         if self.limits is None:
             return x
         low, high = self.limits

@@ -71,3 +71,15 @@ def of_teacher(logits: Tensor, teacher: Tensor, weighing: Weighing) -> Tensor:
 def relative_square(one: Tensor, other: Tensor) -> Tensor:
     """Return the mean square of the difference, relative to the mean square of `other`."""
     return F.mse_loss(one, other) / other.square().mean().clamp(min=1e-12)
+
+
+def of_attention(mine: Tensor, theirs: Tensor) -> Tensor:
+    """Return how differently two feature maps look at the picture, whatever their numbers of channels are.
+
+    Compared are the mean squares over the channels, each brought to length 1. Source: Zagoruyko and Komodakis, "Paying
+    More Attention to Attention", 2017. Tensors of less than three axes are compared as they are, if they can be.
+    """
+    if mine.dim() < 3:
+        return relative_square(mine, theirs) if mine.shape == theirs.shape else mine.new_zeros(())
+    one, other = (F.normalize(x.square().mean(1).flatten(1), dim=1) for x in (mine, theirs))
+    return (one - other).square().sum(1).mean() if one.shape == other.shape else mine.new_zeros(())

@@ -72,7 +72,9 @@ class OnnxModule(nn.Module):
         self._homes: dict[str, str] = {}
         self._place(initial, set(frozen))
         self._last = _last_uses(self.calls)
-        self.to(memory_format=torch.channels_last)  # convolutions train 15 % faster that way; numbers stay the same
+        self.to(
+            memory_format=torch.channels_last
+        )  # convolutions train 15 % faster that way; numbers stay the same
 
     def _place(self, initial: Mapping[str, Any], frozen: set[str]) -> None:
         """Give every initializer a form (trained) or a buffer (not), and skip nodes that a form has taken over."""
@@ -175,7 +177,12 @@ def _unpacks(call: Call, initial: Mapping[str, Any]) -> bool:
 
 def _last_uses(calls: Sequence[Call]) -> list[list[str]]:
     """Return, by position, the tensors that nobody reads after it."""
-    last = {name: position for position, call in enumerate(calls) for name in (*call.inputs, *call.outputs) if name}
+    last = {
+        name: position
+        for position, call in enumerate(calls)
+        for name in (*call.inputs, *call.outputs)
+        if name
+    }
     ends: list[list[str]] = [[] for _ in calls]
     for name, position in last.items():
         ends[position].append(name)

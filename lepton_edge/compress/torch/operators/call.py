@@ -32,7 +32,7 @@ class Call:
         return self.attributes.get(name, default)
 
     def integers(self, name: str, values: Sequence[Tensor | None], position: int) -> list[int] | None:
-        """Return integers that older operator sets hold in attribute `name` and newer ones in an input; None: neither."""
+        """Return integers that are attribute `name` in older operator sets, an input in newer ones; None: neither."""
         if name in self.attributes:
             return [int(one) for one in self.attributes[name]]
         given = values[position] if len(values) > position else None

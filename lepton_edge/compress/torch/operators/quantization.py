@@ -13,7 +13,13 @@ from torch import Tensor
 
 from lepton_edge.compress.torch.operators.call import Call, Operator, Values
 
-RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535), "int32": None}
+RANGES = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "uint16": (0, 65535),
+    "int32": None,
+}
 """Lowest and highest value of a quantized dtype; None where nothing is cut off."""
 
 
