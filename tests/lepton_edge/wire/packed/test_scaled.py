@@ -18,7 +18,7 @@ def items(*values: float) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(st.integers(-127, 127), min_size=6, max_size=6), min_size=1, max_size=5),
-    st.floats(1e-6, 1e3, width=32),
+    st.floats(2.0**-20, 1024.0, width=32),
 )
 def test_rows_of_numbers_times_a_scale_are_found_whatever_the_largest_number(
     rows: list[list[int]], scale: float
