@@ -2,5 +2,57 @@
 
 Law: a library below the command line. It knows no device and no coordinator: whoever calls it hands it a `measure`
 callable. It reads and writes ONNX and runs it through `partitioner.onnx_io`; torch is imported by the techniques that
-need it, and by nothing else.
+need it, and by nothing else. The room is its own face: `lepton_edge.compress(model, data)` calls `face.compress`, and
+nothing heavy is imported before, because a command line and a board import the package for its name only.
+
+    recipe, technique, errors     the nouns                 sources      models in, whatever wrote them
+    samples (rows, folder,        data in, checked          evaluate     scores (metrics)
+        fitting, pictures)                                  measure      times, in a process of its own
+    techniques/                   what can be done          space        which recipes are worth trying
+    search, trying, judging       which recipe, and whether it may be used
+    workspace, disk               what is kept, whole       report, manifest, plots   what is told
 """
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lepton_edge.compress.face import compress
+    from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step, Target
+    from lepton_edge.compress.report import Report
+
+_HOMES = {
+    "Budget": "recipe",
+    "Candidate": "recipe",
+    "Recipe": "recipe",
+    "Report": "report",
+    "Step": "recipe",
+    "Target": "recipe",
+    "compress": "face",
+}
+
+__all__ = ["Budget", "Candidate", "Recipe", "Report", "Step", "Target", "compress"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+class _Room(ModuleType):
+    """A package that can be called: `lepton_edge.compress(...)` is the call that the documentation shows."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Report:
+        """Call `face.compress`."""
+        from lepton_edge.compress.face import compress  # onnx and the engine, which an import must not cost
+
+        return compress(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Room

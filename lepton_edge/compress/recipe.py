@@ -106,6 +106,7 @@ class Candidate:
         timings: one a measured device.
         wire: bytes that must be sent to a device that has nothing of it yet.
         rejected: why it is not used, "" where it may be.
+        originals: what the original took in turns with it, for each of `timings`.
     """
 
     recipe: Recipe
@@ -116,3 +117,20 @@ class Candidate:
     timings: tuple[Timing, ...] = ()
     wire: Bytes = Bytes(0)
     rejected: str = ""
+    originals: tuple[Timing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A candidate and the original, timed in turns on one device: a machine changes its speed from minute to minute.
+
+    Only their ratio is compared with that of another candidate.
+    """
+
+    candidate: Timing
+    original: Timing
+
+    @property
+    def ratio(self) -> float:
+        """How long the candidate takes for what takes the original 1."""
+        return self.candidate.median / self.original.median if self.original.median > 0 else 1.0

@@ -1,0 +1,56 @@
+"""Processors by the name of the platform: what a technique must know of them.
+
+Law: data, and one look at this machine. What a platform's kernels are fast with is from measurements and the engine's
+documentation (DESIGN section 6); a board that was measured says more than this table.
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.recipe import Target
+
+TARGETS = {
+    "x86": Target("x86", "uint8"),
+    "x86-novnni": Target("x86-novnni", "uint8", saturates=True),
+    "raspberrypi": Target("raspberrypi", "int8"),
+    "jetson": Target("jetson", "int8", half=True),
+    "android": Target("android", "int8"),
+    "arm64": Target("arm64", "int8"),
+}
+
+_CPUINFO = Path("/proc/cpuinfo")
+_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
+
+
+def target_of(name: str) -> Target:
+    """Return the platform called `name`.
+
+    Raises:
+        CompressionRefused: there is none.
+    """
+    if name not in TARGETS:
+        raise CompressionRefused(f"there is no platform {name!r}", f"known: {', '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+def this_machine() -> Target:
+    """Return the processor that this is."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return TARGETS["arm64"]
+    return TARGETS["x86" if has_vnni(_flags()) else "x86-novnni"]
+
+
+def has_vnni(flags: str) -> bool:
+    """Return whether a processor with these flags sums products of bytes in 32 bits, so that none saturates."""
+    return not flags or any(one in flags for one in _VNNI)
+
+
+def _flags() -> str:
+    try:
+        lines = _CPUINFO.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")

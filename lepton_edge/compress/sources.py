@@ -1,0 +1,190 @@
+"""The one door through which models come in: ONNX, torch, Keras, TensorFlow, TFLite; ONNX behind it.
+
+Law: the original is read, never written. What comes out is in `onnx_io.load`'s plain form with every initializer
+embedded, at most 2 GB, float, finite. Importers of other frameworks are extras and run only when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, numpy_helper
+
+from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
+from lepton_edge.compress.evaluate import MAX_MODEL_BYTES
+from lepton_edge.compress.rows import file_digest
+from lepton_edge.compress.workspace import model_digest
+from partitioner.errors import InvalidModel, ModelTooLarge
+from partitioner.onnx_io import blob, load, quantized, scope
+from partitioner.units import Sha256
+
+TENSORFLOW = {".keras": "--keras", ".h5": "--keras", ".tflite": "--tflite"}
+CONVERT_PATIENCE = 1800.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that came in.
+
+    Attributes:
+        model: in plain form, embedded.
+        sha256: of the file that it came from, or of the model where there is none.
+        size: bytes of that file with its external data.
+        name: what to call it.
+    """
+
+    model: ModelProto
+    sha256: Sha256
+    size: int
+    name: str
+
+
+def open_model(given: Any, example: Sequence[Any] = ()) -> Source:
+    """Return the model that `given` is.
+
+    Args:
+        given: a path (.onnx; .pt2 of `torch.export`; .keras, .h5, .tflite or a SavedModel folder with tf2onnx), an
+            `onnx.ModelProto`, a `torch.nn.Module` (with `example` arguments) or a `torch.export.ExportedProgram`.
+        example: positional arguments to export a torch module with.
+
+    Raises:
+        InvalidModel, UnsupportedOperator: it is none, or broken, or has NaN or infinite weights.
+        AlreadyCompressed: it is quantized already.
+        ModelTooLarge: it has over 2 GB.
+        CompressionRefused: no importer for it is installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="lepton-model-") as folder:
+        file, name = _as_onnx(given, Path(folder), example)
+        loaded = load.load(file, Path(folder), name)
+        size = sum(one.stat().st_size for one in loaded.files)
+        _check_size(size, name)
+        digest = file_digest(loaded.files[0]) if len(loaded.files) == 1 else _digest(loaded.files)
+        for tensor in scope.all_initializers(loaded.model.graph):
+            if blob.is_external(tensor):
+                blob.take_in(tensor, Path(folder))
+    _check_fit(loaded.model, name)
+    return Source(loaded.model, Sha256(digest), size, name)
+
+
+def _digest(files: Sequence[Path]) -> str:
+    return model_digest("".join(file_digest(one) for one in files).encode())
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_MODEL_BYTES:
+        raise ModelTooLarge(
+            f"{name} has {size / 1e9:.1f} GB, and at most 2 are held at once", "compress it in parts"
+        )
+
+
+def _check_fit(model: ModelProto, name: str) -> None:
+    operators = (f"{node.domain}/{node.op_type}" for node in model.graph.node)
+    if quantized.is_quantized(operators):
+        raise AlreadyCompressed(f"{name} is quantized already", "give the float model that it was made of")
+    for tensor in scope.all_initializers(model.graph):
+        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE):
+            values = numpy_helper.to_array(tensor)
+            if np.isnan(values).any():
+                raise InvalidModel(
+                    f"the weights {tensor.name!r} of {name} hold NaN", "train or export it again"
+                )
+
+
+def _as_onnx(given: Any, folder: Path, example: Sequence[Any]) -> tuple[Path, str]:
+    if isinstance(given, ModelProto):
+        return _saved(given, folder / "given.onnx"), given.graph.name or "model"
+    if isinstance(given, (str, Path)):
+        return _from_path(Path(given), folder, example)
+    return _from_torch(given, folder / "exported.onnx", example), type(given).__name__
+
+
+def _saved(model: ModelProto, path: Path) -> Path:
+    if model.ByteSize() > MAX_MODEL_BYTES:
+        raise ModelTooLarge("the model has over 2 GB with its weights", "compress it in parts")
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _from_path(path: Path, folder: Path, example: Sequence[Any]) -> tuple[Path, str]:
+    if path.suffix == ".onnx":
+        return path, path.name
+    if not path.exists():
+        raise InvalidModel(f"there is no model {path}", "check the path")
+    if path.suffix == ".pt2":
+        return _from_torch(_exported(path), folder / "exported.onnx", example), path.name
+    if path.suffix in TENSORFLOW or (path / "saved_model.pb").exists():
+        return _from_tensorflow(path, folder / "converted.onnx"), path.name
+    known = ", ".join([".onnx", ".pt2", *TENSORFLOW])
+    raise InvalidModel(
+        f"{path.name} is of no kind that is known here", f"known: {known}, a SavedModel folder"
+    )
+
+
+def _exported(path: Path) -> Any:
+    _needs("torch", "torch")
+    import torch  # the extra
+
+    return torch.export.load(str(path))
+
+
+def _needs(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise CompressionRefused(
+            f"this model needs {module} to be read", f"pip install 'lepton-edge[{extra}]'"
+        )
+
+
+def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
+    _needs("torch", "torch")
+    import torch  # the extra
+
+    if isinstance(given, torch.export.ExportedProgram):
+        example = example or tuple(given.example_inputs[0] if given.example_inputs else ())
+        given = given.module()
+    elif isinstance(given, torch.nn.Module):
+        given = given.eval()
+    else:
+        raise InvalidModel(
+            f"a {type(given).__name__} is no model", "give a path, an ONNX model or a torch module"
+        )
+    if not example:
+        raise CompressionRefused(
+            "a torch module is exported by running it", "give `example`, a tuple of its arguments"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations are no news for whoever compresses
+        torch.onnx.export(given, tuple(example), str(path), dynamo=False)
+    return path
+
+
+def _from_tensorflow(source: Path, path: Path) -> Path:
+    _needs("tf2onnx", "tensorflow")
+    option = TENSORFLOW.get(source.suffix, "--saved-model")
+    command = [
+        sys.executable,
+        "-m",
+        "tf2onnx.convert",
+        option,
+        str(source),
+        "--output",
+        str(path),
+        "--opset",
+        "17",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CONVERT_PATIENCE, check=False)
+    if done.returncode or not path.exists():
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise InvalidModel(
+            f"tf2onnx cannot convert {source.name}: {last}", "convert it by hand, then give the .onnx"
+        )
+    return path

@@ -1,0 +1,221 @@
+"""One recipe, tried: its steps applied, its answers judged, its time measured; a candidate comes of it.
+
+Law: decides whether a candidate may be used, and says why not; accuracy comes first because it is cheap, time last
+because it is dear. It chooses no recipe. What a step raises is that step's rejection; a full disk and a lost device end
+the search.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from lepton_edge.compress import disk, judging
+from lepton_edge.compress.errors import CompressionFailed, UnusableData
+from lepton_edge.compress.evaluate import Reference, evaluate, scores
+from lepton_edge.compress.measure import Measure
+from lepton_edge.compress.metrics import Metric
+from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Score, Step, Target
+from lepton_edge.compress.samples import Chosen
+from lepton_edge.compress.space import find
+from lepton_edge.compress.store import stored_size
+from lepton_edge.compress.technique import Materials, Progress, Samples, Technique
+from lepton_edge.compress.workspace import model_digest, recipe_key
+from lepton_edge.core.errors import LeptonError, StorageFull
+from partitioner.errors import ModelError
+from partitioner.onnx_io import runtime
+from partitioner.units import Bytes, Sha256
+
+HELD_MODELS, HELD_BYTES = 6, 1 << 30
+"""Intermediate models that are kept, so that recipes with the same first steps share them."""
+
+FIRST_LOOK = 32
+"""Samples of the first, cheap look at a candidate's answers."""
+
+SURE = 3.0
+"""Standard errors by which the first look must fail before the rest is spared."""
+
+STEP_ERRORS: tuple[type[Exception], ...] = (
+    LeptonError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
+    onnx.checker.ValidationError, *runtime.RUNTIME_ERRORS,
+)  # fmt: skip
+
+
+class TimeIsUp(Exception):
+    """The time limit passed while a candidate was made; nothing came of it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is compressed, and by what it is judged.
+
+    Attributes:
+        name: of the model.
+        original: the model as it came in.
+        sha256: of what it came from.
+        size: bytes of what it came from.
+        calibration: samples for techniques.
+        held_out: samples to judge with, of other pictures.
+        metric: how answers are judged.
+        budget: what may be lost, and what is to be won.
+        target: the processor that will run it.
+        measure: times a candidate beside the original; None where nothing is to be timed.
+        training: labelled samples to train with.
+        own: the user's techniques by name.
+        seed: of everything random.
+        progress: told what is going on.
+    """
+
+    name: str
+    original: ModelProto
+    sha256: Sha256
+    size: Bytes
+    calibration: Chosen
+    held_out: Chosen
+    metric: Metric
+    budget: Budget
+    target: Target
+    measure: Measure | None
+    training: Samples | None = None
+    own: Mapping[str, Technique] = field(default_factory=dict)
+    seed: int = 0
+    progress: Progress = lambda what, done, total: None
+
+
+class Trier:
+    """Tries recipes for one job, with intermediate models and the original's answers kept."""
+
+    def __init__(self, job: Job, original: Path, scratch: Path, deadline: float = math.inf) -> None:
+        """Judge the original; raise UnusableData where it does not answer, or the data do not fit it."""
+        self.job = job
+        self._path = original
+        self._scratch = scratch
+        self._deadline = deadline
+        self._turns = itertools.count()
+        self._made: OrderedDict[str, ModelProto] = OrderedDict()
+        self._reference = Reference(job.original)
+        self._first_look = job.held_out.take(FIRST_LOOK)
+        try:
+            self._base = list(scores(job.original, self._first_look, job.metric, self._reference))
+            score = evaluate(job.original, job.held_out, job.metric, self._reference, self._tick)
+        except CompressionFailed as error:
+            raise UnusableData(error.message, "mend the model or that sample") from error
+        size, stored = job.size, stored_size(job.original)
+        self.original = Candidate(Recipe(), job.sha256, size, stored, score, (), Bytes(min(size, stored)))
+
+    def try_(self, recipe: Recipe) -> tuple[Candidate, ModelProto | None]:
+        """Return what came of `recipe`, and the model where there is one.
+
+        Raises:
+            TimeIsUp: the time limit passed before it was finished.
+            StorageFull: the disk is full.
+        """
+        try:
+            model = self._apply(recipe)
+        except StorageFull:
+            raise
+        except STEP_ERRORS as error:
+            return Candidate(recipe, rejected=_sentence(error)), None
+        return self._judge(recipe, model), model
+
+    def _apply(self, recipe: Recipe) -> ModelProto:
+        """Return the original after all steps; raise CompressionFailed naming the step that refuses or fails."""
+        model, key = self.job.original, recipe_key(Recipe())
+        for count, step in enumerate(recipe.steps, start=1):
+            key = recipe_key(Recipe(recipe.steps[:count]))
+            if key in self._made:
+                self._made.move_to_end(key)
+                model = self._made[key]
+            else:
+                model = self._step(model, step)
+                self._hold(key, model)
+        return model
+
+    def _step(self, model: ModelProto, step: Step) -> ModelProto:
+        found = find(step.technique, self.job.own)
+        if reason := found.refuse(model, self.job.target):
+            raise CompressionFailed(f"{step.technique}: {reason}")
+        self._tick(step.technique, 0, 0)
+        try:
+            return found.apply(model, self._materials(), step.options)
+        except StorageFull:
+            raise
+        except OSError as error:
+            raise disk.refusal(self._scratch, error) from error
+        except STEP_ERRORS as error:
+            raise CompressionFailed(f"{step.technique}: {_sentence(error)}") from error
+
+    def _materials(self) -> Materials:
+        folder = self._scratch / f"step-{next(self._turns)}"
+        with disk.told(folder):
+            folder.mkdir(parents=True)
+        job = self.job
+        shared = (job.original, job.calibration, job.target, folder, job.training, job.seed)
+        return Materials(*shared, progress=self._tick)
+
+    def _hold(self, key: str, model: ModelProto) -> None:
+        self._made[key] = model
+        while len(self._made) > 1 and (
+            len(self._made) > HELD_MODELS or sum(one.ByteSize() for one in self._made.values()) > HELD_BYTES
+        ):
+            self._made.popitem(last=False)
+
+    def _judge(self, recipe: Recipe, model: ModelProto) -> Candidate:
+        content = model.SerializeToString()
+        stored = stored_size(model)
+        size = Bytes(len(content))
+        found = Candidate(recipe, model_digest(content), size, stored, wire=Bytes(min(size, stored)))
+        try:
+            found = self._scored(found, model)
+        except (CompressionFailed, ModelError) as error:
+            return replace(found, rejected=_sentence(error))
+        if found.rejected:
+            return found
+        rejected = judging.not_smaller(found, self.original, self.job.budget.objective)
+        return replace(found, rejected=rejected) if rejected else self._timed(found, content)
+
+    def _scored(self, found: Candidate, model: ModelProto) -> Candidate:
+        """Return `found` with its score: of a few samples where these are bad enough, else of all."""
+        job = self.job
+        values = list(scores(model, self._first_look, job.metric, self._reference))
+        lost = [base - value for base, value in zip(self._base, values, strict=True)]
+        if judging.surely_lost(lost, job.budget.max_drop, SURE):
+            score = Score(job.metric.name, sum(values) / len(values), min(values), len(values))
+            base = sum(self._base) / len(self._base)
+        else:
+            score = evaluate(model, job.held_out, job.metric, self._reference, self._tick)
+            base = self.original.score.mean if self.original.score is not None else score.mean
+        return replace(found, score=score, rejected=judging.too_lossy(score, base, job.budget.max_drop))
+
+    def _timed(self, found: Candidate, content: bytes) -> Candidate:
+        if self.job.measure is None:
+            return found
+        self._tick("measure", 0, 0)
+        path = self._scratch / "candidate.onnx"
+        disk.write(path, content)
+        try:
+            pairs = self.job.measure(path, self._path)
+        except (CompressionFailed, ModelError) as error:
+            return replace(found, rejected=_sentence(error))
+        timings, originals = tuple(one.candidate for one in pairs), tuple(one.original for one in pairs)
+        if not self.original.timings:
+            self.original = replace(self.original, timings=originals, originals=originals)
+        rejected = judging.not_faster(pairs, self.job.budget.objective)
+        return replace(found, timings=timings, originals=originals, rejected=rejected)
+
+    def _tick(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() > self._deadline:
+            raise TimeIsUp
+        self.job.progress(what, done, total)
+
+
+def _sentence(error: Exception) -> str:
+    return error.message if isinstance(error, LeptonError) else f"{type(error).__name__}: {error}"
