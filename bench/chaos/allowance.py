@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bench.chaos.schedule import Fault
 
-STANDS_STILL = frozenset({"kill board", "freeze board", "no memory", "board alone"})
+STANDS_STILL = frozenset({"kill board", "freeze board", "no memory", "board alone", "boots a day early"})
 """Kinds of fault for which the requests of their victim may end with an error: it is the entry."""
 SLOW_LONG = 2.0
 """Seconds that a link must be slow for it to be told from a moment."""

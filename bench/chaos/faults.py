@@ -12,10 +12,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench.chaos.allowance import Pinned
+from bench.chaos.clocks import DAY, MINUTES
 from bench.chaos.schedule import Fault
 from bench.chaos.subject import NAME, VERSIONS, Subject, make_ballast
 from bench.chaos.town import WIFI, Place
@@ -25,6 +28,7 @@ from partitioner.errors import LeptonError
 
 Strike = Iterator[None]
 PATIENCE = 45.0
+JUMPS = (DAY, -DAY, MINUTES, -MINUTES)
 ALONE = 10.0
 """Seconds within which a board that was started answers, coordinator or not."""
 
@@ -295,13 +299,15 @@ def new_version(scene: Scene, fault: Fault) -> Strike:
     if not scene.order(fault, f"push {new}", lambda client: client.push(NAME, scene.subject.models[new])):
         return
     scene.allow(old, new)
-    deployed = [
-        scene.order(fault, f"deploy {new}", lambda client, b=board: scene.deploy(client, b))  # type: ignore[misc]
-        for board in scene.place.boards
-    ]
+    with ThreadPoolExecutor() as both:
+        deployed = both.map(partial(_deploy, scene, fault, new), scene.place.boards)
     if all(deployed):
         scene.version = new
         scene.allow(new)
+
+
+def _deploy(scene: Scene, fault: Fault, version: str, board: str) -> bool:
+    return scene.order(fault, f"deploy {version}", lambda client: scene.deploy(client, board))
 
 
 def killed_deploy(scene: Scene, fault: Fault) -> Strike:
@@ -342,6 +348,22 @@ def move(scene: Scene, fault: Fault) -> Strike:
     scene.order(fault, "move back", lambda client: client.move(NAME, *back, board=board))
 
 
+def clock_jumps(scene: Scene, fault: Fault) -> Strike:
+    """Set the wall clock of a process, a day or ten minutes on or back, and set it right."""
+    scene.place.clocks.set(fault.victim, JUMPS[fault.index % len(JUMPS)])
+    yield
+    scene.place.clocks.set(fault.victim, 0.0)
+
+
+def boots_early(scene: Scene, fault: Fault) -> Strike:
+    """Kill a process, and start it with a clock that is a day late, as on a board without one; set it right later."""
+    scene.place.kill(fault.victim)
+    scene.place.clocks.set(fault.victim, -DAY)
+    yield
+    scene.place.start(fault.victim)
+    scene.place.clocks.set(fault.victim, 0.0)
+
+
 STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
     "kill cloud": kill,
     "kill board": kill,
@@ -366,4 +388,6 @@ STRIKES: dict[str, Callable[[Scene, Fault], Strike]] = {
     "pin": pin,
     "drain": drain,
     "move": move,
+    "clock jumps": clock_jumps,
+    "boots a day early": boots_early,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 FEWEST = 10
 """Times that every kind strikes, where there is room for it."""
 SPARE = 2
-"""So often more, for those that do not bite."""
+"""So often more, for those that may not bite."""
 TOGETHER = 0.12
 """What part of the faults come while another one lasts."""
 
@@ -22,7 +22,7 @@ class Kind:
     """A kind of fault: who may be its victim, how long it lasts (seconds, from, to), how often it comes.
 
     `part` is where in a request's life it strikes: "board", "link", "cloud", "any". `light` ones may come while another
-    one lasts.
+    one lasts; `sure` ones always bite, and take long: they come as often as they must and no more.
     """
 
     name: str
@@ -32,6 +32,12 @@ class Kind:
     weight: int
     part: str = "any"
     light: bool = False
+    sure: bool = False
+
+    @property
+    def least(self) -> int:
+        """Return how often it strikes at least."""
+        return FEWEST if self.sure else FEWEST + SPARE
 
 
 @dataclass(frozen=True)
@@ -67,21 +73,23 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
         Kind("full disk of coordinator", coordinator, 0.1, 0.5, 0),
         Kind("no memory", (*boards, *clouds), 0.1, 0.5, 0),
         Kind("second coordinator", coordinator, 0.1, 0.5, 0),
-        Kind("coordinator of a backup", coordinator, 1.0, 3.0, 0),
-        Kind("old epoch returns", clouds, 0.1, 0.5, 0, "cloud"),
-        Kind("board alone", boards, 0.1, 0.5, 0, "board"),
-        Kind("new version", boards, 0.0, 0.1, 0, "board"),
+        Kind("coordinator of a backup", coordinator, 1.0, 3.0, 0, sure=True),
+        Kind("old epoch returns", clouds, 0.1, 0.5, 0, "cloud", sure=True),
+        Kind("board alone", boards, 0.1, 0.5, 0, "board", sure=True),
+        Kind("new version", boards, 0.0, 0.1, 0, "board", sure=True),
         Kind("deploy while killed", coordinator, 0.1, 1.5, 0),
         Kind("pin", boards, 0.1, 0.5, 2, "board"),
-        Kind("drain", clouds, 0.1, 0.5, 0, "board"),
-        Kind("move", clouds, 0.1, 0.5, 0, "cloud"),
+        Kind("drain", clouds, 0.1, 0.5, 0, "board", sure=True),
+        Kind("move", clouds, 0.1, 0.5, 0, "cloud", sure=True),
+        Kind("clock jumps", (*coordinator, *boards, *clouds), 0.5, 4.0, 4, light=True),
+        Kind("boots a day early", (*coordinator, *boards, *clouds), 0.1, 0.5, 0, sure=True),
     ]
 
 
 def schedule(seed: int, count: int, of: Sequence[Kind]) -> list[Fault]:
-    """Return about `count` faults, each kind at least `FEWEST` + `SPARE` times where `count` allows, some at once."""
+    """Return about `count` faults, each kind at least `least` times where `count` allows, some at once."""
     draw = random.Random(seed)
-    names = [kind for kind in of for _ in range(min(FEWEST + SPARE, count // len(of)))]
+    names = [kind for kind in of for _ in range(min(kind.least, count // len(of)))]
     rest = count - len(names)
     names += draw.choices(of, [kind.weight for kind in of], k=rest) if rest > 0 else []
     draw.shuffle(names)

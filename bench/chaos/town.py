@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.chaos.clocks import Clocks
 from examples.demo.processes import Child, Conditions, Town, lepton
 
 ROOM = {"coordinator": 192}
@@ -44,6 +45,7 @@ class Place:
     def __init__(self, directory: Path, boards: Sequence[str], clouds: Sequence[str]) -> None:
         self.directory, self.boards, self.clouds = directory, tuple(boards), tuple(clouds)
         self.town = Town(directory / "town")
+        self.clocks = Clocks(directory / "clocks")
         self.roles: dict[str, Role] = {}
         self.addresses: dict[str, str] = {}
         self.rooms: list[Path] = []
@@ -101,7 +103,7 @@ class Place:
         self, name: str, command: Sequence[str], ready: str, state: bool = False, registers: bool = False
     ) -> None:
         where = ("--state-directory", str(self._room(name))) if state else ()
-        self.roles[name] = Role((*command, *where), ready, registers)
+        self.roles[name] = Role((*self.clocks.words(name), *command, *where), ready, registers)
         self.start(name)
 
     def _room(self, name: str) -> Path:

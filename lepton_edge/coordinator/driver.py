@@ -39,9 +39,16 @@ T = TypeVar("T")
 
 EVENT_LIMIT = 1024
 TICK = 0.25
+CLOCK_SET = 1.0
+"""Seconds by which the machine's clock moves against the decider's before somebody is said to have set it."""
 
 Job = c.MakeTrial | c.MakePlan
 Work = Callable[[Job, Callable[[Progress], None]], Awaitable[e.Event]]
+
+
+def wall() -> Seconds:
+    """Return seconds since 1970 less the decider's clock: what turns its times into dates."""
+    return Seconds(time.time() - time.monotonic())
 
 
 class Driver:
@@ -50,6 +57,7 @@ class Driver:
     def __init__(self, state: State, store: Store, artifacts: Artifacts, work: Work) -> None:
         self.state = state
         self.started = self.now()
+        self._wall = wall()
         self.pushes = 0  # uploads and compilations under way: their artifacts are in no book yet
         self._store = store
         self._artifacts = artifacts
@@ -138,6 +146,9 @@ class Driver:
         while True:
             await asyncio.sleep(TICK)
             await self.post(e.Tick())
+            if abs(wall() - self._wall) > CLOCK_SET:
+                self._wall = wall()
+                await self.post(e.ClockSet("clock", self._wall))
 
     async def _survived(self, event: e.Event) -> None:
         """Decide one event; where that breaks, it is undone, who asked is told, and others go on."""

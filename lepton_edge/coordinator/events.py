@@ -29,7 +29,7 @@ from lepton_edge.core.messages import (
     WhatIf,
 )
 from partitioner.plan import PlanBook
-from partitioner.units import ModelName
+from partitioner.units import ModelName, Seconds
 
 AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus | Gauged
 
@@ -73,6 +73,14 @@ class Tick:
 
     cause: str = "tick"
     part: str = ""
+
+
+@dataclass(frozen=True)
+class ClockSet:
+    """Somebody set the machine's clock: `wall` is what turns the decider's times into dates now."""
+
+    cause: str
+    wall: Seconds
 
 
 @dataclass(frozen=True)
@@ -236,6 +244,7 @@ Event = (
     | Heard
     | Detached
     | Tick
+    | ClockSet
     | ModelPushed
     | RemoveAsked
     | DeployAsked

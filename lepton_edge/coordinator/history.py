@@ -7,7 +7,6 @@ zeros (nothing was predicted or measured).
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -82,7 +81,7 @@ async def tell(driver: Driver, store: Store, asked: ShowEvents) -> AsyncIterator
 
 
 async def _past(driver: Driver, store: Store, asked: ShowEvents) -> tuple[Change, ...]:
-    return await driver.on_disk(store.changes, asked, time.time())
+    return await driver.on_disk(store.changes, asked, driver.now() + driver.state.settings.wall)
 
 
 def document(value: Json) -> Document:

@@ -41,6 +41,7 @@ from lepton_edge.coordinator.commands import (
 from lepton_edge.coordinator.events import (
     Attached,
     Began,
+    ClockSet,
     Broke,
     DeployAsked,
     Detached,
@@ -249,6 +250,12 @@ def _task_died(state: State, event: TaskDied, now: Seconds) -> list[Command]:
     return [changes.note(state, "coordinator", why, Moment(now, event.cause), message="it is begun again")]
 
 
+def _clock_set(state: State, event: ClockSet, now: Seconds) -> list[Command]:
+    """Date what follows by the new clock."""
+    state.settings = dataclasses.replace(state.settings, wall=event.wall)
+    return [changes.note(state, "coordinator", "its clock was set", Moment(now, event.cause))]
+
+
 def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:
     said: list[Command] = []
     for name, part in upkeep.PARTS.items():
@@ -263,6 +270,7 @@ HANDLERS: dict[type[Any], Any] = {
     Detached: _detached,
     Heard: hearing.heard,
     Tick: _tick,
+    ClockSet: _clock_set,
     ModelPushed: _model_pushed,
     RemoveAsked: _remove_asked,
     DeployAsked: _deploy_asked,

@@ -10,7 +10,6 @@ import contextlib
 import secrets
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ import structlog
 
 from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
-from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.driver import Driver, wall
 from lepton_edge.coordinator.events import Began
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.service import Service
@@ -91,7 +90,7 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
         store.begin_term(),
         config.lease,
         config.heartbeat,
-        _wall(),
+        wall(),
         store.identity(),
         secrets.token_hex(8),
     )
@@ -102,11 +101,6 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     service.name = socket.gethostname()
     service.upload_limit = config.upload_limit
     return _Rooms(store, worker, driver, service)
-
-
-def _wall() -> Seconds:
-    """Return seconds since 1970 less the decider's clock: what turns its times into dates."""
-    return Seconds(time.time() - time.monotonic())
 
 
 def remembered(found: Remembered, settings: Settings) -> State:

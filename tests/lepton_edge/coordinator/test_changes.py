@@ -9,7 +9,7 @@ import pytest
 
 from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.adaptation import MAX_TURNS, ChangeLog
-from lepton_edge.coordinator.events import Began, Detached
+from lepton_edge.coordinator.events import Began, ClockSet, Detached
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Moment, State
 from lepton_edge.core import messages as m
@@ -37,6 +37,14 @@ def test_serials_grow_from_where_they_were_and_times_are_of_the_wall(world: Any)
     first, second = (changes.note(state, "deploy", "a test", AT).change for _ in range(2))
     assert (first.serial, second.serial) == (42, 43)
     assert first.at == 200.0 + state.settings.wall
+
+
+def test_what_follows_a_clock_that_was_set_is_dated_by_it(world: Any) -> None:
+    before = world.state.settings.wall
+    world.do(ClockSet("clock", before + 86_400.0))
+    (told,) = (change for change in world.changes.values() if change.cause == "its clock was set")
+    assert told.at == pytest.approx(world.now + before + 86_400.0)
+    assert changes.note(world.state, "deploy", "a test", AT).change.at == 200.0 + before + 86_400.0
 
 
 @pytest.mark.parametrize("about", [{"kind": "odd"}, {"verdict": "odd"}, {"cause": ""}])

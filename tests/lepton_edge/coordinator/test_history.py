@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,22 @@ async def test_what_is_past_is_one_document(began: tuple[Driver, Store]) -> None
         "coordinator",
         "lepton-edge 0.1, term 1",
     )
+
+
+async def test_a_clock_that_is_set_is_noticed_and_the_newest_changes_are_found_by_their_age(
+    began: tuple[Driver, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, store = began
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() + 86_400.0)
+    while driver.state.settings.wall < true() + 86_000.0 - driver.now():
+        await asyncio.sleep(0.01)
+    await driver.post(Began("start"))
+    await _decided(driver)
+    (document,) = [one async for one in tell(driver, store, ShowEvents(age=60.0))]
+    first, second = json.loads(document.json)["events"]
+    assert (first["cause"], second["cause"]) == ("its clock was set", "it was started")
+    assert second["at"] == pytest.approx(true() + 86_400.0, abs=60)
 
 
 async def test_following_tells_the_past_then_each_change_as_it_comes(began: tuple[Driver, Store]) -> None:
