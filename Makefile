@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos planted batch regret clean
+.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos absence planted batch regret clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -120,7 +120,10 @@ load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--se
 chaos: $(STAMP) ## Slow, needs root: 500 seeded faults under a stream of known answers (CHAOS_ARGS="--seed 2 --faults 60")
 	@$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
 
-planted: $(STAMP) ## Slow: bugs planted in copies of the tree; what must find each does (PLANTED_ARGS="--list")
+absence: $(STAMP) ## Slow: the coordinator is away for three minutes under load, and comes back to what it left
+	@LEPTON_EDGE_AWAY=$${LEPTON_EDGE_AWAY:-180} $(BIN)/python -m pytest -q tests/journeys/test_absence.py
+
+planted: $(STAMP) ## Slow: bugs planted in copies of the tree; what must find each does (PLANTED_ARGS="--list", "--chaos": needs root)
 	@$(BIN)/python -m bench.planted $(PLANTED_ARGS)
 
 batch: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: what computing several requests as one buys, model by model (BATCH_ARGS="--model mobilenetv2")
