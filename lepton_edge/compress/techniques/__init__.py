@@ -12,6 +12,9 @@ from lepton_edge.compress.technique import Technique
 from lepton_edge.core.errors import NotFound
 
 HOMES: dict[str, str] = {
+    "clean": "clean:TECHNIQUE",
+    "static_int8": "static_int8:TECHNIQUE",
+    "bottleneck": "bottleneck:BOTTLENECK",
     "distill": "distill:DISTILL",
     "finetune": "finetune:FINETUNE",
     "prune_channels": "prune_channels:PRUNE_CHANNELS",
