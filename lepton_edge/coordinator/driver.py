@@ -156,7 +156,7 @@ class Driver:
             await self._decide(event)
         except Exception as error:
             log.exception("deciding failed unexpectedly", cause=event.cause, on=type(event).__name__)
-            failed = _unexpected(error)
+            failed = unexpected(error)
             self._fail_call(event, failed)
             if isinstance(event, e.Tick) and not event.part:
                 await self._in_parts(event, self._survived)
@@ -175,8 +175,10 @@ class Driver:
             log.debug(
                 "decided", cause=event.cause, on=type(event).__name__, do=[type(x).__name__ for x in made]
             )
+        for waiting in [one for one in made if writing.is_keep(one) and writing.may_wait(one)]:
+            await self._write_if_possible(waiting)
         for command in made:
-            await self._carry_out(command)
+            self._carry_out(command)
         if isinstance(event, e.Tick) and not event.part:
             await self._owed_again()
             await self._tidy()
@@ -242,7 +244,7 @@ class Driver:
         for event in owed:
             await self._decide(event)
 
-    async def _carry_out(self, command: c.Command) -> None:
+    def _carry_out(self, command: c.Command) -> None:
         if isinstance(command, c.Say):
             self._say(command)
         elif isinstance(command, c.Hang):
@@ -257,13 +259,6 @@ class Driver:
             self._abandon(command)
         elif isinstance(command, c.KeepChange):
             self._note(command)
-        else:
-            await self._kept(command)
-
-    async def _kept(self, command: c.Keep) -> None:
-        """Write down what did not have to be; tell of what was."""
-        if writing.may_wait(command):
-            await self._write_if_possible(command)
         elif isinstance(command, c.KeepEpoch):
             one = command.record
             log.info("epoch", cause=command.cause, model=one.model, epoch=one.epoch, state=one.state)
@@ -320,7 +315,7 @@ class Driver:
             event = e.WorkFailed(job.cause, job.job, wire_error(error))
         except Exception as error:  # the worker's own face failed: that call must still be answered
             log.exception("a job failed unexpectedly", cause=job.cause)
-            event = e.WorkFailed(job.cause, job.job, _unexpected(error))
+            event = e.WorkFailed(job.cause, job.job, unexpected(error))
         self._jobs.pop(job.job, None)
         await self.post(event)
 
@@ -341,5 +336,6 @@ class Driver:
                 self._store.forget_version(name, version)
 
 
-def _unexpected(error: Exception) -> WireError:
+def unexpected(error: Exception) -> WireError:
+    """Return the error that says that the coordinator itself failed."""
     return wire_error(ServiceError(f"the coordinator failed: {type(error).__name__}: {error}", "see its log"))

@@ -138,6 +138,9 @@ async def _announce(config: CoordinatorConfig, bound: str) -> discovery.Announce
     except DiscoveryFailed as error:
         log.warning("not announced by mDNS: agents need --coordinator HOST:PORT", reason=str(error))
         return None
+    except Exception:  # the top of a task of its own, without which all goes on
+        log.exception("not announced by mDNS: agents need --coordinator HOST:PORT")
+        return None
 
 
 def _asked_to_end() -> asyncio.Event:

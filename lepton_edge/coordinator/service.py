@@ -21,7 +21,7 @@ from lepton_edge.coordinator import entries, history, reports
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
 from lepton_edge.coordinator.conversations import Call
-from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.driver import Driver, unexpected
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
 from lepton_edge.coordinator.store import Store
@@ -256,6 +256,10 @@ class Service:
             await self._driver.on_disk(self._store.keep_weights, name, done.record.version, done.weights)
         except LeptonError as error:
             waiting.answer(c.Fail(cause, cause, wire_error(error)))
+            return
+        except Exception as error:  # the top of a task of its own: who waits is answered whatever happens
+            log.exception("compiling failed unexpectedly", cause=cause)
+            waiting.answer(c.Fail(cause, cause, unexpected(error)))
             return
         await self._driver.post(e.ModelPushed(cause, cause, done.record))
 

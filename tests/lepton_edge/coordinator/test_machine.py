@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.ledger import recorded
+from lepton_edge.coordinator.machine import step
 from lepton_edge.coordinator.records import ACTIVE, FAILED, RETIRED
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
@@ -434,6 +437,26 @@ def test_every_call_ends_in_exactly_one_answer_under_any_order_of_events(make: A
     assert set(chaos.asked) <= set(chaos.world.answers)
     assert chaos.world.state.running is None
     assert not chaos.world.state.pending
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(words=st.lists(st.sampled_from(ACTIONS), max_size=40))
+def test_a_decision_that_is_undone_leaves_everything_as_it_was(make: Any, words: list[str]) -> None:
+    class Doubter(make.World):  # type: ignore[misc]
+        def do(self, event: e.Event) -> list[c.Command]:
+            before = copy.deepcopy(self.state)
+            with recorded() as decision:
+                first = step(self.state, event, self.now)
+            decision.undo()
+            assert self.state == before
+            made: list[c.Command] = super().do(event)
+            assert made == first
+            return made
+
+    chaos = Chaos(make)
+    chaos.world = Doubter()
+    for word in ["push", "attach board", "attach cloud", "deploy", *words]:
+        chaos.act(word)
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

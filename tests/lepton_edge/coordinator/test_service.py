@@ -41,6 +41,8 @@ class HandMadeJobs:
         self.pushed.append((job, parts))
         if parts["model"] == b"not onnx":
             raise InvalidModel("not an ONNX model", "push one")
+        if parts["model"] == b"a bug":
+            raise ZeroDivisionError("a bug")
         into = Path(job.into)
         into.mkdir()
         (into / "weights.bin").write_bytes(bytes(range(256)) * 8)
@@ -192,6 +194,12 @@ async def test_the_parts_of_an_upload_arrive_whole(running: Running) -> None:
     job, parts = running.jobs.pushed[0]
     assert parts == {"model": b"onnx bytes", "sample:a.jpg": b"jpeg"}
     assert not Path(job.model).exists(), "the spooled upload must be gone"
+
+
+async def test_a_push_that_breaks_is_answered(running: Running) -> None:
+    error = (await asyncio.wait_for(running.ask(*upload("net", b"a bug")), 10))[-1]
+    assert isinstance(error, m.WireError)
+    assert (error.code, "ZeroDivisionError" in error.message) == ("service_error", True)
 
 
 async def test_a_bad_model_is_a_typed_error_and_leaves_nothing(running: Running) -> None:
