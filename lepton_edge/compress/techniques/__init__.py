@@ -19,6 +19,8 @@ HOMES: dict[str, str] = {
     "finetune": "finetune:FINETUNE",
     "prune_channels": "prune_channels:PRUNE_CHANNELS",
     "qat": "qat:QAT",
+    "prune": "prune:TECHNIQUE",
+    "share": "share:TECHNIQUE",
 }
 """Technique by name: "module:attribute" in this folder (the attribute is an instance)."""
 
