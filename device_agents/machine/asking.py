@@ -11,6 +11,7 @@ from dataclasses import replace
 from device_agents.machine import patience
 from device_agents.machine.commands import CancelStage, Command, SendStage, SetTimer
 from device_agents.machine.events import WorkKey
+from device_agents.machine.links import HEADERS
 from device_agents.machine.state import Ask, State, Work
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
 from lepton_edge.core.messages import LinkReport
@@ -54,6 +55,18 @@ def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Comman
         return []
     work.asks[peer] = replace(asked, patience=full, begin_by=now + more)
     return [SetTimer(work.key, work.timer, more)]
+
+
+def slowly(state: State, work: Work, peer: DeviceId, now: float) -> list[Command] | None:
+    """Wait longer for one whose link still carries what it was asked, only slower than it was: it is not gone.
+
+    Others answer beside it. None where the link shows no such thing.
+    """
+    more = patience.on_its_way(state, work, peer, now)
+    if not more:
+        return None
+    work.asks[peer] = replace(work.asks[peer], patience=Seconds(now + more - work.asks[peer].at))
+    return watch(work, now + more, now) if work.tried[-1] == peer else []
 
 
 def watch(work: Work, until: float, now: float) -> list[Command]:
@@ -103,12 +116,18 @@ def heard(state: State, peer: DeviceId, now: float) -> list[Command]:
 
 
 def links_move(state: State, reports: tuple[LinkReport, ...], now: float) -> None:
-    """Take note of suspected far sides that acknowledge what is under way to them: they may be tried again at once."""
+    """Take note of what links move, and of suspected far sides that acknowledge what is under way to them.
+
+    These may be tried again at once.
+    """
     for report in reports:
         far, before = state.far_sides.get(report.peer), state.links.get(report.peer)
-        if far is not None:
-            far.rate = report.up or far.rate
-        if far is not None and before is not None and report.under_way < before.under_way:
+        if far is None:
+            continue
+        if report.up > 0:
+            seen = now - report.age if report.samples else far.moved_at
+            far.moves(report.up / HEADERS, report.under_way, seen, now)
+        if before is not None and report.under_way < before.under_way:
             far.next_trial = min(far.next_trial, now)
 
 

@@ -26,6 +26,8 @@ FRESH = Seconds(60.0)
 """Older than that, what a far side took says nothing of now."""
 SLOW = 0.5
 """What took less than this part of what is expected was not slow."""
+WORDS = 4 << 10
+"""Bytes under way that are nobody's tensors."""
 AT_ONCE = 1e-6  # seconds by which sums of a clock's may differ
 REST = Seconds(1.0)
 """After so long without a request TCP may begin with slow start."""
@@ -90,14 +92,17 @@ class Trial:
 class FarSide:
     """One device that is asked.
 
-    `asked` requests of ours wait for it; `queue` bytes of them were still on this side at `sent_at`, and `rate` of them
-    leave it a second. `trials` find out whether a suspected one is back; at `next_trial` another may. One that was
+    `asked` requests of ours wait for it; `queue` bytes of them were still on this side at `queue_at`, and `rate` of
+    them leave it a second. The last of them was sent at `sent_at`; at `moved_at` its link was seen to carry something.
+    `trials` find out whether a suspected one is back; at `next_trial` another may. One that was
     suspected was back at `back_at`: what was asked before that tells of the outage.
     """
 
     asked: int = 0
     queue: float = 0.0
     rate: float = 0.0
+    queue_at: float = -1e9
+    moved_at: float = -1e9
     sent_at: float = -1e9
     heard_at: float = -1e9
     back_at: float = -1e9
@@ -111,16 +116,26 @@ class FarSide:
     def send(self, size: int, rate: float, now: float) -> None:
         """Take note of a request of `size` bytes, on a link that moves `rate` bytes a second (0: not known)."""
         self.queue = self._left(now) + size
-        self.rate = rate
+        self.rate, self.queue_at = rate, now
         self.asked += 1
         self.sent_at = now
+
+    def moves(self, rate: float, under_way: int, moved_at: float, now: float) -> None:
+        """Take note that the link moves `rate` bytes a second from now on, as was seen last at `moved_at`.
+
+        What was sent before has left as quickly as was believed then, but for what is known to be `under_way`, bytes.
+        """
+        left = self._left(now)
+        self.queue = max(left, under_way) if under_way > WORDS else 0.0
+        self.rate, self.queue_at = rate, now
+        self.moved_at = max(self.moved_at, moved_at)
 
     def queued(self, now: float) -> float:
         """Return the seconds for which what was sent before keeps the link busy, as quick as it is now."""
         return self._left(now) / self.rate if self.rate else 0.0
 
     def _left(self, now: float) -> float:
-        return max(0.0, self.queue - self.rate * (now - self.sent_at)) if self.asked else 0.0
+        return max(0.0, self.queue - self.rate * (now - self.queue_at)) if self.asked else 0.0
 
     def rested(self, now: float) -> bool:
         """Whether nothing was sent of late."""

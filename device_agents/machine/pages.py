@@ -26,6 +26,10 @@ WAY_HALF, WAY_FLOOR = Seconds(5.0), Seconds(1e-3)
 FIRST_LOOK, LONGEST_PAUSE = Seconds(3.0), Seconds(30.0)
 CHANGED = 1.25
 """A link's rate that is another one by less is the same."""
+FELL = 2.0
+"""A link of which a rate was seen is no such link any more when it moves less by this factor."""
+MOST_LOOKS = 3
+"""Rises of rates that make one request see at once how quick a link is, within a while."""
 
 
 @dataclass(frozen=True)
@@ -122,18 +126,30 @@ class Choice:
     """When one request shall see whether a link is as slow as it seems, and how long after that another may."""
 
     look_after: float = 0.0
-    ups: dict[DeviceId, float] = field(default_factory=dict)
-    """Where a rate rises above that of `ups`, one request sees at once by how much; not before `look_after`."""
+    looks: int = 0
+    highest: dict[DeviceId, float] = field(default_factory=dict)
+    """Where a rate rises above the `highest` that was seen of that link, one request sees at once by how much: `looks`
+    of them until `look_after`."""
 
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
-        """Whether a link has become quicker since this was asked: what told it may be but a lower bound."""
+        """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.
+
+        A rate that comes back to what it was is no news of the link.
+        """
         found = False
         for peer, report in links.items():
-            known = self.ups.get(peer, 0.0)
-            if not known / CHANGED < report.up < known * CHANGED:
+            known = self.highest.get(peer, 0.0)
+            if report.up > 0 and not known / FELL < report.up < known * CHANGED:
                 found = found or 0 < known < report.up
-                self.ups[peer] = report.up
+                self.highest[peer] = report.up
         return found
+
+    def may_look(self, now: float, pause: Seconds) -> bool:
+        """Whether a rise may make a request look now; not more than a few of them do within `pause`."""
+        if now >= self.look_after:
+            self.look_after, self.looks = now + pause, 0
+        self.looks += 1
+        return self.looks <= MOST_LOOKS
 
     @functools.cached_property
     def peers(self) -> tuple[DeviceId, ...]:

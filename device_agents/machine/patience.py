@@ -102,6 +102,19 @@ def busy(state: State, peer: DeviceId, page: PageKey, asked_at: float, now: floa
     return Seconds(max(by_now(state, peer, page, now), min(far.heard_at + margin - asked_at, most)))
 
 
+def on_its_way(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return for how long more `peer` is not late, since its link has shown that it still carries what it was asked.
+
+    0 where it has shown nothing since, or carried it all by now. A process that stands still acknowledges nothing.
+    """
+    far, asked = state.far_side(peer), work.asks[peer]
+    left = far.queued(now)
+    if not left or far.moved_at <= asked.at or now - asked.at > MOST:
+        return Seconds(0.0)
+    computing = state.epochs[work.epoch].book.page(asked.terms.page).prediction.cloud
+    return Seconds(min(left, MOST) + computing * far.asked + _margin(state, peer))
+
+
 def _margin(state: State, peer: DeviceId) -> float:
     link = state.links.get(peer)
     return min(max(MARGIN_P99 * link.p99 if link is not None else 0.0, MARGIN), MOST_MARGIN)
@@ -125,7 +138,16 @@ def _spare(state: State, work: Work, now: float) -> float:
     """Return for how long the far side may be waited for so that an answer from here still makes the deadline."""
     if not work.asked.remaining_ms:
         return math.inf
-    return (work.deadline - now) * (1 - WAY_HOME) - work.terms.near - state.epochs[work.epoch].wait
+    return (work.deadline - now) * (1 - WAY_HOME) - _near(state, work, now) - state.epochs[work.epoch].wait
+
+
+def _near(state: State, work: Work, now: float) -> float:
+    """Return what the whole model takes here: predicted, and as this device is slower or quicker now."""
+    held = state.epochs[work.epoch]
+    if held.turner is None:
+        return work.terms.near
+    whole = (held.book.fallback, 0, len(held.book.blocks))
+    return held.turner.own.seconds(whole, work.terms.near, now)
 
 
 def _slow_start(state: State, work: Work, peer: DeviceId) -> float:

@@ -179,7 +179,10 @@ def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]
     if longer:
         return longer
     taken = ladder.overdue(state, work, why, now)
-    return taken + (_suspect(state, work, asked, now) if asked.is_late(now) else [])
+    if not asked.is_late(now):
+        return taken
+    slowly = asking.slowly(state, work, peer, now)
+    return taken + (_suspect(state, work, asked, now) if slowly is None else slowly)
 
 
 def _suspect(state: State, work: Work, asked: Ask, now: float) -> list[Command]:

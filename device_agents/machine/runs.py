@@ -70,6 +70,12 @@ def blocks(state: State, work: Work) -> int:
     return len(state.epochs[work.epoch].book.blocks)
 
 
+def cost(state: State, work: Work) -> float:
+    """Return the seconds that what runs here for a work takes of late, all of it."""
+    loaded = state.epochs[work.runs_on]
+    return loaded.cost(*(_ends(state, work) if work.phase != "smaller" else (0, len(loaded.book.blocks))))
+
+
 def note_cost(state: State, work: Work, spent: Timing) -> None:
     """Note what a run cost: of what was computed together, its share. A smaller model's run is not its stage."""
     seconds = spent.decode + spent.compute / max(1, spent.batch) + spent.encode
@@ -77,6 +83,10 @@ def note_cost(state: State, work: Work, spent: Timing) -> None:
     loaded.busy, loaded.runs = loaded.busy + seconds, loaded.runs + 1
     if work.phase == "smaller":
         return
+    state.epochs[work.epoch].note_cost(*_ends(state, work), seconds)
+
+
+def _ends(state: State, work: Work) -> tuple[int, int]:
+    """Return which blocks [first, last) of its own model run here for a work."""
     first, last = work.route.first, work.route.last
-    ends = (last, blocks(state, work)) if work.phase == "fallback" else (first, last)
-    state.epochs[work.epoch].note_cost(*ends, seconds)
+    return (last, blocks(state, work)) if work.phase == "fallback" else (first, last)

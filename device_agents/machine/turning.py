@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from device_agents.machine import pricing
+from device_agents.machine import pricing, runs
 from device_agents.machine.links import TELLS
 from device_agents.machine.pages import FIRST_LOOK, LONGEST_PAUSE, Choice, Cost, Option, Turn, Turner, spread
 from device_agents.machine.pricing import turner_of, way_of
 from device_agents.machine.readiness import is_ready
-from device_agents.machine.state import EpochState, State
+from device_agents.machine.state import COMPUTING, EpochState, State
 from device_agents.machine.terms import Terms
 from lepton_edge.core.frames import Frame
 from partitioner.units import DeviceId, PageName, Seconds
@@ -35,7 +35,7 @@ RISK = 2.0
 LARGER = 2.0
 """So many times the bytes of what is sent take what this does not tell."""
 AFTER_A_RISE = Seconds(5.0)
-"""A rise of a rate makes one request see how quick the link is, not more often than this.
+"""A rise of a rate makes one request see how quick the link is, a few times within this.
 
 Pauses between looks begin anew where none was due for so long."""
 WORTH_A_TRIAL = 1.08
@@ -108,7 +108,7 @@ def _trial(state: State, held: EpochState, choice: Choice, now: float) -> Option
         if peer in state.peers_up and far is not None and far.suspected and far.may_try(now):
             pages = [one for one in choice.options if one.peer == peer and is_ready(state, held, one, now)]
             if pages:
-                return min(pages, key=lambda one: one.prediction.latency)
+                return min(pages, key=lambda one: one.own + one.far + way_of(state, one, one.up))
     return None
 
 
@@ -134,8 +134,8 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
         and not _waits_for_its_lot(state, choice, (current, best), frame, now)
     ):
         _turn(state, held, choice, best, now)
-    if choice.rose(state.links) and now >= choice.look_after:
-        choice.look_at, choice.look_after = now, now + AFTER_A_RISE
+    if choice.rose(state.links) and choice.may_look(now, AFTER_A_RISE):
+        choice.look_at = now
 
 
 def _pays(current: Cost, best: Cost) -> bool:
@@ -277,11 +277,10 @@ def _backlog(state: State) -> float:
     """Return the seconds that one more run would wait here for those that wait or run already."""
     if not state.works:
         return 0.0
-    busy = [work for work in state.works.values() if work.phase in ("local", "fallback")]
+    busy = [work for work in state.works.values() if work.phase in COMPUTING]
     if len(busy) < state.workers:
         return 0.0
-    costs = [state.epochs[work.epoch].cost(work.route.first, work.route.last) for work in busy]
-    return sum(costs) / state.workers
+    return sum([runs.cost(state, work) for work in busy]) / state.workers
 
 
 def _queued(state: State, peer: DeviceId, now: float) -> float:
