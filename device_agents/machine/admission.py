@@ -46,8 +46,9 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
         _check_room(state, work, outdated)
         _check_time(state, work, now)
     except LeptonError as error:
-        told = Refuse(event.link, error_frame(event.frame, as_wire(error, state.device), state.device))
-        return [told, *readiness.refused(state, event.frame, now)]
+        opened = readiness.refused(state, event.frame, error, now)
+        told = as_wire(readiness.coming(state) if opened else error, state.device)
+        return [Refuse(event.link, error_frame(event.frame, told, state.device)), *opened]
     replaced = [] if outdated is None else requests.supersede(state, outdated.key, now)
     run, held = (work.route.first, work.route.last), state.epochs[work.epoch]
     if work.route.peer:

@@ -56,6 +56,7 @@ def room_for(state: State, book: PlanBook, blocks: Iterable[int], now: float) ->
 
 def want(state: State, held: EpochState, run: tuple[int, int], now: float) -> list[Command]:
     """Open what of blocks [first, last) is not open, unless something is being opened, or it does not fit."""
+    touch(state, held, run, now)
     lacking = lacking_in(held, run)
     if not lacking or state.opening_pieces or now < held.pieces.again.get(run, 0.0):
         return []

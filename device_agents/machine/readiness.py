@@ -20,12 +20,13 @@ from device_agents.machine.state import EpochState, State
 from lepton_edge.core.errors import CorruptFrame, Overloaded, StaleEpoch, Unavailable, UnknownPage
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from partitioner.errors import LeptonError
-from partitioner.units import DeviceId, PageName, RequestId, Seconds
+from partitioner.units import DeviceId, Epoch, PageName, RequestId, Seconds
 
 BELIEVED = Seconds(120.0)
 """A far side that said that it is ready is believed for so long, and while requests go there: less than `KEPT`."""
 MAX_ASKERS = 64
 """Who waits to hear that blocks of one epoch are open."""
+RETRY_AFTER = Seconds(0.2)
 SOON = 1.15
 """A page that costs no more than so many times what the best one does may soon be wanted."""
 
@@ -55,7 +56,6 @@ def patience_for(state: State, option: Option) -> float:
 def want(state: State, held: EpochState, option: Option, now: float) -> list[Command]:
     """Have a page made ready that would be the best one now, or soon may be."""
     run = option.key[1:]
-    opening.touch(state, held, run, now)
     opened = opening.want(state, held, run, now)
     if not option.peer or is_ready_at(state, held, option.peer, option.name, now):
         return opened
@@ -128,10 +128,11 @@ def asked(state: State, event: RequestArrived, now: float) -> list[Command]:
     return go_on(state, now)
 
 
-def refused(state: State, frame: Frame, now: float) -> list[Command]:
+def refused(state: State, frame: Frame, error: LeptonError, now: float) -> list[Command]:
     """Open what a request would have needed that was refused for it: the next one shall find it."""
-    held = state.epochs.get(EpochKey(frame.model, frame.epoch)) if frame.epoch else _active(state, frame)
-    if held is None or not state.budget:
+    epoch = frame.epoch or state.active.get(frame.model, Epoch(0))
+    held = state.epochs.get(EpochKey(frame.model, epoch))
+    if held is None or not state.budget or not isinstance(error, Unavailable):
         return []
     try:
         run = _stage_run(state, held, frame)
@@ -139,8 +140,14 @@ def refused(state: State, frame: Frame, now: float) -> list[Command]:
         return []
     if not set(opening.lacking_in(held, run)) <= set(held.memory.assigned):
         return []
-    opening.touch(state, held, run, now)
     return opening.want(state, held, run, now)
+
+
+def coming(state: State) -> Unavailable:
+    """Return what is said to who asked for a page by its name whose blocks are being opened now."""
+    told = Unavailable(f"{state.device} opens what that page needs now", "try again in a moment")
+    told.retry_after = RETRY_AFTER
+    return told
 
 
 def opened(state: State, event: PiecesOpened, now: float) -> list[Command]:
@@ -221,10 +228,6 @@ def _no_room(state: State, held: EpochState) -> Unavailable:
         f"{state.device} has no memory left for more of {held.key.model}",
         "ask again later, or give it more memory",
     )
-
-
-def _active(state: State, frame: Frame) -> EpochState | None:
-    return state.active_epoch(frame.model)
 
 
 def _yes(link: LinkId, frame: Frame) -> Answer:
