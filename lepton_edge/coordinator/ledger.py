@@ -133,7 +133,7 @@ _Deque = _noting(
 )  # fmt: skip
 
 
-class NotingDict(_Dict):  # type: ignore[misc]
+class NotingDict(_Dict):  # type: ignore[misc, valid-type]
     """A dict whose single keys are noted by themselves: most changes are of these, and it may be large."""
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lepton_edge.coordinator import (
     adapting,
+    canary,
     changes,
     deployments,
     epochs,
@@ -41,8 +42,8 @@ from lepton_edge.coordinator.commands import (
 from lepton_edge.coordinator.events import (
     Attached,
     Began,
-    ClockSet,
     Broke,
+    ClockSet,
     DeployAsked,
     Detached,
     DeviceRemoveAsked,
@@ -158,6 +159,8 @@ def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Comman
     said: list[Command] = [ForgetModel(event.cause, event.name)]  # first: if it fails, no agent is told
     for record in [r for r in state.epochs.values() if r.model == event.name and r.state == ACTIVE]:
         said += epochs.drain(state, record, Moment(now, event.cause))
+    for target in [target for target in state.kept if target[0] == event.name]:
+        said += canary.forget(state, target, Moment(now, event.cause))
     said.append(changes.removed(state, event.name, Moment(now, event.cause)))
     return [*said, Finish(event.cause, event.call, Removed(event.name))]
 
