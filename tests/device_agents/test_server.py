@@ -13,7 +13,7 @@ from lepton_edge.core.errors import AlreadyExists
 from lepton_edge.core.frames import FrameKind
 from lepton_edge.core.messages import Drain, Peer, ProbeCommand, Probed, Rejected, Retire
 from lepton_edge.wire import rpc
-from partitioner.plan import QueueRule, Stage
+from partitioner.plan import QueueRule, Stage, TurnRule
 from tests.device_agents.engine.models import small_model
 from tests.device_agents.fleet import Fleet, answer, ask, book_of
 
@@ -283,3 +283,38 @@ async def test_requests_of_several_devices_run_as_one_where_they_wait_for_the_sa
         reply = await task
         np.testing.assert_allclose(answer(reply), model.reference(x)["y"], atol=1e-5)
         assert [hop.batch for hop in reply.hops] == [0, 6], "the entries only forwarded"
+
+
+async def test_a_page_that_a_cloud_with_little_memory_has_not_opened_is_opened_beside_requests(
+    fleet, model
+) -> None:
+    """Requests go by the cut, which is open, until the cloud has opened the rest; none waits, none fails."""
+    await asyncio.gather(fleet.start("board"), fleet.start("cloud", memory_limit=1 << 20))
+    await fleet.registered("board", "cloud")
+    book, fleet.puppet.artifacts = book_of(model)
+    quicker = dataclasses.replace(book.pages[1].prediction, board=0.0, latency=0.001)
+    dear = dataclasses.replace(book.pages[2].prediction, board=0.5, cloud=0.5, latency=1.0)
+    pages = (
+        book.pages[0],
+        *(
+            dataclasses.replace(page, prediction=ahead)
+            for page, ahead in zip(book.pages[1:], (quicker, dear), strict=True)
+        ),
+    )
+    book = dataclasses.replace(book, pages=pages, turning=TurnRule(("cloud-raw", "cut-1")))
+    await fleet.puppet.deploy(book, {"cloud": (0, 1), "board": (0, 1)})
+    await fleet.linked()
+    cloud = next(iter(fleet.agents["cloud"].state.epochs.values()))
+    assert (cloud.hold, cloud.assigned) == ((1,), (0, 1))
+    fetched, link, taken = len(fleet.puppet.fetched), await fleet.client(), []
+    for seed in range(100):
+        x = model.input(seed=seed)
+        reply = await link.request(ask(x))
+        np.testing.assert_allclose(answer(reply), model.reference(x)["y"], rtol=1e-2, atol=1e-2)
+        taken.append(reply.page)
+        if len(set(taken)) > 1:
+            break
+    assert taken[0] == "cut-1", "what is open"
+    assert taken[-1] == "cloud-raw"
+    assert cloud.hold == (0, 1)
+    assert len(fleet.puppet.fetched) == fetched, "everything had been fetched"

@@ -70,6 +70,36 @@ async def test_only_what_is_held_is_fetched(world) -> None:
     assert not refs & set(world.fetched)
 
 
+async def test_what_is_opened_later_is_fetched_at_once_and_kept(world) -> None:
+    await world.holdings.open(dataclasses.replace(world.command(hold=(1,)), later=(0,)))
+    assert sorted(world.holdings.opened(EpochKey("net", 1)).blocks.held) == [1]
+    assert world.book.blocks[0].artifact in world.fetched
+    fetched = len(world.fetched)
+    await world.holdings.add(EpochKey("net", 1), [world.book.blocks[0]], [])
+    assert sorted(world.holdings.opened(EpochKey("net", 1)).blocks.held) == [0, 1]
+    assert len(world.fetched) == fetched
+    assert world.book.blocks[0].artifact in next(iter(world.store._holders.values()))
+
+
+async def test_a_block_that_another_epoch_holds_is_not_opened_twice_beside_requests_either(world) -> None:
+    await world.holdings.open(world.command())
+    await world.holdings.open(world.command(epoch=2, hold=(1,)))
+    await world.holdings.add(EpochKey("net", 2), [world.book.blocks[0]], [])
+    first, second = (world.holdings.opened(EpochKey("net", epoch)).blocks for epoch in (1, 2))
+    assert first.held[0].runner is second.held[0].runner
+
+
+async def test_blocks_are_closed_and_what_runs_them_as_one_with_them(world) -> None:
+    holdings = Holdings(world.engine, world.store, world.fetch, lambda *words: None, "board")
+    await holdings.open(world.command(fused=as_one(world)))
+    running = holdings.opened(EpochKey("net", 1)).blocks
+    holdings.close_blocks(EpochKey("net", 1), (0,))
+    left = holdings.opened(EpochKey("net", 1)).blocks
+    assert (sorted(left.held), left.fused) == ([1], {})
+    assert running.span(0, 2).steps, "what runs on them ends on them"
+    holdings.close_blocks(EpochKey("net", 9), (0,))
+
+
 async def test_a_block_of_another_open_epoch_is_not_opened_twice(world) -> None:
     await world.holdings.open(world.command())
     opened = await world.holdings.open(world.command(epoch=2))

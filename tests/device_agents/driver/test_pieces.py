@@ -139,6 +139,13 @@ async def test_blocks_that_a_page_lacks_are_fetched_and_opened(place) -> None:
     assert place.steps() == [0, 1]
 
 
+async def test_a_page_does_not_wait_for_what_would_run_it_faster(place, monkeypatch) -> None:
+    await place.holdings.open(place.command(hold=(1,), spare=as_one(place)))
+    monkeypatch.setattr(place.engine, "resident", lambda: 1)
+    await place.background.open(dataclasses.replace(ALL, blocks=(0,)))
+    assert place.steps() == [0, 1], "there is no memory for the piece"
+
+
 async def test_an_epoch_that_is_closed_meanwhile_stays_closed(place, monkeypatch) -> None:
     await place.holdings.open(place.command(spare=as_one(place)))
     add = place.engine.add
