@@ -68,6 +68,14 @@ BUGS = (
         LINK,
     ),
     Bug(
+        "credit leak: of one request in two",
+        "lepton_edge/link/receiving.py",
+        "    state.owed_frames += 1\n",
+        "    state.owed_frames += state.serial % 2\n",
+        LINK,
+        faults=FAR,
+    ),
+    Bug(
         "stale page: what was chosen once is chosen for ever",
         "device_agents/machine/turning.py",
         "    if turner.stale or not fresh:",
@@ -105,7 +113,6 @@ BUGS = (
         "    return frame.request_id, frame.attempt\n",
         "    return frame.request_id[:8], frame.attempt\n",
         LINK,
-        faults=FAR,
     ),
     Bug(
         "fallback's result dropped",
@@ -129,7 +136,6 @@ BUGS = (
         "        epoch=work.epoch.epoch,\n        page=work.page,",
         "        epoch=state.active.get(work.epoch.model, work.epoch.epoch),\n        page=work.page,",
         f"{FLEET} -k change_under_load",
-        faults=CHANGES,
     ),
     Bug(
         "a duplicate is computed twice",
@@ -182,6 +188,14 @@ BUGS = (
         "lepton_edge/coordinator/epochs.py",
         '        return bool(record.blocks_of(device.name)) and held != "active"',
         '        return bool(record.blocks_of(device.name)) and held == "failed"',
+        faults=RETURNS,
+    ),
+    Bug(
+        "a lost link is dialled once and never again",
+        "device_agents/driver/redialling.py",
+        "        while not tries.enough():\n",
+        "        while not tries.enough() and not pauses.tries:\n",
+        "tests/device_agents/driver/test_redialling.py",
         faults=RETURNS,
     ),
 )
