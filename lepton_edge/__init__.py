@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 from lepton_edge.core.version import __version__
 
 if TYPE_CHECKING:
+    from lepton_edge import compress
     from lepton_edge.client import AsyncClient, Client, MockTransport
     from lepton_edge.core import errors
     from lepton_edge.core.calls import LinkChange, Wishes
     from lepton_edge.core.errors import LeptonError
     from lepton_edge.core.results import Result
+
+_ROOMS = ("compress", "errors")
+"""Public names that are modules; `compress` can be called."""
 
 _HOMES = {
     "AsyncClient": "lepton_edge.client",
@@ -31,6 +35,7 @@ _HOMES = {
     "Result": "lepton_edge.core.results",
     "LeptonError": "lepton_edge.core.errors",
     "Wishes": "lepton_edge.core.calls",
+    "compress": "lepton_edge.compress",
     "errors": "lepton_edge.core.errors",
 }
 
@@ -43,6 +48,7 @@ __all__ = [
     "Result",
     "Wishes",
     "__version__",
+    "compress",
     "errors",
 ]
 
@@ -52,7 +58,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lepton_edge' has no attribute {name!r}")
     home = importlib.import_module(_HOMES[name])
-    value = home if name == "errors" else getattr(home, name)
+    value = home if name in _ROOMS else getattr(home, name)
     globals()[name] = value
     return value
 

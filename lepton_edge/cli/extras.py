@@ -9,7 +9,10 @@ from importlib.util import find_spec
 
 from lepton_edge.core.errors import RequestError
 
-_MODULES = {"coordinator": ("onnx", "onnxslim", "scipy")}
+_MODULES = {
+    "coordinator": ("onnx", "onnxslim", "scipy"),
+    "compress": ("onnx", "onnxslim", "scipy", "optuna"),
+}
 
 
 class MissingExtra(RequestError):

@@ -28,6 +28,9 @@ class _Commands(LazyGroup):
             f"{_ROOM}.deploy:app", "Measure, plan, prepare the devices and activate a model."
         ),
         "plan": LazyCommand(f"{_ROOM}.plan:app", "Explain, compare, pin, and ask what if."),
+        "compress": LazyCommand(
+            f"{_ROOM}.compress:app", "Make a model smaller or faster within an accuracy budget."
+        ),
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
         "events": LazyCommand(f"{_ROOM}.events:app", "Show what changed, why, and whether it paid."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),

@@ -133,6 +133,11 @@ class ProgressLine:
         if self._status is not None:
             self._status.stop()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is a terminal's one line, which may change often."""
+        return self._status is not None
+
     def begin(self, about: str) -> None:
         """Show the next steps as those of one of several parts."""
         self._about, self._stage = about, ""

@@ -5,11 +5,12 @@ Law: a frozen noun and sentences about it; it runs nothing and writes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lepton_edge.compress.recipe import LATENCY, Budget, Candidate, Recipe
+from lepton_edge.compress.recipe import LATENCY, Budget, Candidate, Recipe, Value
 from partitioner.nouns_json import to_json
 from partitioner.report.quantities import milliseconds, size
 
@@ -30,6 +31,7 @@ class Report:
         notes: what a reader must know to read the figures.
         file: the best model's file; None where there is none.
         platform: that it was made for.
+        defaults: the options that each technique has unless others are said; left out where recipes are told in words.
     """
 
     name: str
@@ -41,6 +43,11 @@ class Report:
     notes: tuple[str, ...] = ()
     file: Path | None = None
     platform: str = ""
+    defaults: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+
+    def words(self, recipe: Recipe) -> str:
+        """Return `recipe` in words, without options that are as usual."""
+        return words(recipe, self.defaults)
 
     @property
     def front(self) -> tuple[Candidate, ...]:
@@ -55,13 +62,18 @@ class Report:
             "model": self.name,
             "platform": self.platform,
             "budget": to_json(self.budget),
-            "original": candidate_document(self.original),
-            "candidates": [candidate_document(one) for one in self.candidates],
-            "best": candidate_document(self.best) if self.best is not None else None,
+            "original": self._candidate(self.original),
+            "candidates": [self._candidate(one) for one in self.candidates],
+            "best": self._candidate(self.best) if self.best is not None else None,
             "ended": self.ended,
             "notes": list(self.notes),
+            "gains": gains(self.best, self.original) if self.best is not None else "",
             "file": str(self.file) if self.file is not None else "",
         }
+
+    def _candidate(self, one: Candidate) -> dict[str, Any]:
+        called = self.words(one.recipe)
+        return {**to_json(one), "called": called, "ratio": ratio(one) if one.timings else None}
 
 
 def _beats(one: Candidate, other: Candidate) -> bool:
@@ -71,11 +83,6 @@ def _beats(one: Candidate, other: Candidate) -> bool:
 
 def _figures(one: Candidate) -> tuple[float, float, float]:
     return bytes_of(one), ratio(one), -one.score.mean if one.score is not None else 0.0
-
-
-def candidate_document(one: Candidate) -> dict[str, Any]:
-    """Return `one` as JSON, its recipe in words and how its slowest device fares beside the original too."""
-    return {**to_json(one), "called": words(one.recipe), "ratio": ratio(one) if one.timings else None}
 
 
 def bytes_of(one: Candidate) -> int:
@@ -89,12 +96,14 @@ def ratio(one: Candidate) -> float:
     return max((mine.median / its.median for mine, its in pairs if its.median > 0), default=1.0)
 
 
-def words(recipe: Recipe) -> str:
-    """Return "clean + static_int8(ranges=mse)"; "nothing" where there is no step."""
-    return " + ".join(_step(one.technique, one.options) for one in recipe.steps) or "nothing"
+def words(recipe: Recipe, defaults: Mapping[str, Mapping[str, Value]] | None = None) -> str:
+    """Return "clean + static_int8(ranges=mse)", without options that are as in `defaults`; "nothing" of no step."""
+    told = ((one.technique, one.options, (defaults or {}).get(one.technique, {})) for one in recipe.steps)
+    return " + ".join(_step(*one) for one in told) or "nothing"
 
 
-def _step(name: str, options: Any) -> str:
+def _step(name: str, given: Mapping[str, Value], usual: Mapping[str, Value]) -> str:
+    options = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
     return f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})" if options else name
 
 

@@ -6,7 +6,7 @@ known before and what the sampler invents come by one way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -163,6 +163,13 @@ def find(name: str, own: Mapping[str, Technique]) -> Technique:
         raise CompressionRefused(
             f"the step {name!r} needs {error.name}, which is not installed", hint
         ) from error
+
+
+def defaults(recipes: Iterable[Recipe], own: Mapping[str, Technique]) -> dict[str, dict[str, Value]]:
+    """Return the usual options of every technique that `recipes` name and that is there."""
+    names = {step.technique for recipe in recipes for step in recipe.steps}
+    there = (find(name, own) for name in sorted(names) if name in own or name in HOMES)
+    return {one.name: {key: values[0] for key, values in one.choices.items()} for one in there}
 
 
 def _completed(step: Step, found: Technique) -> Step:

@@ -1,0 +1,103 @@
+"""Candidates of a compression, timed on real devices: pushed, measured and removed again by the client.
+
+Law: a `Measure` for the compress room, which knows no device. Whatever ends it (an error, Ctrl-C), the models that it
+pushed are removed. The original is measured again beside every candidate: a board gets warm, and others use it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lepton_edge.cli.output import dig
+from lepton_edge.client import Client
+from lepton_edge.compress.recipe import Compared, Timing
+from lepton_edge.core.errors import LeptonError, NotFound, UnknownModel
+from partitioner.units import Bytes, DeviceId, Seconds
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class DeviceMeasure:
+    """Measures on `devices` through `asked`; use it in a `with` statement.
+
+    Args:
+        asked: a client of the coordinator that they are registered with.
+        devices: their names.
+        shapes: sizes for inputs with dynamic dimensions, by input name.
+        manifest: of the model, so that pictures are prepared there too.
+    """
+
+    def __init__(
+        self, asked: Client, devices: Sequence[str], shapes: Shapes, manifest: Path | None = None
+    ) -> None:
+        self._asked = asked
+        self._devices = list(devices)
+        self._shapes = dict(shapes)
+        self._manifest = manifest
+        self._mark = f"compress-{secrets.token_hex(4)}"
+        self._pushed: set[str] = set()
+
+    def __enter__(self) -> DeviceMeasure:
+        """Look whether the devices are there.
+
+        Raises:
+            NotFound: one is not registered, or not reachable.
+        """
+        known = [str(one.get("device")) for one in self._asked.devices().get("devices", [])]
+        for name in self._devices:
+            if name not in known:
+                raise NotFound(f"there is no device {name!r}", f"registered: {', '.join(known) or 'none'}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was pushed; the first failure is told unless something else failed before."""
+        failed: LeptonError | None = None
+        for name in sorted(self._pushed):
+            failed = self._remove(name) or failed
+        if failed is not None and error is None:
+            raise failed
+
+    def _remove(self, name: str) -> LeptonError | None:
+        try:
+            self._asked.remove(name)
+        except UnknownModel:
+            return None
+        except LeptonError as error:
+            return error
+        return None
+
+    def __call__(self, candidate: Path, original: Path) -> Sequence[Compared]:
+        """Return both times on every device; keeps `compress.measure.Measure`.
+
+        Raises:
+            LeptonError: a device could not measure it.
+        """
+        before = self._measured(f"{self._mark}-original", original)
+        after = self._measured(f"{self._mark}-candidate", candidate)
+        return tuple(Compared(after(name), before(name)) for name in self._devices)
+
+    def _measured(self, name: str, file: Path) -> Callable[[str], Timing]:
+        first = name not in self._pushed
+        if first or name.endswith("candidate"):
+            self._pushed.add(name)
+            self._asked.push(name, file, manifest=self._manifest, shapes=self._shapes)
+        told = self._asked.profile(name, refresh=True)
+        rows = {str(one.get("device")): one for one in told.get("devices", [])}
+        return lambda device: _timing(device, rows.get(device))
+
+
+def _timing(device: str, row: dict[str, Any] | None) -> Timing:
+    whole = dig(row or {}, "profile", "whole")
+    if not isinstance(whole, dict) or "median" not in whole:
+        raise NotFound(f"{device} measured nothing", "see lepton-edge status, and the agent's log")
+    spread, runs = float(whole.get("spread") or 0.0), int(whole.get("runs") or 0)
+    memory = dig(row or {}, "profile", "memory_bytes") or 0
+    return Timing(
+        DeviceId(device), Seconds(float(whole["median"])), Seconds(spread), runs, Bytes(int(memory))
+    )
