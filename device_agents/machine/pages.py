@@ -129,7 +129,9 @@ class Choice:
     looks: int = 0
     highest: dict[DeviceId, float] = field(default_factory=dict)
     """Where a rate rises above the `highest` that was seen of that link, one request sees at once by how much: `looks`
-    of them until `look_after`."""
+    of them until `look_after`. `risen`: the next look is such a one."""
+
+    risen: bool = False
 
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
         """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.

@@ -34,6 +34,8 @@ RISK = 2.0
 """What one request may cost at most, by what is believed, so that others find out more: so many times what it would."""
 LARGER = 2.0
 """So many times the bytes of what is sent take what this does not tell."""
+LARGEST, PLAINLY = math.inf, 4.0
+"""Where they take so many times the round trip, they tell of any number of bytes."""
 AFTER_A_RISE = Seconds(5.0)
 """A rise of a rate makes one request see how quick the link is, a few times within this.
 
@@ -60,14 +62,14 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     turner.page = choice.page
     if not all(reach) and (trial := _trial(state, held, choice, now)):
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
-    if now >= choice.look_at and (look := _look(turner, choice, frame)):
-        choice.look_at = now + choice.look_pause
+    if now >= choice.look_at and (look := _look(state, turner, choice, frame)):
+        choice.look_at, choice.risen = now + choice.look_pause, False
         choice.look_pause = min(2 * choice.look_pause, LONGEST_PAUSE)
         return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
     return _for_one(state, held, choice, frame, now)
 
 
-def _look(turner: Turner, choice: Choice, frame: Frame) -> Option | None:
+def _look(state: State, turner: Turner, choice: Choice, frame: Frame) -> Option | None:
     """Return a page that would be taken if its link were as it was planned, where no request shows how it is.
 
     Small probes may not tell: beside a busy device, kilobytes take as long on a quick link as on a slow one.
@@ -76,8 +78,11 @@ def _look(turner: Turner, choice: Choice, frame: Frame) -> Option | None:
     if taken is None:
         return None
     price = turner.book.turning.latency
+    tells = not choice.risen and _tells(state, taken.option)
     unseen = [
-        one for one in choice.costs.values() if one.option.peer and not _shows(taken.option, one.option)
+        one
+        for one in choice.costs.values()
+        if one.option.peer and not _shows(taken.option, one.option, LARGEST if tells else LARGER)
     ]
     hopes = {
         one.value - price * (one.way - one.option.way): one.option
@@ -88,12 +93,18 @@ def _look(turner: Turner, choice: Choice, frame: Frame) -> Option | None:
     return hopes[best] if best < taken.value / WORTH_A_TRIAL else None
 
 
-def _shows(taken: Option, other: Option) -> bool:
-    """Whether requests on a page show how quick the link is for another one.
+def _shows(taken: Option, other: Option, larger: float) -> bool:
+    """Whether requests on a page show how quick the link is for another one, of so many times the bytes at most.
 
     What few bytes take is mostly the round trip, and where that strays, the rate that they tell is a lower bound.
     """
-    return taken.peer == other.peer and taken.up >= TELLS and other.up < LARGER * taken.up
+    return taken.peer == other.peer and taken.up >= TELLS and other.up < larger * taken.up
+
+
+def _tells(state: State, taken: Option) -> bool:
+    """Whether requests on a page take mostly what their bytes do on the link: then its rate is no lower bound."""
+    link = state.links.get(taken.peer)
+    return link is not None and link.up > 0 and taken.up / link.up >= PLAINLY * link.round_trip
 
 
 def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
@@ -135,7 +146,7 @@ def _reconsider(state: State, held: EpochState, choice: Choice, frame: Frame, no
     ):
         _turn(state, held, choice, best, now)
     if choice.rose(state.links) and choice.may_look(now, AFTER_A_RISE):
-        choice.look_at = now
+        choice.look_at, choice.risen = now, True
 
 
 def _pays(current: Cost, best: Cost) -> bool:

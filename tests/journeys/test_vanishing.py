@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import resource
 import signal
 import socket
@@ -117,16 +118,17 @@ def test_a_frozen_cloud_is_waited_for_once_and_taken_again_when_it_moves(served:
 def test_freeze_after_freeze_is_each_waited_for_as_the_first(served: Town) -> None:
     """What was answered when it went on again says for how long it stood still, and not how slow it is."""
     with lepton_edge.Client(served.board) as client:
-        alone = sorted(took for took, _ in timed(served, client, 9, "local"))[4]
         timed(served, client, 12)
         for _ in range(3):
             with served.frozen("cloud"):
-                (took, first), *_ = timed(served, client, 6)
+                first, *_ = (result for _, result in timed(served, client, 6))
                 time.sleep(1.2)
-            assert first.reason.startswith("fallback: cloud did not answer within 0.1"), first.reason
-            assert took < MARGIN + alone + NOISE
-            until(lambda: served.ask(client).page == "cloud-raw")
-            assert {result.page for _, result in timed(served, client, 3)} == {"cloud-raw"}
+            found = re.match(r"fallback: cloud did not answer within ([0-9.]+) s", first.reason)
+            assert found, first.reason
+            assert float(found[1]) < MARGIN + NOISE, (
+                "four mean deviations of those answers would be a second and more"
+            )
+            until(lambda: [served.ask(client).page for _ in range(3)] == 3 * ["cloud-raw"])
 
 
 async def test_a_frozen_board_is_no_hang(served: Town) -> None:
