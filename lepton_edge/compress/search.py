@@ -15,7 +15,7 @@ from lepton_edge.compress import judging
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
 from lepton_edge.compress.recipe import OBJECTIVES, Budget, Candidate, Recipe
 from lepton_edge.compress.report import Report, drop, gains, ratio, value, words
-from lepton_edge.compress.space import Space, completed, space
+from lepton_edge.compress.space import Space, completed, defaults, space
 from lepton_edge.compress.trying import Job, TimeIsUp, Trier
 from lepton_edge.compress.workspace import Workspace, recipe_key
 
@@ -107,9 +107,9 @@ class _Going:
         """Return what the sampler is to make small; tries `recipe` where it was not."""
         key = recipe_key(recipe)
         if key not in self._known:
-            self._job.progress(
-                f"try {words(recipe)}", len(self._workspace.candidates), self._job.budget.max_candidates
-            )
+            told = words(recipe, defaults([recipe], self._job.own))
+            done, most = len(self._workspace.candidates), self._job.budget.max_candidates
+            self._job.progress(f"try {told}", done, most)
             candidate, model = self._trier.try_(recipe)
             self._workspace.keep(candidate, model)
             self._known[key] = candidate
@@ -134,9 +134,9 @@ class _Going:
             asked = tuple(one for one in candidates if recipe_key(one.recipe) == key)
         best = self._best(asked)
         file = self._workspace.model_of(best) if best is not None else None
-        made = Report(
-            job.name, job.budget, original, candidates, best, ended, self._notes(), file, job.target.name
-        )
+        told = Report(job.name, job.budget, original, candidates, best, ended, self._notes(), file)
+        usual = defaults([one.recipe for one in candidates], job.own)
+        made = replace(told, platform=job.target.name, defaults=usual)
         if best is None:
             raise NotMet(
                 _not_met(made, asked), "allow a larger drop, give more data or time, or another target", made
@@ -184,7 +184,7 @@ def _not_met(report: Report, asked: tuple[Candidate, ...]) -> str:
     nearest = min(scored, key=lambda one: (max(0.0, drop(one, report.original) - kept), ratio(one)))
     return (
         f"no candidate of {len(asked)} for {report.name} can be used; the best that was reached is "
-        f"{words(nearest.recipe)}: {gains(nearest, report.original)}; it is not used because it "
+        f"{report.words(nearest.recipe)}: {gains(nearest, report.original)}; it is not used because it "
         f"{_as_verb(nearest.rejected)}"
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -218,4 +219,9 @@ class Trier:
 
 
 def _sentence(error: Exception) -> str:
-    return error.message if isinstance(error, LeptonError) else f"{type(error).__name__}: {error}"
+    """Return what to say of a step's failure; of one that is no sentence, where in its code it was raised."""
+    if isinstance(error, LeptonError):
+        return error.message
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
