@@ -3,8 +3,8 @@
 Law: pure; times come in. A canary's epoch is READY on its devices, and only its entry knows that a share of the
 requests tries it; the ACTIVE one answers the others meanwhile, so that both are measured on the same hours. It is
 promoted after enough answers that are no worse, and called off when a device is lost, requests fail on it, or they
-surely (by three standard errors) take more than 1 / 0.9 of what they take beside it. Nothing of this outlives the
-coordinator's process: after a restart the active epoch is alone again.
+surely (by three standard errors) take more than 1 / 0.9 of what they take beside it. All of it is written down
+(`beside`) and goes on after a restart of the coordinator.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lepton_edge.coordinator import changes, epochs, judging, requests
+from lepton_edge.coordinator import beside, changes, epochs, judging, requests
 from lepton_edge.coordinator.adaptation import Target
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
@@ -29,6 +29,7 @@ FAILURES = 2  # on the new version, that are no accident
 FAILING = 0.02  # share of failed requests beyond the old version's
 AGREED = math.log(1 / 0.9)  # the logarithm of how many times as long requests may take on the new version
 SURE = 3.0  # standard errors by which it must be slower than that
+GRACE = Seconds(5.0)  # beyond a lease, after a restart, until who is not there counts as lost
 LONGEST = Seconds(86_400.0)  # of a trial; what nobody asks for is not proven
 
 
@@ -51,6 +52,7 @@ def begin(state: State, run: Deployment, at: Moment) -> list[Command]:
     enough = run.request.canary_requests or ENOUGH
     share = run.request.canary
     state.canaries[run.target] = Canary(new.key, old.key, share, enough, at.now)
+    said.append(beside.noted(state, run.target, at))
     told = changes.note(
         state, "deploy", "a person has it tried", at, model=new.model, device=new.board or new.cloud,
         epoch=new.epoch, message=f"{share:.0%} of the requests try version {new.version} until {enough} are answered",
@@ -72,18 +74,23 @@ def judge(state: State, at: Moment) -> list[Command]:
     return said
 
 
-def heard(state: State, device: Device, told: tuple[EpochReport, ...]) -> None:
+def heard(state: State, device: Device, told: tuple[EpochReport, ...], at: Moment) -> list[Command]:
     """Note how requests fare on what is tried and beside it, as its entry tells."""
-    for (_, board), canary in state.canaries.items():
+    said: list[Command] = []
+    for target, canary in state.canaries.items():
         record = state.epochs.get(canary.new)
-        if record is None or device.name != (board or record.cloud):
+        if record is None or device.name != (target[1] or record.cloud):
             continue
+        begun = canary.begun
         for report in told:
             key = (report.model, report.epoch)
             if key == canary.old and canary.begun is None:
                 canary.begun = report
             if key in (canary.old, canary.new):
                 canary.told[key] = report
+        if canary.begun is not begun:
+            said.append(beside.noted(state, target, at))
+    return said
 
 
 def _amiss(state: State, canary: Canary, now: Seconds) -> str:
@@ -93,15 +100,21 @@ def _amiss(state: State, canary: Canary, now: Seconds) -> str:
         return "it is no longer prepared"
     if old is None or old.state != ACTIVE:
         return "the version beside it is no longer active"
-    if lost := _lost(state, new):
+    if lost := _lost(state, new, now):
         return f"{lost} was lost"
     return f"not proven within {LONGEST / 3600:.0f} h" if now - canary.since > LONGEST else ""
 
 
-def _lost(state: State, record: EpochRecord) -> str:
-    """Return a device that no longer holds an epoch that it had ready, "" where all do."""
+def _lost(state: State, record: EpochRecord, now: Seconds) -> str:
+    """Return a device that no longer holds an epoch that it had ready, "" where all do.
+
+    One that this coordinator never heard has as long as any to attach, once it began.
+    """
     for name in record.ready:
         device = state.devices.get(name)
+        awaited = device is not None and device.stream is None and device.heard <= 0.0
+        if awaited and now - (state.began_at or now) <= state.settings.lease + GRACE:
+            continue
         if device is None or device.stream is None or record.key not in device.epochs:
             return name
     return ""
@@ -175,18 +188,27 @@ def call_off(state: State, target: Target, why: str, at: Moment) -> list[Command
         measured_before=before, measured_after=after,
     )  # fmt: skip
     record = state.epochs.get(canary.new)
-    return [told, *(epochs.drain(state, record, at) if record is not None and record.state == READY else [])]
+    told_too = beside.noted(state, target, at)
+    return [
+        told,
+        told_too,
+        *(epochs.drain(state, record, at) if record is not None and record.state == READY else []),
+    ]
 
 
-def to_promote(state: State) -> Deployment | None:
-    """Return the deployment that lets every request take a proven version; None where none is proven."""
+def to_promote(state: State, at: Moment) -> tuple[Deployment, Command] | None:
+    """Return the deployment that lets every request take a proven version; None where none is proven.
+
+    Beside it: what has it written down that nothing is tried any more.
+    """
     target = next((target for target, one in state.canaries.items() if one.proven), None)
     if target is None:
         return None
     canary = state.canaries.pop(target)
     record, (fare, _) = state.epochs[canary.new], _fares(canary)
     why = f"it proved itself on {fare.answered} requests, {fare.typical * 1e3:.1f} ms each"
-    return requests.activating(record, f"promote {record.model} {record.epoch}", why)
+    run = requests.activating(record, f"promote {record.model} {record.epoch}", why)
+    return run, beside.noted(state, target, at)
 
 
 # --- going back -----------------------------------------------------------------------------------
@@ -195,22 +217,24 @@ def to_promote(state: State) -> Deployment | None:
 def keep(state: State, run: Deployment, old: EpochRecord, at: Moment) -> list[Command]:
     """End `old`, in whose place a deployment's epoch is active; if it is of another version, keep it to go back to."""
     said = forget(state, run.target, at)
-    if run.record is None or old.version == run.record.version or not _is_room(state, old):
+    if run.record is None or old.version == run.record.version or not _is_room(state, old, at.now):
         return said + epochs.drain(state, old, at)
     state.kept[run.target] = old.key
-    return said + epochs.rest(state, old, at)
+    return [*said, beside.noted(state, run.target, at), *epochs.rest(state, old, at)]
 
 
-def _is_room(state: State, record: EpochRecord) -> bool:
+def _is_room(state: State, record: EpochRecord, now: Seconds) -> bool:
     devices = [state.devices[name] for name in record.ready if name in state.devices]
-    return not _lost(state, record) and not any(judging.is_short(one, judging.SPARE) for one in devices)
+    return not _lost(state, record, now) and not any(judging.is_short(one, judging.SPARE) for one in devices)
 
 
 def forget(state: State, target: Target, at: Moment) -> list[Command]:
     """Keep the version before no longer."""
     key = state.kept.pop(target, None)
-    record = state.epochs.get(key) if key is not None else None
-    return epochs.drain(state, record, at) if record is not None and record.state == READY else []
+    if key is None:
+        return []
+    record, said = state.epochs.get(key), [beside.noted(state, target, at)]
+    return [*said, *(epochs.drain(state, record, at) if record is not None and record.state == READY else [])]
 
 
 def make_room(state: State, device: DeviceId, at: Moment) -> list[Command]:
@@ -220,10 +244,10 @@ def make_room(state: State, device: DeviceId, at: Moment) -> list[Command]:
     return [command for target in there for command in forget(state, target, at)]
 
 
-def version_before(state: State, target: Target) -> EpochRecord:
+def version_before(state: State, target: Target, now: Seconds) -> EpochRecord:
     """Return the version before. Raises NotFound when nobody holds it any more."""
     record = state.epochs.get(state.kept[target]) if target in state.kept else None
-    if record is None or record.state != READY or _lost(state, record):
+    if record is None or record.state != READY or _lost(state, record, now):
         raise NotFound(
             f"no version of {target[0]!r} before the active one is kept prepared",
             "push that file again and deploy it",

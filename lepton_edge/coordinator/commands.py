@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lepton_edge.coordinator.records import (
+    Beside,
     CallId,
     EpochRecord,
     JobId,
@@ -231,6 +232,14 @@ class ForgetDevice:
 
 
 @dataclass(frozen=True)
+class KeepBeside:
+    """Write down what is prepared beside an active epoch; where nothing is, that is forgotten."""
+
+    cause: str
+    beside: Beside
+
+
+@dataclass(frozen=True)
 class KeepTerm:
     """Write down a term that another coordinator on this state has, so that the next start here is above it."""
 
@@ -264,5 +273,6 @@ Keep = (
     | KeepDrained
     | ForgetDevice
     | KeepEpoch
+    | KeepBeside
 )
 Command = Say | Hang | Finish | Fail | Tell | MakeTrial | MakePlan | Abandon | Keep | KeepChange

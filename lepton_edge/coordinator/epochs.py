@@ -52,7 +52,7 @@ def _message(state: State, device: Device, kind: str, record: EpochRecord, comma
         return Prepare(command, record.epoch, record.book, record.blocks_of(device.name), peers)
     if kind in ("activate", "reactivate"):
         return Activate(command, record.model, record.epoch)
-    if kind == "try":
+    if kind in ("try", "resume"):
         share = record.request.canary if record.request else 0.0
         return Activate(command, record.model, record.epoch, share)
     return (Drain if kind in ("drain", "rest") else Retire)(command, record.model, record.epoch)

@@ -50,8 +50,7 @@ def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> lis
     """Hold what an agent tells against what is planned."""
     loads.heard(state, device, told.loads, at.now)
     judging.heard(state, device, told.epochs, at.now)
-    canary.heard(state, device, told.epochs)
-    said: list[Command] = list(changes.turned(state, device, told.turns, at))
+    said = [*canary.heard(state, device, told.epochs, at), *changes.turned(state, device, told.turns, at)]
     drifted = drift.heard(state, device, told.stages, at)
     drifted += drift.strained(state, device, told.loads, at)
     adapting.heard(state, device, told, drifted, at)

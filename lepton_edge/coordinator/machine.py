@@ -15,6 +15,7 @@ from typing import Any
 
 from lepton_edge.coordinator import (
     adapting,
+    beside,
     canary,
     changes,
     deployments,
@@ -120,10 +121,12 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     if known is not None and known.stream is not None:
         said += [Hang(event.cause, known.stream), *losing.lose(state, known, ANEW, Moment(now, event.cause))]
     moved = registry.moved(known, event.hello)
+    anew = known is None or known.hello.incarnation != event.hello.incarnation
     device = registry.admit(state, event, now)
     said.append(registry.welcome(state, event))
     said.append(changes.joined(state, device, known is not None, Moment(now, event.cause)))
     said += epochs.restore(state, device, Moment(now, event.cause))
+    said += beside.resumed(state, device, anew, Moment(now, event.cause))
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
     said += epochs.reroute(state, device, Moment(now, event.cause))

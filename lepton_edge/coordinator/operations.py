@@ -122,7 +122,7 @@ def roll_back_asked(state: State, event: RollBackAsked, now: Seconds) -> list[Co
             said = canary.call_off(state, target, "a person called it off", at)
             return [*said, Finish(event.cause, event.call, RolledBack(record.model, record.epoch))]
         run = requests.activating(
-            canary.version_before(state, target), event.cause, "a person wants the version before"
+            canary.version_before(state, target, now), event.cause, "a person wants the version before"
         )
     except LeptonError as error:
         return [Fail(event.cause, event.call, wire_error(error))]

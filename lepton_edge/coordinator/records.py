@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import NewType
 
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import PROTOCOL_MINOR, Deploy, DeviceSpeed, Hello, LinkChange, Wishes
+from lepton_edge.core.messages import (
+    PROTOCOL_MINOR,
+    Deploy,
+    DeviceSpeed,
+    EpochReport,
+    Hello,
+    LinkChange,
+    Wishes,
+)
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import LeptonError
 from partitioner.plan import InputSpec, OutputSpec, PlanBook
@@ -125,6 +133,31 @@ class EpochRecord:
     def blocks_of(self, device: DeviceId) -> tuple[int, ...]:
         """Return the blocks that `device` must hold; empty when it has no part in this epoch."""
         return next((hold.blocks for hold in self.holds if hold.device == device), ())
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An epoch, `new`, that a `share` of the requests tries beside `old`, until it answered `enough` of them.
+
+    `since` is seconds since 1970; `begun` is what the entry told of `old` first since then.
+    """
+
+    new: Epoch
+    old: Epoch
+    share: float
+    enough: int
+    since: Seconds
+    begun: EpochReport | None = None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is prepared beside the active epoch of a model for a board: one that is tried, the version before."""
+
+    model: ModelName
+    board: DeviceId
+    tried: Tried | None = None
+    before: Epoch | None = None
 
 
 @dataclass(frozen=True)

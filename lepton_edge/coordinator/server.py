@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from lepton_edge.coordinator import beside
 from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver, wall
@@ -114,6 +115,8 @@ def remembered(found: Remembered, settings: Settings) -> State:
         epochs={record.key: record for record in found.epochs},
         log=ChangeLog(found.serial, left_open=found.open),
         drains={name: Drain(Seconds(0.0)) for name in found.drained},
+        canaries=beside.canaries(found.beside, settings.wall),
+        kept=beside.kept(found.beside),
     )
 
 

@@ -13,19 +13,23 @@ import dataclasses
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lepton_edge.coordinator import beside
 from lepton_edge.coordinator.records import (
     ACTIVE,
     DRAINING,
     FAILED,
     OVER,
+    READY,
     RETIRED,
     UNDECIDED,
+    Beside,
+    EpochKey,
     EpochRecord,
     ModelRecord,
     ProfileRecord,
@@ -58,7 +62,10 @@ CHANGES = """
 CREATE TABLE changes (serial INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
     device TEXT NOT NULL, open INTEGER NOT NULL, record TEXT NOT NULL);
 """
-MIGRATIONS: tuple[str, ...] = (TABLES, CHANGES)
+BESIDE = """
+CREATE TABLE beside (model TEXT, board TEXT, record TEXT NOT NULL, PRIMARY KEY (model, board));
+"""
+MIGRATIONS: tuple[str, ...] = (TABLES, CHANGES, BESIDE)
 """Script i brings tables of version i to version i + 1; scripts are only ever added at the end."""
 
 
@@ -74,6 +81,7 @@ class Remembered:
     serial: int = 0  # the last change's
     open: tuple[Change, ...] = ()  # changes whose verdict was pending
     drained: tuple[DeviceId, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,14 @@ class Store:
                 (record.model, RETIRED, FAILED, MAX_ENDED_EPOCHS),
             )
 
+    def keep_beside(self, record: Beside) -> None:
+        """Remember what is prepared beside an active epoch, or that nothing is."""
+        if record.tried is None and record.before is None:
+            self._write("DELETE FROM beside WHERE model = ? AND board = ?", record.model, record.board)
+        else:
+            row = (record.model, record.board, _text(record))
+            self._write("INSERT OR REPLACE INTO beside VALUES (?, ?, ?)", *row)
+
     def keep_changes(self, changes: Sequence[Change]) -> None:
         """Remember changes, or what is new of them; of all, only the newest are remembered."""
         rows = [
@@ -224,7 +240,10 @@ class Store:
         return WeightPlace(*found) if found else None
 
     def load(self) -> Remembered:
-        """Return everything; epochs that a restart found undecided are FAILED, ending ones RETIRED."""
+        """Return everything; epochs that a restart found undecided are FAILED, ending ones RETIRED.
+
+        What is prepared beside an active epoch stays so.
+        """
         with _typed(self._directory):
             read = self._rows.execute
             profiles = read("SELECT model, version, record FROM profiles").fetchall()
@@ -234,6 +253,8 @@ class Store:
                 for (text,) in read("SELECT record FROM epochs ORDER BY model, epoch")
             ]
             devices = [_noun(Hello, text) for (text,) in read("SELECT hello FROM devices ORDER BY device")]
+            besides = tuple(_noun(Beside, text) for (text,) in read("SELECT record FROM beside"))
+            prepared = beside.keys(besides)
             epochs = _with_boards(epochs, {hello.device for hello in devices if hello.role == "board"})
             return Remembered(
                 tuple(devices),
@@ -242,10 +263,11 @@ class Store:
                 ),
                 tuple((model, version, _noun(ProfileRecord, text)) for model, version, text in profiles),
                 tuple((device, peer, _noun(LinkProfile, text)) for device, peer, text in links),
-                tuple(after_restart(record, epochs) for record in epochs),
+                tuple(after_restart(record, epochs, prepared) for record in epochs),
                 read("SELECT coalesce(max(serial), 0) FROM changes").fetchone()[0],
                 tuple(_noun(Change, text) for (text,) in read("SELECT record FROM changes WHERE open")),
                 self._drained(),
+                besides,
             )
 
     def _drained(self) -> tuple[DeviceId, ...]:
@@ -331,8 +353,15 @@ def _first(record: EpochRecord, boards: set[DeviceId]) -> DeviceId:
     return next((hold.device for hold in record.holds if hold.device in boards), DeviceId(""))
 
 
-def after_restart(record: EpochRecord, epochs: list[EpochRecord]) -> EpochRecord:
-    """Return an epoch as a restart leaves it: undecided ones are FAILED, ending and replaced ones RETIRED."""
+def after_restart(
+    record: EpochRecord, epochs: list[EpochRecord], prepared: Collection[EpochKey] = ()
+) -> EpochRecord:
+    """Return an epoch as a restart leaves it: undecided ones are FAILED, ending and replaced ones RETIRED.
+
+    Those that are `prepared` beside an active one stay READY.
+    """
+    if record.state == READY and record.key in prepared:
+        return record
     if record.state in UNDECIDED:
         reason = "the coordinator was restarted before this epoch was active"
         return dataclasses.replace(record, state=FAILED, book=None, ready=(), document="", reason=reason)

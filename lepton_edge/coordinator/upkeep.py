@@ -68,9 +68,9 @@ def plans(state: State, at: Moment) -> list[Command]:
     back = judging.to_go_back(state, at)
     if back is not None:
         return [*said, back[1], *deployments.go_back(state, back[0], at.now)]
-    proven = canary.to_promote(state)
+    proven = canary.to_promote(state, at)
     if proven is not None:
-        return said + deployments.go_back(state, proven, at.now)
+        return [*said, proven[1], *deployments.go_back(state, proven[0], at.now)]
     replan = adapting.next_replan(state, at)
     if replan is None:
         return said

@@ -15,7 +15,7 @@ from lepton_edge.coordinator.store import Store
 
 KEEPS = (
     c.KeepDevice, c.KeepModel, c.ForgetModel, c.KeepProfile, c.KeepLink, c.KeepTerm, c.KeepDrained, c.ForgetDevice,
-    c.KeepEpoch,
+    c.KeepEpoch, c.KeepBeside,
 )  # fmt: skip
 
 
@@ -64,5 +64,7 @@ def _write(store: Store, command: c.Keep) -> None:
         store.raise_term(command.term)
     elif isinstance(command, c.KeepLink):
         store.keep_link(command.device, command.peer, command.link)
+    elif isinstance(command, c.KeepBeside):
+        store.keep_beside(command.beside)
     else:
         store.keep_epoch(command.record)
