@@ -181,3 +181,38 @@ def test_what_it_stood_still_for_was_not_waited_in_vain_since() -> None:
     far.gave_up(PAGE, 0.5, 0.3, now)
     assert not far.suspected
     assert far.expected(PAGE, now) < 0.05
+
+
+# --- what is left on the link -----------------------------------------------------------------------
+
+
+def test_what_had_left_before_a_link_became_slow_does_not_come_back() -> None:
+    far = FarSide()
+    far.send(100_000, 1e6, 0.0)
+    far.moves(1e4, 0, 0.2, 0.2)
+    assert far.queued(0.2) == 0.0, "it was all acknowledged"
+    far.send(100_000, 1e6, 1.0)
+    far.moves(1e4, 60_000, 1.05, 1.05)
+    assert far.queued(1.05) == pytest.approx(6.0), "so much of it is still under way, and takes so long now"
+    far.moves(1e6, 2_000, 1.1, 1.1)
+    assert far.queued(1.1) == 0.0, "what is left are the link's own words"
+
+
+@given(
+    sent=st.lists(st.tuples(st.integers(1, 10**6), st.floats(1e3, 1e8)), min_size=1, max_size=9),
+    told=st.lists(st.tuples(st.floats(1e3, 1e8), st.integers(0, 10**6)), max_size=9),
+)
+def test_no_more_is_left_on_the_link_than_was_sent_or_is_under_way(
+    sent: list[tuple[int, float]], told: list[tuple[float, int]]
+) -> None:
+    far, now = FarSide(), 0.0
+    for size, rate in sent:
+        far.send(size, rate, now)
+        now += 0.01
+    most = sum(size for size, _ in sent)
+    for rate, under_way in told:
+        now += 0.1
+        far.moves(rate, under_way, now, now)
+        most = max(most, under_way)
+        assert 0.0 <= far.queued(now) * rate <= most * (1 + 1e-9)
+        assert far.queued(now + 1e6) == 0.0

@@ -11,6 +11,7 @@ from device_agents.machine.commands import Command, Reply, RunSegment, SetTimer
 from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied, TimerFired
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import LinkReport
+from partitioner.plan import TurnRule
 
 MEGABYTE = 1 << 20
 
@@ -189,3 +190,64 @@ def test_a_page_predicted_slow_is_given_its_time(world) -> None:
     pages = (*book.pages[:3], dataclasses.replace(book.pages[3], prediction=slow))
     state = world.agent(book=dataclasses.replace(book, pages=pages))
     assert _sent(world, state, "r1", 10.0)[1] == pytest.approx(2.27)
+
+
+# --- a link that became slow while a request was on it ----------------------------------------------
+
+
+def _slows(world, state, seen: float) -> None:
+    """Tell at 10.2 that most of what was sent is still under way, at a tenth of the rate, as was seen `seen` s ago."""
+    report = LinkReport("cloud", up=1e5, down=1e6, round_trip=0.01, samples=9, age=seen, under_way=100_000)
+    step(state, LinksSeen((report,)), 10.2)
+
+
+@pytest.fixture
+def crossing(world):
+    """A request of 128 kB is on its way since 10.0, on a link that was quick until then; one waits for 0.35 s."""
+    state = world.agent()
+    step(state, LinksSeen((LinkReport("cloud", up=1e6, down=1e6, round_trip=0.01, samples=9),)), 9.0)
+    work, waits = _sent(world, state, "r1", 10.0, MEGABYTE // 8)
+    return state, work, 10.0 + waits
+
+
+def test_one_whose_link_became_slow_is_late_but_not_suspected(world, crossing) -> None:
+    state, work, due = crossing
+    _slows(world, state, 0.01)
+    late = step(state, TimerFired(work, "patience"), due)
+    assert world.only(late, RunSegment).first == 4, "the board begins beside it"
+    assert not state.far_sides["cloud"].suspected
+    again = world.only(late, SetTimer).delay
+    assert 0.8 < again < 1.5, "the rest of its bytes at the rate of now, and the margin"
+    step(state, TimerFired(work, "patience"), due + again)
+    assert state.far_sides["cloud"].suspected, "then it is overdue for good"
+
+
+def test_one_whose_link_has_shown_nothing_since_is_suspected(world, crossing) -> None:
+    """What is overdue on a link says that it is slow, too; but nobody has acknowledged anything."""
+    state, work, due = crossing
+    _slows(world, state, 0.9)
+    late = step(state, TimerFired(work, "patience"), due)
+    assert world.only(late, RunSegment)
+    assert state.far_sides["cloud"].suspected
+
+
+def test_one_that_was_given_up_on_its_slow_way_is_not_suspected_for_that(world, crossing) -> None:
+    state, work, due = crossing
+    _slows(world, state, 0.01)
+    here = world.only(step(state, TimerFired(work, "patience"), due), RunSegment)
+    outputs = tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
+    done = step(state, SegmentDone(here.work, here.run, outputs=outputs), due + 0.24)
+    assert world.only(done, Reply).frame.reason.startswith("fallback: cloud did not answer within")
+    assert not state.far_sides["cloud"].suspected
+
+
+def test_a_device_that_is_slower_now_than_planned_begins_earlier(world) -> None:
+    """A throttled board would be too late by the plan's own seconds."""
+    book = dataclasses.replace(world.book(), turning=TurnRule(("local", "cut-4")))
+    state = world.agent(book=book)
+    world.ask(state, request_id="r0", now=1.0)
+    held = next(iter(state.epochs.values()))
+    for number in range(20):
+        held.turner.own.note(("local", 0, 5), 0.24, 0.36, 2.0 + 0.1 * number)
+    _, delay = _sent(world, state, "r1", 4.0, remaining_ms=700, page="cut-4")
+    assert delay == pytest.approx(0.7 * 0.9 - 0.36, abs=0.01)

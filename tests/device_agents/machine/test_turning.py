@@ -186,6 +186,36 @@ def test_what_a_rise_was_found_not_to_be_is_not_asked_again_soon(rising) -> None
         assert looks(board, 1) == []
 
 
+def test_a_rate_that_goes_on_rising_is_looked_at_each_time_but_for_a_few_times_only(rising) -> None:
+    """What a slow board sees of a quick link are lower bounds, one above the other."""
+    found = []
+    for number in range(4):
+        rising.link(0.3e6 * 1.3**number)
+        found.append(len(looks(rising, 1)))
+    assert found == [1, 1, 1, 0]
+
+
+def test_a_link_that_plainly_is_as_slow_as_it_seems_is_not_looked_at(rising) -> None:
+    """12.5 kB take 25 ms: much beside a round trip of 4 ms, little beside one of 20 ms."""
+    trips = {}
+    for trip in (0.004, 0.02):
+        report = LinkReport("cloud", up=0.5e6, down=0.5e6, round_trip=trip, samples=9)
+        rising.happen(LinksSeen((report,)))
+        looks(rising, 2)  # the rise itself
+        trips[trip] = len(looks(rising, 40))
+    assert trips[0.004] == 0
+    assert trips[0.02] > 0
+
+
+def test_a_suspected_far_side_is_tried_by_the_page_that_costs_least_now(rising) -> None:
+    """A frontier of 80 kB would keep a slow link busy for half a second, to learn no more than one of 12 kB does."""
+    far = rising.state.far_side("cloud")
+    far.overdue(rising.now, 0.0, rising.now)
+    frame = rising.ask().frame
+    assert frame.reason == "taken this once, to see whether cloud is back"
+    assert frame.page == "cut-4"
+
+
 def test_no_page_turns_where_a_person_has_pinned_one(world) -> None:
     board = Board(world, ())
     board.link(SLOW)
