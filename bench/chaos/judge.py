@@ -66,6 +66,8 @@ class Evidence:
     unheeded: int = 0
     unserved: list[str] = field(default_factory=list)
     """What a board did not do that it must be able to do alone."""
+    left: list[str] = field(default_factory=list)
+    """What was not at rest at the end, see `rest`."""
 
 
 def is_stale(ended: Ended, allowed: Sequence[tuple[float, frozenset[str]]]) -> bool:
@@ -173,6 +175,9 @@ def _behaviour(title: str, evidence: Evidence) -> Iterator[Row]:
     yield Row(
         BENCH, f"{title}: did not serve without a coordinator", alone, "boards", first, 0, met=not alone
     )
+    left = "; ".join(evidence.left[:3])
+    what = f"{title}: left when nobody asked any more"
+    yield Row(BENCH, what, len(evidence.left), "things", left, 0, met=not evidence.left)
     share = evidence.unheeded / evidence.given_up if evidence.given_up else 0.0
     told = f"{evidence.unheeded} of {evidence.given_up}, without those that crossed"
     what = f"{title}: answered though they were given up"

@@ -198,4 +198,12 @@ BUGS = (
         "tests/device_agents/driver/test_redialling.py",
         faults=RETURNS,
     ),
+    Bug(
+        "an epoch that ended is kept",
+        "device_agents/machine/draining.py",
+        "        commands += [*close(state, held), Say(Outcome(held.retire_command))]\n",
+        '        commands += [Say(Outcome(held.retire_command))]\n        held.retire_command = ""\n',
+        "tests/device_agents/machine/test_draining.py",
+        faults=CHANGES,
+    ),
 )

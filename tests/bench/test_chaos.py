@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bench.chaos import testimony
 from bench.chaos.judge import Evidence, Struck, rows
+from bench.chaos.rest import left_in
 from bench.chaos.schedule import FEWEST, Fault, kinds, schedule
 from bench.chaos.witnesses import Witnesses
 
@@ -48,6 +51,19 @@ def test_every_kind_strikes_more_often_than_it_must() -> None:
     for kind in of:
         times = sum(one.kind == kind.name for one in every)
         assert times == FEWEST if kind.sure else times > FEWEST
+
+
+def test_what_is_left_at_rest_is_told() -> None:
+    def device(name: str, running: int, *epochs: tuple[str, str]) -> dict[str, Any]:
+        held = [{"model": model, "epoch": 3, "state": state} for model, state in epochs]
+        telemetry = {"requests_active": running}
+        return {"device": name, "connected": name != "west", "telemetry": telemetry, "epochs": held}
+
+    assert left_in([device("north", 0, ("chaos", "active"))]) == []
+    assert left_in([device("west", 0)]) == ["west is away"]
+    assert left_in([device("north", 2)]) == ["north is at work for 2"]
+    left = left_in([device("east", 0, ("chaos", "draining"), ("ballast-3", "active"))])
+    assert left == ["east holds epoch 3 of chaos, draining", "east holds epoch 3 of ballast-3, active"]
 
 
 def test_only_the_requests_of_those_asked_about_are_aimed_at(tmp_path) -> None:
