@@ -213,7 +213,7 @@ def _cause(state: State, choice: Choice, before: Cost | None, best: Cost) -> str
         return silent if peer else f"{choice.page} cannot run here now"
     was = choice.basis.get(before.option.name, before), choice.basis.get(best.option.name)
     if was[1] is None:
-        return f"{best.option.peer} is back" if best.option.peer else f"{best.option.name} can run here now"
+        return _comes(state, best.option)
     speaks = {
         part: (getattr(before, part) - getattr(was[0], part)) - (getattr(best, part) - getattr(was[1], part))
         for part in ("own", "far", "way")
@@ -227,6 +227,13 @@ def _cause(state: State, choice: Choice, before: Cost | None, best: Cost) -> str
         key=lambda pair: abs(getattr(pair[0], part) - getattr(pair[1], part)),
     )
     return _sentence(state, choice, part, *moved)
+
+
+def _comes(state: State, option: Option) -> str:
+    """Say why a page may be taken now that could not be taken before."""
+    if option.peer in state.openers:
+        return f"{option.peer} has opened what {option.name} needs"
+    return f"{option.peer} is back" if option.peer else f"{option.name} can run here now"
 
 
 def _sentence(state: State, choice: Choice, part: str, now: Cost, was: Cost) -> str:
