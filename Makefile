@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos absence planted batch regret clean
+.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos absence planted batch regret compress-bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -131,6 +131,9 @@ batch: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: what computing several requests as
 
 regret: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow, needs root: the choice against the best measured page, 45 cells
 	@$(BIN)/python -m bench.regret $(REGRET_ARGS)
+
+compress-bench: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## Slow: what compression buys on real data; the first run trains a net (COMPRESS_ARGS="--only int8 --plain")
+	@nice -n 19 $(BIN)/python -m bench.compress $(COMPRESS_ARGS)
 
 clean: ## Remove what was set up here
 	rm -rf $(VENV) .demo build dist

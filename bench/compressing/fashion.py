@@ -7,9 +7,10 @@ trained or calibrated with. The package is used where it is installed, else down
 from __future__ import annotations
 
 import gzip
+import itertools
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +28,23 @@ SHIFT = 1  # pixels that a picture is moved by at most while training
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures uint8 [n, 28, 28] and their classes uint8 [n] as samples; varied ones are mirrored and moved."""
+    """Pictures uint8 [n, 28, 28] and their classes uint8 [n] as samples.
+
+    Varied ones are mirrored and moved, at each pass otherwise.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     name: str
     varied: bool = False
     seed: int = 0
+    _passes: Iterator[int] = field(default_factory=itertools.count, compare=False)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __iter__(self) -> Iterator[Sample]:
-        random = np.random.default_rng(self.seed)
+        random = np.random.default_rng((self.seed, next(self._passes)))
         for index, picture in enumerate(self.pixels):
             seen = _varied(picture, random) if self.varied else picture
             normal = ((seen.astype(np.float32) / 255 - MEAN) / DEVIATION)[None, None]
@@ -52,7 +57,7 @@ class Pictures:
         return Pictures(self.pixels[:count], self.labels[:count], self.name)
 
     def again(self, seed: int) -> Pictures:
-        """Return them varied, otherwise with every seed."""
+        """Return them varied."""
         return Pictures(self.pixels, self.labels, self.name, varied=True, seed=seed)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,6 @@ import onnx
 from bench.compressing import fashion, resnet
 
 EPOCHS = 6
-MODEL = fashion.CACHE / "fashion_resnet.onnx"
 LOCK = Path(tempfile.gettempdir()) / "lepton-train.lock"
 
 
@@ -32,16 +31,22 @@ def alone() -> Iterator[None]:
         yield
 
 
+def kept(name: str, make: Callable[[], onnx.ModelProto]) -> onnx.ModelProto:
+    """Return the model that was made under `name` before, else make it now, alone on this machine."""
+    path = fashion.CACHE / f"{name}.onnx"
+    if not path.exists():
+        with alone():
+            made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        onnx.save(made, partial)
+        partial.replace(path)
+    return onnx.load(path)
+
+
 def resnet_of_fashion() -> onnx.ModelProto:
     """Return the trained net; train it where that was not done yet (eight minutes of a core)."""
-    if not MODEL.exists():
-        with alone():
-            made = train(resnet.build(), EPOCHS)
-        MODEL.parent.mkdir(parents=True, exist_ok=True)
-        partial = MODEL.with_suffix(".partial")
-        onnx.save(made, partial)
-        partial.replace(MODEL)
-    return onnx.load(MODEL)
+    return kept("fashion_resnet", lambda: train(resnet.build(), EPOCHS))
 
 
 def train(model: onnx.ModelProto, epochs: int, seed: int = 0) -> onnx.ModelProto:

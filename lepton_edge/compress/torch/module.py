@@ -18,6 +18,7 @@ from lepton_edge.compress.errors import CompressionFailed, CompressionRefused
 from lepton_edge.compress.torch.forms import Free, Gridded, form
 from lepton_edge.compress.torch.operators import OPERATORS
 from lepton_edge.compress.torch.operators.call import Call
+from lepton_edge.compress.torch.operators.limits import limit
 
 WEIGHTS: Mapping[str, tuple[int, ...]] = {
     "BatchNormalization": (1, 2),
@@ -34,16 +35,26 @@ WEIGHTS: Mapping[str, tuple[int, ...]] = {
 """Inputs that are weights, by operator; an Add of an initializer to a product is a bias as well."""
 STATISTICS = {"BatchNormalization": (3, 4)}
 """Inputs that are updated while training, but not by gradients."""
+_NARROW_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul")
 
 
 def unsupported(model: ModelProto) -> list[str]:
     """Return what stands in the way of training `model`, each with the node's name; empty where nothing does."""
-    return [
-        f"{node.op_type} ({node.name or node.output[0]})"
-        for node in model.graph.node
-        if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx")
-    ]
+    read = {name for node in model.graph.node for name in node.input} | {
+        one.name for one in model.graph.output
+    }
+    halves = [one.name for one in model.graph.initializer if one.data_type in _NARROW_FLOATS]
+    refused = [f"float16 ({name})" for name in halves]
+    for node in model.graph.node:
+        name = node.name or node.output[0]
+        if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
+            refused.append(f"{node.op_type} ({name})")
+        elif why := limit(_call(node, 0)):
+            refused.append(f"{node.op_type} with {why} ({name})")
+        elif node.op_type != "Split" and any(one in read for one in node.output[1:] if one):
+            refused.append(f"{node.op_type} with a second output ({name})")
+    return refused
 
 
 class OnnxModule(nn.Module):

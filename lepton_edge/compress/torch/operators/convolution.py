@@ -106,8 +106,7 @@ def _resize(call: Call, values: Values) -> Tensor:
     size = [int(one) for one in wanted.tolist()][2:]
     if call.get("mode", "nearest") == "nearest":
         return F.interpolate(x, size)
-    corners = call.get("coordinate_transformation_mode", "half_pixel") == "align_corners"
-    return F.interpolate(x, size, mode="bilinear", align_corners=corners)
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 OPERATORS: dict[str, Operator] = {
