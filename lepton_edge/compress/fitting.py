@@ -98,6 +98,7 @@ def _cast(rule: InputRule, array: Array, source: str) -> Array:
 
 
 def _shaped(rule: InputRule, array: Array, source: str) -> Array:
+    given = array
     if array.ndim == len(rule.shape) - 1 and rule.shape[0] in (None, 1):
         array = array[np.newaxis]
     agrees = array.ndim == len(rule.shape) and all(
@@ -105,7 +106,7 @@ def _shaped(rule: InputRule, array: Array, source: str) -> Array:
     )
     if not agrees:
         wanted = " x ".join("?" if one is None else str(one) for one in rule.shape)
-        found = " x ".join(map(str, array.shape)) or "a single number"
+        found = " x ".join(map(str, given.shape)) or "a single number"
         raise UnusableData(
             f"{source}: input {rule.name!r} is {found}, the model takes {wanted}", "check its shape"
         )

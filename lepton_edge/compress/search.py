@@ -13,7 +13,7 @@ from typing import Any
 
 from lepton_edge.compress import judging
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
-from lepton_edge.compress.recipe import OBJECTIVES, Budget, Candidate, Recipe
+from lepton_edge.compress.recipe import LATENCY, OBJECTIVES, Budget, Candidate, Recipe
 from lepton_edge.compress.report import Report, drop, gains, ratio, value, words
 from lepton_edge.compress.space import Space, completed, defaults, space
 from lepton_edge.compress.trying import Job, TimeIsUp, Trier
@@ -180,13 +180,21 @@ def _not_met(report: Report, asked: tuple[Candidate, ...]) -> str:
     if not scored:
         reason = asked[0].rejected if asked else f"none was finished within {report.ended}"
         return f"no candidate of {len(asked)} for {report.name} can be used: {reason}"
-    kept = report.budget.max_drop
-    nearest = min(scored, key=lambda one: (max(0.0, drop(one, report.original) - kept), ratio(one)))
+    nearest = min(scored, key=lambda one: _distance(one, report))
     return (
         f"no candidate of {len(asked)} for {report.name} can be used; the best that was reached is "
         f"{report.words(nearest.recipe)}: {gains(nearest, report.original)}; it is not used because it "
         f"{_as_verb(nearest.rejected)}"
     )
+
+
+def _distance(one: Candidate, report: Report) -> tuple[bool, float, float]:
+    """Return how far `one` is from being used: whether it wins nothing, what it loses too much, what it still takes."""
+    objective = report.budget.objective
+    wins = ratio(one) < 1 if objective == LATENCY else value(one, objective) < value(report.original, objective)
+    timed = bool(one.timings) or objective != LATENCY
+    over = max(0.0, drop(one, report.original) - report.budget.max_drop)
+    return timed and not wins, over, value(one, objective)
 
 
 def _as_verb(reason: str) -> str:
