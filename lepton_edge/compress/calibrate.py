@@ -25,14 +25,18 @@ _PROBED_AT_ONCE = 16
 
 
 class Observer:
-    """Runs a model and shows its inner tensors, a bounded part of them at a time."""
+    """Runs a model and shows its inner tensors, a bounded part of them at a time.
 
-    def __init__(self, model: ModelProto, names: Sequence[str], optimised: bool = True) -> None:
+    `strict`: NaN and infinite values are errors.
+    """
+
+    def __init__(self, model: ModelProto, names: Sequence[str], strict: bool = True) -> None:
+        self._strict = strict
         self._inputs = {one.name for one in model.graph.input}
         self._names = [name for name in names if name not in self._inputs]
         self._fed = [name for name in names if name in self._inputs]
-        level = runtime.FULL if optimised else runtime.OFF
-        self._session = runtime.open_session(_showing(model, self._names), runtime.options(None, level))
+        chosen = runtime.options(None, runtime.FULL)
+        self._session = runtime.open_session(_showing(model, self._names), chosen)
         self._parts: list[list[str]] = []
 
     def watch(self, sample: Sample) -> Iterator[tuple[str, Array]]:
@@ -43,10 +47,18 @@ class Observer:
         """
         feeds = {name: sample.feeds[name] for name in self._inputs if name in sample.feeds}
         for name in self._fed:
-            yield name, _finite(name, sample.feeds[name], sample)
+            yield name, self._checked(name, sample.feeds[name], sample)
         for part in self._parts or self._measured(feeds):
             for name, found in runtime.run(self._session, feeds, part).items():
-                yield name, _finite(name, found, sample)
+                yield name, self._checked(name, found, sample)
+
+    def _checked(self, name: str, found: Array, sample: Sample) -> Array:
+        if self._strict and found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise UnusableData(
+                f"tensor {name!r} holds NaN or infinite values for sample {sample.source}",
+                "leave that sample out",
+            )
+        return found
 
     def _measured(self, feeds: dict[str, Array]) -> list[list[str]]:
         """Group the tensors so that no run returns more than it may; done at the first sample."""
@@ -67,7 +79,7 @@ def _grouped(sizes: dict[str, int]) -> list[list[str]]:
             room = FETCHED_AT_ONCE
         parts[-1].append(name)
         room -= size
-    return parts
+    return [one for one in parts if one]
 
 
 def _showing(model: ModelProto, names: Iterable[str]) -> ModelProto:
@@ -76,15 +88,6 @@ def _showing(model: ModelProto, names: Iterable[str]) -> ModelProto:
     have = {one.name for one in model.graph.output}
     shown.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in have)
     return shown
-
-
-def _finite(name: str, found: Array, sample: Sample) -> Array:
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise UnusableData(
-            f"tensor {name!r} holds NaN or infinite values for sample {sample.source}",
-            "leave that sample out",
-        )
-    return found
 
 
 def observe(
@@ -142,15 +145,11 @@ class ChannelStatistics:
 
 
 def channels(
-    model: ModelProto,
-    axes: dict[str, int],
-    samples: Samples,
-    told: Progress = silent,
-    optimised: bool = True,
+    model: ModelProto, axes: dict[str, int], samples: Samples, told: Progress = silent
 ) -> dict[str, ChannelStatistics]:
     """Return mean and largest magnitude of every channel of the tensors in `axes` (name -> axis of the channels)."""
     kept: dict[str, _Channels] = {}
-    for name, found in walk(Observer(model, list(axes), optimised), samples, "channels", told):
+    for name, found in walk(Observer(model, list(axes)), samples, "channels", told):
         flat = np.moveaxis(found, axes[name], 0).reshape(found.shape[axes[name]], -1)
         one = kept.setdefault(name, _Channels(np.zeros(len(flat)), 0, np.zeros(len(flat))))
         one.total += flat.sum(axis=1, dtype=np.float64)

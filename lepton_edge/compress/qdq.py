@@ -109,7 +109,7 @@ class _Writer:
         for node in list(self._model.graph.node):
             self._node(node)
         replace_nodes(self._model.graph, self._nodes)
-        _set_initializers(self._model, self._new)
+        set_initializers(self._model, self._new)
 
     def _node(self, node: NodeProto) -> None:
         integer = node.name in self._choice.carriers or node.name in self._choice.layers
@@ -187,9 +187,9 @@ class _Writer:
         self._new[name] = numpy_helper.from_array(np.asarray(values), name)
 
 
-def _set_initializers(model: ModelProto, new: Mapping[str, TensorProto]) -> None:
+def set_initializers(model: ModelProto, new: Mapping[str, TensorProto]) -> None:
     """Add the new constants and drop those that nothing reads any more."""
     read = Graph(model).readers.keys() | {one.name for one in model.graph.output}
     kept = [one for one in model.graph.initializer if one.name in read]
     del model.graph.initializer[:]
-    model.graph.initializer.extend([*kept, *new.values()])
+    model.graph.initializer.extend([*kept, *(one for name, one in new.items() if name in read)])

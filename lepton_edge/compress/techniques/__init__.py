@@ -12,6 +12,10 @@ from lepton_edge.compress.technique import Technique
 from lepton_edge.core.errors import NotFound
 
 HOMES: dict[str, str] = {
+    "dynamic_int8": "dynamic_int8:TECHNIQUE",
+    "half": "half:TECHNIQUE",
+    "mixed_int8": "mixed:TECHNIQUE",
+    "weight_only": "weight_only:TECHNIQUE",
     "clean": "clean:TECHNIQUE",
     "static_int8": "static_int8:TECHNIQUE",
     "bottleneck": "bottleneck:BOTTLENECK",

@@ -88,8 +88,9 @@ def calibrated(
 ) -> Quantized:
     """Return what of `plain` becomes integer, over which ranges and how; the layers `kept` stay float."""
     choice = layers.choose(Graph(plain), kept)
-    names = [name for name in choice.tensors if choice.same.get(name) not in choice.tensors]
-    seen = calibrate.observe(plain, names, materials.calibration, str(options["ranges"]), materials.progress)
+    seen = calibrate.observe(
+        plain, choice.tensors, materials.calibration, str(options["ranges"]), materials.progress
+    )
     return Quantized(choice, seen, scheme(materials.target, options))
 
 
