@@ -203,7 +203,7 @@ BUGS = (
         "device_agents/machine/draining.py",
         "        commands += [*close(state, held), Say(Outcome(held.retire_command))]\n",
         '        commands += [Say(Outcome(held.retire_command))]\n        held.retire_command = ""\n',
-        "tests/device_agents/machine/test_draining.py",
+        "tests/device_agents/machine/test_epochs.py",
         faults=CHANGES,
     ),
 )
