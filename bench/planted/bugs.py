@@ -173,7 +173,6 @@ BUGS = (
         "    first, last = work.route.last, blocks(state, work)\n    return RunSegment(",
         "    first, last = min(work.route.last + 1, blocks(state, work) - 1), blocks(state, work)\n"
         "    return RunSegment(",
-        faults=FAR,
     ),
     Bug(
         "an older coordinator is obeyed",
