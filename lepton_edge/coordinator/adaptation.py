@@ -15,8 +15,6 @@ from lepton_edge.core.changes import Change
 from partitioner.costs import LinkProfile
 from partitioner.units import Bytes, DeviceId, ModelName, Seconds
 
-MAX_TURNS = 1024  # turns of entries whose end was not told yet
-
 Target = tuple[ModelName, DeviceId]
 """What has one active epoch: a model, and the board that it serves ("" for clouds alone)."""
 TurnKey = tuple[DeviceId, str, int]

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from lepton_edge.coordinator.adaptation import MAX_TURNS
 from lepton_edge.coordinator.commands import KeepChange
+from lepton_edge.coordinator.limits import MAX_TURNS
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import ADAPT, Deployment, Device, Moment, State
 from lepton_edge.core.changes import KEPT, KINDS, PENDING, REFUSED, ROLLED_BACK, VERDICTS, Change

@@ -36,6 +36,7 @@ from lepton_edge.coordinator.commands import (
     Supposed,
 )
 from lepton_edge.coordinator.events import PlanMade, TrialMade
+from lepton_edge.coordinator.limits import MAX_WAITING
 from lepton_edge.coordinator.records import (
     ACTIVE,
     PREPARING,
@@ -48,7 +49,6 @@ from lepton_edge.coordinator.records import (
 from lepton_edge.coordinator.state import (
     ADAPT,
     GAVE_WAY,
-    MAX_WAITING,
     NOBODY,
     Deployment,
     Device,

@@ -13,8 +13,9 @@ from typing import Any
 
 from lepton_edge.coordinator import changes
 from lepton_edge.coordinator.commands import Command, KeepProfile
+from lepton_edge.coordinator.limits import MAX_STAGES_TOLD, MAX_WATCHES
 from lepton_edge.coordinator.records import ACTIVE, EpochRecord, ProfileRecord
-from lepton_edge.coordinator.state import MAX_WATCHES, Device, Moment, State, Watch, WatchKey
+from lepton_edge.coordinator.state import Device, Moment, State, Watch, WatchKey
 from lepton_edge.core.messages import LoadReport, StageReport
 from partitioner.costs import DeviceProfile
 from partitioner.plan import Page, Prediction
@@ -29,7 +30,6 @@ LEAST = Seconds(
 )  # of predicted work: a stage that only passes tensors on tells nothing of how quick a device is
 PATIENCE = Seconds(20.0)  # between two changes of one profile's scale
 SIGMA = 0.6745  # half of the interquartile range of a normal distribution, in standard deviations
-MAX_REPORTS = 64  # of one telemetry
 STRAIN = 0.5  # relative: the mean of a device's work moves with what runs beside it, so only this much counts
 LONELY = Seconds(15.0)  # without a request that had the device for itself
 HELD = Seconds(6.0)  # for which a device must be that slow
@@ -38,7 +38,7 @@ HELD = Seconds(6.0)  # for which a device must be that slow
 def heard(state: State, device: Device, reports: Sequence[StageReport], at: Moment) -> list[Command]:
     """Note what a device reports of its stages; return what follows when one has drifted."""
     said: list[Command] = []
-    for report in reports[:MAX_REPORTS]:
+    for report in reports[:MAX_STAGES_TOLD]:
         said += _note(state, device, report, at)
     return said
 
@@ -145,7 +145,7 @@ def _follow(
 def strained(state: State, device: Device, reports: Sequence[LoadReport], at: Moment) -> list[Command]:
     """Note what a device's work shows where no request has it for itself, so that no stage is told of."""
     said: list[Command] = []
-    for report in reports[:MAX_REPORTS]:
+    for report in reports[:MAX_STAGES_TOLD]:
         record = state.epochs.get((report.model, report.epoch))
         if record is not None and _is_active(record):
             said += _strain(state, device, record, at)

@@ -11,6 +11,7 @@ import dataclasses
 
 from lepton_edge.coordinator import leading, loads, reach
 from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
+from lepton_edge.coordinator.limits import MAX_DOCUMENTS, MAX_ENDED_EPOCHS
 from lepton_edge.coordinator.records import (
     ACTIVE,
     DRAINING,
@@ -21,7 +22,7 @@ from lepton_edge.coordinator.records import (
     EpochKey,
     EpochRecord,
 )
-from lepton_edge.coordinator.state import MAX_DOCUMENTS, MAX_ENDED_EPOCHS, Device, Moment, Pending, State
+from lepton_edge.coordinator.state import Device, Moment, Pending, State
 from lepton_edge.core.messages import Activate, CoordinatorSays, Drain, Outcome, Peer, Prepare, Retire
 from partitioner.units import ModelVersion, Seconds
 

@@ -15,8 +15,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from lepton_edge.coordinator.limits import MAX_LOADS, MAX_LOADS_TOLD
 from lepton_edge.coordinator.records import CloudLoad, EpochRecord, PlanOrder, Share
-from lepton_edge.coordinator.state import MAX_LOADS, Device, Load, State
+from lepton_edge.coordinator.state import Device, Load, State
 from lepton_edge.core.messages import LoadReport
 from partitioner.units import DeviceId, ModelName, Seconds
 
@@ -26,7 +27,6 @@ SETTLED = Seconds(20.0)
 FULLEST = 0.95
 """More than this counts as this: beyond, a wait has no bound, and a measured share is not that exact."""
 NOTICED = 0.01  # a share of a device below this is nothing to speak of
-MAX_REPORTS = 256  # of one telemetry
 
 
 # --- what is heard --------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ MAX_REPORTS = 256  # of one telemetry
 
 def heard(state: State, device: Device, reports: Sequence[LoadReport], now: Seconds) -> None:
     """Note what a device tells of its work."""
-    for report in reports[:MAX_REPORTS]:
+    for report in reports[:MAX_LOADS_TOLD]:
         key = (device.name, (report.model, report.epoch))
         known = state.loads.get(key)
         if known is not None or len(state.loads) < MAX_LOADS:

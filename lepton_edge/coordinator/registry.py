@@ -14,8 +14,9 @@ from lepton_edge.coordinator import availability, leading, pulse
 from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import Attached
 from lepton_edge.coordinator.leading import GONE
+from lepton_edge.coordinator.limits import MAX_DEVICES
 from lepton_edge.coordinator.records import StreamId, fingerprint, wire_error
-from lepton_edge.coordinator.state import MAX_DEVICES, Device, Moment, State
+from lepton_edge.coordinator.state import Device, Moment, State
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, Overloaded
 from lepton_edge.core.messages import (
     PROTOCOL_MAJOR,

@@ -21,9 +21,10 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver, wall
 from lepton_edge.coordinator.events import Began
 from lepton_edge.coordinator.jobs import Jobs
+from lepton_edge.coordinator.limits import MAX_DEVICES
 from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.standing import Drain
-from lepton_edge.coordinator.state import MAX_DEVICES, Device, Settings, State
+from lepton_edge.coordinator.state import Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.worker import Worker
 from lepton_edge.core.config import CoordinatorConfig

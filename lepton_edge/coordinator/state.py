@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from lepton_edge.coordinator.adaptation import (
-    MAX_TURNS,
     Adaptation,
     ChangeLog,
     Fare,
@@ -20,6 +19,7 @@ from lepton_edge.coordinator.adaptation import (
     Trial,
 )
 from lepton_edge.coordinator.ledger import Undoable
+from lepton_edge.coordinator.limits import MAX_DEVICES, MAX_LOADS, MAX_TURNS, MAX_WAITING, MAX_WATCHES
 from lepton_edge.coordinator.records import (
     ACTIVE,
     UNDECIDED,
@@ -37,13 +37,6 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Deploy, Hello, LoadReport, StageReport, Telemetry, WhatIf
 from partitioner.costs import LinkProfile
 from partitioner.units import Bytes, DeviceId, Epoch, ModelName, ModelVersion, PageName, Seconds
-
-MAX_DEVICES = 8192
-MAX_WAITING = 16
-MAX_ENDED_EPOCHS = 20  # ended epochs remembered per model
-MAX_DOCUMENTS = 8  # of these, how many keep the explanation of their plan
-MAX_LOADS = 4096  # epochs on devices whose load is followed
-MAX_WATCHES = 1024  # stages of active epochs whose times are followed
 
 ADAPT = "adapt"  # the goal of a deployment that nobody asked for
 NOBODY = CallId("")  # its call
@@ -231,6 +224,7 @@ class State(Undoable):
     adaptations: dict[Target, Adaptation] = field(default_factory=dict)
     fares: dict[EpochKey, Fare] = field(default_factory=dict)
     trials: dict[Target, Trial] = field(default_factory=dict)
+    forgot_at: Seconds = Seconds(-1e9)  # when it was last looked for what is over
     looked_at: Seconds = Seconds(0.0)  # when it was last looked at what time alone gives cause for
     looked: int = 0  # which of the active epochs is next then
     began_at: Seconds | None = None  # when it was first looked at

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lepton_edge.coordinator import beside
+from lepton_edge.coordinator.limits import MAX_ENDED_EPOCHS
 from lepton_edge.coordinator.records import (
     ACTIVE,
     DRAINING,
@@ -34,7 +35,6 @@ from lepton_edge.coordinator.records import (
     ModelRecord,
     ProfileRecord,
 )
-from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS
 from lepton_edge.core.changes import PENDING, Change
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, ServiceError, StorageFull
 from lepton_edge.core.messages import Hello, ShowEvents

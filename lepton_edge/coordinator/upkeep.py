@@ -26,6 +26,9 @@ from lepton_edge.coordinator.losing import OF_DEPLOYMENT
 from lepton_edge.coordinator.state import Moment, Pending, State
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import Outcome
+from partitioner.units import Seconds
+
+FORGET_EVERY = Seconds(2.0)  # looking through all of it takes milliseconds where there are thousands
 
 
 def leases(state: State, at: Moment) -> list[Command]:
@@ -45,8 +48,10 @@ def deadlines(state: State, at: Moment) -> list[Command]:
 
 def forget(state: State, at: Moment) -> list[Command]:
     """Forget what is over, and tell agents how often to be heard."""
-    drift.forget(state)
-    loads.forget(state, at.now)
+    if at.now - state.forgot_at >= FORGET_EVERY:
+        state.forgot_at = at.now
+        drift.forget(state)
+        loads.forget(state, at.now)
     return pulse.adjust(state, at)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import changes
-from lepton_edge.coordinator.adaptation import MAX_TURNS, ChangeLog
+from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.events import Began, ClockSet, Detached
+from lepton_edge.coordinator.limits import MAX_TURNS
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Moment, State
 from lepton_edge.core import messages as m

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.limits import MAX_ENDED_EPOCHS
 from lepton_edge.coordinator.records import ACTIVE, DRAINING, RETIRED
-from lepton_edge.coordinator.state import MAX_ENDED_EPOCHS
 from lepton_edge.core import messages as m
 
 

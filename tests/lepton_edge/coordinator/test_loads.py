@@ -11,7 +11,7 @@ import pytest
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import loads, reports
+from lepton_edge.coordinator import limits, loads, reports
 from lepton_edge.core import messages as m
 
 TELEMETRY = m.Telemetry(0.5, 1 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0)
@@ -133,7 +133,7 @@ def test_load_is_not_settled_until_a_while_after_the_last_move(street: Any) -> N
 def test_what_is_remembered_of_loads_is_bounded(street: Any) -> None:
     many = tuple(m.LoadReport("net", number, 1.0, 1) for number in range(10_000))
     street.hear(street.state.devices["cloud"].stream, dataclasses.replace(TELEMETRY, loads=many))
-    assert len(street.state.loads) == loads.MAX_REPORTS
+    assert len(street.state.loads) == limits.MAX_LOADS_TOLD
 
 
 def test_a_deployment_tells_nobody_of_loads(street: Any) -> None:

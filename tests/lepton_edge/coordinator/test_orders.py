@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
-from lepton_edge.coordinator.epochs import MAX_DOCUMENTS
+from lepton_edge.coordinator.limits import MAX_DOCUMENTS
 from lepton_edge.core import messages as m
 from partitioner.costs import DeviceProfile, Measurement
 
