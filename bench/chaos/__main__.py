@@ -35,7 +35,7 @@ BOARDS, CLOUDS = ("north", "south"), ("east", "west")
 WITNESSES = {"anna": "north", "bruno": "north", "clara": "south", "david": "south"}
 DEADLINE = 2.0
 SHARE = 0.8
-AIM_SECONDS = 3.0
+AIM_SECONDS = 5.0
 BACK_SECONDS = 15.0
 IN_A_ROW = 3
 

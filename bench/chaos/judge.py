@@ -1,7 +1,7 @@
 """From everything that witnesses said to figures: wrong, lost, doubled, late, untyped; and who did it.
 
 Law: pure arithmetic on testimonies and faults; goal 0 for each of them, and for what does not come back; each kind
-of fault that was wanted bit often enough. What a run allows (errors of a board that stands still, pages that are
+of fault that was wanted bit often enough, with a request in its victim. What a run allows (errors of a board that stands still, pages that are
 pinned) is `allowance`'s.
 """
 
@@ -228,12 +228,14 @@ def _answers(title: str, evidence: Evidence) -> Iterator[Row]:
 
 def _by_kind(evidence: Evidence) -> Iterator[Row]:
     counts = Counter({kind: 0 for kind in evidence.kinds})
-    counts.update(each.fault.kind for each in evidence.struck if each.bit)
+    counts.update(each.fault.kind for each in evidence.struck if each.bit and each.aimed)
     blunt = Counter(each.fault.kind for each in evidence.struck if not each.bit)
-    aimed = Counter(each.fault.kind for each in evidence.struck if each.aimed)
-    for kind, count in sorted({**dict.fromkeys(blunt, 0), **counts}.items()):
+    missed = Counter(each.fault.kind for each in evidence.struck if each.bit and not each.aimed)
+    for kind, count in sorted({**dict.fromkeys([*blunt, *missed], 0), **counts}.items()):
         backs = [each.back for each in evidence.struck if each.fault.kind == kind and each.back is not None]
         median = f"back in {statistics.median(backs):.2f} s (median)" if backs else "never back"
-        told = f"{aimed[kind]} with a request in the victim; {blunt[kind]} more did not bite; {median}"
+        told = (
+            f"with a request in the victim; {missed[kind]} more without, {blunt[kind]} did not bite; {median}"
+        )
         enough = count >= evidence.fewest
         yield Row(BENCH, f"faults: {kind}", count, "faults", told, evidence.fewest, met=enough)

@@ -17,8 +17,8 @@ def _evidence(*struck: Struck, fewest: int = 1, of: tuple[str, ...] = ("pin",)) 
     return Evidence(list(struck), kinds=frozenset(of), fewest=fewest)
 
 
-def _struck(kind: str = "pin", back: float | None = 0.5, bit: bool = True) -> Struck:
-    return Struck(Fault(0, kind, "north", 0.1, 0.5, "any"), 1.0, 2.0, back=back, bit=bit)
+def _struck(kind: str = "pin", back: float | None = 0.5, bit: bool = True, aimed: bool = True) -> Struck:
+    return Struck(Fault(0, kind, "north", 0.1, 0.5, "any"), 1.0, 2.0, aimed=aimed, back=back, bit=bit)
 
 
 def _met(evidence: Evidence, what: str) -> bool | None:
@@ -31,6 +31,7 @@ def _met(evidence: Evidence, what: str) -> bool | None:
     [
         (_evidence(_struck()), True),
         (_evidence(_struck(bit=False)), False),
+        (_evidence(_struck(aimed=False)), False),
         (_evidence(_struck(), fewest=2), False),
         (_evidence(), False),
         (_evidence(fewest=0), True),
