@@ -1,8 +1,8 @@
 """From everything that witnesses said to figures: wrong, lost, doubled, late, untyped; and who did it.
 
 Law: pure arithmetic on testimonies and faults; goal 0 for each of them, and for what does not come back; each kind
-of fault that was wanted bit often enough, with a request in its victim. What a run allows (errors of a board that stands still, pages that are
-pinned) is `allowance`'s.
+of fault that was wanted bit often enough, with a request in its victim. What a run allows (errors of a board that
+stands still, pages that are pinned) is `allowance`'s.
 """
 
 from __future__ import annotations
