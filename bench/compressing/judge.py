@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from partitioner.onnx_io import runtime
 from partitioner.units import Seconds
 
 CALIBRATION, BATCH = 512, 200
+Steps: TypeAlias = Sequence[tuple[str, Mapping[str, Value]]]
 
 
 def materials(
@@ -36,9 +38,7 @@ def materials(
     return Materials(original, chosen, this_machine(), scratch, labelled)
 
 
-def applied(
-    model: onnx.ModelProto, given: Materials, steps: Sequence[tuple[str, Mapping[str, Value]]]
-) -> onnx.ModelProto:
+def applied(model: onnx.ModelProto, given: Materials, steps: Steps) -> onnx.ModelProto:
     """Return `model` after `steps` (technique and options; the rest are its first choices)."""
     for name, options in steps:
         one = technique(name)

@@ -70,7 +70,7 @@ def channels(scratch: Path) -> None:
     """Channels pruned, then trained on."""
     original = trained.resnet_of_fashion()
     before = judge.accuracy(original, fashion.judging())
-    steps = [("prune_channels", {"ratio": 0.25}), ("finetune", {"epochs": 1, "batch": 128})]
+    steps: judge.Steps = [("prune_channels", {"ratio": 0.25}), ("finetune", {"epochs": 1, "batch": 128})]
     made = trained.kept(
         "pruned_channels", lambda: judge.applied(original, _labelled(original, scratch), steps)
     )
@@ -91,7 +91,7 @@ def channels(scratch: Path) -> None:
 def grid(scratch: Path) -> None:
     """The pruned net in int8, before and after training on the grid."""
     original = trained.resnet_of_fashion()
-    steps = [("prune_channels", {"ratio": 0.25}), ("clean", {}), ("static_int8", {})]
+    steps: judge.Steps = [("prune_channels", {"ratio": 0.25}), ("clean", {}), ("static_int8", {})]
     given = _labelled(original, scratch, 20_000)
     rough = judge.applied(original, given, steps)
     made = trained.kept(

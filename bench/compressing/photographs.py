@@ -79,4 +79,4 @@ def _wallpapers() -> list[Path]:
 
 def _is_large(path: Path) -> bool:
     with Image.open(path) as picture:
-        return min(picture.size) >= SMALLEST
+        return bool(min(picture.size) >= SMALLEST)

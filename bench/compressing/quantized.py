@@ -16,6 +16,7 @@ from bench.rows import Row
 from bench.subjects import minilm_l6
 from examples.demo import mobilenet
 from lepton_edge.compress import store
+from lepton_edge.compress.recipe import Value
 from lepton_edge.compress.sensitivity import blame
 from lepton_edge.compress.technique import Sample
 
@@ -23,7 +24,7 @@ BENCH = "compress"
 LOUD, LOUDNESS, NAMING = "block1", 4096.0, 16
 LOUDER = tuple(f"block1.{branch}.{part}" for branch in ("second", "beside") for part in ("scale", "shift"))
 QUIETER = ("block2.first.weight", "block2.beside.weight")
-THIN = (("clean", {}), ("prune", {"sparsity": 0.6}), ("static_int8", {}), ("share", {"bits": 4}))
+THIN: judge.Steps = (("clean", {}), ("prune", {"sparsity": 0.6}), ("static_int8", {}), ("share", {"bits": 4}))
 
 
 def row(what: str, value: float, unit: str, beside: str, goal: float, *, most: bool = False) -> None:
@@ -77,7 +78,7 @@ def photos(scratch: Path) -> None:
     calibration, judged = photographs.split()
     given = judge.materials(original, scratch, calibration)
     made = judge.applied(original, given, [("clean", {}), ("static_int8", {})])
-    plain = {"ranges": "minmax", "equalize": False, "correct_bias": False}
+    plain: dict[str, Value] = {"ranges": "minmax", "equalize": False, "correct_bias": False}
     poor = judge.applied(original, given, [("clean", {}), ("static_int8", plain)])
     found, least = judge.cosines(made, original, judged), judge.cosines(poor, original, judged).mean()
     beside = f"{len(judged)} views; plain per-channel min-max {least:.3f}"

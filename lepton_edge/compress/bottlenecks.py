@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -162,7 +163,7 @@ def inserted(model: ModelProto, neck: Neck, coder: Coder) -> ModelProto:
 
 def _nodes(tensor: str, coder: Coder, rectified: bool) -> list[NodeProto]:
     stride = coder.basis.shape[2]
-    window = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
+    window: dict[str, Any] = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
     grid = [f"{PREFIX}.scale", f"{PREFIX}.zero"]
     weights = {part: [f"{PREFIX}.{part}.weight", f"{PREFIX}.{part}.bias"] for part in ("encoder", "decoder")}
     last = f"{PREFIX}/free" if rectified else DECODED

@@ -55,7 +55,7 @@ class Bottleneck:
         """Return `model` with a trained coder; `bottlenecks.encoder` and `.decoder` give its parts alone.
 
         Raises:
-            CompressionRefused: the tensor that is named is none that the graph can be narrowed to.
+            CompressionRefused: the graph cannot be narrowed at the tensor that is named, or not in such patches.
             TooLittleData, CompressionFailed: as `torch.coding.train_coder` does.
         """
         from lepton_edge.compress.torch.coding import train_coder
@@ -63,6 +63,11 @@ class Bottleneck:
 
         neck = chosen(bottlenecks.necks(model), str(options["at"]))
         stride = int(options["stride"])
+        if any(side % stride for side in neck.shape[1:]):
+            sides = " x ".join(map(str, neck.shape[1:]))
+            raise CompressionRefused(
+                f"{neck.tensor} has {sides} pixels: no patches of {stride}", "take stride 1"
+            )
         channels = max(1, neck.shape[0] * stride * stride // int(options["narrow"]))
         coder = bottlenecks.principal(model, neck, materials.calibration, channels, stride)
         made = bottlenecks.inserted(model, neck, coder)
