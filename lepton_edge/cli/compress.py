@@ -108,7 +108,7 @@ def compress(
     beside = Path(model).with_suffix(".toml")
     described = manifest or (beside if beside.is_file() else None)
     shapes = dict(read_shape(one) for one in shape or [])
-    with _measure(device or [], coordinator, shapes, described) as measure:
+    with measure_on(device or [], coordinator, shapes, described) as measure:
         report = _run(model, data, {**options, "measure": measure}, form)
     print_document(report.document(), form, render)
 
@@ -126,9 +126,10 @@ def _platform(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _measure(
+def measure_on(
     devices: list[str], coordinator: str | None, shapes: dict[str, tuple[int, ...]], manifest: Path | None
 ) -> Iterator[DeviceMeasure | None]:
+    """Yield what measures on `devices` through the coordinator, or None where none are named."""
     if not devices:
         yield None
         return

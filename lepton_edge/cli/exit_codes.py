@@ -27,7 +27,14 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     5: ("no space left on a disk", ("storage_full",)),
     6: (
         "the input is wrong: name, dtype, shape, picture, file",
-        ("invalid_input", "request_error", "compression_refused", "too_little_data", "unusable_data"),
+        (
+            "invalid_input",
+            "request_error",
+            "compression_refused",
+            "too_little_data",
+            "unusable_data",
+            "corrupt_store",
+        ),
     ),
     7: ("no such model, page, device or artifact", ("unknown_model", "unknown_page", "not_found")),
     8: ("the deadline passed", ("deadline_exceeded",)),

@@ -31,6 +31,9 @@ class _Commands(LazyGroup):
         "compress": LazyCommand(
             f"{_ROOM}.compress:app", "Make a model smaller or faster within an accuracy budget."
         ),
+        "adapt": LazyCommand(
+            f"{_ROOM}.adapt:app", "Make a model ready for a platform, and say what was verified."
+        ),
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
         "events": LazyCommand(f"{_ROOM}.events:app", "Show what changed, why, and whether it paid."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),

@@ -11,6 +11,8 @@ nothing heavy is imported before, because a command line and a board import the 
     techniques/                   what can be done          space        which recipes are worth trying
     search, trying, judging       which recipe, and whether it may be used
     workspace, disk               what is kept, whole       report, manifest, plots   what is told
+    store/                        a model in few bytes      adaptation, changes, signs, bundle   for a platform
+    weights, masks, grid, moments, settle, tolerance        what becomes of weights
 """
 
 from __future__ import annotations
@@ -21,11 +23,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lepton_edge.compress.adaptation import adapt
+    from lepton_edge.compress.bundle import Bundle
+    from lepton_edge.compress.changes import Wanted
     from lepton_edge.compress.face import compress
     from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step, Target
     from lepton_edge.compress.report import Report
 
 _HOMES = {
+    "Bundle": "bundle",
+    "Wanted": "changes",
+    "adapt": "adaptation",
     "Budget": "recipe",
     "Candidate": "recipe",
     "Recipe": "recipe",
@@ -35,7 +43,18 @@ _HOMES = {
     "compress": "face",
 }
 
-__all__ = ["Budget", "Candidate", "Recipe", "Report", "Step", "Target", "compress"]
+__all__ = [
+    "Budget",
+    "Bundle",
+    "Candidate",
+    "Recipe",
+    "Report",
+    "Step",
+    "Target",
+    "Wanted",
+    "adapt",
+    "compress",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,82 @@
+"""A model made ready for a platform: the sign of its activations, its operator set, its precision, its file format.
+
+Law: it changes how a model is written down, and never by more than it says; every change is checked by running both
+here, and dropped with the reason where the answers part. What only the platform itself could show is listed as not
+verified. Accuracy is not won or lost here: that is what `compress` is for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from onnx import ModelProto
+
+from lepton_edge.compress import store
+from lepton_edge.compress.bundle import Bundle, whole_folder, write_manifest
+from lepton_edge.compress.changes import Feeds, Wanted, Work
+from lepton_edge.compress.platforms import target_of
+from lepton_edge.compress.rows import file_digest
+from lepton_edge.compress.samples import open_samples
+from lepton_edge.compress.technique import Progress, silent
+from partitioner.errors import InvalidModel
+from partitioner.onnx_io import blob, generate, infer, load, scope
+from partitioner.units import Sha256
+
+CHECKED = 16  # samples that both models answer
+MADE_UP = 4  # of them where none are given
+
+
+def adapt(
+    model: str | Path,
+    platform: str,
+    out: str | Path,
+    wanted: Wanted | None = None,
+    progress: Progress = silent,
+) -> Bundle:
+    """Write the bundle of `model` for `platform` into the folder `out`, and return what is known of it.
+
+    The model (.onnx or a store) may be quantized or not; it is never touched. An earlier bundle at `out` is replaced.
+
+    Raises:
+        CompressionRefused: there is no such platform, precision or operator set.
+        InvalidModel, UnsupportedOperator: the model is none, or the engine does not run it.
+        AlreadyExists: something that is no bundle is at `out`.
+        StorageFull: no space is left; nothing is there then.
+    """
+    wanted, source, folder = wanted or Wanted(), Path(model), Path(out)
+    target = target_of(platform)
+    original = read_model(source)
+    work = Work(original, _feeds(original, wanted), target, wanted, progress)
+    with whole_folder(folder) as made:
+        work.change()
+        work.write(made)
+        parent = Sha256(file_digest(source))
+        bundle = Bundle(made, platform, target, parent, *work.facts())
+        write_manifest(bundle)
+    return replace(bundle, folder=folder)
+
+
+def read_model(path: Path) -> ModelProto:
+    """Return the model at `path` (.onnx or a store), checked, in plain form, all initializers inside."""
+    if not path.is_file():
+        raise InvalidModel(f"there is no model {path}", "check the path")
+    with tempfile.TemporaryDirectory(prefix="lepton-adapt-") as scratch:
+        file = path
+        if store.is_store(path):
+            file = Path(scratch) / "expanded.onnx"
+            file.write_bytes(store.read(path).SerializeToString())
+        loaded = load.load(file, Path(scratch), path.name)
+        for tensor in scope.all_initializers(loaded.model.graph):
+            if blob.is_external(tensor):
+                blob.take_in(tensor, Path(scratch))
+    return loaded.model
+
+
+def _feeds(model: ModelProto, wanted: Wanted) -> Feeds:
+    if wanted.data is not None:
+        return [sample.feeds for sample in islice(open_samples(wanted.data, model), CHECKED)]
+    kinds = infer.declared(model.graph, infer.bind(model.graph, wanted.shapes))
+    return [generate.feeds(model.graph, kinds, seed) for seed in range(MADE_UP)]

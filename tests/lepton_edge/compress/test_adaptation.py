@@ -1,0 +1,180 @@
+"""A bundle says what was changed, what was seen, what was not; a change that would part the answers is not made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+from lepton_edge.compress import changes, store
+from lepton_edge.compress.adaptation import adapt
+from lepton_edge.compress.bundle import Bundle, Fact
+from lepton_edge.compress.changes import Wanted
+from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.recipe import Compared, Timing
+from lepton_edge.core.errors import AlreadyExists
+from partitioner.errors import InvalidModel
+from partitioner.onnx_io import load
+from tests.lepton_edge.compress.small_nets import net
+from tests.lepton_edge.compress.test_signs import quantized
+
+
+@pytest.fixture(autouse=True)
+def _this_machine_is_no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "this_machine", lambda: None)  # so that no test waits for a measurement
+
+
+def saved(model: ModelProto, folder: Path) -> Path:
+    onnx.save(model, str(folder / "m.onnx"))
+    return folder / "m.onnx"
+
+
+def whats(facts: tuple[Fact, ...]) -> str:
+    return "; ".join(one.what for one in facts)
+
+
+def test_a_bundle_holds_the_model_its_store_and_what_is_known(tmp_path: Path) -> None:
+    source = saved(net(), tmp_path)
+    before = source.read_bytes()
+    bundle = adapt(source, "raspberrypi", tmp_path / "out")
+    assert source.read_bytes() == before
+    assert sorted(one.name for one in bundle.folder.iterdir()) == [
+        "bundle.json",
+        "model.lepton",
+        "model.onnx",
+    ]
+    told = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    assert told["schema"] == "lepton-edge/bundle/1"
+    assert told["target"]["activation"] == "int8"
+    assert [one["name"] for one in told["files"]] == ["model.lepton", "model.onnx"]
+    assert told["parent"] == bundle.parent
+    assert store.read(bundle.folder / "model.lepton") == onnx.load(str(bundle.folder / "model.onnx"))
+    assert "opens and answers as the original" in whats(bundle.verified)
+    assert "runs on raspberrypi" in whats(bundle.unverified)
+    assert "real data" in whats(bundle.unverified)
+
+
+def test_a_store_is_taken_like_the_model_it_holds(tmp_path: Path) -> None:
+    store.write(net(), tmp_path / "m.lepton")
+    bundle = adapt(tmp_path / "m.lepton", "arm64", tmp_path / "out")
+    assert bundle.verified
+
+
+def test_activations_get_the_sign_that_the_platform_is_fast_with(tmp_path: Path) -> None:
+    bundle = adapt(saved(quantized("uint8"), tmp_path), "raspberrypi", tmp_path / "out")
+    assert "activations -> int8" in whats(bundle.done)
+    stays = adapt(saved(quantized("uint8"), tmp_path), "x86", tmp_path / "out2")
+    assert stays.done == ()
+
+
+def test_activations_that_cannot_change_are_told(tmp_path: Path) -> None:
+    bundle = adapt(saved(quantized("uint8", seen_by="Cast"), tmp_path), "raspberrypi", tmp_path / "out")
+    assert "activations -> int8" in whats(bundle.rejected)
+
+
+def test_the_opset_is_changed_and_checked(tmp_path: Path) -> None:
+    bundle = adapt(saved(net(), tmp_path), "x86", tmp_path / "out", Wanted(opset=13))
+    assert whats(bundle.done) == "opset 17 -> 13"
+    assert load.opset(onnx.load(str(bundle.folder / "model.onnx"))) == 13
+
+
+def test_a_change_that_parts_the_answers_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def worse(model: ModelProto, _opset: int) -> ModelProto:
+        made = ModelProto()
+        made.CopyFrom(model)
+        for one in made.graph.initializer:
+            if one.name == "w0":
+                one.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(one), "w0"))
+        return made
+
+    monkeypatch.setattr(changes.opsets, "convert", worse)
+    bundle = adapt(saved(net(), tmp_path), "x86", tmp_path / "out", Wanted(opset=13))
+    assert bundle.done == ()
+    assert "the answers part" in bundle.rejected[0].how
+    assert (bundle.folder / "model.onnx").is_file()
+
+
+def test_a_change_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    model = net()
+    model.graph.node[7].CopyFrom(helper.make_node("Einsum", ["p"], ["f"], "sum", equation="nchw->nc"))
+    bundle = adapt(saved(model, tmp_path), "x86", tmp_path / "out", Wanted(opset=11))
+    assert bundle.rejected == (Fact("opset 17 -> 11", "Einsum 'sum' cannot be had in opset 11"),)
+
+
+def test_android_gets_the_engines_own_format_that_answers_alike(tmp_path: Path) -> None:
+    bundle = adapt(saved(net(), tmp_path), "android", tmp_path / "out")
+    assert (bundle.folder / "model.ort").is_file()
+    assert "model.ort opens" in whats(bundle.verified)
+    assert not (
+        adapt(saved(net(), tmp_path), "android", tmp_path / "no", Wanted(ort=False)).folder / "model.ort"
+    ).exists()
+
+
+def test_what_a_device_took_is_verified_and_not_left_open(tmp_path: Path) -> None:
+    def measure(candidate: Path, original: Path) -> list[Compared]:
+        assert candidate.is_file()
+        assert original.is_file()
+        return [Compared(Timing("pi", 0.005, runs=9), Timing("pi", 0.006))]  # type: ignore[arg-type]
+
+    bundle = adapt(saved(net(), tmp_path), "raspberrypi", tmp_path / "out", Wanted(measure=measure))
+    assert Fact("its time on pi", "5.00 ms, the original 6.00 ms, in turns, 9 runs") in bundle.verified
+    assert "raspberrypi" not in whats(bundle.unverified)
+
+
+def test_given_data_is_what_it_is_compared_on(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "d.npz", x=np.random.default_rng(0).standard_normal((5, 3, 12, 12)).astype(np.float32)
+    )
+    bundle = adapt(saved(net(), tmp_path), "x86", tmp_path / "out", Wanted(data=tmp_path / "d.npz"))
+    assert "over 5 given inputs" in bundle.verified[0].how
+    assert "real data" not in whats(bundle.unverified)
+
+
+def test_half_precision_is_tried_where_the_platform_has_it(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    weights = numpy_helper.from_array(random.standard_normal((12, 6000)).astype(np.float32), "big")
+    ends = [helper.make_tensor_value_info(name, 1, [1, size]) for name, size in (("x", 12), ("y", 6000))]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "big"], ["y"], "m")], "g", ends[:1], ends[1:], [weights]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made: Bundle = adapt(saved(model, tmp_path), "jetson", tmp_path / "out")
+    assert "float16" in whats(made.done + made.rejected)
+    kept = adapt(saved(model, tmp_path), "jetson", tmp_path / "kept", Wanted(precision="keep"))
+    assert "float16" not in whats(kept.done + kept.rejected)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(precision="quarter"), Wanted(opset=3), Wanted(opset=999)])
+def test_wishes_that_cannot_be_followed_leave_nothing(tmp_path: Path, wanted: Wanted) -> None:
+    source = saved(net(), tmp_path)
+    with pytest.raises(CompressionRefused):
+        adapt(source, "x86", tmp_path / "out", wanted)
+    with pytest.raises(CompressionRefused, match="known"):
+        adapt(source, "zx81", tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_bad_models_and_folders_that_are_somebody_elses(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel):
+        adapt(tmp_path / "none.onnx", "x86", tmp_path / "out")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(InvalidModel):
+        adapt(tmp_path / "bad.onnx", "x86", tmp_path / "out")
+    source = saved(net(), tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(AlreadyExists):
+        adapt(source, "x86", tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_earlier_bundle_is_replaced_whole(tmp_path: Path) -> None:
+    source = saved(net(), tmp_path)
+    adapt(source, "android", tmp_path / "out")
+    adapt(source, "x86", tmp_path / "out")
+    assert not (tmp_path / "out" / "model.ort").exists()
+    assert not list(tmp_path.glob(".out*"))
