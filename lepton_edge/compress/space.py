@@ -19,7 +19,7 @@ from lepton_edge.compress.technique import Technique
 from lepton_edge.compress.techniques import HOMES, technique
 
 CLEAN = "clean"
-PRECISION = ("static_int8", "dynamic_int8", "weight_only", "mixed", "half")
+PRECISION = ("static_int8", "dynamic_int8", "weight_only", "mixed_int8", "half")
 """Techniques of which a recipe has one at most: each decides what the weights are stored as."""
 
 STAGES = (CLEAN, "distill", "prune_channels", "prune", "finetune", *PRECISION, "qat", "share")

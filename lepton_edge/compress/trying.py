@@ -129,15 +129,12 @@ class Trier:
 
     def _apply(self, recipe: Recipe) -> ModelProto:
         """Return the original after all steps; raise CompressionFailed naming the step that refuses or fails."""
-        model, key = self.job.original, recipe_key(Recipe())
-        for count, step in enumerate(recipe.steps, start=1):
-            key = recipe_key(Recipe(recipe.steps[:count]))
-            if key in self._made:
-                self._made.move_to_end(key)
-                model = self._made[key]
-            else:
-                model = self._step(model, step)
-                self._hold(key, model)
+        keys = [recipe_key(Recipe(recipe.steps[:count])) for count in range(len(recipe.steps) + 1)]
+        done = max((count for count, key in enumerate(keys) if key in self._made), default=0)
+        model = self._made[keys[done]] if done else self.job.original
+        for step, key in zip(recipe.steps[done:], keys[done + 1 :], strict=True):
+            model = self._step(model, step)
+            self._hold(key, model)
         return model
 
     def _step(self, model: ModelProto, step: Step) -> ModelProto:
@@ -164,6 +161,7 @@ class Trier:
 
     def _hold(self, key: str, model: ModelProto) -> None:
         self._made[key] = model
+        self._made.move_to_end(key)
         while len(self._made) > 1 and (
             len(self._made) > HELD_MODELS or sum(one.ByteSize() for one in self._made.values()) > HELD_BYTES
         ):

@@ -1,0 +1,80 @@
+"""One recipe, tried."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lepton_edge.compress import trying
+from lepton_edge.compress.errors import UnusableData
+from lepton_edge.compress.recipe import Recipe, Step
+from lepton_edge.compress.trying import TimeIsUp, Trier
+from tests.lepton_edge.compress import small
+from tests.lepton_edge.compress.test_search import MODEL, job
+
+
+def trier(tmp_path: Path, *own: small.Does | small.Rounds, deadline: float = float("inf")) -> Trier:
+    original = tmp_path / "original.onnx"
+    original.write_bytes(MODEL.SerializeToString())
+    return Trier(job(*own), original, tmp_path, deadline)
+
+
+def steps(*names: str) -> Recipe:
+    return Recipe(tuple(Step(name, {"bits": 8} if name == "rounds" else {}) for name in names))
+
+
+def test_first_steps_are_shared(tmp_path: Path) -> None:
+    rounds = small.Rounds()
+    found = trier(tmp_path, rounds, small.turns_nan(), small.ruins())
+    for last in ("turns_nan", "ruins"):
+        found.try_(steps("rounds", last))
+    assert rounds.applied == [8]
+
+
+def test_few_intermediate_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "HELD_MODELS", 1)
+    rounds = small.Rounds()
+    found = trier(tmp_path, rounds, small.ruins())
+    found.try_(steps("rounds", "ruins"))
+    found.try_(steps("rounds", "ruins", "ruins"))
+    assert rounds.applied == [8]  # the last model is kept, and the next recipe goes on from it
+    found.try_(steps("ruins"))
+    found.try_(steps("rounds", "ruins"))
+    assert rounds.applied == [8, 8]
+
+
+def test_a_first_look_spares_the_rest(tmp_path: Path) -> None:
+    found = trier(
+        tmp_path,
+        small.Does("flips", lambda model, materials: small.with_weights(model, lambda name, one: -one)),
+    )
+    candidate, _ = found.try_(steps("flips"))
+    assert candidate.score is not None
+    assert candidate.score.count == trying.FIRST_LOOK < len(job().held_out)
+
+
+def test_no_time_is_left(tmp_path: Path) -> None:
+    with pytest.raises(TimeIsUp):
+        trier(tmp_path, small.Rounds(), deadline=-1.0)
+
+
+def test_each_step_has_a_scratch_folder_of_its_own(tmp_path: Path) -> None:
+    folders = []
+
+    def act(model: object, materials: object) -> object:
+        folders.append(materials.scratch)  # type: ignore[attr-defined]
+        assert folders[-1].is_dir()
+        return model
+
+    found = trier(tmp_path, small.Does("one", act), small.Does("other", act))  # type: ignore[arg-type]
+    found.try_(steps("one", "other"))
+    assert len(set(folders)) == 2
+
+
+def test_an_original_that_does_not_answer_is_refused(tmp_path: Path) -> None:
+    broken = small.with_weights(MODEL, lambda name, one: one * np.float32("nan"))
+    with pytest.raises(UnusableData, match="the original itself"):
+        Trier(dataclasses.replace(job(), original=broken), tmp_path / "original.onnx", tmp_path)
