@@ -118,17 +118,17 @@ def heard(state: State, peer: DeviceId, now: float) -> list[Command]:
 def links_move(state: State, reports: tuple[LinkReport, ...], now: float) -> None:
     """Take note of what links move, and of suspected far sides that acknowledge what is under way to them.
 
-    These may be tried again at once.
+    They may be tried again at once; those who were waited for while the link was only slow are suspected no longer.
     """
     for report in reports:
         far, before = state.far_sides.get(report.peer), state.links.get(report.peer)
         if far is None:
             continue
+        seen = now - report.age if report.samples else far.moved_at
         if report.up > 0:
-            seen = now - report.age if report.samples else far.moved_at
             far.moves(report.up / HEADERS, report.under_way, seen, now)
         if before is not None and report.under_way < before.under_way:
-            far.next_trial = min(far.next_trial, now)
+            far.acknowledges(before.under_way, seen, now)
 
 
 def call_off(state: State, work: Work, heeded: DeviceId, now: float) -> list[Command]:

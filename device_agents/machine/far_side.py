@@ -108,6 +108,7 @@ class FarSide:
     back_at: float = -1e9
     in_vain: float = 0.0  # seconds that it was waited for since, by those who were answered otherwise
     suspected: bool = False
+    suspected_at: float = -1e9
     trials: dict[WorkKey, Trial] = field(default_factory=dict)
     next_trial: float = 0.0
     pause: Seconds = FIRST_PAUSE
@@ -196,7 +197,17 @@ class FarSide:
         elif not self.suspected:
             self.note_at_least(page, seconds, now)
 
+    def acknowledges(self, under_way: int, seen: float, now: float) -> None:
+        """Its link took some of the bytes that were `under_way`, seen at `seen`: it may be tried at once.
+
+        Where these were a request's, and it was suspected before, its link was slow: it had not even been asked yet.
+        """
+        if self.suspected and under_way > WORDS and seen > self.suspected_at:
+            self.clear()
+        self.next_trial = min(self.next_trial, now)
+
     def _suspect(self, now: float) -> None:
+        self.suspected_at = now
         self.suspected, self.next_trial, self.pause, self.in_vain = True, now, FIRST_PAUSE, 0.0
 
     def may_try(self, now: float) -> bool:

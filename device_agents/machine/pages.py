@@ -136,14 +136,15 @@ class Choice:
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
         """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.
 
-        A rate that comes back to what it was is no news of the link.
+        A rate that comes back to what it was is no news of the link; nor is one that has fallen, and is not as low after
+        all.
         """
         found = False
         for peer, report in links.items():
             known = self.highest.get(peer, 0.0)
             if report.up > 0 and not known / FELL < report.up < known * CHANGED:
                 found = found or 0 < known < report.up
-                self.highest[peer] = report.up
+                self.highest[peer] = report.up * (FELL if report.up < known else 1.0)
         return found
 
     def may_look(self, now: float, pause: Seconds) -> bool:

@@ -231,6 +231,18 @@ def test_one_whose_link_has_shown_nothing_since_is_suspected(world, crossing) ->
     assert state.far_sides["cloud"].suspected
 
 
+def test_one_that_was_suspected_a_moment_too_early_is_cleared_by_its_link(world, crossing) -> None:
+    """The first of its chunks was acknowledged after the alarm: it has not even got the request."""
+    state, work, due = crossing
+    _slows(world, state, 0.9)
+    step(state, TimerFired(work, "patience"), due)
+    far = state.far_sides["cloud"]
+    assert far.suspected
+    report = LinkReport("cloud", up=1e5, down=1e6, round_trip=0.01, samples=10, under_way=70_000)
+    step(state, LinksSeen((report,)), due + 0.05)
+    assert not far.suspected
+
+
 def test_one_that_was_given_up_on_its_slow_way_is_not_suspected_for_that(world, crossing) -> None:
     state, work, due = crossing
     _slows(world, state, 0.01)
