@@ -1,0 +1,114 @@
+"""The whole way in one call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import lepton_edge
+from lepton_edge.compress import face, manifest
+from lepton_edge.compress import space as sp
+from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused, TooLittleData
+from lepton_edge.compress.recipe import Recipe, Step
+from lepton_edge.core.errors import AlreadyExists
+from partitioner.errors import InvalidManifest
+from tests.lepton_edge.compress import small
+from tests.lepton_edge.compress.test_search import clock
+
+MODEL = small.classifier()
+EIGHT = Recipe((Step("rounds", {"bits": 8}),))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sp, "HOMES", {})
+    onnx.save(MODEL, tmp_path / "net.onnx")
+    given = small.data(MODEL, 60)
+    feeds = np.concatenate([one["x"] for one, _ in given])
+    np.savez(tmp_path / "data.npz", x=feeds, labels=np.array([label for _, label in given]))
+    return tmp_path
+
+
+def compress(place: Path, **options: Any) -> Any:
+    asked = {"max_drop": 0.1, "target": "size", "measure": clock(0.9), "steps": [small.Rounds()], **options}
+    return lepton_edge.compress(place / "net.onnx", place / "data.npz", **asked)
+
+
+def test_the_best_model_its_manifest_and_the_report_are_written(place: Path) -> None:
+    before = (place / "net.onnx").read_bytes()
+    report = compress(place, max_candidates=2)
+    folder = place / "net.compressed"
+    assert report.file == folder / "net.onnx"
+    told = manifest.load(report.file)
+    assert told["sha256"] == report.best.sha256
+    assert told["samples"]["calibration"] + told["samples"]["judged"] == 60
+    assert json.loads((folder / "report.json").read_text())["best"]["sha256"] == report.best.sha256
+    assert "<svg" in (folder / "report.html").read_text()
+    assert (place / "net.onnx").read_bytes() == before
+    assert not (folder / "scratch").exists()
+    onnx.checker.check_model(str(report.file))
+
+
+def test_a_budget_that_is_not_met_leaves_a_report_and_no_model(place: Path) -> None:
+    with pytest.raises(BudgetNotMet, match="points of top1"):
+        compress(place, recipe=Recipe((Step("rounds", {"bits": 1}),)))
+    folder = place / "net.compressed"
+    assert (folder / "report.html").exists()
+    assert not (folder / "net.onnx").exists()
+
+
+def test_a_search_is_resumed_only_when_asked(place: Path) -> None:
+    compress(place, recipe=EIGHT)
+    with pytest.raises(AlreadyExists):
+        compress(place, recipe=EIGHT)
+    again = small.Rounds()
+    assert compress(place, recipe=EIGHT, resume=True, steps=[again]).best is not None
+    assert again.applied == []
+    with pytest.raises(CompressionRefused, match="another max_drop"):
+        compress(place, recipe=EIGHT, resume=True, max_drop=0.2)
+
+
+def test_the_originals_folder_is_not_taken(place: Path) -> None:
+    with pytest.raises(CompressionRefused, match="where the original lies"):
+        compress(place, out=place)
+
+
+def test_too_little_data_is_refused_before_anything_is_written(place: Path) -> None:
+    with pytest.raises(TooLittleData):
+        lepton_edge.compress(place / "net.onnx", small.data(MODEL, 5))
+    assert not (place / "net.compressed").exists()
+
+
+def test_a_model_from_memory_with_a_metric_of_ones_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+
+    def closeness(answers: Any, reference: Any, label: Any) -> float:
+        return 1.0 - float(np.abs(answers["y"] - reference["y"]).max()) / 100
+
+    bare = [feeds for feeds, _ in small.data(MODEL, 20)]
+    report = lepton_edge.compress(
+        MODEL, bare, metric=closeness, target="size", measure=clock(1.0), steps=[small.Rounds()], recipe=EIGHT
+    )
+    assert report.best.score.metric == "closeness"
+    assert (place / "small.compressed" / "small.onnx").exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(place: Path) -> None:
+    with pytest.raises(InvalidManifest, match="cannot be read"):
+        compress(place, description=place / "none.toml")
+
+
+def test_the_local_measure_is_the_default(place: Path) -> None:
+    report = compress(place, measure=None, recipe=EIGHT)
+    assert report.best.timings[0].device == "here"
+
+
+def test_the_package_can_be_called_and_imports_nothing_heavy_for_it() -> None:
+    assert lepton_edge.compress.compress is face.compress
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = lepton_edge.compress.nothing_like_it

@@ -1,0 +1,33 @@
+"""Platforms by name."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from lepton_edge.compress import platforms
+from lepton_edge.compress.errors import CompressionRefused
+
+
+def test_names_are_those_of_the_targets() -> None:
+    assert all(platforms.target_of(name).name == name for name in platforms.TARGETS)
+    assert platforms.target_of("raspberrypi").activation == "int8"
+
+
+def test_an_unknown_platform_is_refused() -> None:
+    with pytest.raises(CompressionRefused, match="known: x86"):
+        platforms.target_of("abacus")
+
+
+def test_a_processor_without_vnni_saturates() -> None:
+    assert platforms.has_vnni("flags : fpu avx512_vnni")
+    assert not platforms.has_vnni("flags : fpu avx2")
+    assert platforms.TARGETS["x86-novnni"].saturates
+
+
+@pytest.mark.parametrize(("machine", "name"), [("aarch64", "arm64"), ("x86_64", "x86-novnni")])
+def test_this_machine(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platforms, "_flags", lambda: "flags : fpu avx2")
+    assert platforms.this_machine().name == name
