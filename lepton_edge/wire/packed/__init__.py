@@ -8,6 +8,7 @@ CorruptFrame. Packed does not mean verified: who keeps a sha256 checks the expan
     a slab: form, item size, length, sections                          slabs.py
     before the form: rows of numbers times a scale; zeros left out      scaled.py, slabs.py
     a form: plain, byte planes, codebook and indices                   forms.py
+    what is not told of items and rows is guessed                      guess.py
     a section: its bytes, by zstd where that is smaller                sections.py
 """
 

@@ -78,12 +78,12 @@ def _plane_items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
 def _codebook(bits: int) -> Form:
     def parts(items: Array) -> list[bytes] | None:
         entries = 1 << bits
-        if len(np.unique(items[:_PROBE])) > entries:
+        if bits >= 8 * items.itemsize or len(_distinct(items[:_PROBE])) > entries:
             return None
-        book, index = np.unique(items, return_inverse=True)
+        book = _distinct(items)
         if len(book) > entries:
             return None
-        return [book.tobytes(), _narrowed(index.reshape(-1).astype(np.uint8), bits)]
+        return [book.tobytes(), _narrowed(np.searchsorted(book, items).astype(np.uint8), bits)]
 
     def items(parts: Sequence[bytes], itemsize: int, count: int) -> Array:
         if len(parts[0]) % itemsize or not 0 < len(parts[0]) // itemsize <= MAX_ENTRIES:
@@ -95,6 +95,13 @@ def _codebook(bits: int) -> Form:
         return book[index]
 
     return Form(_BOOKS[bits], 2, parts, items)
+
+
+def _distinct(items: Array) -> Array:
+    """Return the different `items`, rising."""
+    if items.itemsize == 1:  # counting is thirty times faster than sorting
+        return np.flatnonzero(np.bincount(items, minlength=256)).astype(np.uint8)
+    return np.unique(items)
 
 
 def _narrowed(index: Array, bits: int) -> bytes:

@@ -10,20 +10,22 @@ import struct
 from collections.abc import Iterator
 
 from lepton_edge.core.errors import CorruptFrame
-from lepton_edge.wire.packed import slabs
+from lepton_edge.wire.packed import guess, slabs
 
 HEAD = struct.Struct("<4sQ")
 MAGIC = b"LPK1"
 MAX_LENGTH = 1 << 40  # bytes of one tensor; more is a mistake
 
 
-def packed_pieces(content: bytes | memoryview, itemsize: int = 1, row: int = 0) -> Iterator[bytes]:
+def packed_pieces(content: bytes | memoryview, itemsize: int = 0, row: int = 0) -> Iterator[bytes]:
     """Yield the packed form of `content` piece by piece.
 
-    `itemsize` is the bytes of an item (1, 2, 4 or 8; 1 is taken where it does not divide the content), `row` how many
-    items in a row share a scale (0: unknown); both only help to make it smaller.
+    `itemsize` is the bytes of an item (1, 2, 4 or 8; 1 is taken where it does not divide the content; 0: it and the
+    row are guessed), `row` how many items in a row share a scale (0: unknown); both only help to make it smaller.
     """
     view = memoryview(content).cast("B")
+    if not itemsize:
+        itemsize, row = guess.items_of(view)
     itemsize = itemsize if itemsize in slabs.ITEM_SIZES and len(view) % itemsize == 0 else 1
     step = _step(itemsize, row)
     yield HEAD.pack(MAGIC, len(view))
@@ -31,7 +33,7 @@ def packed_pieces(content: bytes | memoryview, itemsize: int = 1, row: int = 0) 
         yield slabs.pack(view[start : start + step], itemsize, row)
 
 
-def pack(content: bytes | memoryview, itemsize: int = 1, row: int = 0) -> bytes:
+def pack(content: bytes | memoryview, itemsize: int = 0, row: int = 0) -> bytes:
     """Return `content` packed, as `packed_pieces` has it."""
     return b"".join(packed_pieces(content, itemsize, row))
 

@@ -24,3 +24,8 @@ def test_a_codebook_looks_past_its_probe() -> None:
 
 def test_planes_gain_nothing_on_single_bytes() -> None:
     assert PLANES.parts(np.zeros(4, np.uint8)) is None
+
+
+def test_a_codebook_of_as_many_bits_as_its_items_gains_nothing() -> None:
+    assert FORMS[2].parts(np.arange(200, dtype=np.uint8)) is None
+    assert FORMS[3].parts(np.arange(16, dtype=np.uint8)) is not None
