@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos import judge, subject
-from bench.chaos.faults import STRIKES, Scene
+from bench.chaos.faults import STRIKES
 from bench.chaos.judge import Evidence, Struck
 from bench.chaos.rest import left_over
+from bench.chaos.scene import Scene
 from bench.chaos.schedule import FEWEST, Fault, kinds, schedule
 from bench.chaos.testimony import Ended
 from bench.chaos.town import Place
@@ -159,6 +160,7 @@ def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
         given_up=sum(one.given_up for one in testimonies),
         unheeded=sum(one.unheeded for one in testimonies),
         unserved=scene.unserved,
+        obeyed=scene.obeyed,
         left=left_over(scene.place.coordinator),
     )
 

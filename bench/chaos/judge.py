@@ -66,6 +66,8 @@ class Evidence:
     unheeded: int = 0
     unserved: list[str] = field(default_factory=list)
     """What a board did not do that it must be able to do alone."""
+    obeyed: list[str] = field(default_factory=list)
+    """Who obeyed a coordinator that is not theirs."""
     left: list[str] = field(default_factory=list)
     """What was not at rest at the end, see `rest`."""
 
@@ -170,20 +172,20 @@ def _behaviour(title: str, evidence: Evidence) -> Iterator[Row]:
     which = ", ".join(f"#{each.fault.index}" for each in stayed[:5]) or f"of {len(slow)}"
     what = f"{title}: slow links that most requests still took"
     yield Row(BENCH, what, len(stayed), "links", which, 0, met=not stayed)
-    first = f"first: {evidence.unserved[0][:300]}" if evidence.unserved else ""
-    alone = len(evidence.unserved)
-    yield Row(
-        BENCH, f"{title}: did not serve without a coordinator", alone, "boards", first, 0, met=not alone
-    )
-    left = "; ".join(evidence.left[:3])
-    what = f"{title}: left when nobody asked any more"
-    yield Row(BENCH, what, len(evidence.left), "things", left, 0, met=not evidence.left)
+    yield _none(f"{title}: did not serve without a coordinator", evidence.unserved, "boards")
+    yield _none(f"{title}: obeyed an older coordinator", evidence.obeyed, "agents")
+    yield _none(f"{title}: left when nobody asked any more", evidence.left, "things")
     share = evidence.unheeded / evidence.given_up if evidence.given_up else 0.0
     told = f"{evidence.unheeded} of {evidence.given_up}, without those that crossed"
     what = f"{title}: answered though they were given up"
     yield Row(
         BENCH, what, round(share, 3), "of the requests", told, MOST_UNHEEDED, met=share <= MOST_UNHEEDED
     )
+
+
+def _none(what: str, found: Sequence[str], unit: str) -> Row:
+    """Return the row of what should not be at all."""
+    return Row(BENCH, what, len(found), unit, "; ".join(found[:3])[:300], 0, met=not found)
 
 
 def rows(evidence: Evidence) -> Iterator[Row]:
