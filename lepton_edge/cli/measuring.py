@@ -97,7 +97,7 @@ def _timing(device: str, row: dict[str, Any] | None) -> Timing:
     if not isinstance(whole, dict) or "median" not in whole:
         raise NotFound(f"{device} measured nothing", "see lepton-edge status, and the agent's log")
     spread, runs = float(whole.get("spread") or 0.0), int(whole.get("runs") or 0)
-    memory = dig(row or {}, "profile", "memory_bytes") or 0
+    memory = dig(row or {}, "profile", "activation_peak") or 0
     return Timing(
         DeviceId(device), Seconds(float(whole["median"])), Seconds(spread), runs, Bytes(int(memory))
     )

@@ -1,0 +1,102 @@
+"""Candidates on devices: pushed, measured, and removed whatever happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.cli.measuring import DeviceMeasure
+from lepton_edge.core.errors import NotFound, Unavailable, UnknownModel
+
+CANDIDATE, ORIGINAL = Path("candidate.onnx"), Path("original.onnx")
+
+
+class Asked:
+    """A client that remembers what it was asked; models take as long as their file's name says."""
+
+    def __init__(self, *devices: str) -> None:
+        self.names = devices
+        self.pushed: dict[str, Path] = {}
+        self.options: list[dict[str, Any]] = []
+        self.refreshed: list[str] = []
+        self.broken = False
+
+    def devices(self) -> Any:
+        return {"devices": [{"device": name} for name in self.names]}
+
+    def push(self, name: str, file: Path, **options: Any) -> Any:
+        self.pushed[name] = file
+        self.options.append(options)
+
+    def remove(self, name: str) -> Any:
+        if name not in self.pushed:
+            raise UnknownModel(name)
+        del self.pushed[name]
+
+    def profile(self, name: str, *, refresh: bool) -> Any:
+        if self.broken:
+            raise Unavailable("the board is gone")
+        assert refresh
+        self.refreshed.append(name)
+        median = 0.004 if self.pushed[name] == ORIGINAL else 0.001
+        whole = {"median": median, "spread": 0.0001, "runs": 20}
+        return {"devices": [{"device": one, "profile": {"whole": whole}} for one in self.names]}
+
+
+def measure(asked: Any, *devices: str, **options: Any) -> DeviceMeasure:
+    return DeviceMeasure(asked, devices, {"x": (1, 3)}, **options)
+
+
+def test_both_are_measured_anew_on_each_device_and_removed() -> None:
+    asked = Asked("board", "shed", "cloud")
+    with measure(asked, "board", "shed") as timed:
+        found = timed(CANDIDATE, ORIGINAL)
+        timed(CANDIDATE, ORIGINAL)
+        assert len(asked.pushed) == 2
+    assert [(one.candidate.device, one.ratio, one.candidate.runs) for one in found] == [
+        ("board", 0.25, 20),
+        ("shed", 0.25, 20),
+    ]
+    assert len(asked.refreshed) == 4
+    assert sum("original" in name for name in asked.refreshed) == 2  # in the same minutes as each candidate
+    assert asked.options[0]["shapes"] == {"x": (1, 3)}
+    assert asked.pushed == {}
+
+
+def test_the_original_is_pushed_once() -> None:
+    asked = Asked("board")
+    with measure(asked, "board") as timed:
+        timed(CANDIDATE, ORIGINAL)
+        timed(CANDIDATE, ORIGINAL)
+    assert len(asked.options) == 3
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, Unavailable])
+def test_everything_is_removed_after_an_interruption(fault: Any) -> None:
+    asked = Asked("board")
+    with pytest.raises(fault), measure(asked, "board") as timed:  # noqa: PT012 - it is raised behind the call
+        timed(CANDIDATE, ORIGINAL)
+        raise fault("stop")
+    assert asked.pushed == {}
+
+
+def test_a_push_that_broke_off_is_removed_too() -> None:
+    asked = Asked("board")
+    asked.broken = True
+    with pytest.raises(Unavailable, match="board is gone"), measure(asked, "board") as timed:
+        timed(CANDIDATE, ORIGINAL)
+    assert asked.pushed == {}
+
+
+def test_a_device_that_is_not_there_is_said_at_once() -> None:
+    with pytest.raises(NotFound, match="no device 'attic'"), measure(Asked("board"), "attic"):
+        pass
+
+
+def test_a_device_that_measured_nothing_is_said() -> None:
+    asked = Asked("board")
+    asked.profile = lambda name, refresh: {"devices": [{"device": "board", "profile": {}}]}  # type: ignore[method-assign]
+    with pytest.raises(NotFound, match="board measured nothing"), measure(asked, "board") as timed:
+        timed(CANDIDATE, ORIGINAL)
