@@ -136,8 +136,7 @@ class Choice:
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
         """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.
 
-        A rate that comes back to what it was is no news of the link; nor is one that has fallen, and is not as low after
-        all.
+        A rate that comes back to what it was is no news of the link; nor is one that fell, and is not as low after all.
         """
         found = False
         for peer, report in links.items():
