@@ -22,7 +22,7 @@ NEVER_BACK = 15.0
 """Seconds after a fault for which a board is excused that was not back in time."""
 GRACE = 0.25
 """Seconds after its deadline within which an answer or error must be here; plus what the witness itself was late."""
-MOST_UNHEEDED = 0.5
+MOST_UNHEEDED = 0.2
 """What part of the requests that were given up may be answered: those where the answer was on its way."""
 BENCH = "chaos"
 

@@ -88,7 +88,8 @@ class Wire:
         if isinstance(event, events.Arrived) and event.frame.kind in ANSWERS:
             key = event.frame.request_id, event.frame.attempt
             self.answers[key] += 1
-            self.unheeded += now - self.given_up.get(key, now) > CROSSED
+            heeded = event.frame.error is not None and event.frame.error.code == "cancelled"
+            self.unheeded += not heeded and now - self.given_up.get(key, now) > CROSSED
         elif isinstance(event, events.Submitted) and event.expects:
             self.sent[event.frame.request_id, event.frame.attempt] = now
         elif isinstance(event, events.Abandoned) and now - self.sent.get(event.key, 0.0) < SOON:
