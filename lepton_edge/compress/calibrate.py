@@ -111,8 +111,6 @@ def observe(
         low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 0.0)
         known = ends.get(name, Range(0.0, 0.0))
         ends[name] = around_zero(min(known.low, low), max(known.high, high))
-    if not ends:
-        raise TooLittleData("there is no sample to calibrate with", "give at least a few dozen samples")
     if method == ranges.MINMAX:
         return ends
     seen = {name: Histogram(one) for name, one in ends.items()}
@@ -122,11 +120,17 @@ def observe(
 
 
 def walk(watcher: Observer, samples: Samples, what: str, told: Progress) -> Iterator[tuple[str, Array]]:
-    """Yield every watched tensor of every sample, and tell how far it is."""
-    total = len(samples)
-    for index, sample in enumerate(samples):
+    """Yield every watched tensor of every sample, and tell how far it is.
+
+    Raises:
+        TooLittleData: there is no sample.
+    """
+    total, index = len(samples), 0
+    for index, sample in enumerate(samples, start=1):
         yield from watcher.watch(sample)
-        told(f"calibration: {what}", index + 1, total)
+        told(f"calibration: {what}", index, total)
+    if not index:
+        raise TooLittleData("there is no sample to calibrate with", "give at least a few dozen samples")
 
 
 @dataclass

@@ -108,7 +108,7 @@ class Histogram:
         return min(
             (
                 Range(self.ends.low * part, self.ends.high * part)
-                for part in np.linspace(1.0, _NARROWEST, _SHRINKS)
+                for part in np.linspace(1.0, _NARROWEST, _SHRINKS).tolist()
             ),
             key=lambda one: self._error(one, levels),
         )
