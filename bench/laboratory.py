@@ -34,7 +34,8 @@ class Laboratory:
     """Two namespaces and their link; leaving it ends every process in it and takes it down.
 
     Laboratories of the same `number` have the same addresses, so that what ran in one goes on in another. Without a
-    slowed processor there is none to keep free: `everywhere` lets all processes have all of them.
+    slowed processor there is none to keep free: `everywhere` lets all processes have all of them. `memory` is
+    what agents that are started may use, in bytes (0: no bound).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Laboratory:
         self.directory = directory
         self.hosts = Hosts("", "")
         self.conditions = LOCAL
+        self.memory = 0
 
     def __enter__(self) -> Laboratory:
         """Set the hosts up, in the place of those that a killed run left behind."""
@@ -88,7 +90,7 @@ class Laboratory:
 
     def cloud(self, coordinator: str, threads: int = 1, registered: bool = True) -> str:
         """Start the cloud's agent; return its data address once it is ready, or `registered` as well."""
-        words = _agent("cloud", "cloud", coordinator, threads)
+        words = self._agent("cloud", "cloud", coordinator, threads)
         child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
         return _ready(child, registered)
 
@@ -99,21 +101,21 @@ class Laboratory:
 
         `simulated` gives it a whole core and lets the agent itself play the slower device.
         """
-        words = _agent("board", name, coordinator, 1)
+        words = self._agent("board", name, coordinator, 1)
         if simulated:
             child = self._start(name, "edge", [*words, "--simulate-slow", str(slow)])
         else:
             child = self._start(name, "edge", words, slow)
         return _ready(child, registered)
 
+    def _agent(self, role: str, name: str, coordinator: str, threads: int) -> list[str]:
+        bound = ["env", f"LEPTON_EDGE_MEMORY_LIMIT={self.memory}"] if self.memory else []
+        command = lepton("agent", "start", "--role", role, "--name", name, "--coordinator", coordinator)
+        return [*bound, *command, "--threads", str(threads)]
+
     def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
         state = ["--state-directory", str(self.directory / name)]
         return self.town.start(name, self.command(side, [*words, *state], slow))
-
-
-def _agent(role: str, name: str, coordinator: str, threads: int) -> list[str]:
-    command = lepton("agent", "start", "--role", role, "--name", name, "--coordinator", coordinator)
-    return [*command, "--threads", str(threads)]
 
 
 def _ready(child: Child, registered: bool) -> str:

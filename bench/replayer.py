@@ -4,7 +4,8 @@
 
 A job has "do": "stream" (requests are due every "period" seconds, whether or not others have been answered),
 "rounds" (the pages in turn, one request at a time, leaving out what is hopeless at the trace's rate),
-"application" (the 30-line application, by the same timetable), or "switches" (runs of pages by turns). It prints
+"application" (the 30-line application, by the same timetable), "switches" (runs of pages by turns), or "closed" (one
+request after the other). A job says by "first" which page tells that the entry serves ("local"). It prints
 "ready" when it has been answered, and then all answers on one line; SECOND is on this machine's monotonic clock.
 Law: the SDK (or the 30-line application) only, without retries; latencies count from when a request was due.
 """
@@ -56,7 +57,7 @@ def _told_to_go() -> float:
 async def _asked(job: Job) -> list[Answer]:
     async with AsyncClient(job["address"], retries=0, patience=job["patience"]) as client:
         ask = Asking(client, job)
-        await ask.until_served()
+        await ask.until_served(job.get("first", "local"))
         for page in (job["pages"] if "pages" in job else [job.get("page", "")]) * WARM_UP:
             await ask.once(page, time.monotonic())
         ask.begin = await asyncio.to_thread(_told_to_go)
@@ -71,10 +72,10 @@ class Asking:
         self._inputs = {job["input"]: Path(job["file"]).read_bytes()}
         self.begin = 0.0
 
-    async def until_served(self) -> None:
+    async def until_served(self, page: str) -> None:
         """Wait until the entry answers at all: an agent that has just started opens its models first."""
         limit = time.monotonic() + STARTED
-        while (await self.once("local", time.monotonic())).error and time.monotonic() < limit:
+        while (await self.once(page, time.monotonic())).error and time.monotonic() < limit:
             await asyncio.sleep(0.2)
 
     async def once(self, page: str, due: float) -> Answer:
@@ -135,12 +136,22 @@ async def _switches(ask: Asking, job: Job) -> list[Answer]:
     return answers
 
 
+async def _closed(ask: Asking, job: Job) -> list[Answer]:
+    """Ask one request after the other until "seconds" are over."""
+    answers: list[Answer] = []
+    await asyncio.sleep(max(0.0, ask.begin - job["lead"] - time.monotonic()))
+    while (now := time.monotonic()) < ask.begin + job["seconds"]:
+        answers.append(await ask.once(job.get("page", ""), now))
+        await asyncio.sleep(job["pause"])
+    return answers
+
+
 def _in_runs(pages: list[str], run: int) -> Iterator[str]:
     for page in itertools.cycle(pages):
         yield from itertools.repeat(page, run)
 
 
-WAYS = {"stream": _stream, "rounds": _rounds, "switches": _switches}
+WAYS = {"stream": _stream, "rounds": _rounds, "switches": _switches, "closed": _closed}
 
 
 # --- the 30-line application ----------------------------------------------------------------------

@@ -55,9 +55,9 @@ class Background:
         except LeptonError as error:
             return self._failed(command, dropped, error)
         seconds = round(time.monotonic() - begun, 4)
-        opened = len(blocks) + len(wanted)
+        found = {"blocks": len(blocks), "pieces": len(wanted), "seconds": seconds}
         await self._engine.tidy()  # reading a graph took as much again; it takes some milliseconds
-        log.info("opened beside requests", model=command.key.model, opened=opened, seconds=seconds)
+        log.info("opened beside requests", model=command.key.model, **found)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
 
     def _failed(self, command: OpenPieces, dropped: tuple[Run, ...], error: LeptonError) -> PiecesOpened:
