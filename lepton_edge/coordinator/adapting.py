@@ -24,6 +24,7 @@ from lepton_edge.coordinator import (
     reach,
     replicas,
     requests,
+    waves,
 )
 from lepton_edge.coordinator.adaptation import Adaptation, Haste, Promise, Target
 from lepton_edge.coordinator.commands import Command, KeepProfile
@@ -266,8 +267,8 @@ def _is_turn(state: State, record: EpochRecord, adaptation: Adaptation, at: Mome
     """Return whether its model is there, and the load of what it shares is known since the last of the others moved."""
     if record.model not in state.models:
         return False
-    devices = [hold.device for hold in record.holds if hold.device != record.board]
-    return adaptation.haste is Haste.ANYWAY or loads.is_settled(state, devices, at.now)
+    clouds = waves.clouds_of(record) | ({adaptation.cloud} if adaptation.cloud else set())
+    return adaptation.haste is Haste.ANYWAY or waves.has_room(state, clouds, at.now)
 
 
 def _replan(state: State, record: EpochRecord, adaptation: Adaptation, at: Moment) -> Deployment:
@@ -348,6 +349,8 @@ def _forget_cause(adaptation: Adaptation) -> None:
 def activated(state: State, run: Deployment, old: EpochRecord | None, at: Moment) -> list[Command]:
     """A deployment's epoch is active in place of `old`: tell it; put it on trial where nobody asked for it."""
     why = "another plan took its place"
+    if run.goal == ADAPT and not run.back and run.haste < Haste.ANYWAY:
+        waves.moved(state, waves.clouds_of(old, run.record), at.now)
     said = judging.drop(state, run.target, why, at) + canary.call_off(state, run.target, why, at)
     told = changes.deployed(state, run, old, at)
     said.append(told)

@@ -12,7 +12,7 @@ import dataclasses
 import math
 from typing import Any
 
-from lepton_edge.coordinator import changes, epochs, requests
+from lepton_edge.coordinator import changes, epochs, requests, waves
 from lepton_edge.coordinator.adaptation import Fare, Haste, Target, Trial
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
@@ -140,6 +140,7 @@ def judge(state: State, at: Moment) -> list[Command]:
 
 def _keep(state: State, target: Target, trial: Trial, at: Moment) -> list[Command]:
     del state.trials[target]
+    _tell_waves(state, trial, not trial.bad)
     fare = state.fares.get(trial.new)
     news: dict[str, Any] = {"measured_after": fare.mean} if fare is not None and fare.answered >= FEW else {}
     if trial.bad:
@@ -193,9 +194,15 @@ def to_go_back(state: State, at: Moment) -> tuple[Deployment, Command] | None:
         return None
     trial = state.trials.pop(target)
     assert trial.old is not None, "only what is kept can be gone back to"
+    _tell_waves(state, trial, False)
     fare = state.fares[trial.new]
     told = changes.amend(trial.change, at.cause, verdict=ROLLED_BACK, measured_after=fare.mean)
     return _back(state.epochs[trial.old], _why(trial, fare)), told
+
+
+def _tell_waves(state: State, trial: Trial, good: bool) -> None:
+    old = state.epochs.get(trial.old) if trial.old is not None else None
+    waves.judged(state, waves.clouds_of(state.epochs.get(trial.new), old), good)
 
 
 def _why(trial: Trial, fare: Fare) -> str:

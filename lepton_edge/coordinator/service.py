@@ -23,6 +23,7 @@ from lepton_edge.coordinator.artifacts import Artifacts, check_name
 from lepton_edge.coordinator.conversations import Call
 from lepton_edge.coordinator.driver import Driver, unexpected
 from lepton_edge.coordinator.jobs import Jobs
+from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.uploads import Spool, receive
@@ -56,6 +57,7 @@ class Service:
         self._store = store
         self._artifacts = artifacts
         self._jobs = jobs
+        self._packing = Packing()
         self._calls = 0
         self.address = ""
         self.name = "coordinator"
@@ -98,32 +100,37 @@ class Service:
 
     async def fetch(self, request: m.FetchRequest) -> AsyncIterator[m.FetchChunk]:
         """Yield the bytes of an artifact or weight tensor from the asked offset on, 1 MiB at a time."""
-        path, start, total = await self._find(request)
+        path, start, total, packed = await self._find(request)
         if not 0 <= request.offset <= total:
             raise InvalidInput(f"offset {request.offset} is outside of the {total} bytes of {request.sha256}")
         offset = request.offset
         with path.open("rb") as file:
             while True:
                 read = await asyncio.to_thread(_read, file, start + offset, min(FETCH_CHUNK, total - offset))
-                yield m.FetchChunk(Bytes(offset), total, read)
+                yield m.FetchChunk(Bytes(offset), total, read, packed)
                 offset = Bytes(offset + len(read))
                 if offset >= total:
                     return
                 if not read:
                     raise ServiceError(f"{request.sha256} ends early on the coordinator's disk")
 
-    async def _find(self, request: m.FetchRequest) -> tuple[Path, int, Bytes]:
-        """Return the file that holds an artifact or weight, where in it, and how long it is."""
+    async def _find(self, request: m.FetchRequest) -> tuple[Path, int, Bytes, bool]:
+        """Return the file that holds an artifact or weight, where in it, how long it is, whether it is packed."""
         path = self._artifacts.find(request.sha256)
         if path is not None:
-            return path, 0, Bytes(path.stat().st_size)
+            return path, 0, Bytes(path.stat().st_size), False
         place = await self._driver.on_disk(self._store.find_weight, request.sha256)
         blob = self._artifacts.model(place.model, place.version) / "weights.bin" if place else None
         if place is None or blob is None or not blob.is_file():
             raise NotFound(
                 f"there is no artifact {request.sha256!r}", "the plan that named it may be retired"
             )
-        return blob, place.offset, place.length
+        packed = None
+        if request.packed:
+            packed = await self._packing.packed(blob, request.sha256, place.offset, place.length)
+        if packed is not None:
+            return packed, 0, Bytes(packed.stat().st_size), True
+        return blob, place.offset, place.length, False
 
     # --- people -----------------------------------------------------------------------------------
 

@@ -137,6 +137,19 @@ class Load:
     runs: float = 0.0
 
 
+@dataclass(frozen=True)
+class Wave:
+    """Boards of one cloud that are moved by themselves before its load is measured anew: `size` of them may be.
+
+    `moved` were, the last one at `at`; `kept` of the plans since it last grew proved themselves.
+    """
+
+    size: int = 1
+    moved: int = 0
+    kept: int = 0
+    at: Seconds = Seconds(0.0)
+
+
 @dataclass
 class Deployment(Undoable):
     """One call that measures, plans and activates, or only the first of these; or, without a call, a replan.
@@ -213,6 +226,7 @@ class State(Undoable):
     moved_at: dict[DeviceId, Seconds] = field(
         default_factory=dict
     )  # when an epoch last began or ended to use it
+    waves: dict[DeviceId, Wave] = field(default_factory=dict)
     alone_at: dict[LoadKey, Seconds] = field(
         default_factory=dict
     )  # when a request last had a device for itself

@@ -20,6 +20,7 @@ from lepton_edge.coordinator import (
     pressure,
     pulse,
     registry,
+    waves,
 )
 from lepton_edge.coordinator.commands import Command
 from lepton_edge.coordinator.losing import OF_DEPLOYMENT
@@ -52,6 +53,7 @@ def forget(state: State, at: Moment) -> list[Command]:
         state.forgot_at = at.now
         drift.forget(state)
         loads.forget(state, at.now)
+        waves.forget(state, at.now)
     return pulse.adjust(state, at)
 
 
