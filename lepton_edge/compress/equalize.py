@@ -27,6 +27,8 @@ LARGEST = 16.0
 MARGIN = 1.1
 """Room above the largest value seen, where a Clip follows."""
 SHARE = 0.25
+RENAMED = "/equalized"
+"""Added to the name of what holds other numbers than before."""
 
 
 @dataclass(frozen=True)

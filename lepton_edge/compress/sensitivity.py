@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 from onnx import ModelProto, NodeProto
 
-from lepton_edge.compress import calibrate, layers, qdq
+from lepton_edge.compress import calibrate, equalize, layers, qdq
 from lepton_edge.compress.bias import Quantized
 from lepton_edge.compress.errors import TooLittleData
 from lepton_edge.compress.layers import Graph
@@ -86,6 +86,48 @@ class Noise:
         if self.signal == 0.0:
             return -PERFECT
         return max(-PERFECT, min(PERFECT, 10.0 * math.log10(self.signal / self.error)))
+
+
+class ChannelNoise:
+    """What is lost of a tensor's channels, each for itself: one loud channel does not hide that the others are gone.
+
+    `scaled` allows each channel a factor of its own, as equalisation multiplies them.
+    """
+
+    def __init__(self, scaled: bool) -> None:
+        self._scaled = scaled
+        self._sums: Array = np.zeros(0)  # [3, channels]: wanted squared, wanted times found, found squared
+        self._broken = False
+
+    def add(self, wanted: Array, found: Array) -> None:
+        """Compare two arrays; shapes that differ, and NaN, are nothing but noise."""
+        if wanted.shape != found.shape or not np.isfinite(found).all():
+            self._broken = True
+            return
+        one, other = _by_channel(wanted), _by_channel(found)
+        sums = np.stack([(one * one).sum(axis=1), (one * other).sum(axis=1), (other * other).sum(axis=1)])
+        self._sums = sums if not self._sums.size else self._sums + sums
+
+    @property
+    def sqnr(self) -> float:
+        """Signal over error, the mean of the channels that have a signal, decibels."""
+        if self._broken:
+            return -PERFECT
+        wanted, product, found = self._sums
+        gain = product / np.where(found > 0, found, 1.0) if self._scaled else 1.0
+        errors = np.maximum(wanted - 2 * gain * product + gain * gain * found, 0.0)
+        heard = wanted > 0
+        lost = float(np.minimum(errors[heard] / wanted[heard], 1.0).mean()) if heard.any() else 0.0
+        return min(PERFECT, -10.0 * math.log10(lost)) if lost > 0 else PERFECT
+
+
+def _by_channel(values: Array) -> Array:
+    """Return float64 [channels, others]: pictures have their channels second, all else last."""
+    whole = values.astype(np.float64)
+    if whole.ndim < 1:
+        return whole.reshape(1, 1)
+    axis = 1 if whole.ndim > 3 else whole.ndim - 1
+    return np.moveaxis(whole, axis, 0).reshape(whole.shape[axis], -1)
 
 
 def per_layer(
@@ -161,18 +203,17 @@ def blame(
 ) -> LayerError | None:
     """Return the layer in which `candidate` loses most of the signal; None where the two have no tensor in common.
 
-    Every tensor that both models call by one name is compared over the first `SAMPLES` samples; a layer is charged with
-    how much worse its result is than the worst that it was given.
+    Every tensor that both models have is compared over the first `SAMPLES` samples, channel by channel; a layer is
+    charged with how much worse its result is than the worst that it was given.
 
     Raises:
         TooLittleData: there is no sample.
     """
     graph = Graph(original)
-    known = Graph(candidate).makers
-    names = [name for node in original.graph.node for name in node.output if name in known][:_MOST_TENSORS]
-    if not names:
+    called = _called(original, Graph(candidate))
+    if not called:
         return None
-    noises = _noises(original, candidate, names, First(samples))
+    noises = _noises(original, candidate, called, First(samples))
     losses = {name: _inherited(graph, name, noises) - _seen(noises[name]) for name in noises}
     if not losses:
         return None
@@ -181,25 +222,36 @@ def blame(
     return LayerError(node.name, node.op_type, noises[worst].sqnr)
 
 
+def _called(original: ModelProto, candidate: Graph) -> dict[str, str]:
+    """Return what the candidate calls the original's tensors; what it has no name for is left out."""
+    found: dict[str, str] = {}
+    for name in (name for node in original.graph.node for name in node.output if name):
+        here = name if name in candidate.makers else f"{name}{equalize.RENAMED}"
+        if here in candidate.makers and len(found) < _MOST_TENSORS:
+            found[name] = here
+    return found
+
+
 def _noises(
-    original: ModelProto, candidate: ModelProto, names: Sequence[str], few: Samples
-) -> dict[str, Noise]:
-    one, other = (calibrate.Observer(model, names, strict=False) for model in (original, candidate))
-    found: dict[str, Noise] = {}
+    original: ModelProto, candidate: ModelProto, called: Mapping[str, str], few: Samples
+) -> dict[str, ChannelNoise]:
+    one = calibrate.Observer(original, list(called), strict=False)
+    other = calibrate.Observer(candidate, list(called.values()), strict=False)
+    found: dict[str, ChannelNoise] = {}
     for sample in few:
         for (name, wanted), (_, got) in zip(one.watch(sample), other.watch(sample), strict=True):
             if wanted.dtype.kind == "f":
-                found.setdefault(name, Noise()).add(wanted, got)
+                found.setdefault(name, ChannelNoise(called[name] != name)).add(wanted, got)
     if not len(few):
         raise TooLittleData("there is no sample to compare with", "give at least one")
     return found
 
 
-def _seen(noise: Noise) -> float:
+def _seen(noise: ChannelNoise) -> float:
     return min(noise.sqnr, UNSEEN)
 
 
-def _inherited(graph: Graph, name: str, noises: Mapping[str, Noise]) -> float:
+def _inherited(graph: Graph, name: str, noises: Mapping[str, ChannelNoise]) -> float:
     """Return the worst of what went into `name`, seen at the nearest tensors that were compared."""
     worst, seen, waiting = UNSEEN, {name}, list(graph.makers[name].input)
     while waiting:
