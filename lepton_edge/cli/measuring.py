@@ -7,6 +7,8 @@ pushed are removed. The original is measured again beside every candidate: a boa
 from __future__ import annotations
 
 import secrets
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +17,13 @@ from typing import Any
 from lepton_edge.cli.output import dig
 from lepton_edge.client import Client
 from lepton_edge.compress.recipe import Compared, Timing
-from lepton_edge.core.errors import LeptonError, NotFound, UnknownModel
+from lepton_edge.core.errors import LeptonError, NotFound, Overloaded, UnknownModel
 from partitioner.units import Bytes, DeviceId, Seconds
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+REMOVAL_PATIENCE, AGAIN = 120.0, 0.5
+"""Seconds for which a device's measurement is waited for, and between two tries."""
 
 
 class DeviceMeasure:
@@ -56,21 +61,28 @@ class DeviceMeasure:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what was pushed; the first failure is told unless something else failed before."""
-        failed: LeptonError | None = None
+        """Remove what was pushed; say what could not be, and how to."""
         for name in sorted(self._pushed):
-            failed = self._remove(name) or failed
-        if failed is not None and error is None:
-            raise failed
+            try:
+                self._remove(name)
+            except UnknownModel:  # it never got so far
+                continue
+            except LeptonError as failed:
+                told = f"{name} could not be removed: {failed.message}; lepton-edge model remove {name}"
+                print(told, file=sys.stderr)
 
-    def _remove(self, name: str) -> LeptonError | None:
-        try:
-            self._asked.remove(name)
-        except UnknownModel:
-            return None
-        except LeptonError as error:
-            return error
-        return None
+    def _remove(self, name: str) -> None:
+        """Remove one model; a device that is measuring it still is waited for, since that cannot be broken off."""
+        end = time.monotonic() + REMOVAL_PATIENCE
+        while True:
+            try:
+                self._asked.remove(name)
+            except Overloaded:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(AGAIN)
+            else:
+                return
 
     def __call__(self, candidate: Path, original: Path) -> Sequence[Compared]:
         """Return both times on every device; keeps `compress.measure.Measure`.

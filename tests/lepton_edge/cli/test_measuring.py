@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.cli import measuring
 from lepton_edge.cli.measuring import DeviceMeasure
-from lepton_edge.core.errors import NotFound, Unavailable, UnknownModel
+from lepton_edge.core.errors import NotFound, Overloaded, Unavailable, UnknownModel
 
 CANDIDATE, ORIGINAL = Path("candidate.onnx"), Path("original.onnx")
 
@@ -88,6 +89,36 @@ def test_a_push_that_broke_off_is_removed_too() -> None:
     with pytest.raises(Unavailable, match="board is gone"), measure(asked, "board") as timed:
         timed(CANDIDATE, ORIGINAL)
     assert asked.pushed == {}
+
+
+def test_a_measurement_that_goes_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "AGAIN", 0.0)
+    asked, busy = Asked("board"), [1, 1, 1]
+    remove = asked.remove
+
+    def later(name: str) -> None:
+        if busy:
+            busy.pop()
+            raise Overloaded("it is being measured")
+        remove(name)
+
+    asked.remove = later  # type: ignore[method-assign]
+    with measure(asked, "board") as timed:
+        timed(CANDIDATE, ORIGINAL)
+    assert asked.pushed == {}
+
+
+def test_what_cannot_be_removed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = Asked("board")
+
+    def remove(name: str) -> None:
+        raise Unavailable("the coordinator is away")
+
+    asked.remove = remove  # type: ignore[method-assign]
+    with measure(asked, "board") as timed:
+        timed(CANDIDATE, ORIGINAL)
+    told = capsys.readouterr().err
+    assert "could not be removed: the coordinator is away; lepton-edge model remove compress-" in told
 
 
 def test_a_device_that_is_not_there_is_said_at_once() -> None:
