@@ -63,26 +63,27 @@ class DeviceMeasure:
     ) -> None:
         """Remove what was pushed; say what could not be, and how to."""
         for name in sorted(self._pushed):
-            try:
-                self._remove(name)
-            except UnknownModel:  # it never got so far
-                continue
-            except LeptonError as failed:
-                told = f"{name} could not be removed: {failed.message}; lepton-edge model remove {name}"
-                print(told, file=sys.stderr)
+            self._remove(name)
 
     def _remove(self, name: str) -> None:
         """Remove one model; a device that is measuring it still is waited for, since that cannot be broken off."""
         end = time.monotonic() + REMOVAL_PATIENCE
-        while True:
-            try:
-                self._asked.remove(name)
-            except Overloaded:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(AGAIN)
-            else:
-                return
+        while (failed := self._tried(name)) is not None and time.monotonic() < end:
+            if not isinstance(failed, Overloaded):
+                break
+            time.sleep(AGAIN)
+        if failed is not None:
+            told = f"{name} could not be removed: {failed.message}; lepton-edge model remove {name}"
+            print(told, file=sys.stderr)
+
+    def _tried(self, name: str) -> LeptonError | None:
+        try:
+            self._asked.remove(name)
+        except UnknownModel:  # it never got so far
+            return None
+        except LeptonError as failed:
+            return failed
+        return None
 
     def __call__(self, candidate: Path, original: Path) -> Sequence[Compared]:
         """Return both times on every device; keeps `compress.measure.Measure`.

@@ -19,7 +19,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from lepton_edge.compress import disk, judging
+from lepton_edge.compress import disk, judging, sensitivity
 from lepton_edge.compress.errors import CompressionFailed, UnusableData
 from lepton_edge.compress.evaluate import Reference, evaluate, scores
 from lepton_edge.compress.measure import Measure
@@ -37,6 +37,9 @@ from partitioner.units import Bytes, Sha256
 
 HELD_MODELS, HELD_BYTES = 6, 1 << 30
 """Intermediate models that are kept, so that recipes with the same first steps share them."""
+
+BLAMED_SAMPLES = 4
+"""Samples on which the layer is looked for that a rejected candidate's loss begins at."""
 
 FIRST_LOOK = 32
 """Samples of the first, cheap look at a candidate's answers."""
@@ -192,7 +195,17 @@ class Trier:
         else:
             score = evaluate(model, job.held_out, job.metric, self._reference, self._tick)
             base = self.original.score.mean if self.original.score is not None else score.mean
-        return replace(found, score=score, rejected=judging.too_lossy(score, base, job.budget.max_drop))
+        rejected = judging.too_lossy(score, base, job.budget.max_drop)
+        return replace(found, score=score, rejected=f"{rejected}{self._blamed(model)}" if rejected else "")
+
+    def _blamed(self, model: ModelProto) -> str:
+        """Return the layer that loses most of the signal, as the end of a sentence; "" where none can be told."""
+        few = self.job.held_out.take(BLAMED_SAMPLES)
+        try:
+            found = sensitivity.blame(self.job.original, model, few)
+        except STEP_ERRORS:  # what cannot be compared layer by layer is rejected all the same
+            return ""
+        return f"; most of it in {found}" if found else ""
 
     def _timed(self, found: Candidate, content: bytes) -> Candidate:
         if self.job.measure is None:

@@ -78,3 +78,11 @@ def test_an_original_that_does_not_answer_is_refused(tmp_path: Path) -> None:
     broken = small.with_weights(MODEL, lambda name, one: one * np.float32("nan"))
     with pytest.raises(UnusableData, match="the original itself"):
         Trier(dataclasses.replace(job(), original=broken), tmp_path / "original.onnx", tmp_path)
+
+
+def test_a_loss_names_the_layer_that_most_of_it_is_in(tmp_path: Path) -> None:
+    def act(model: object, materials: object) -> object:
+        return small.with_weights(MODEL, lambda name, one: np.roll(one, 3, 0) if name == "w2" else one)
+
+    candidate, _ = trier(tmp_path, small.Does("shuffles", act)).try_(steps("shuffles"))  # type: ignore[arg-type]
+    assert "; most of it in layer second (MatMul)" in candidate.rejected
