@@ -1,7 +1,8 @@
 """One weights file on this device: sparse, as large as the whole blob, filled tensor by tensor and verified.
 
 Law: data first, then the journal. What the journal calls done was hashed when it was written, and is hashed
-again at its first use in each process. Blocking I/O runs in threads; a tensor is never held in memory as a
+again at its first use in each process. A tensor may come packed: it is written expanded, and its sha256 is that of the
+expanded bytes, whatever way it came. Blocking I/O runs in threads; a tensor is never held in memory as a
 whole.
 """
 
@@ -12,12 +13,14 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from device_agents.store.download import Fetch, RetryPolicy, pull, require_sha256
 from device_agents.store.journal import Journal, Place, place_of
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.core.messages import FetchRequest
+from lepton_edge.wire.packed import Expander
 from partitioner.plan import WeightRef
 from partitioner.units import Bytes, Sha256
 
@@ -25,6 +28,14 @@ WEIGHTS = "weights.bin"
 COMMIT_BYTES = 8 << 20  # data and journal are flushed each so many bytes
 PARALLEL = 4  # tensors fetched at once: hides the delay of a link, bounds memory to a few chunks
 READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to fetch a tensor: from which byte on, and whether it may come packed."""
+
+    start: int
+    packed: bool
 
 
 class WeightsFile:
@@ -92,27 +103,41 @@ class WeightsFile:
         self, ref: WeightRef, fetch: Fetch, policy: RetryPolicy, arrived: Callable[[int], None]
     ) -> None:
         place = place_of(ref)
-        for start in dict.fromkeys((self._journal.parts.get(place, 0), 0)):
-            if await self._fetch_from(start, place, fetch, policy, arrived):
+        here = self._journal.parts.get(place, 0)
+        ways = dict.fromkeys((_Way(here, packed=not here), _Way(0, packed=False)))
+        for way in ways:  # what is here already was counted unpacked, and so is the rest of it
+            if await self._fetch_from(way, place, fetch, policy, arrived):
                 return
         raise CorruptFrame(f"weight {ref.name!r} arrived with another sha256", "push the model again")
 
     async def _fetch_from(
-        self, start: int, place: Place, fetch: Fetch, policy: RetryPolicy, arrived: Callable[[int], None]
+        self, way: _Way, place: Place, fetch: Fetch, policy: RetryPolicy, arrived: Callable[[int], None]
     ) -> bool:
-        digest = await asyncio.to_thread(self._hash, place, start)
-        arrived(start)
+        digest = await asyncio.to_thread(self._hash, place, way.start)
+        arrived(way.start)
+        expander, done = Expander(place[2]), way.start
 
         def sink(offset: int, data: bytes) -> None:
+            nonlocal done
             digest.update(data)
             self._write(place, offset, data)
+            done = offset + len(data)
             arrived(len(data))
 
-        if start < place[2]:
-            request = FetchRequest(Sha256(place[0]), Bytes(start))
-            await pull(fetch, request, sink, policy, expected=place[2])
-        if digest.hexdigest() != place[0]:
-            arrived(-place[2])
+        def expand(_offset: int, data: bytes) -> None:
+            for piece in expander.feed(data):
+                sink(done, piece)
+
+        try:
+            if way.start < place[2]:
+                request = FetchRequest(Sha256(place[0]), Bytes(way.start), way.packed)
+                packed = expand if way.packed else None
+                await pull(fetch, request, sink, policy, expected=place[2], packed=packed)
+        except CorruptFrame:
+            if not way.packed:
+                raise
+        if done != place[2] or digest.hexdigest() != place[0]:
+            arrived(-done)
             return False
         self._pending.add(place)
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lepton_edge.core.errors import CorruptFrame, Unavailable
 from lepton_edge.core.messages import FetchChunk, FetchRequest
@@ -44,24 +44,34 @@ def require_sha256(name: Sha256) -> Sha256:
 
 
 async def pull(
-    fetch: Fetch, request: FetchRequest, sink: Sink, policy: RetryPolicy, expected: int = -1
+    fetch: Fetch,
+    request: FetchRequest,
+    sink: Sink,
+    policy: RetryPolicy,
+    expected: int = -1,
+    *,
+    packed: Sink | None = None,
 ) -> Bytes:
     """Fetch from `request.offset` to the end into `sink` and return the artifact's whole size.
 
-    `expected` is that size when it is known (-1: not). Raises the fetch's own error when it is not retryable,
-    Unavailable when the retries are used up, CorruptFrame when offsets or sizes disagree.
+    `expected` is that size when it is known (-1: not). Where the request lets it come packed, `packed` takes the bytes
+    of that form, which are fewer. Raises the fetch's own error when it is not retryable, Unavailable when the retries
+    are used up, CorruptFrame when offsets, sizes or forms disagree.
     """
-    offset, failures = int(request.offset), 0
+    course, failures = _Course(int(request.offset), expected, packed is not None), 0
     while True:
-        begun = offset
+        begun = course.offset
         try:
-            async for chunk in fetch(FetchRequest(request.sha256, Bytes(offset))):
-                offset = await _take(chunk, offset, expected, sink)
-                if offset == chunk.total:
+            async for chunk in fetch(replace(request, offset=Bytes(course.offset))):
+                course.check(chunk)
+                into = packed if packed is not None and chunk.packed else sink
+                await asyncio.to_thread(into, course.offset, chunk.data)
+                course.offset += len(chunk.data)
+                if course.offset == chunk.total:
                     return chunk.total
             raise Unavailable("the download ended early")
         except LeptonError as error:
-            failures = 1 if offset > begun else failures + 1
+            failures = 1 if course.offset > begun else failures + 1
             if not error.retryable:
                 raise
             if failures >= policy.attempts:
@@ -70,13 +80,24 @@ async def pull(
         await asyncio.sleep(policy.pause(failures))
 
 
-async def _take(chunk: FetchChunk, offset: int, expected: int, sink: Sink) -> int:
-    after = offset + len(chunk.data)
-    known = chunk.total if expected < 0 else expected
-    if chunk.offset != offset or after > chunk.total or chunk.total != known:
-        raise CorruptFrame(
-            f"a chunk at {chunk.offset} of {chunk.total} bytes does not fit: {offset} of {known} are here",
-            "the peer is broken or of another version",
-        )
-    await asyncio.to_thread(sink, offset, chunk.data)
-    return after
+class _Course:
+    """How far a download is, and what its next chunk must be: one form from the first chunk on, and no gap."""
+
+    def __init__(self, offset: int, expected: int, may_be_packed: bool) -> None:
+        self.offset = offset
+        self._expected = expected
+        self._packed = None if may_be_packed else False
+
+    def check(self, chunk: FetchChunk) -> None:
+        """Raise CorruptFrame unless `chunk` comes next."""
+        if self._packed is None:
+            self._packed = chunk.packed
+            if chunk.packed and 0 < chunk.total < self._expected:
+                self._expected = chunk.total
+        known = chunk.total if self._expected < 0 else self._expected
+        next_one = chunk.offset == self.offset and self.offset + len(chunk.data) <= chunk.total == known
+        if not next_one or chunk.packed != self._packed:
+            raise CorruptFrame(
+                f"a chunk at {chunk.offset} of {chunk.total} bytes does not fit: {self.offset} of {known} are here",
+                "the peer is broken or of another version",
+            )

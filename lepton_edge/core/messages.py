@@ -315,19 +315,24 @@ CoordinatorSays = (
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """Ask for the bytes of an artifact (block file, golden sample, labels) or of one weight tensor, from `offset`."""
+    """Ask for the bytes of an artifact (block file, golden sample, labels) or of one weight tensor, from `offset`.
+
+    `packed` says that a weight tensor may come in its packed form (`wire.packed`), whose bytes `offset` then counts.
+    """
 
     sha256: Sha256
     offset: Bytes = Bytes(0)
+    packed: bool = False
 
 
 @dataclass(frozen=True)
 class FetchChunk:
-    """Bytes of an artifact, in order; `total` is the artifact's whole size."""
+    """Bytes of an artifact, in order; `total` is the artifact's whole size, or that of the form that is `packed`."""
 
     offset: Bytes
     total: Bytes
     data: bytes
+    packed: bool = False
 
 
 # --- clients --------------------------------------------------------------------------------------------------------

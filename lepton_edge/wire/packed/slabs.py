@@ -16,7 +16,7 @@ from lepton_edge.core.results import Array
 from lepton_edge.wire.packed import scaled, sections
 from lepton_edge.wire.packed.forms import FORMS, integers
 
-SLAB = 4 << 20
+SLAB = 1 << 20
 """Expanded bytes of a slab at most."""
 
 HEAD = struct.Struct("<BBHII")

@@ -432,22 +432,26 @@ class GaugeCommand(_message.Message):
     def __init__(self, command: _Optional[str] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
-    __slots__ = ("sha256", "offset")
+    __slots__ = ("sha256", "offset", "packed")
     SHA256_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    PACKED_FIELD_NUMBER: _ClassVar[int]
     sha256: str
     offset: int
-    def __init__(self, sha256: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+    packed: bool
+    def __init__(self, sha256: _Optional[str] = ..., offset: _Optional[int] = ..., packed: bool = ...) -> None: ...
 
 class FetchChunk(_message.Message):
-    __slots__ = ("offset", "total", "data")
+    __slots__ = ("offset", "total", "data", "packed")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    PACKED_FIELD_NUMBER: _ClassVar[int]
     offset: int
     total: int
     data: bytes
-    def __init__(self, offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+    packed: bool
+    def __init__(self, offset: _Optional[int] = ..., total: _Optional[int] = ..., data: _Optional[bytes] = ..., packed: bool = ...) -> None: ...
 
 class AgentSays(_message.Message):
     __slots__ = ("hello", "telemetry", "outcome", "progress", "profiled", "probed", "epoch_status", "gauged")

@@ -22,12 +22,15 @@ class Origin:
         self.requests = []
         self.break_after = []  # for each coming request: bytes after which it fails
         self.served = 0
+        self.packs = None  # what answers instead, packed, for those that can read it: by sha256
 
     async def fetch(self, request):
         self.requests.append((request.sha256, request.offset))
         if request.sha256 not in self.artifacts:
             raise NotFound(f"no artifact {request.sha256}")
         whole = self.artifacts[request.sha256]
+        packed = bool(request.packed and self.packs and request.sha256 in self.packs)
+        whole = self.packs[request.sha256] if packed else whole
         limit = self.break_after.pop(0) if self.break_after else None
         sent = 0
         for offset in range(request.offset, max(len(whole), 1), self.chunk):
@@ -36,7 +39,7 @@ class Origin:
             data = whole[offset : offset + self.chunk]
             sent += len(data)
             self.served += len(data)
-            yield FetchChunk(offset, len(whole), data)
+            yield FetchChunk(offset, len(whole), data, packed)
 
 
 def blob_of(*sizes: int, seed: int = 0):

@@ -7,12 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device_agents.store.blob import WeightsFile
 from device_agents.store.download import RetryPolicy
 from lepton_edge.core.errors import Unavailable
-from tests.device_agents.store.origin import Origin, blob_of
+from lepton_edge.wire.packed import pack
+from partitioner.plan import WeightRef
+from tests.device_agents.store.origin import Origin, blob_of, sha256
 
 WRITER = """
 import asyncio, sys
@@ -69,3 +72,61 @@ async def test_a_large_tensor_goes_on_inside_after_a_kill(tmp_path, monkeypatch)
     assert [offset for _, offset in origin.requests] == [0, 60_000]
     assert (tmp_path / "weights.bin").read_bytes() == blob
     assert WeightsFile(tmp_path, len(blob)).missing(refs) == []
+
+
+def packing(tensors: list[bytes], chunk: int = 1000) -> Origin:
+    origin = Origin(*tensors, chunk=chunk)
+    origin.packs = {sha256(one): pack(one) for one in tensors}
+    return origin
+
+
+def sparse_blob(count: int = 50_000) -> tuple[bytes, list[WeightRef], list[bytes]]:
+    tensor = np.where(np.arange(count) % 11, 0, np.arange(count)).astype(np.float32).tobytes()
+    return tensor, [WeightRef("w", 0, len(tensor), sha256(tensor))], [tensor]
+
+
+async def test_a_tensor_that_comes_packed_lies_expanded_and_is_verified(tmp_path):
+    blob, refs, tensors = sparse_blob()
+    origin, told = packing(tensors), []
+    file = WeightsFile(tmp_path, len(blob))
+    await file.fill(refs, origin.fetch, RetryPolicy(), told.append)
+    assert (tmp_path / "weights.bin").read_bytes() == blob
+    assert origin.served < len(blob) / 4
+    assert sum(told) == len(blob)  # progress counts what is there, not what travelled
+    assert WeightsFile(tmp_path, len(blob)).missing(refs) == []
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [b"LPK1", b"rubbish", b"", pack(b"x" * 200_000), pack(b"x" * 100), pack(b"x" * 200_000)[:-1]],
+    ids=["head only", "rubbish", "empty", "another content", "another length", "cut off"],
+)
+async def test_a_packed_form_that_is_not_the_tensor_is_fetched_as_it_is(tmp_path, hostile):
+    blob, refs, tensors = sparse_blob()
+    origin, told = packing(tensors), []
+    origin.packs = {refs[0].sha256: hostile}
+    file = WeightsFile(tmp_path, len(blob))
+    await file.fill(refs, origin.fetch, RetryPolicy(), told.append)
+    assert (tmp_path / "weights.bin").read_bytes() == blob
+    assert sum(told) == len(blob)
+
+
+async def test_who_does_not_know_packed_weights_sends_them_as_they_are(tmp_path):
+    blob, refs, tensors = sparse_blob()
+    origin = Origin(*tensors)
+    await WeightsFile(tmp_path, len(blob)).fill(refs, origin.fetch, RetryPolicy(), lambda _: None)
+    assert (tmp_path / "weights.bin").read_bytes() == blob
+
+
+async def test_after_a_kill_the_rest_of_a_packed_tensor_comes_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("device_agents.store.blob.COMMIT_BYTES", 10_000)
+    tensor = np.random.default_rng(0).integers(0, 5, 3 << 20).astype(np.uint8).tobytes()
+    refs, size = [WeightRef("w", 0, len(tensor), sha256(tensor))], len(tensor)
+    origin = packing([tensor], chunk=10_000)
+    origin.break_after = [len(origin.packs[refs[0].sha256]) * 3 // 4]
+    with pytest.raises(Unavailable):
+        await WeightsFile(tmp_path, size).fill(refs, origin.fetch, RetryPolicy(attempts=1), lambda _: None)
+    second = WeightsFile(tmp_path, size)
+    await second.fill(second.missing(refs), origin.fetch, RetryPolicy(), lambda _: None)
+    assert [offset for _, offset in origin.requests] == [0, 2 << 20]  # the slabs that were whole are here
+    assert (tmp_path / "weights.bin").read_bytes() == tensor

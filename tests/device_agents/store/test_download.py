@@ -48,3 +48,55 @@ def test_pauses_double_up_to_a_limit():
 def test_only_a_sha256_is_a_sha256(name):
     with pytest.raises(CorruptFrame):
         require_sha256(name)
+
+
+def packed(offset: int, total: int, data: bytes) -> FetchChunk:
+    return FetchChunk(offset, total, data, packed=True)
+
+
+async def pulled(*chunks: FetchChunk, may_be_packed: bool = True) -> tuple[list[bytes], list[bytes]]:
+    """Return what came as it is, and what came packed, of a tensor of ten bytes."""
+    plain, other = [], []
+    sink = (lambda _, data: other.append(data)) if may_be_packed else None
+    request = FetchRequest(NAME, packed=may_be_packed)
+    await pull(
+        answering(*chunks), request, lambda _, data: plain.append(data), QUICK, expected=10, packed=sink
+    )
+    return plain, other
+
+
+async def test_a_tensor_may_come_packed_and_in_fewer_bytes():
+    assert await pulled(packed(0, 4, b"ab"), packed(2, 4, b"cd")) == ([], [b"ab", b"cd"])
+    assert await pulled(FetchChunk(0, 10, b"0123456789")) == ([b"0123456789"], [])
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[packed(0, 11, b"x" * 11)], [packed(0, 0, b"")], [packed(0, 1 << 40, b"x")],
+     [packed(0, 4, b"ab"), packed(2, 5, b"cde")], [packed(0, 4, b"ab"), FetchChunk(2, 4, b"cd")],
+     [FetchChunk(0, 10, b"ab"), packed(2, 10, b"x" * 8)]],
+    ids=["larger", "empty", "endless", "size changes", "form changes", "form changes back"],
+)  # fmt: skip
+async def test_a_packed_form_that_does_not_fit_is_refused(chunks):
+    with pytest.raises(CorruptFrame):
+        await pulled(*chunks)
+
+
+async def test_a_packed_form_that_nobody_asked_for_is_refused():
+    with pytest.raises(CorruptFrame):
+        await pulled(packed(0, 4, b"abcd"), may_be_packed=False)
+
+
+async def test_a_packed_form_is_asked_for_again_from_where_it_broke_off():
+    asked = []
+
+    async def fetch(request):
+        asked.append((request.offset, request.packed))
+        whole = b"abcd"
+        yield packed(request.offset, 4, whole[request.offset : request.offset + 2])
+
+    got = []
+    sink = lambda _, data: got.append(data)
+    await pull(fetch, FetchRequest(NAME, packed=True), sink, QUICK, expected=10, packed=sink)
+    assert asked == [(0, True), (2, True)]
+    assert b"".join(got) == b"abcd"

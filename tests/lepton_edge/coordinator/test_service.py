@@ -23,6 +23,7 @@ from lepton_edge.coordinator.store import Store
 from lepton_edge.core import messages as m
 from lepton_edge.core.errors import InvalidInput, NotFound, StorageFull
 from lepton_edge.wire import rpc
+from lepton_edge.wire.packed import expand
 from partitioner.errors import InvalidModel
 from partitioner.plan import Block, WeightRef
 
@@ -262,6 +263,22 @@ async def test_weights_and_artifacts_are_fetched_from_any_offset(running: Runnin
     assert weight[0].data == (bytes(range(256)) * 8)[256 : 256 + 512]
     at_end = [chunk async for chunk in running.stub.fetch(m.FetchRequest("d" * 64, 512))]
     assert [(chunk.offset, chunk.data) for chunk in at_end] == [(512, b"")]
+
+
+async def test_a_weight_comes_packed_to_those_that_ask_for_it_where_that_pays(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.pair()
+    asked = m.FetchRequest("d" * 64, packed=True)
+    (small,) = [chunk async for chunk in running.stub.fetch(asked)]
+    assert (small.total, small.packed) == (512, False)  # a round trip more would cost more than it saves
+    monkeypatch.setattr("lepton_edge.coordinator.packing.LEAST", 100)
+    (chunk,) = [chunk async for chunk in running.stub.fetch(asked)]
+    assert chunk.packed
+    assert chunk.total == len(chunk.data) < 512
+    assert expand(chunk.data, 512) == (bytes(range(256)) * 8)[256 : 256 + 512]
+    (plain,) = [chunk async for chunk in running.stub.fetch(m.FetchRequest("d" * 64))]
+    assert (plain.total, plain.packed) == (512, False)
 
 
 async def test_fetching_what_is_not_there_is_not_found(running: Running) -> None:

@@ -195,9 +195,9 @@ def test_a_slab_by_hand_is_read() -> None:
 
 def test_a_bomb_reserves_nothing() -> None:
     bomb = zstandard.ZstdCompressor(19).compress(bytes(400 * MEGA))
-    body = sections.HEAD.pack(len(bomb), 3 * MEGA) + bomb
-    told = slabs.HEAD.pack(0, 1, 0, 3 * MEGA, len(body)) + body
+    body = sections.HEAD.pack(len(bomb), MEGA) + bomb
+    told = slabs.HEAD.pack(0, 1, 0, MEGA, len(body)) + body
     tracemalloc.start()
-    assert "announces" in refused(tensor(3 * MEGA, told), 3 * MEGA)
+    assert "announces" in refused(tensor(MEGA, told), MEGA)
     assert tracemalloc.get_traced_memory()[1] < 2 * MEGA
     tracemalloc.stop()
