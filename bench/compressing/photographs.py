@@ -1,4 +1,4 @@
-"""Photographs to calibrate MobileNetV2 with and to judge it by: scikit-image's, and Debian's wallpapers of MATE.
+"""Photographs to calibrate MobileNetV2 with and to judge it by: scikit-image's, and Debian's wallpapers.
 
 Law: split by picture, before any view of it is taken: no view of a picture that calibrates is ever judged.
 """
@@ -19,7 +19,7 @@ from examples.demo.packages import package_folder
 from lepton_edge.compress.technique import Sample
 from partitioner.onnx_io import runtime
 
-WALLPAPERS = "mate-backgrounds"
+WALLPAPERS = ("mate-backgrounds", "lomiri-wallpapers-16.04")
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 VIEWS = ((0.0, 0.0, 1.0, 1.0), (0.0, 0.1, 0.75, 0.9), (0.3, 0.0, 1.0, 0.8))
 SIDE, SMALLEST = 224, 200
@@ -27,10 +27,18 @@ SIDE, SMALLEST = 224, 200
 
 def split() -> tuple[list[Sample], list[Sample]]:
     """Return views to calibrate with and views to judge by; every second picture, by name, is for either."""
-    found = sorted([*_of_scikit(), *_wallpapers()], key=lambda path: path.name)
-    return [view for path in found[::2] for view in _views(path)], [
-        view for path in found[1::2] for view in _views(path)
-    ]
+    found = _pictures()
+    sides = [found[::2], found[1::2]]
+    calibration, judged = ([view for path in side for view in _views(path)] for side in sides)
+    return calibration, judged
+
+
+def _pictures() -> list[Path]:
+    """Return the pictures by name, each scene once: what differs after an underscore is a size or the other eye."""
+    scenes: dict[str, Path] = {}
+    for path in sorted([*_of_scikit(), *(one for package in WALLPAPERS for one in _wallpapers(package))]):
+        scenes.setdefault(path.stem.split("_")[0].lower(), path)
+    return [scenes[name] for name in sorted(scenes)]
 
 
 def agreement(model: onnx.ModelProto, original: onnx.ModelProto, samples: list[Sample]) -> float:
@@ -66,14 +74,14 @@ def _of_scikit() -> list[Path]:
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def _wallpapers() -> list[Path]:
-    unpacked = CACHE / WALLPAPERS
+def _wallpapers(package: str) -> list[Path]:
+    unpacked = CACHE / package
     if not unpacked.is_dir():
         unpacked.mkdir(parents=True)
-        subprocess.run(["apt-get", "-qq", "download", WALLPAPERS], cwd=unpacked, check=True, timeout=PATIENCE)
-        package = next(unpacked.glob(f"{WALLPAPERS}_*.deb"))
-        subprocess.run(["dpkg", "-x", package.name, "."], cwd=unpacked, check=True, timeout=PATIENCE)
-        package.unlink()
+        subprocess.run(["apt-get", "-qq", "download", package], cwd=unpacked, check=True, timeout=PATIENCE)
+        archive = next(unpacked.glob(f"{package}_*.deb"))
+        subprocess.run(["dpkg", "-x", archive.name, "."], cwd=unpacked, check=True, timeout=PATIENCE)
+        archive.unlink()
     return [path for path in unpacked.rglob("*.jpg") if not path.is_symlink() and _is_large(path)]
 
 
