@@ -59,11 +59,14 @@ def not_faster(pairs: Sequence[Compared], objective: str) -> str:
     slow = [one for one in pairs if not is_faster(one)]
     if not slow:
         return ""
-    told = (
-        f"{one.candidate.device}: {milliseconds(one.candidate.median)} of {milliseconds(one.original.median)}"
-        for one in slow
-    )
+    told = (_times(one) for one in slow)
     return f"not faster on {'; on '.join(told)}"
+
+
+def _times(one: Compared) -> str:
+    noise = " (within the noise)" if one.candidate.median < one.original.median else ""
+    mine, its = milliseconds(one.candidate.median), milliseconds(one.original.median)
+    return f"{one.candidate.device}: {mine} of {its}{noise}"
 
 
 def is_faster(one: Compared) -> bool:

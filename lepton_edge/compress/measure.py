@@ -34,7 +34,7 @@ from partitioner.units import Bytes, DeviceId, Seconds
 Measure = Callable[[Path, Path], Sequence[Compared]]
 """Told the ONNX files of a candidate and of the original; returns both times for each device."""
 
-HERE = DeviceId("here")
+HERE = DeviceId("this machine")
 WARM, LEAST_ROUNDS, MOST_ROUNDS = 2, 5, 200
 PATIENCE = 600.0
 """Seconds after which the measuring process is given up."""

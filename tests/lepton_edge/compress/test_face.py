@@ -105,7 +105,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(place: Path) -> None:
 
 def test_the_local_measure_is_the_default(place: Path) -> None:
     report = compress(place, measure=None, recipe=EIGHT)
-    assert report.best.timings[0].device == "here"
+    assert report.best.timings[0].device == "this machine"
 
 
 def test_the_package_can_be_called_and_imports_nothing_heavy_for_it() -> None:

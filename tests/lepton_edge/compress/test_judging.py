@@ -21,6 +21,9 @@ def test_a_loss_within_the_budget_is_kept() -> None:
 def test_what_is_not_faster_says_on_which_device() -> None:
     slow = [pair(0.0051, 0.005), pair(0.001, 0.005, device="shed")]
     assert judging.not_faster(slow, "latency") == "not faster on board: 5.1 ms of 5.0 ms"
+    assert judging.not_faster([pair(0.00495, 0.005)], "latency").endswith(
+        "5.0 ms of 5.0 ms (within the noise)"
+    )
     assert judging.not_faster(slow, "size") == ""
     assert judging.not_faster([pair(0.003, 0.005)], "latency") == ""
 

@@ -28,7 +28,7 @@ def heavy(side: int) -> onnx.ModelProto:
 
 def test_the_median_and_half_the_distance_of_the_quartiles() -> None:
     found = timing([1.0, 2.0, 3.0, 4.0, 100.0])
-    assert (found.median, found.runs, found.device) == (3.0, 5, "here")
+    assert (found.median, found.runs, found.device) == (3.0, 5, "this machine")
     assert timing([2.0]).spread == 0.0
 
 
