@@ -55,14 +55,14 @@ def recorded() -> Iterator[Decision]:
     global _open
     assert _open is None, "one decision at a time"
     _open = decision = Decision()
+    made = False
     try:
         yield decision
-    except Exception:
-        _open = None
-        decision.undo()
-        raise
+        made = True
     finally:
         _open = None
+        if not made:
+            decision.undo()
 
 
 class Undoable:

@@ -130,10 +130,11 @@ async def _announced(config: CoordinatorConfig, bound: str) -> AsyncIterator[Non
     finally:
         if announcing is not None:
             announcing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                announcement = await announcing
-                if announcement is not None:
-                    await announcement.close()
+            (ended,) = await asyncio.gather(announcing, return_exceptions=True)
+            if isinstance(ended, discovery.Announcement):
+                await ended.close()
+            elif isinstance(ended, Exception):  # all went on without it
+                log.error("announcing by mDNS failed unexpectedly", error=repr(ended))
 
 
 async def _announce(config: CoordinatorConfig, bound: str) -> discovery.Announcement | None:
@@ -141,9 +142,6 @@ async def _announce(config: CoordinatorConfig, bound: str) -> discovery.Announce
         return await discovery.announce(bound, advertise=config.advertise)
     except DiscoveryFailed as error:
         log.warning("not announced by mDNS: agents need --coordinator HOST:PORT", reason=str(error))
-        return None
-    except Exception:  # the top of a task of its own, without which all goes on
-        log.exception("not announced by mDNS: agents need --coordinator HOST:PORT")
         return None
 
 

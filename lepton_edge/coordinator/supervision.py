@@ -32,16 +32,26 @@ async def keep(name: str, work: Work, told: Told) -> None:
     deaths, loop = 0, asyncio.get_running_loop()
     while True:
         began = loop.time()
-        try:
-            await work()
-            raise RuntimeError("it ended, which it should not")
-        except Exception as error:
-            log.exception("a task died", task=name)
-            deaths = 1 if loop.time() - began >= WELL else deaths + 1
-            if deaths >= DEATHS:
-                raise ServiceError(
-                    f"the coordinator's {name} died {deaths} times: {type(error).__name__}: {error}",
-                    "see its log; it ends so that it can be started anew",
-                ) from error
-            told(name, error)
+        error = await _death(work)
+        log.error("a task died", task=name, exc_info=error)
+        deaths = 1 if loop.time() - began >= WELL else deaths + 1
+        if deaths >= DEATHS:
+            raise ServiceError(
+                f"the coordinator's {name} died {deaths} times: {type(error).__name__}: {error}",
+                "see its log; it ends so that it can be started anew",
+            ) from error
+        told(name, error)
         await asyncio.sleep(min(FIRST_PAUSE * 2 ** (deaths - 1), LONGEST_PAUSE))
+
+
+async def _death(work: Work) -> Exception:
+    """Do `work` until it ends, and return what it died of; who cancels this cancels it."""
+    living = asyncio.ensure_future(work())
+    try:
+        await asyncio.wait({living})
+    finally:
+        living.cancel()
+    died = living.exception() if not living.cancelled() else asyncio.InvalidStateError("it was cancelled")
+    if died is not None and not isinstance(died, Exception):
+        raise died
+    return died or RuntimeError("it ended, which it should not")

@@ -43,17 +43,31 @@ async def test_what_lived_well_for_a_while_begins_with_the_shortest_pause_again(
 ) -> None:
     monkeypatch.setattr(supervision, "WELL", 0.0)
     monkeypatch.setattr(supervision, "FIRST_PAUSE", 0.0)
-    lives = 0
+    lives: list[str] = []
 
     async def dies() -> None:
-        nonlocal lives
-        lives += 1
-        if lives > 20:
-            raise asyncio.CancelledError
         raise ZeroDivisionError
 
-    with pytest.raises(asyncio.CancelledError):
-        await supervision.keep("journal", dies, lambda name, error: None)
+    task = asyncio.create_task(supervision.keep("journal", dies, lambda name, error: lives.append(name)))
+    while len(lives) < 3 * supervision.DEATHS:
+        assert not task.done()
+        await asyncio.sleep(0)
+    task.cancel()
+
+
+async def test_who_is_cancelled_cancels_what_it_keeps() -> None:
+    ended = asyncio.Event()
+
+    async def lives() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(supervision.keep("journal", lives, lambda name, error: None))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_what_ends_without_an_error_died_too() -> None:
