@@ -43,7 +43,7 @@ def page(document: Document) -> str:
     charts = [_against("size", "Size against the score", document, _bytes, short_size)]
     for number, device in enumerate(devices):
         title = f"Time on {device} against the score"
-        charts.append(_against(f"time-{number}", title, document, _time(number), short_time))
+        charts.append(_against(f"time-{number}", title, document, _time(document, number), short_time))
     sections = [*charts, _candidates(document), _notes(document)]
     body = tag(
         "body",
@@ -92,12 +92,20 @@ def _bytes(one: Document) -> float:
     return float(min(one["size"], one["stored"]) if one["stored"] else one["size"])
 
 
-def _time(number: int) -> Reading:
+def _time(document: Document, number: int) -> Reading:
     """Return what reads a candidate's time on a device, as if the original had taken what it took first.
 
     Candidates are timed beside the original in different minutes, in which a machine has different speeds.
     """
-    return lambda one: float(one["timings"][number]["median"]) if number < len(one["timings"]) else 0.0
+    base = float(document["original"]["timings"][number]["median"])
+
+    def read(one: Document) -> float:
+        if number >= min(len(one["timings"]), len(one["originals"])):
+            return 0.0
+        mine, its = (float(one[key][number]["median"]) for key in ("timings", "originals"))
+        return base * mine / its if its > 0 else 0.0
+
+    return read
 
 
 def _against(
@@ -111,7 +119,7 @@ def _against(
         return None
     floor = document["original"]["score"]["mean"] - document["budget"]["max_drop"]
     scores = [one["score"]["mean"] for one in points]
-    low = max(min(scores), floor - 6 * max(document["budget"]["max_drop"], 0.005))
+    low = min(floor, max(min(scores), floor - 6 * max(document["budget"]["max_drop"], 0.005)))
     margin = (max(scores) - low) * 0.08 or 0.01
     across = linear(0, max(map(read, points)) * 1.08, LEFT, WIDTH - RIGHT)
     up = linear(low - margin, max(scores) + margin, HIGH - BOTTOM, TOP)
@@ -120,9 +128,12 @@ def _against(
     below = [x_tick(across(tick), words(tick)) for tick in round_ticks(max(map(read, points)))]
     hidden = len(points) - len(shown)
     more = f" {hidden} far worse are only in the table." if hidden else ""
-    said = f"Left and up is better; the line is the budget.{more}"
+    said = f"Left and up is better; the line is the budget.{more} {_LEGEND}"
     drawn = svg(title, _score_axis(low, max(scores), up), below, _line(up(floor)), dots)
     return chart(name, title, said, drawn)
+
+
+_LEGEND = "Large and grey: the original; large and black: the best; blue: may be used; orange: rejected."
 
 
 def _score_axis(low: float, high: float, up: Scale) -> list[list[Markup]]:

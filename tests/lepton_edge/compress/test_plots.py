@@ -43,6 +43,18 @@ def test_each_candidate_is_a_point_of_every_chart_and_a_row() -> None:
     assert tags.count["tr"] == 1 + 3
 
 
+def test_times_are_as_if_the_original_had_taken_the_same_each_time() -> None:
+    slow_minutes = dataclasses.replace(
+        FAST, timings=tuple(dataclasses.replace(one, median=one.median * 3) for one in FAST.timings),
+        originals=tuple(dataclasses.replace(one, median=one.median * 3) for one in FAST.originals),
+    )  # fmt: skip
+    pages = [
+        page(dataclasses.replace(report(one), original=TIMED).document()) for one in (FAST, slow_minutes)
+    ]
+    places = [re.findall(r'<circle cx="([\d.]+)"', one) for one in pages]
+    assert places[0] == places[1]
+
+
 def test_what_is_far_worse_is_only_in_the_table() -> None:
     made = dataclasses.replace(report(FAST, candidate(100, 0.1)), original=TIMED)
     html = page(made.document())
