@@ -27,7 +27,7 @@ _PROBED_AT_ONCE = 16
 class Observer:
     """Runs a model and shows its inner tensors, a bounded part of them at a time.
 
-    `strict`: NaN and infinite values are errors.
+    `strict`: NaN and infinite values are errors. What is no array (a sequence) is not shown.
     """
 
     def __init__(self, model: ModelProto, names: Sequence[str], strict: bool = True) -> None:
@@ -65,7 +65,8 @@ class Observer:
         sizes: dict[str, int] = {}
         for start in range(0, len(self._names), _PROBED_AT_ONCE):
             part = self._names[start : start + _PROBED_AT_ONCE]
-            sizes.update({name: one.nbytes for name, one in runtime.run(self._session, feeds, part).items()})
+            found = runtime.run(self._session, feeds, part)
+            sizes.update({name: one.nbytes for name, one in found.items() if isinstance(one, np.ndarray)})
         self._parts = _grouped(sizes)
         return self._parts
 

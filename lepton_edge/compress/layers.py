@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.core.results import Array
 from partitioner.onnx_io import scope
 from partitioner.onnx_io.quantized import is_quantized
@@ -29,6 +30,7 @@ CARRIERS = SAME_RANGE | frozenset(
 ACTIVATIONS = frozenset(("Relu", "Clip"))
 """Operators that a conversion to integers computes by itself, because it saturates."""
 DATA_INPUTS: Mapping[str, int] = {"Add": 2, "Mul": 2, "Concat": 1 << 30}
+ALREADY = "it is quantized already"
 MIN_OPSET = 13  # per-channel scales
 
 
@@ -205,11 +207,17 @@ def why_not(model: ModelProto) -> str:
         f"{node.domain}/{node.op_type}" for one in scope.all_graphs(model.graph) for node in one.node
     }
     if is_quantized(operators):
-        return "it is quantized already"
+        return ALREADY
     graph = Graph(model)
     if not graph.heavy:
         return "it has no convolution or matrix product with constant float32 weights"
     return broken_weight(graph)
+
+
+def refusal(reason: str) -> CompressionRefused:
+    """Return the error for a model that is not quantized for `reason`."""
+    kind = AlreadyCompressed if reason == ALREADY else CompressionRefused
+    return kind(f"the model cannot be quantized: {reason}", "give the float model, or leave out this step")
 
 
 def broken_weight(graph: Graph) -> str:

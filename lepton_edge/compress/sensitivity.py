@@ -186,7 +186,7 @@ def _alone(
 def compare(noise: Noise, wanted: Sequence[Array], found: Sequence[Array]) -> None:
     """Add the float outputs of one sample to `noise`."""
     for one, other in zip(wanted, found, strict=True):
-        if one.dtype.kind == "f":
+        if isinstance(one, np.ndarray) and one.dtype.kind == "f":
             noise.add(one, other)
 
 
@@ -201,7 +201,7 @@ def answers(model: ModelProto, samples: Samples) -> list[list[Array]]:
 def blame(
     original: ModelProto, candidate: ModelProto, samples: Samples, told: Progress | None = None
 ) -> LayerError | None:
-    """Return the layer in which `candidate` loses most of the signal; None where the two have no tensor in common.
+    """Return the layer in which `candidate` loses most of the signal; None where none does.
 
     Every tensor that both models have is compared over the first `SAMPLES` samples, channel by channel; a layer is
     charged with how much worse its result is than the worst that it was given.
@@ -215,9 +215,9 @@ def blame(
         return None
     noises = _noises(original, candidate, called, First(samples))
     losses = {name: _inherited(graph, name, noises) - _seen(noises[name]) for name in noises}
-    if not losses:
+    worst = max(losses, key=lambda name: losses[name], default="")
+    if not worst or losses[worst] <= 0:
         return None
-    worst = max(losses, key=lambda name: losses[name])
     node = _layer(graph, worst)
     return LayerError(node.name, node.op_type, noises[worst].sqnr)
 

@@ -47,7 +47,7 @@ class DynamicInt8:
             f"{node.domain}/{node.op_type}" for one in scope.all_graphs(model.graph) for node in one.node
         }
         if is_quantized(operators):
-            return "it is quantized already"
+            return layers.ALREADY
         graph = Graph(model)
         if not _products(graph) and not _for_the_engine(model):
             return "it has no matrix product, LSTM or Attention with constant float32 weights"
@@ -61,7 +61,7 @@ class DynamicInt8:
             CompressionFailed: the engine's quantizer gave up on an LSTM or Attention.
         """
         if reason := self.refuse(model, materials.target):
-            raise CompressionRefused(f"the model cannot be quantized: {reason}", "give the float model")
+            raise layers.refusal(reason)
         made = _raised(clean.plain(model))
         scheme = Scheme(
             weight_bits=7 if materials.target.saturates else 8, clip_weights=bool(options["clip_weights"])

@@ -46,11 +46,11 @@ class StaticInt8:
         """Return the quantized model; the layers named in `keep_float` (separated by "|") stay float.
 
         Raises:
-            CompressionRefused: the model is quantized already, or its operator set cannot be raised.
+            CompressionRefused: see `refuse`; or its operator set cannot be raised.
             TooLittleData, UnusableData: from the calibration samples.
         """
         if reason := self.refuse(model, materials.target):
-            raise CompressionRefused(f"the model cannot be quantized: {reason}", "give the float model")
+            raise layers.refusal(reason)
         plain = prepared(model, materials)
         if options["equalize"]:
             plain = equalized(plain, materials)

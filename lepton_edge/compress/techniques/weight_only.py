@@ -61,7 +61,7 @@ class WeightOnly:
             CompressionRefused: see `refuse`; or bits are neither 8 nor 4.
         """
         if reason := self.refuse(model, materials.target):
-            raise CompressionRefused(f"the weights cannot be quantized: {reason}", "leave out this step")
+            raise layers.refusal(reason)
         bits, block = int(options["bits"]), int(options["block"])
         if bits not in HOLDS:
             raise CompressionRefused(f"weights of {bits} bits are not known", "use 8 or 4")

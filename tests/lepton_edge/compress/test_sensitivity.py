@@ -12,9 +12,11 @@ from lepton_edge.compress import sensitivity
 from lepton_edge.compress.errors import TooLittleData
 from lepton_edge.compress.recipe import Value
 from lepton_edge.compress.sensitivity import ChannelNoise, First, Noise
+from lepton_edge.compress.technique import Sample
 from lepton_edge.compress.techniques import technique
 from tests.lepton_edge.compress.hard_nets import of, ruined, with_weights
 from tests.lepton_edge.compress.small_nets import Pictures, materials, net, weights_of
+from tests.partitioner.onnx_io import handmade
 
 STATIC = technique("static_int8")
 PLAIN = {key: values[0] for key, values in STATIC.choices.items()} | {
@@ -122,3 +124,15 @@ def test_the_first_of_many_are_few() -> None:
     few = First(Pictures(20), 5)
     assert len(few) == len(list(few)) == 5
     assert len(First(Pictures(3), 5)) == 3
+
+
+def test_nobody_is_blamed_where_nothing_is_lost() -> None:
+    assert sensitivity.blame(net(), net(), Pictures(2)) is None
+
+
+def test_what_is_no_array_is_passed_over() -> None:
+    model = handmade.sequences()
+    (name,) = (one.name for one in model.graph.input)
+    shape = [one.dim_value or 2 for one in model.graph.input[0].type.tensor_type.shape.dim]
+    sample = Sample({name: np.ones(shape, np.float32)}, "row 0")
+    assert sensitivity.blame(model, model, First([sample], 1)) is None

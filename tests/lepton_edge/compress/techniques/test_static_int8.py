@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from lepton_edge.compress.errors import CompressionRefused, TooLittleData
+from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused, TooLittleData
 from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.sensitivity import First
 from lepton_edge.compress.technique import Technique
@@ -76,7 +76,7 @@ def test_layers_that_are_named_stay_float(tmp_path: Path) -> None:
 def test_a_model_that_is_quantized_already_is_refused(tmp_path: Path) -> None:
     made = STATIC.apply(net(), materials(net(), tmp_path), PLAIN)
     assert "already" in STATIC.refuse(made, Target())
-    with pytest.raises(CompressionRefused, match="already"):
+    with pytest.raises(AlreadyCompressed, match="already"):
         STATIC.apply(made, materials(made, tmp_path), PLAIN)
 
 
