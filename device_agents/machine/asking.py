@@ -49,7 +49,7 @@ def wait_on(state: State, work: Work, peer: DeviceId, now: float) -> list[Comman
     asked, far = work.asks[peer], state.far_side(peer)
     if far.heard_at < asked.at or not asked.is_late(now):
         return []
-    full = patience.busy(state, peer, (work.epoch, asked.terms.page), asked.at, now)
+    full = patience.busy(state, work, peer, now)
     more = patience.hedge(state, work, Seconds(full - (now - asked.at)), now)
     if more < SHORTEST_WAIT:
         return []
@@ -93,7 +93,8 @@ def ended(state: State, work: Work, peer: DeviceId) -> Ask:
 
 def right(state: State, work: Work, asked: Ask, now: float) -> None:
     """Take note of how long a right answer took."""
-    state.far_side(asked.peer).note((work.epoch, asked.terms.page), now - asked.at, now)
+    way = patience.way(state, work, asked.peer)
+    state.far_side(asked.peer).note((work.epoch, asked.terms.page), now - asked.at, now, way)
 
 
 def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> list[Command]:
@@ -154,8 +155,9 @@ def _note_in_vain(state: State, work: Work, peer: DeviceId, now: float) -> None:
     asked, far = work.asks[peer], state.far_side(peer)
     if work.phase in ("fallback", "smaller") and not far.suspected:
         page = (work.epoch, asked.terms.page)
-        silence = max(asked.patience, patience.by_now(state, peer, page, now))
-        far.gave_up(page, now - asked.at, silence, now)
+        way = patience.way(state, work, peer)
+        silence = max(asked.patience, patience.by_now(state, peer, page, now, way))
+        far.gave_up(page, now - asked.at, silence, now, way)
 
 
 def _cancel_frame(work: Work, place: int) -> Frame:

@@ -38,7 +38,9 @@ PageKey = tuple[EpochKey, PageName]
 
 @dataclass
 class FarTimes:
-    """What the stages beyond this one took of late, from sent to answered: seconds, mean and mean deviation.
+    """What the stages beyond this one took of late: seconds, mean and mean deviation.
+
+    From sent to answered, without the way as the link's own figures have it: those change when the link does.
 
     What an outage held up is no measure of them: its answers, however many, are one `odd` one, of the outage that ended
     at `odd_end`. Another outage before anything came as usual is none: the far side is as slow as that. Should the
@@ -142,15 +144,15 @@ class FarSide:
         """Whether nothing was sent of late."""
         return now - self.sent_at > REST
 
-    def note(self, page: PageKey, seconds: float, now: float) -> None:
-        """Note how long it took for a page's stages."""
+    def note(self, page: PageKey, seconds: float, now: float, way: float = 0.0) -> None:
+        """Note how long it took for a page's stages, of which the link took `way`."""
         if page not in self.times and len(self.times) >= MOST_TIMES:
             self.times.clear()
         times = self.times.setdefault(page, FarTimes())
         if now - seconds < self.back_at - AT_ONCE:
-            times.note_outage(seconds, self.back_at, now)
+            times.note_outage(max(0.0, seconds - way), self.back_at, now)
         else:
-            times.note(seconds, now)
+            times.note(max(0.0, seconds - way), now)
 
     def note_at_least(self, page: PageKey, seconds: float, now: float) -> None:
         """Note for how long it was waited in vain: what took less tells nothing."""
@@ -184,7 +186,7 @@ class FarSide:
         if not self.suspected and (self.heard_at < asked_at or now - self.heard_at > silence):
             self._suspect(now)
 
-    def gave_up(self, page: PageKey, seconds: float, silence: Seconds, now: float) -> None:
+    def gave_up(self, page: PageKey, seconds: float, silence: Seconds, now: float, way: float = 0.0) -> None:
         """Somebody else answered what it was asked `seconds` ago: it takes longer than that.
 
         After `silence` of such waiting, whatever the deadlines of those who waited, it is suspected. For how
@@ -195,7 +197,7 @@ class FarSide:
         if self.in_vain > silence and not self.suspected:
             self._suspect(now)
         elif not self.suspected:
-            self.note_at_least(page, seconds, now)
+            self.note_at_least(page, max(0.0, seconds - way), now)
 
     def acknowledges(self, under_way: int, seen: float, now: float) -> None:
         """Its link took some of the bytes that were `under_way`, seen at `seen`: it may be tried at once.

@@ -56,7 +56,7 @@ def patience(state: State, work: Work, peer: DeviceId, now: float, part: float =
     The margin is room for what strays; so are the deviations of its answers: the larger of them counts, once.
     """
     margin = part * _margin(state, peer)
-    of_late = state.far_side(peer).expected(page_key(work), now, margin)
+    of_late = state.far_side(peer).expected(page_key(work), now, margin) + way(state, work, peer)
     return Seconds(min(max(_predicted_to_take(state, work, peer, now) + margin, of_late), MOST + margin))
 
 
@@ -76,10 +76,15 @@ def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     return patience(state, work, peer, now, EARLY)
 
 
-def by_now(state: State, peer: DeviceId, page: PageKey, now: float) -> Seconds:
-    """Return how long `peer` would be waited for by what its last answers took."""
+def by_now(state: State, peer: DeviceId, page: PageKey, now: float, way: float) -> Seconds:
+    """Return how long `peer` would be waited for by what its last answers took, and the `way` takes now."""
     margin = _margin(state, peer)
-    return Seconds(max(margin, min(state.far_side(peer).expected(page, now, margin), MOST + margin)))
+    return Seconds(max(margin, min(state.far_side(peer).expected(page, now, margin) + way, MOST + margin)))
+
+
+def way(state: State, work: Work, peer: DeviceId) -> float:
+    """Return the seconds that what was sent takes to `peer` by what its link does now; 0 where that is not known."""
+    return links.seconds(state, peer, Bytes(work.bytes_out), Bytes(0)) or 0.0
 
 
 def trial(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
@@ -91,15 +96,16 @@ def trial(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     return Seconds(min(max(late, work.terms.far), MOST) + MARGIN)
 
 
-def busy(state: State, peer: DeviceId, page: PageKey, asked_at: float, now: float) -> Seconds:
-    """Return how long to wait in all for one that has answered others since `asked_at`.
+def busy(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
+    """Return how long to wait in all for one that has answered others since it was asked.
 
     By what these took, or until it is silent for as long as the margin: queues are fair between callers, so that the
     requests of one who has many there take several times what those of the others do.
     """
-    far, margin = state.far_side(peer), _margin(state, peer)
-    most = min(BUSY * far.expected(page, now), MOST) + margin
-    return Seconds(max(by_now(state, peer, page, now), min(far.heard_at + margin - asked_at, most)))
+    far, margin, asked = state.far_side(peer), _margin(state, peer), work.asks[peer]
+    page, there = (work.epoch, asked.terms.page), way(state, work, peer)
+    most = min(BUSY * far.expected(page, now) + there, MOST) + margin
+    return Seconds(max(by_now(state, peer, page, now, there), min(far.heard_at + margin - asked.at, most)))
 
 
 def on_its_way(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:

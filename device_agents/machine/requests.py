@@ -189,7 +189,8 @@ def _suspect(state: State, work: Work, asked: Ask, now: float) -> list[Command]:
     """Suspect who is late; then those who wait there too need not find that out one by one."""
     far, peer = state.far_side(asked.peer), asked.peer
     before = far.suspected
-    far.overdue(asked.at, patience.by_now(state, peer, (work.epoch, asked.terms.page), now), now)
+    page, way = (work.epoch, asked.terms.page), patience.way(state, work, peer)
+    far.overdue(asked.at, patience.by_now(state, peer, page, now, way), now)
     if before or not far.suspected:
         return []
     waiting = [one for one in state.works.values() if one is not work and peer in one.asks]

@@ -263,3 +263,16 @@ def test_a_device_that_is_slower_now_than_planned_begins_earlier(world) -> None:
         held.turner.own.note(("local", 0, 5), 0.24, 0.36, 2.0 + 0.1 * number)
     _, delay = _sent(world, state, "r1", 4.0, remaining_ms=700, page="cut-4")
     assert delay == pytest.approx(0.7 * 0.9 - 0.36, abs=0.01)
+
+
+def test_what_a_slow_link_took_is_not_waited_for_when_it_is_quick_again(world) -> None:
+    """Else a far side that is gone after that costs a request as much as the link did before."""
+    state = world.agent()
+    slow, quick = (LinkReport("cloud", up=rate, down=1e6, round_trip=0.01, samples=9) for rate in (1e5, 1e7))
+    step(state, LinksSeen((slow,)), 0.0)
+    for number in range(6):
+        work, _ = _sent(world, state, f"r{number}", 3.0 * number, MEGABYTE // 8)
+        _answer(world, state, work, 3.0 * number + 1.4)
+    assert _sent(world, state, "slow", 18.0, MEGABYTE // 8)[1] > 1.5
+    step(state, LinksSeen((quick,)), 20.5)
+    assert _sent(world, state, "quick", 30.0, MEGABYTE // 8)[1] < 0.5
