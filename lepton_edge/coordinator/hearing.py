@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from lepton_edge.coordinator import (
-    adapting,
     canary,
+    causes,
     changes,
     deployments,
     drift,
@@ -53,7 +53,7 @@ def _telemetry(state: State, device: Device, told: Telemetry, at: Moment) -> lis
     said = [*canary.heard(state, device, told.epochs, at), *changes.turned(state, device, told.turns, at)]
     drifted = drift.heard(state, device, told.stages, at)
     drifted += drift.strained(state, device, told.loads, at)
-    adapting.heard(state, device, told, drifted, at)
+    causes.heard(state, device, told, drifted, at)
     return said + drifted + pressure.heard(state, device, at)
 
 

@@ -14,9 +14,9 @@ import dataclasses
 from typing import Any
 
 from lepton_edge.coordinator import (
-    adapting,
     beside,
     canary,
+    causes,
     changes,
     deployments,
     epochs,
@@ -130,7 +130,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))
     said += epochs.reroute(state, device, Moment(now, event.cause))
-    adapting.joined(state, device, Moment(now, event.cause))
+    causes.joined(state, device, Moment(now, event.cause))
     if known is not None and registry.says_the_same(known.hello, device.hello):
         return said
     return [*said, KeepDevice(event.cause, device.hello, known is not None)]

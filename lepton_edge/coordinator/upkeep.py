@@ -10,6 +10,7 @@ from collections.abc import Callable
 from lepton_edge.coordinator import (
     adapting,
     canary,
+    causes,
     deployments,
     drift,
     epochs,
@@ -69,7 +70,7 @@ def returned(state: State, at: Moment) -> list[Command]:
 def plans(state: State, at: Moment) -> list[Command]:
     """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
     said = [*judging.judge(state, at), *canary.judge(state, at)]
-    pressure.look(state, adapting.look(state, at), at)
+    pressure.look(state, causes.look(state, at), at)
     if state.running is not None or state.superseded:
         return said
     back = judging.to_go_back(state, at)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lepton_edge.coordinator import adapting
+from lepton_edge.coordinator import adapting, causes
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator.adaptation import Haste
 from lepton_edge.coordinator.events import Detached, Tick
@@ -135,7 +135,7 @@ def test_a_cloud_that_is_lost_for_long_is_replaced_by_another(world: Any, make: 
     world.pass_time(60.0)
     assert world.active.cloud == "cloud", "another one alone is no reason"
     world.do(Detached("gone", world.state.devices["cloud"].stream))
-    world.pass_time(adapting.LOST_GRACE + 3.0)
+    world.pass_time(causes.LOST_GRACE + 3.0)
     assert world.active.cloud == "cloud", "it may be back in a moment: entries turn pages meanwhile"
     world.pass_time(15.0)
     assert world.active.cloud == "cloud2"
