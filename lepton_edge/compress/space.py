@@ -28,6 +28,9 @@ STAGES = (CLEAN, "distill", "prune_channels", "prune", "finetune", *PRECISION, "
 TRAINED = frozenset({"distill", "finetune", "qat"})
 """Searched only where there is something to train with; a recipe of the user's may name them anyway."""
 
+AFTER = {"qat": frozenset({"static_int8", "mixed_int8"})}
+"""Techniques that follow another one: each refuses the bare model, and is judged where it comes in a recipe."""
+
 
 class Chooser(Protocol):
     """What chooses a value of a parameter: a trial of Optuna, or a recipe that is given."""
@@ -115,7 +118,8 @@ def space(
     for name in STAGES:
         if name in HOMES and (trained or name not in TRAINED):
             found, reason = _usable(name, model, target)
-            if found is not None and not reason:
+            follows = bool(AFTER.get(name, frozenset()) & usable.keys())
+            if found is not None and (follows or not reason):
                 usable[name] = found
             else:
                 refused[name] = reason

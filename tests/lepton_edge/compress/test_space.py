@@ -103,3 +103,12 @@ def test_a_recipe_is_completed_with_first_choices() -> None:
     with pytest.raises(NotFound, match="no technique 'nobody'"):
         sp.completed(Recipe((Step("nobody"),)), own)
     assert sp.defaults([Recipe((Step("mine"), Step("gone")))], own) == {"mine": {"strength": 1}}
+
+
+def test_what_follows_another_technique_is_judged_where_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sp, "find_spec", lambda name: object())
+    found = sp.space(small.classifier(), TARGETS["x86"], (), "latency", trained=True)
+    assert "static_int8" in found.techniques
+    assert "qat" in found.techniques  # it refuses the bare model, and would never be tried
+    alone = sp.space(small.classifier(), TARGETS["x86"], (), "latency", trained=False)
+    assert "qat" not in alone.techniques
