@@ -16,9 +16,9 @@ from lepton_edge.core.errors import IncompatibleVersion, InvalidInput, UnknownMo
 Ask = Callable[[AsyncClient], Awaitable[Any]]
 SCHEMAS = {
     m.Deploy: "deployment", m.PinPlan: "deployment", m.MoveModel: "deployment", m.WhatIf: "what-if",
-    m.ExplainPlan: "plan", m.ShowProfile: "profile", m.ListModels: "models", m.ShowModel: "model", m.RemoveModel: "model",
-    m.RollBack: "model", m.ListDevices: "devices", m.DrainDevice: "device", m.RemoveDevice: "device", m.ShowStatus: "status",
-    m.ShowEvents: "events",
+    m.ExplainPlan: "plan", m.ShowProfile: "profile", m.ListModels: "models", m.ShowModel: "model",
+    m.RemoveModel: "model", m.RollBack: "model", m.ListDevices: "devices", m.DrainDevice: "device",
+    m.RemoveDevice: "device", m.ShowStatus: "status", m.ShowEvents: "events",
 }  # fmt: skip
 
 
