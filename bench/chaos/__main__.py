@@ -80,6 +80,7 @@ def _options() -> argparse.Namespace:
         "--each", type=int, default=0, help="so many of each kind that is chosen, whatever --faults says"
     )
     parser.add_argument("--lasts", type=float, default=0.0, help="seconds that every fault lasts; 0: its own")
+    parser.add_argument("--share", type=float, default=SHARE, help="asked, of what a board alone can answer")
     parser.add_argument("--from", type=int, default=0, dest="first", help="begin at this fault")
     return parser.parse_args()
 
@@ -90,8 +91,9 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
     with Client(place.coordinator, patience=120.0) as client:
         client.push(subject.NAME, made.models[subject.VERSIONS[0]])
         pages = [scene.deploy(client, board)["plan"]["page"] for board in BOARDS]
-    rate = SHARE * asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
-    note(f"plans {pages}; a board alone answers {rate / SHARE:.0f} a second, {rate:.0f} are asked of each")
+    alone = asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
+    rate = options.share * alone
+    note(f"plans {pages}; a board alone answers {alone:.0f} a second, {rate:.0f} are asked of each")
     witnesses.jobs = {name: _job(place, board, rate) for name, board in WITNESSES.items()}
     try:
         for name in WITNESSES:

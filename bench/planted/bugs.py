@@ -81,6 +81,14 @@ BUGS = (
         "    if turner.stale or not fresh:",
         "    if not choice.costs:",
         f"{FLEET} -k follows_the_link",
+    ),
+    Bug(
+        "stale page: what was left once is left for ever",
+        "device_agents/machine/turning.py",
+        "    best = min(costs.values(), key=lambda cost: cost.value)\n",
+        "    left = [one for one in costs.values() if choice.turn is None or not one.option.peer]\n"
+        "    best = min(left or list(costs.values()), key=lambda cost: cost.value)\n",
+        f"{FLEET} -k follows_the_link",
         faults=SLOW,
     ),
     Bug(

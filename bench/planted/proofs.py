@@ -24,8 +24,8 @@ from bench.rows import Row
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("partitioner", "lepton_edge", "device_agents", "examples", "bench", "tests")
 PATIENCE = 600.0
-EACH, LASTS = 2, 2.5
-"""How often each kind of fault strikes in a chaos run, and for how many seconds."""
+EACH, LASTS, SHARE = 2, 2.5, 0.5
+"""How often each kind of fault strikes in a chaos run, and for how many seconds; how much is asked meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def _tests(copy: Path, proof: str, seeds: int) -> Verdict:
 def _chaos(copy: Path, faults: str, seed: int) -> Verdict:
     """Let faults strike."""
     words = ["--only", faults, "--each", str(EACH), "--lasts", str(LASTS), "--seed", str(seed)]
+    words += ["--share", str(SHARE)]
     command = [sys.executable, "-m", "bench.chaos", "--keep-input", "--fewest", "0", *words]
     done = _done(command, copy, _environment(OMP_NUM_THREADS="1"))
     return chaos_verdict(done.returncode, done.stdout, done.stderr)
