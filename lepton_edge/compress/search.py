@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lepton_edge.compress import judging
+from lepton_edge.compress import judging, refining
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
 from lepton_edge.compress.recipe import LATENCY, OBJECTIVES, Budget, Candidate, Recipe
 from lepton_edge.compress.report import Report, drop, gains, ratio, value, words
@@ -72,6 +72,8 @@ class _Going:
         self._trier = trier
         self._known = {recipe_key(one.recipe): one for one in (trier.original, *workspace.candidates)}
         self._refused: dict[str, str] = {}
+        kept = (step.options.get(refining.KEPT) for one in workspace.candidates for step in one.recipe.steps)
+        self._refined = any(kept)
 
     def only(self, recipe: Recipe) -> str:
         """Try one recipe; return why the search ended."""
@@ -101,6 +103,7 @@ class _Going:
             if repeats > REPEATS:
                 return "there was nothing new to try"
             study.tell(trial, self._loss(recipe))
+            self._refine(recipe)
         return f"{most} candidates"
 
     def _loss(self, recipe: Recipe) -> float:
@@ -119,6 +122,18 @@ class _Going:
         return value(one, self._job.budget.objective) / max(
             value(original, self._job.budget.objective), 1e-12
         )
+
+    def _refine(self, recipe: Recipe) -> None:
+        """Give the first quantized candidate that lost too much another chance, with a few layers in float."""
+        if self._refined or not refining.wants(self._known[recipe_key(recipe)]):
+            return
+        self._refined = True
+        done, most = len(self._workspace.candidates), self._job.budget.max_candidates
+        if done < most:
+            self._job.progress("try which layers must stay in float", done, most)
+            better = refining.refined(self._trier, recipe)
+            if better is not None:
+                self._loss(better)
 
     def report(self, ended: str, recipe: Recipe | None) -> Report:
         """Return the report of all candidates.
@@ -191,7 +206,9 @@ def _not_met(report: Report, asked: tuple[Candidate, ...]) -> str:
 def _distance(one: Candidate, report: Report) -> tuple[bool, float, float]:
     """Return how far `one` is from being used: whether it wins nothing, what it loses too much, what it still takes."""
     objective = report.budget.objective
-    wins = ratio(one) < 1 if objective == LATENCY else value(one, objective) < value(report.original, objective)
+    wins = (
+        ratio(one) < 1 if objective == LATENCY else value(one, objective) < value(report.original, objective)
+    )
     timed = bool(one.timings) or objective != LATENCY
     over = max(0.0, drop(one, report.original) - report.budget.max_drop)
     return timed and not wins, over, value(one, objective)

@@ -24,7 +24,7 @@ from lepton_edge.compress.errors import CompressionFailed, UnusableData
 from lepton_edge.compress.evaluate import Reference, evaluate, scores
 from lepton_edge.compress.measure import Measure
 from lepton_edge.compress.metrics import Metric
-from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Score, Step, Target
+from lepton_edge.compress.recipe import LATENCY, Budget, Candidate, Recipe, Score, Step, Target
 from lepton_edge.compress.samples import Chosen
 from lepton_edge.compress.space import find
 from lepton_edge.compress.store import stored_size
@@ -123,15 +123,19 @@ class Trier:
             StorageFull: the disk is full.
         """
         try:
-            model = self._apply(recipe)
+            model = self.made(recipe)
         except StorageFull:
             raise
         except STEP_ERRORS as error:
             return Candidate(recipe, rejected=_sentence(error)), None
         return self._judge(recipe, model), model
 
-    def _apply(self, recipe: Recipe) -> ModelProto:
-        """Return the original after all steps; raise CompressionFailed naming the step that refuses or fails."""
+    def made(self, recipe: Recipe) -> ModelProto:
+        """Return the original after all steps of `recipe`.
+
+        Raises:
+            CompressionFailed: a step refuses or fails; the message names it.
+        """
         keys = [recipe_key(Recipe(recipe.steps[:count])) for count in range(len(recipe.steps) + 1)]
         done = max((count for count, key in enumerate(keys) if key in self._made), default=0)
         model = self._made[keys[done]] if done else self.job.original
@@ -146,7 +150,7 @@ class Trier:
             raise CompressionFailed(f"{step.technique}: {reason}")
         self._tick(step.technique, 0, 0)
         try:
-            return found.apply(model, self._materials(), step.options)
+            return found.apply(model, self.materials(), step.options)
         except StorageFull:
             raise
         except OSError as error:
@@ -154,7 +158,8 @@ class Trier:
         except STEP_ERRORS as error:
             raise CompressionFailed(f"{step.technique}: {_sentence(error)}") from error
 
-    def _materials(self) -> Materials:
+    def materials(self) -> Materials:
+        """Return what one more step may use, with a folder of its own."""
         folder = self._scratch / f"step-{next(self._turns)}"
         with disk.told(folder):
             folder.mkdir(parents=True)
@@ -222,6 +227,20 @@ class Trier:
             self.original = replace(self.original, timings=originals, originals=originals)
         rejected = judging.not_faster(pairs, self.job.budget.objective)
         return replace(found, timings=timings, originals=originals, rejected=rejected)
+
+    def cost(self, model: ModelProto) -> float:
+        """Return what the budget's objective counts of `model`: less is better; for comparing mixtures of one model.
+
+        Raises:
+            CompressionFailed, LeptonError: it cannot be measured.
+        """
+        content = model.SerializeToString()
+        if self.job.measure is None or self.job.budget.objective != LATENCY:
+            return float(len(content))
+        self._tick("measure", 0, 0)
+        path = self._scratch / "mixture.onnx"
+        disk.write(path, content)
+        return max(one.ratio for one in self.job.measure(path, self._path))
 
     def _tick(self, what: str, done: int, total: int) -> None:
         if time.monotonic() > self._deadline:
