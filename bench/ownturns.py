@@ -1,16 +1,19 @@
 """What a turn costs that the entry makes by itself: requests that name no page, on a link that becomes another one.
 
-The rate steps between two values that differ little, one on either side of where two pages cost the same; the board is
-only so slow that these rates can be told apart. What the first request on a page takes is held against the next ones
-on it, at the same rate; and what any other request takes, in the same way: that is the control.
+The rate steps to and fro between two values by which different pages are the best; the board is only so slow that these
+can be told apart. What the first request on a page takes is held against the next ones on it, at the same rate; and
+what any other request takes, in the same way: that is the control. Seconds on the link are told apart: a connection
+that carried little has to find out first how much it may carry, whoever turned the page. So are those by which the
+board plays a slower one: what a cold cache costs would be multiplied with them.
 Law: orders the replay and makes a row.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import statistics
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +24,14 @@ from bench.traces import Trace
 from bench.verdicts import DRAWS, Answer
 from partitioner.plan import LOCAL_PAGE
 
-PLAYED = 8.0
-"""How much slower the board is played."""
-APART = 2.0
-"""The two rates are so many times less and more than where the pages cost the same."""
-HOLD, DELAY, PAUSE = 1.5, 1.0, 0.002
+WORTH = 1.5
+"""The board is played so slow that alone it takes so many times what the best page by a perfect link does."""
+FASTEST = 1000.0
+"""Mbit/s: as good as endless."""
+LESS, MORE = 3.0, 8.0
+"""The rates are so many times less, and more, than where both cost the same."""
+HOLD, DELAY, PAUSE = 4.0, 1.0, 0.002
+"""Seconds between two steps: a rise of a rate is looked at once in five seconds."""
 AFTER = 6
 """Requests on the same page that the first one is held against; at least half as many."""
 GOAL = 1e-3
@@ -33,50 +39,85 @@ Difference = tuple[list[float], list[float]]
 
 
 def own_turns(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator[Row]:
-    """Let the link change `count` times, one mode after the other; yield what a page's first request takes more."""
-    for one in prepared:
-        yield _own(replace(one, slow=PLAYED), one, directory, count)
+    """Let the links change `count` times, all modes side by side; yield what a page's first request takes more."""
+    played = [replace(one, slow=slowness(one.pages, one.slow)) for one in prepared]
+    traces = [
+        _trace(as_played(one.pages, new.slow / one.slow), count)
+        for one, new in zip(prepared, played, strict=True)
+    ]
+    lanes = [Lane(f"own{int(one.keep_input)}", one, directory, led=False) for one in played]
+    prepared[0].say(f"{count} steps of the link, nobody names a page")
+    job: Document = {"do": "closed", "seconds": traces[0].seconds, "pause": PAUSE}
+    job |= {"pages": [LOCAL_PAGE, LOCAL_PAGE, ""]}  # asked first: the board is quicker than it was measured
+
+    def change(begin: float) -> None:
+        for at in range(count + 1):
+            time.sleep(max(0.0, begin + at * HOLD - time.monotonic()))
+            for lane, trace in zip(lanes, traces, strict=True):
+                lane.wire(trace.rate(at * HOLD), DELAY)
+        time.sleep(HOLD)
+
+    with running(lanes) as made:
+        answers = replay(made, [job] * len(lanes), traces[0], change)
+    for one, own, trace in zip(played, answers, traces, strict=True):
+        taken = Counter(answer.page for answer in own if answer.page)
+        high, low = trace.rate(0.0), trace.rate(HOLD)
+        told = f"{low:.2g} and {high:.2g} Mbit/s, board {one.slow:g}x slower, {_counted(taken)}"
+        beside = [replace(answer, latency=answer.latency - answer.network - answer.played) for answer in own]
+        yield _row(
+            one.mode,
+            "added latency, the link's and what is played apart",
+            differences(beside, trace),
+            (told, GOAL),
+        )
+        yield _row(one.mode, "added latency, all of it", differences(own, trace), (told, None))
 
 
-def _own(played: Subjects, one: Subjects, directory: Path, count: int) -> Row:
-    pages = _as_played(one)
-    found = crossing(pages)
-    if found is None:
-        return _row(one.mode, ([], []), "no two pages by a link are the best at some rate")
-    low, high = found / APART, found * APART
-    points = tuple((at * HOLD, (high, low)[at % 2]) for at in range(count + 1))
-    trace = Trace("ownturns", DELAY, points[-1][0] + HOLD, points)
-    one.say(f"{count} steps between {low:.2g} and {high:.2g} Mbit/s, nobody names a page")
-    lane = Lane(f"own{int(one.keep_input)}", played, directory, led=False)
-    job: Document = {"do": "closed", "seconds": trace.seconds, "pause": PAUSE}
-    with running([lane]) as made:
-        (answers,) = replay(made, [job], trace)
-    taken = sorted({answer.page for answer in answers if answer.page})
-    told = f"{low:.2g} and {high:.2g} Mbit/s, board {PLAYED:g}x slower, between {', '.join(taken)}"
-    return _row(one.mode, differences(answers, trace), told)
+def _counted(taken: Counter[str]) -> str:
+    return ", ".join(f"{page} {count}" for page, count in taken.most_common())
 
 
-def _as_played(one: Subjects) -> dict[str, Document]:
-    """Return the pages that need a link, as predicted for a board that is as slow as it is played."""
-    part = PLAYED / one.slow
-    return {
-        name: {**page, "board": page["board"] * part}
-        for name, page in one.pages.items()
-        if name != LOCAL_PAGE
-    }
+def _trace(pages: Mapping[str, Document], count: int) -> Trace:
+    rate = crossing(pages)
+    points = tuple((at * HOLD, rate * (MORE, 1 / LESS)[at % 2]) for at in range(count + 1))
+    return Trace("ownturns", DELAY, points[-1][0] + HOLD, points)
 
 
-def crossing(pages: Mapping[str, Document]) -> float | None:
-    """Return the highest rate, in Mbit/s, at which one page takes the place of another one as the best."""
-    span = [rate * scale for scale in (1.0, RATES[-1] / RATES[0]) for rate in RATES]
-    best = [min(pages, key=lambda page: seconds_at(pages[page], rate, DELAY)) for rate in span]
-    changes = [at for at in range(1, len(best)) if best[at] != best[at - 1]]
-    return math.sqrt(span[changes[-1] - 1] * span[changes[-1]]) if changes else None
+def slowness(pages: Mapping[str, Document], slow: float) -> float:
+    """Return how slow the board is to be played, where `pages` are predicted for one that is `slow` times slower."""
+    least = 1.0
+    while least < slow and not _pays(as_played(pages, least / slow)):
+        least += 0.5
+    return least
+
+
+def _pays(pages: Mapping[str, Document]) -> bool:
+    best = min(seconds_at(page, FASTEST, DELAY) for name, page in pages.items() if name != LOCAL_PAGE)
+    return seconds_at(pages[LOCAL_PAGE], FASTEST) > WORTH * best
+
+
+def as_played(pages: Mapping[str, Document], part: float) -> dict[str, Document]:
+    """Return the pages as predicted for a board that takes `part` of its seconds."""
+    return {name: {**page, "board": page["board"] * part} for name, page in pages.items()}
+
+
+def crossing(pages: Mapping[str, Document]) -> float:
+    """Return the rate, in Mbit/s, above which the board alone is not the best page."""
+    span = (RATES[0] * 1.1**step for step in range(200))
+    own = seconds_at(pages[LOCAL_PAGE], FASTEST)
+    return next(
+        (
+            rate
+            for rate in span
+            if any(seconds_at(page, rate, DELAY) < own for name, page in pages.items() if name != LOCAL_PAGE)
+        ),
+        FASTEST,
+    )
 
 
 def differences(answers: Sequence[Answer], trace: Trace) -> Difference:
     """Return by how much longer the first request of a page took than the next ones, and any other one likewise."""
-    ordered = sorted((one for one in answers if _is_plain(one)), key=lambda one: one.due)
+    ordered = sorted((one for one in answers if _is_plain(one)), key=lambda one: one.due)  # one at a time
     turned: list[float] = []
     stayed: list[float] = []
     for at in range(1, len(ordered)):
@@ -96,11 +137,12 @@ def _alike(one: Answer, other: Answer, trace: Trace) -> bool:
     return one.page == other.page and trace.rate(one.due) == trace.rate(other.ended)
 
 
-def _row(mode: str, found: Difference, told: str) -> Row:
-    what = f"{mode}: page turn by itself: added latency (median)"
-    turned, stayed = found
+def _row(mode: str, what: str, found: Difference, beside: tuple[str, float | None]) -> Row:
+    what = f"{mode}: page turn by itself: {what} (median)"
+    (turned, stayed), (told, goal) = found, beside
+    aim = goal * 1e3 if goal is not None else None
     if not turned or not stayed:
-        return Row("adapt", what, 0.0, "ms", f"no turns: {told}", GOAL * 1e3, False)
+        return Row("adapt", what, 0.0, "ms", f"no turns: {told}", aim, None if goal is None else False)
     added, chance = _added(turned, stayed), random.Random(0)
     drawn = sorted(
         _added(chance.choices(turned, k=len(turned)), chance.choices(stayed, k=len(stayed)))
@@ -108,7 +150,7 @@ def _row(mode: str, found: Difference, told: str) -> Row:
     )
     interval = f"{drawn[int(0.025 * len(drawn))] * 1e3:.2f} to {drawn[int(0.975 * len(drawn))] * 1e3:.2f}"
     told = f"{len(turned)} turns, {len(stayed)} others; 95 % interval {interval} ms; {told}"
-    return Row("adapt", what, round(added * 1e3, 3), "ms", told, GOAL * 1e3, added < GOAL)
+    return Row("adapt", what, round(added * 1e3, 3), "ms", told, aim, None if goal is None else added < goal)
 
 
 def _added(turned: Sequence[float], stayed: Sequence[float]) -> float:

@@ -89,9 +89,9 @@ class Asking:
             return Answer(round(due - self.begin, 5), round(took, 5), "", page, error=text)
         took = begun - due + result.latency
         network = sum(hop.network for hop in result.hops if hop.device != "client")
-        return Answer(
-            round(due - self.begin, 5), round(took, 5), result.page, page, result.reason, network=network
-        )
+        played = sum(hop.compute * (1 - 1 / hop.simulated_slowdown) for hop in result.hops)
+        due = round(due - self.begin, 5)
+        return Answer(due, round(took, 5), result.page, page, result.reason, network=network, played=played)
 
 
 async def _stream(ask: Asking, job: Job) -> list[Answer]:

@@ -39,8 +39,10 @@ LATENCY_GOAL, MEMORY_GOAL, WORK_GOAL = 1e-3, 1.2, 0.6
 STAY = 12.0
 """Seconds for which requests stay on a page: twice as long as it takes until pieces are opened."""
 FAST, SLOW = 18.88, 1.1
-TOWNS = 3
-"""Fresh ones, a mode, that meet pages which are not prepared."""
+TOWNS = 1
+"""Fresh ones, a mode and direction, that meet pages which are not prepared."""
+STEPS = 24
+"""One step of a link for so many requests."""
 
 
 def turn_costs(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator[Row]:
@@ -48,7 +50,7 @@ def turn_costs(prepared: Sequence[Subjects], directory: Path, count: int) -> Ite
     for one in prepared:
         yield from _latency(one, directory, count)
         yield from _pieces(one, directory)
-    yield from own_turns(prepared, directory, count // 12)
+    yield from own_turns(prepared, directory, max(6, count // STEPS))
     yield from unprepared(prepared, directory, TOWNS)
 
 

@@ -30,7 +30,8 @@ Samples = Mapping[str, Sequence[tuple[float, float]]]
 class Answer:
     """One request: when it was due and how long after that its answer came; both in seconds of the replay.
 
-    `page` is the one that answered ("" for an error), `asked` the one it named ("" for none), `reason` why.
+    `page` is the one that answered ("" for an error), `asked` the one it named ("" for none), `reason` why. Of the
+    seconds, `network` are the links', and `played` those by which devices play slower ones.
     """
 
     due: float
@@ -40,6 +41,7 @@ class Answer:
     reason: str = ""
     error: str = ""
     network: float = 0.0
+    played: float = 0.0
 
     @property
     def ended(self) -> float:
