@@ -18,8 +18,10 @@ from lepton_edge.compress.technique import Progress, Samples, silent
 from lepton_edge.core.results import Array
 from partitioner.onnx_io import runtime
 
-PLACES = 512
-"""Rows that one sample adds to a layer at most."""
+ROWS_PER_COLUMN = 12
+"""Rows to gather for each column of a layer: enough for moments that hold for others."""
+LEAST_PLACES, MOST_PLACES = 32, 1024
+"""Rows that one sample adds to a layer."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def collect(
     session = runtime.open_session(_telling(model, layers), runtime.options(None, runtime.BASIC))
     wanted = sorted({layer.node.input[0] for layer in layers} - {one.name for one in session.get_inputs()})
     sums = {layer.weight: np.zeros((layer.groups, layer.columns, layer.columns)) for layer in layers}
+    places = {one.weight: _places(one, len(samples)) for one in layers}
     seen = dict.fromkeys(sums, 0)
     for done, sample in enumerate(samples, 1):
         entering = {**sample.feeds, **runtime.run(session, sample.feeds, wanted)} if wanted else sample.feeds
         for layer in layers:
-            rows = _rows(layer, entering, random)
+            rows = _rows(layer, entering, random, places[layer.weight])
             sums[layer.weight] += rows.transpose(0, 2, 1) @ rows
             seen[layer.weight] += rows.shape[1]
         progress("what enters the layers", done, len(samples))
@@ -102,23 +105,30 @@ def _telling(model: ModelProto, layers: Sequence[Layer]) -> ModelProto:
     return told
 
 
-def _rows(layer: Layer, entering: Mapping[str, Array], random: np.random.Generator) -> Array:
-    """Return [groups, rows, columns]: what some outputs of a layer were computed from."""
-    values = np.asarray(entering[layer.node.input[0]], np.float64)
-    rows = patches(layer, values, random) if layer.node.op_type == "Conv" else _flat(layer, values, random)
-    return np.concatenate([rows, np.ones((*rows.shape[:2], 1))], axis=2) if layer.bias else rows
+def _places(layer: Layer, samples: int) -> int:
+    wanted = -(-ROWS_PER_COLUMN * layer.columns // max(samples, 1))
+    return min(max(wanted, LEAST_PLACES), MOST_PLACES)
 
 
-def _flat(layer: Layer, values: Array, random: np.random.Generator) -> Array:
+def _rows(layer: Layer, entering: Mapping[str, Array], random: np.random.Generator, places: int) -> Array:
+    """Return float32 [groups, rows, columns]: what some outputs of a layer were computed from."""
+    values = np.asarray(entering[layer.node.input[0]], np.float32)
+    taken = patches if layer.node.op_type == "Conv" else _flat
+    rows = taken(layer, values, random, places)
+    ones = np.ones((*rows.shape[:2], 1), np.float32)
+    return np.concatenate([rows, ones], axis=2) if layer.bias else rows
+
+
+def _flat(layer: Layer, values: Array, random: np.random.Generator, places: int) -> Array:
     if layer.node.op_type == "Gemm" and attribute(layer.node, "transA", 0):
         values = values.T
     rows = values.reshape(-1, values.shape[-1])
-    chosen: Array = rows if len(rows) <= PLACES else rows[random.choice(len(rows), PLACES, replace=False)]
+    chosen: Array = rows if len(rows) <= places else rows[random.choice(len(rows), places, replace=False)]
     return chosen[None]
 
 
-def patches(layer: Layer, values: Array, random: np.random.Generator) -> Array:
-    """Return the patches of a 2-D convolution's input at some places, [groups, places, channels x kernel]."""
+def patches(layer: Layer, values: Array, random: np.random.Generator, places: int) -> Array:
+    """Return patches of a 2-D convolution's input, `places` at most: [groups, places, channels x kernel]."""
     kernel = layer.shape[2:]
     strides = _pair(layer.node, "strides", 1)
     dilations = _pair(layer.node, "dilations", 1)
@@ -128,7 +138,7 @@ def patches(layer: Layer, values: Array, random: np.random.Generator) -> Array:
         (size - span) // step + 1 for size, span, step in zip(values.shape[2:], reach, strides, strict=True)
     ]
     count = values.shape[0] * ends[0] * ends[1]
-    chosen = random.choice(count, min(count, PLACES), replace=False)
+    chosen = random.choice(count, min(count, places), replace=False)
     picture, y, x = np.unravel_index(chosen, (values.shape[0], *ends))
     down = (y * strides[0])[:, None, None] + (np.arange(kernel[0]) * dilations[0])[:, None]
     right = (x * strides[1])[:, None, None] + np.arange(kernel[1]) * dilations[1]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
+from scipy.linalg import solve
 
 from lepton_edge.compress.grid import Grid, pick
 from lepton_edge.compress.moments import Layer, attribute, collect
@@ -122,7 +123,7 @@ def _refitted(rows: Array, moments: Array, kept: Array) -> Array:
     for at, row in enumerate(rows.astype(np.float64)):
         free = np.concatenate([kept[at], np.ones(rows.shape[1] - kept.shape[1], bool)])
         if free.any():
-            made[at, free] = np.linalg.solve(moments[np.ix_(free, free)], moments[free] @ row)
+            made[at, free] = solve(moments[np.ix_(free, free)], moments[free] @ row, assume_a="pos")
     return made
 
 
