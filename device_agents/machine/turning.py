@@ -35,7 +35,7 @@ RISK = 2.0
 LARGER = 2.0
 """So many times the bytes of what is sent take what this does not tell."""
 LARGEST, PLAINLY = math.inf, 4.0
-"""Where they take so many times the round trip, they tell of any number of bytes."""
+"""Where they take so many times the round trip, or as much as hardly any strays, they tell of any number of bytes."""
 AFTER_A_RISE = Seconds(5.0)
 """A rise of a rate makes one request see how quick the link is, a few times within this.
 
@@ -102,9 +102,12 @@ def _shows(taken: Option, other: Option, larger: float) -> bool:
 
 
 def _tells(state: State, taken: Option) -> bool:
-    """Whether requests on a page take mostly what their bytes do on the link: then its rate is no lower bound."""
+    """Whether what the bytes of requests on a page take shows plainly beside what strays: then it is no lower bound."""
     link = state.links.get(taken.peer)
-    return link is not None and link.up > 0 and taken.up / link.up >= PLAINLY * link.round_trip
+    if link is None or link.up <= 0:
+        return False
+    strays = min(PLAINLY * link.round_trip, link.p99 or math.inf)
+    return taken.up / link.up >= strays
 
 
 def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
