@@ -20,6 +20,7 @@ from lepton_edge.client import Client
 from partitioner.errors import LeptonError
 
 PATIENCE = 45.0
+LOOKS = 5
 ALONE = 10.0
 """Seconds within which a board that was started answers, coordinator or not."""
 
@@ -118,10 +119,16 @@ class Scene:
         self.unserved.append(f"#{fault.index} {fault.victim} did not answer within {seconds:.0f} s")
 
     def note_who_obeys(self, fault: Fault) -> None:
-        """Note which agents are attached to the coordinator that answers now, which is not theirs."""
+        """Note which agents stay attached to the coordinator that answers now, which is not theirs.
+
+        One that refuses is attached for the moment in which it is told whose coordinator that is.
+        """
+        stay = {*self.place.boards, *self.place.clouds}
         with Client(self.place.coordinator, patience=PATIENCE) as client:
-            found = [one["device"] for one in client.devices()["devices"] if one["connected"]]
-        self.obeyed += [f"#{fault.index} {name} obeys a coordinator of a backup" for name in found]
+            for _ in range(LOOKS):
+                stay &= {one["device"] for one in client.devices()["devices"] if one["connected"]}
+                time.sleep(0.2)
+        self.obeyed += [f"#{fault.index} {name} obeys a coordinator of a backup" for name in sorted(stay)]
 
     def allow(self, *versions: str) -> None:
         """Note which versions may answer what is asked from now on."""

@@ -14,7 +14,7 @@ FAR = "cut link,swallow,freeze cloud"
 """Faults of what is asked for a part of the work."""
 CHANGES = "new version,pin"
 RETURNS = "kill cloud,old epoch returns"
-SLOW, ALONE, BACKUP = "slow link", "board alone", "coordinator of a backup"
+SLOW, ALONE = "slow link", "board alone"
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,6 @@ BUGS = (
         "    if said.term > known.term:",
         "    if said.term >= 0:",
         "tests/device_agents/machine/test_fencing.py",
-        faults=BACKUP,
     ),
     Bug(
         "a device that returns is not brought back",
