@@ -83,6 +83,7 @@ class Holdings:
         opened = {**shared, **(await self._opened_fresh(epoch, fresh) if fresh else {})}
         fused = {(int(one.first), int(one.last)): opened[int(one.block.index)] for one in pieces}
         held = {int(block.index): opened[int(block.index)] for block in blocks}
+        held = await self._engine.prove_beside(held, epoch.golden, book.tolerance) if held else held
         now = self.opened(key)
         self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(held, fused))
 

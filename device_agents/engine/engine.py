@@ -50,6 +50,7 @@ LEAST_GAIN = (
     0.1  # what a batch must save for requests to be made to wait for each other, unless the model asks for it
 )
 TRIAL_BUDGET = Seconds(0.2)  # for finding that out, a block
+BESIDE_BUDGET = Seconds(0.05)  # the same, where requests go on meanwhile and a page is waited for
 LARGEST_BATCH = 64  # whatever a manifest says: nobody shall wait for so many
 
 LEAST_PRIORITY = 10  # of 19: on a busy device, one that gives way always would never be done
@@ -149,6 +150,35 @@ class Engine:
         for one in opened.values():
             check_block(one, arrays, tolerance)
         return opened
+
+    async def prove_beside(
+        self, opened: Mapping[int, OpenBlock], golden: Path | None, tolerance: float
+    ) -> dict[int, OpenBlock]:
+        """Find out which blocks may run for several requests, while requests go on, as `accept` does before."""
+        if golden is None or self.config.max_batch < 2:
+            return dict(opened)
+        do = functools.partial(self._prove_all, opened, golden, tolerance)
+        return await asyncio.get_running_loop().run_in_executor(self._background, do)
+
+    def _prove_all(
+        self, opened: Mapping[int, OpenBlock], golden: Path, tolerance: float
+    ) -> dict[int, OpenBlock]:
+        arrays = load_golden(golden)
+        return {
+            index: one if one.by_rows is not None else self._proven(one, arrays, tolerance)
+            for index, one in opened.items()
+        }
+
+    def _proven(self, one: OpenBlock, arrays: Mapping[TensorName, Array], tolerance: float) -> OpenBlock:
+        if not prove_rows(one, arrays, tolerance):
+            return replace(one, by_rows=False)
+        alone, shared = time_rows(one, arrays, BESIDE_BUDGET, self._clock)
+        return replace(one, by_rows=True, alone=alone, shared=shared)
+
+    @property
+    def _clock(self) -> Callable[[], float]:
+        # of one thread, without what other processes took from it meanwhile; several wait for each other
+        return time.thread_time if self.runtime.threads == 1 else time.perf_counter
 
     async def run(self, work: Work, priority: int = 0, flow: str = "") -> Done:
         """Run one stage of one request: decode, compute, encode. `flow` is who asked: flows share fairly.
@@ -264,9 +294,7 @@ class Engine:
             log.info("a block is not batched: its rows depend on each other", block=one.block.name)
         if not proven:
             return replace(one, by_rows=False)
-        # of one thread, without what other processes took from it meanwhile; several wait for each other
-        clock = time.thread_time if self.runtime.threads == 1 else time.perf_counter
-        time_it = functools.partial(time_rows, one, arrays, TRIAL_BUDGET, clock)
+        time_it = functools.partial(time_rows, one, arrays, TRIAL_BUDGET, self._clock)
         alone, shared = await self.call(_without_ticket(time_it))
         return replace(one, by_rows=True, alone=alone, shared=shared)
 

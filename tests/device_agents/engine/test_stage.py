@@ -74,6 +74,25 @@ async def test_blocks_with_a_batch_dimension_are_proven_at_prepare(engine, model
     assert [one.by_rows for one in blocks.held.values()] == [False, True, True]
 
 
+async def test_blocks_that_are_opened_beside_requests_are_proven_too_and_wait_for_none(
+    engine, model, tmp_path
+):
+    known = await accepted(engine, model, tmp_path)
+    task, release = await busy(engine)
+    golden = tmp_path / "golden.npz"
+    opened = await engine.add(model.blocks, model.files, model.folder, golden, 1e-3)
+    assert [one.by_rows for one in opened.values()] == [None, None, None]
+    proven = await engine.prove_beside(opened, golden, 1e-3)
+    assert [one.by_rows for one in proven.values()] == [False, True, True]
+    assert proven[1].alone > 0
+    assert proven[1].shared > 0
+    again = await engine.prove_beside(known.held, golden, 1e-3)
+    assert again == known.held, "what is known is not found out again"
+    assert await engine.prove_beside(opened, None, 1e-3) == opened, "there is nothing to prove it with"
+    release()
+    await task
+
+
 async def test_requests_that_wait_together_run_as_one_and_answer_what_each_would_alone(
     engine, model, tmp_path
 ):
