@@ -19,6 +19,7 @@ from rich.console import Console
 from lepton_edge.cli import extras
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.measuring import DeviceMeasure
+from lepton_edge.cli.metric_source import read_metric
 from lepton_edge.cli.model import read_shape
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.cli.output import Column, ProgressLine, Row, milliseconds, print_document, size, table, text
@@ -55,7 +56,10 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="For all candidates and the best one.")
 ]
 MetricOption = Annotated[
-    str, typer.Option("--metric", help='"top1" (labels), "agreement" or "cosine" (with the original).')
+    str,
+    typer.Option(
+        "--metric", help='"top1" (labels), "agreement" or "cosine" (with the original), or FILE.py:FUNCTION.'
+    ),
 ]
 ManifestOption = Annotated[
     Path | None,
@@ -101,7 +105,7 @@ def compress(
 ) -> None:
     """Make a model smaller or faster, and keep its accuracy within a budget; the original is never touched."""
     extras.require("compress")
-    options: dict[str, Any] = {"target": target, "out": out, "metric": metric or None, "resume": resume}
+    options: dict[str, Any] = {"target": target, "out": out, "metric": read_metric(metric), "resume": resume}
     options |= {"max_drop": read_drop(max_drop), "time_limit": read_duration(time_limit), "seed": seed}
     options |= {"max_candidates": candidates, "description": manifest, "training": training}
     options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe), "platform": _platform(platform)}
