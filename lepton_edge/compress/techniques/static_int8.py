@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from onnx import ModelProto
 
-from lepton_edge.compress import bias, calibrate, equalize, layers, qdq, ranges
+from lepton_edge.compress import bias, calibrate, equalize, layers, qdq, ranges, tables
 from lepton_edge.compress.bias import Quantized
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.layers import Graph
@@ -25,7 +25,7 @@ SEPARATOR = "|"
 
 
 class StaticInt8:
-    """QDQ: per-channel weights, activations in the target's type."""
+    """QDQ: per-channel weights, activations in the target's type; embedding tables stored in int8."""
 
     name = "static_int8"
     choices: Mapping[str, tuple[Value, ...]] = {
@@ -33,6 +33,7 @@ class StaticInt8:
         "equalize": (True, False),
         "correct_bias": (True, False),
         "clip_weights": (False, True),
+        "tables": (True, False),
         "keep_float": ("",),
     }
     needs_data = True
@@ -58,7 +59,10 @@ class StaticInt8:
         found = calibrated(plain, materials, options, kept)
         if options["correct_bias"]:
             plain = bias.correct(plain, found, materials.calibration, materials.progress)
-        return qdq.insert(plain, found.choice, found.seen, found.scheme)
+        made = qdq.insert(plain, found.choice, found.seen, found.scheme)
+        if options["tables"]:
+            tables.store_small(made, kept)
+        return made
 
 
 def prepared(model: ModelProto, materials: Materials) -> ModelProto:

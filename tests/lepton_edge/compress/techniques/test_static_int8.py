@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from onnx import ModelProto
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused, TooLittleData
 from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.sensitivity import First
-from lepton_edge.compress.technique import Technique
+from lepton_edge.compress.technique import Sample, Technique
 from lepton_edge.compress.techniques import technique
-from tests.lepton_edge.compress.hard_nets import kernels, residual, unequal, with_weights
+from tests.lepton_edge.compress.hard_nets import cosine, kernels, reader, residual, run, unequal, with_weights
 from tests.lepton_edge.compress.small_nets import Pictures, error, materials, net, weights_of
 from tests.partitioner.onnx_io import handmade
 
@@ -104,3 +105,23 @@ def test_an_old_operator_set_is_raised(tmp_path: Path) -> None:
 def test_the_same_twice_is_the_same_model(tmp_path: Path) -> None:
     one, other = (STATIC.apply(net(), materials(net(), tmp_path), OPTIONS) for _ in range(2))
     assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+
+
+class Ids:
+    def __iter__(self) -> Iterator[Sample]:
+        random = np.random.default_rng(0)
+        return (Sample({"ids": random.integers(0, 2048, (1, 12))}, f"row {one}") for one in range(8))
+
+    def __len__(self) -> int:
+        return 8
+
+
+@pytest.mark.parametrize(("stored", "smaller"), [(True, 3.4), (False, 1.1)])
+def test_embedding_tables_are_stored_in_int8(stored: bool, smaller: float, tmp_path: Path) -> None:
+    model = reader()
+    kit = replace(materials(model, tmp_path), calibration=Ids())
+    made = STATIC.apply(model, kit, {**OPTIONS, "tables": stored})
+    assert model.ByteSize() / made.ByteSize() > smaller
+    assert (model.ByteSize() / made.ByteSize() > 2) is stored
+    ids = np.arange(20)[None]
+    assert cosine(run(made, ids=ids)["y"], run(model, ids=ids)["y"]) > 0.99
