@@ -1,6 +1,6 @@
 """What compression buys, on real data: the table of the issue, one JSON line a row.
 
-    python -m bench.compress [--only int8 thin photos sentences guard student channels grid narrow] [--plain]
+    python -m bench.compress [--only int8 thin photos sentences guard student channels grid narrow scenario] [--plain]
 
 Law: real data, and nothing that judges was ever trained or calibrated with. The first run trains a small ResNet on
 Fashion-MNIST (eight minutes of a core, needs torch) and what the learned rows need; all of that is kept, so that later
@@ -24,7 +24,7 @@ PLAIN: dict[str, Callable[[Path], None]] = {
     "sentences": quantized.sentences,
     "guard": quantized.guard,
 }
-LEARNED = ("student", "channels", "grid", "narrow")
+LEARNED = ("student", "channels", "grid", "narrow", "scenario")
 """Rows that need torch: functions of `bench.compressing.learned`."""
 
 
@@ -46,13 +46,14 @@ def main() -> int:
 
 
 def _learned(name: str) -> Callable[[Path], None]:
-    from bench.compressing import learned
+    from bench.compressing import learned, scenario
 
     functions: dict[str, Callable[[Path], None]] = {
         "student": learned.student,
         "channels": learned.channels,
         "grid": learned.grid,
         "narrow": learned.narrow,
+        "scenario": scenario.choice,
     }
     return functions[name]
 

@@ -26,7 +26,8 @@ LENGTH: dict[str, Value] = {"epochs": EPOCHS, "batch": 128, "rate": 1e-3}
 TRAVELLING = 200  # pictures whose bytes are counted
 
 
-def _labelled(original: onnx.ModelProto, scratch: Path, count: int = 60_000) -> Materials:
+def labelled(original: onnx.ModelProto, scratch: Path, count: int = 60_000) -> Materials:
+    """Return materials with labelled pictures to train with, varied."""
     pictures = fashion.training().first(count).again(1)
     return judge.materials(original, scratch, fashion.training().first(judge.CALIBRATION), pictures)
 
@@ -34,7 +35,7 @@ def _labelled(original: onnx.ModelProto, scratch: Path, count: int = 60_000) -> 
 def student(scratch: Path) -> None:
     """A quarter of the weights: taught by the trained net, and by the labels alone, from the same start."""
     teacher = trained.resnet_of_fashion()
-    given = _labelled(teacher, scratch)
+    given = labelled(teacher, scratch)
     small = judge.applied(teacher, given, [("prune_channels", {"ratio": 0.5})])
     alone = trained.kept(
         "student_alone", lambda: judge.applied(small, given, [("finetune", {**LENGTH, "labels": 1.0})])
@@ -55,7 +56,7 @@ def channels(scratch: Path) -> None:
     before = judge.accuracy(original, fashion.judging())
     steps: judge.Steps = [("prune_channels", {"ratio": 0.25}), ("finetune", {"epochs": 1, "batch": 128})]
     made = trained.kept(
-        "pruned_channels", lambda: judge.applied(original, _labelled(original, scratch), steps)
+        "pruned_channels", lambda: judge.applied(original, labelled(original, scratch), steps)
     )
     row(
         "channels pruned: fewer bytes", (1 - judge.size(made) / judge.size(original)) * 100, "%", "ONNX", 30.0
@@ -75,7 +76,7 @@ def grid(scratch: Path) -> None:
     """The pruned net in int8, before and after training on the grid."""
     original = trained.resnet_of_fashion()
     steps: judge.Steps = [("prune_channels", {"ratio": 0.25}), ("clean", {}), ("static_int8", {})]
-    given = _labelled(original, scratch, 20_000)
+    given = labelled(original, scratch, 20_000)
     rough = judge.applied(original, given, steps)
     made = trained.kept(
         "pruned_grid",
@@ -97,13 +98,12 @@ def narrow(scratch: Path) -> None:
     """A coder inside the net: bytes that cross, points, and the time it takes."""
     original = trained.resnet_of_fashion()
     before = judge.accuracy(original, fashion.judging())
-    given = _labelled(original, scratch, 20_000)
-    how = {"narrow": 16, "stride": 2, "epochs": 1, "batch": 128, "rate": 3e-3}
-    made = trained.kept("bottleneck", lambda: judge.applied(original, given, [("bottleneck", how)]))
+    given = labelled(original, scratch, 20_000)
+    made = coded(original, given)
     tensor = next(
         node.input[0] for node in made.graph.node if node.output[0] == f"{bottlenecks.PREFIX}/narrow"
     )
-    code, plain = _bytes_of(made, bottlenecks.CODE), _bytes_of(original, tensor)
+    code, plain = bytes_of(made, bottlenecks.CODE), bytes_of(original, tensor)
     share = code / plain
     row(
         f"bottleneck at {tensor}: share of the bytes",
@@ -121,7 +121,13 @@ def narrow(scratch: Path) -> None:
     ).print()
 
 
-def _bytes_of(model: onnx.ModelProto, name: str) -> float:
+def coded(original: onnx.ModelProto, given: Materials) -> onnx.ModelProto:
+    """Return the net with a trained coder after its first block: 49 numbers for every 7 x 7 pixels of 32 channels."""
+    how: dict[str, Value] = {"narrow": 32, "stride": 7, "epochs": 1, "batch": 128, "rate": 1e-3}
+    return trained.kept("coded", lambda: judge.applied(original, given, [("bottleneck", how)]))
+
+
+def bytes_of(model: onnx.ModelProto, name: str) -> float:
     """Return how many bytes tensor `name` travels in, u8 and zstd, on average."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
