@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from lepton_edge.core.version import __version__
 
 if TYPE_CHECKING:
-    from lepton_edge import compress
     from lepton_edge.client import AsyncClient, Client, MockTransport
+    from lepton_edge.compress.face import compress
     from lepton_edge.core import errors
     from lepton_edge.core.calls import LinkChange, Wishes
     from lepton_edge.core.errors import LeptonError

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,12 @@ def _exported(path: Path) -> Any:
     _needs("torch", "torch")
     import torch  # the extra
 
-    return torch.export.load(str(path))
+    try:
+        return torch.export.load(str(path))
+    except (OSError, ValueError, LookupError, RuntimeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InvalidModel(
+            f"{path.name} is no exported program: {error}", "save it with torch.export.save"
+        ) from error
 
 
 def _needs(module: str, extra: str) -> None:
@@ -150,7 +156,11 @@ def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
 
     if isinstance(given, torch.export.ExportedProgram):
         example = example or tuple(given.example_inputs[0] if given.example_inputs else ())
-        given = given.module()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            given = torch.jit.trace(
+                given.module(), tuple(example)
+            )  # its graph module refuses train() and eval()
     elif isinstance(given, torch.nn.Module):
         given = given.eval()
     else:
