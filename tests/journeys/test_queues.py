@@ -239,7 +239,9 @@ async def test_a_caller_that_dies_leaves_no_work_behind(snail: Any) -> None:
 
 async def test_a_deadline_is_kept_without_the_cloud_which_stops(snail: Any, polite: AsyncClient) -> None:
     alone = await usual(polite)
-    deadline = min(max(0.9, 30 * alone), 1.6)  # a tenth is for the way home: it is as long as this machine is slow now
+    deadline = min(
+        max(0.9, 30 * alone), 1.6
+    )  # a tenth of it is for the way home, on a machine that is slow now
     begun = time.perf_counter()
     result = await polite.infer("net", X, page="cloud-raw", deadline=deadline)
     assert time.perf_counter() - begun < deadline

@@ -54,10 +54,11 @@ class Teller:
         book = dataclasses.replace(self.world.book(), turning=rule, spare=(piece,))
         return self._said(Prepare(f"prepare-{epoch}", int(epoch), book, (0, 1, 2, 3, 4), PEERS))
 
-    def _link(self, rate):
-        """What the link to the cloud moves, in kB/s, up and down."""
-        moves = float(rate) * 1e3
-        return e.LinksSeen((LinkReport("cloud", up=moves, down=moves, round_trip=0.02, samples=9),))
+    def _link(self, rate, under_way="0"):
+        """What the link to the cloud moves, in kB/s, up and down, as was just seen; how many kB are under way."""
+        moves, left = float(rate) * 1e3, int(under_way) * 1000
+        report = LinkReport("cloud", up=moves, down=moves, round_trip=0.02, samples=9, under_way=left)
+        return e.LinksSeen((report,))
 
     def _pieces(self, first, last):
         return e.PiecesOpened(e.EpochKey("net", 1), int(first), int(last))
@@ -85,9 +86,10 @@ class Teller:
         fields = {"page": given.get("page", ""), "remaining_ms": int(given.get("deadline", 0))}
         return e.RequestArrived(1, self.world.request(name, **fields), given.get("by", ""))
 
-    def _computed(self, name):
-        run = self.runs[name]
-        forward = tuple(self.world.tensor(choice.tensor, "float32", (1, 8), 32) for choice in run.forward)
+    def _computed(self, name, kilobytes="0"):
+        """What a run of a request made, as small as it is in the book, or so large on its way."""
+        run, size = self.runs[name], 1000 * int(kilobytes) or 32
+        forward = tuple(self.world.tensor(choice.tensor, "float32", (1, 8), size) for choice in run.forward)
         outputs = tuple(self.world.tensor(output, "float32", (1, 5), 20) for output in run.outputs)
         return e.SegmentDone(run.work, run.run, forward=forward, outputs=outputs)
 
