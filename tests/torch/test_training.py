@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,6 +228,29 @@ def test_every_sample_is_in_one_batch_and_the_order_depends_on_the_epoch() -> No
     ]
     assert seen[0] == seen[1] != seen[2]
     assert sorted(seen[2]) == list(range(50))
+
+
+def test_what_is_held_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lepton_edge.compress.torch import batches as room
+
+    monkeypatch.setattr(room, "BUFFER", 10)
+    drawn: list[int] = []
+
+    class Stream:
+        def __len__(self) -> int:
+            return 50
+
+        def __iter__(self) -> Iterator[Sample]:
+            for index in range(50):
+                drawn.append(index)
+                yield Sample({"x": np.full((1, 1), index, np.float32)}, f"[{index}]")
+
+    found = batches(Stream(), 4, 0)
+    first = next(found)
+    assert len(drawn) == 10
+    seen = [int(one) for batch in (first, *found) for one in batch.feeds["x"][:, 0]]
+    assert sorted(seen) == list(range(50))
+    assert seen != sorted(seen)
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lepton_edge.compress import bottlenecks
 from lepton_edge.compress.technique import Sample
-from partitioner.onnx_io import runtime
+from partitioner.onnx_io import compile_model, runtime
+from partitioner.units import ModelName
 
 RANDOM = np.random.default_rng(0)
 RANK = 3  # of what crosses: its 8 channels are mixed of 3
@@ -114,3 +118,21 @@ def test_the_model_that_is_given_is_not_changed() -> None:
     neck = bottlenecks.necks(model)[0]
     bottlenecks.inserted(model, neck, bottlenecks.principal(model, neck, _samples(), 2, 1))
     assert model.SerializeToString() == before
+
+
+def test_the_planner_finds_the_code_as_a_frontier_of_few_bytes(tmp_path: Path) -> None:
+    model = _residual()
+    neck = bottlenecks.necks(model)[1]
+    made = bottlenecks.inserted(model, neck, bottlenecks.principal(model, neck, _samples(), 8, 4))
+    onnx.save(made, tmp_path / "m.onnx")
+    compiled = compile_model(
+        tmp_path / "m.onnx",
+        ModelName("m"),
+        tmp_path / "made",
+        manifest=None,
+        shapes={"x": (1, 3, 8, 8)},
+        labels={},
+    )
+    code = next(one for one in compiled.graph.tensors if one.name == bottlenecks.CODE)
+    assert (code.dtype, code.size) == ("uint8", 8 * 2 * 2)
+    assert compiled.graph.layers[code.producer].index < compiled.graph.layers[code.consumers[0]].index
