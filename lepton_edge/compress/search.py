@@ -42,7 +42,11 @@ def run(job: Job, workspace: Workspace, recipe: Recipe | None = None) -> Report:
     _check(job.budget)
     limit = job.budget.time_limit
     deadline = time.monotonic() + limit if limit > 0 else float("inf")
-    trier = Trier(job, workspace.original, workspace.scratch(), deadline)
+    try:
+        trier = Trier(job, workspace.original, workspace.scratch(), deadline)
+    except TimeIsUp:
+        told = f"the time limit of {limit:.0f} s passed before the original was judged"
+        raise BudgetNotMet(told, "allow more time, or give fewer samples") from None
     going = _Going(job, workspace, trier)
     try:
         ended = going.only(recipe) if recipe is not None else going.search()

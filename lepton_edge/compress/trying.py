@@ -149,6 +149,8 @@ class Trier:
         if reason := found.refuse(model, self.job.target):
             raise CompressionFailed(f"{step.technique}: {reason}")
         self._tick(step.technique, 0, 0)
+        if step.technique in self.job.own:  # a user's step may forget the law and change what it was given
+            model = _copy(model)
         try:
             return found.apply(model, self.materials(), step.options)
         except StorageFull:
@@ -246,6 +248,12 @@ class Trier:
         if time.monotonic() > self._deadline:
             raise TimeIsUp
         self.job.progress(what, done, total)
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    made = ModelProto()
+    made.CopyFrom(model)
+    return made
 
 
 def _sentence(error: Exception) -> str:

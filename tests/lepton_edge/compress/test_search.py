@@ -196,6 +196,22 @@ def test_the_time_limit_ends_the_search_with_what_there_is(
     assert not [one for one in report.candidates if "Time" in one.rejected]
 
 
+def test_no_time_even_for_the_original(tmp_path: Path) -> None:
+    with pytest.raises(BudgetNotMet, match="before the original was judged"):
+        run(job(small.Rounds(), time_limit=1e-9), tmp_path)
+
+
+def test_a_step_that_changes_what_it_was_given_does_not_reach_the_original(tmp_path: Path) -> None:
+    def act(model: Any, materials: Any) -> Any:
+        del model.graph.node[:]
+        return model
+
+    before = MODEL.SerializeToString()
+    with pytest.raises(BudgetNotMet):
+        run(job(small.Does("spoils", act)), tmp_path, only("spoils"))
+    assert MODEL.SerializeToString() == before
+
+
 def test_a_device_that_fails_to_measure_rejects_the_candidate(tmp_path: Path) -> None:
     def measure(candidate: Path, original: Path) -> Sequence[Compared]:
         raise CompressionFailed("the process was killed")
