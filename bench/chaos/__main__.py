@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos import judge, subject
-from bench.chaos.faults import STRIKES
+from bench.chaos.faults import STRIKES, Strike
 from bench.chaos.judge import Evidence, Struck
 from bench.chaos.rest import left_over
 from bench.chaos.scene import Scene
@@ -30,6 +30,7 @@ from bench.chaos.schedule import FEWEST, Fault, kinds, schedule
 from bench.chaos.testimony import Ended
 from bench.chaos.town import Place
 from bench.chaos.witnesses import Witnesses
+from examples.demo.processes import StartFailed
 from lepton_edge.client import AsyncClient, Client
 
 BOARDS, CLOUDS = ("north", "south"), ("east", "west")
@@ -191,6 +192,7 @@ class Run:
         every = schedule(options.seed, options.each * len(of) or options.faults, of)
         self.faults = [one for one in every if one.index >= options.first and one.kind in self.kinds]
         self.struck: list[Struck] = []
+        self.broken = False
 
     def _calm(self) -> str:
         """Return how requests end before anything strikes."""
@@ -206,7 +208,7 @@ class Run:
             if time.monotonic() - begun > self.options.minutes * 60:
                 break
             self._one(fault)
-            if self.options.stop and self._is_bad():
+            if self.broken or (self.options.stop and self._is_bad()):
                 break
         return self.struck
 
@@ -222,7 +224,7 @@ class Run:
         now = [self._strike(each, strike) for each, strike in strikes]
         time.sleep(self.options.lasts or max(each.lasts for each in both))
         for each, (_, strike) in zip(now, strikes, strict=True):
-            next(strike, None)
+            self._go_on(each.fault, strike)
             each.over = time.monotonic()
             each.bit = each.fault.index not in self.scene.toothless
         self._wait_until_back(now)
@@ -234,12 +236,20 @@ class Run:
                 f"#{each.fault.index} {each.fault.kind} of {each.fault.victim}, {aim}{bit}: back after {back}"
             )
 
-    def _strike(self, fault: Fault, strike: object) -> Struck:
+    def _strike(self, fault: Fault, strike: Strike) -> Struck:
         aimed = self._aim(fault)
         done = Struck(fault, time.monotonic(), aimed=aimed)
         self.struck.append(done)
-        next(strike)  # type: ignore[call-overload]
+        self._go_on(fault, strike)
         return done
+
+    def _go_on(self, fault: Fault, strike: Strike) -> None:
+        """Strike, or undo; a process that does not come up again is a finding, and the end."""
+        try:
+            next(strike, None)
+        except StartFailed as error:
+            self.scene.unserved.append(f"#{fault.index} {fault.kind}: {error}"[:300])
+            self.broken = True
 
     def _aim(self, fault: Fault) -> bool:
         """Wait until a request is where the fault shall strike; give up after a while."""

@@ -172,7 +172,7 @@ def _behaviour(title: str, evidence: Evidence) -> Iterator[Row]:
     which = ", ".join(f"#{each.fault.index}" for each in stayed[:5]) or f"of {len(slow)}"
     what = f"{title}: slow links that most requests still took"
     yield Row(BENCH, what, len(stayed), "links", which, 0, met=not stayed)
-    yield _none(f"{title}: did not serve without a coordinator", evidence.unserved, "boards")
+    yield _none(f"{title}: did not come up or serve again", evidence.unserved, "boards")
     yield _none(f"{title}: obeyed an older coordinator", evidence.obeyed, "agents")
     yield _none(f"{title}: left when nobody asked any more", evidence.left, "things")
     share = evidence.unheeded / evidence.given_up if evidence.given_up else 0.0

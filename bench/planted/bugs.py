@@ -13,7 +13,7 @@ LINK = "tests/lepton_edge/link/test_two_machines.py"
 FAR = "cut link,swallow,freeze cloud"
 """Faults of what is asked for a part of the work."""
 CHANGES = "new version,pin"
-RETURNS = "kill cloud,old epoch returns"
+RETURNS = "kill cloud"
 SLOW, ALONE = "slow link", "board alone"
 
 
@@ -194,7 +194,6 @@ BUGS = (
         "lepton_edge/coordinator/epochs.py",
         '        return bool(record.blocks_of(device.name)) and held != "active"',
         '        return bool(record.blocks_of(device.name)) and held == "failed"',
-        faults=RETURNS,
     ),
     Bug(
         "a lost link is dialled once and never again",
