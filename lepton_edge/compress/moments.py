@@ -18,10 +18,12 @@ from lepton_edge.compress.technique import Progress, Samples, silent
 from lepton_edge.core.results import Array
 from partitioner.onnx_io import runtime
 
-ROWS_PER_COLUMN = 12
+ROWS_PER_COLUMN = 6
 """Rows to gather for each column of a layer: enough for moments that hold for others."""
 LEAST_PLACES, MOST_PLACES = 32, 1024
 """Rows that one sample adds to a layer."""
+AT_ONCE = 1024
+"""Rows that are multiplied at once."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,42 @@ def collect(
     random = np.random.default_rng(seed)
     session = runtime.open_session(_telling(model, layers), runtime.options(None, runtime.BASIC))
     wanted = sorted({layer.node.input[0] for layer in layers} - {one.name for one in session.get_inputs()})
-    sums = {layer.weight: np.zeros((layer.groups, layer.columns, layer.columns)) for layer in layers}
-    places = {one.weight: _places(one, len(samples)) for one in layers}
-    seen = dict.fromkeys(sums, 0)
+    sums = {layer.weight: _Sum(layer, _places(layer, len(samples))) for layer in layers}
     for done, sample in enumerate(samples, 1):
         entering = {**sample.feeds, **runtime.run(session, sample.feeds, wanted)} if wanted else sample.feeds
-        for layer in layers:
-            rows = _rows(layer, entering, random, places[layer.weight])
-            sums[layer.weight] += rows.transpose(0, 2, 1) @ rows
-            seen[layer.weight] += rows.shape[1]
+        for one in sums.values():
+            one.add(_rows(one.layer, entering, random, one.places))
         progress("what enters the layers", done, len(samples))
-    return {name: total / max(seen[name], 1) for name, total in sums.items()}
+    return {name: one.mean() for name, one in sums.items()}
+
+
+class _Sum:
+    """The moments of one layer so far; rows are multiplied many at a time, which is several times as fast."""
+
+    def __init__(self, layer: Layer, places: int) -> None:
+        self.layer = layer
+        self.places = places
+        self._total = np.zeros((layer.groups, layer.columns, layer.columns))
+        self._waiting: list[Array] = []
+        self._seen = 0
+
+    def add(self, rows: Array) -> None:
+        self._waiting.append(rows)
+        if sum(one.shape[1] for one in self._waiting) >= AT_ONCE:
+            self._multiply()
+
+    def mean(self) -> Array:
+        self._multiply()
+        mean: Array = self._total / max(self._seen, 1)
+        return mean
+
+    def _multiply(self) -> None:
+        if not self._waiting:
+            return
+        rows = np.concatenate(self._waiting, axis=1)
+        for total, group in zip(self._total, rows, strict=True):
+            total += group.T @ group  # numpy computes half of a product with itself, and copies the rest
+        self._waiting, self._seen = [], self._seen + rows.shape[1]
 
 
 def _telling(model: ModelProto, layers: Sequence[Layer]) -> ModelProto:

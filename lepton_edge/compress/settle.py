@@ -30,6 +30,7 @@ MAX_WORK = (
 )
 SAMPLES = 128  # samples of a pass at most
 
+TOGETHER = 128  # columns whose errors go to the columns behind them at once
 _DAMPING = 0.01  # of the mean diagonal: columns that say nothing, or the same as another, stay where they are
 
 
@@ -108,13 +109,27 @@ def settle(rows: Array, moments: Array, grid: Grid) -> Array:
     upper = _upper(moments)
     left = rows.astype(np.float64)
     made = np.empty(rows.shape, np.float32)
-    for at in range(rows.shape[1]):
-        column = left[:, at]
-        bound = at < grid.kept.shape[1]
-        made[:, at] = pick(column, grid.kept[:, at], grid.scale[:, at], grid.levels) if bound else column
-        error = (column - made[:, at]) / upper[at, at]
-        left[:, at + 1 :] -= np.outer(error, upper[at, at + 1 :])
+    for start in range(0, rows.shape[1], TOGETHER):
+        end = min(start + TOGETHER, rows.shape[1])
+        errors = _settle_some(
+            left[:, start:end], made[:, start:end], upper[start:end, start:end], grid, start
+        )
+        left[:, end:] -= errors @ upper[start:end, end:]
     return made
+
+
+def _settle_some(left: Array, made: Array, upper: Array, grid: Grid, start: int) -> Array:
+    """Settle neighbouring columns, of which the first is column `start`, in place; return their errors."""
+    errors = np.empty_like(left)
+    for at in range(left.shape[1]):
+        column, place = left[:, at], start + at
+        bound = place < grid.kept.shape[1]  # the bias is not
+        made[:, at] = (
+            pick(column, grid.kept[:, place], grid.scale[:, place], grid.levels) if bound else column
+        )
+        errors[:, at] = (column - made[:, at]) / upper[at, at]
+        left[:, at + 1 :] -= np.outer(errors[:, at], upper[at, at + 1 :])
+    return errors
 
 
 def _refitted(rows: Array, moments: Array, kept: Array) -> Array:
