@@ -108,12 +108,13 @@ def compress(
     options: dict[str, Any] = {"target": target, "out": out, "metric": read_metric(metric), "resume": resume}
     options |= {"max_drop": read_drop(max_drop), "time_limit": read_duration(time_limit), "seed": seed}
     options |= {"max_candidates": candidates, "description": manifest, "training": training}
-    options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe), "platform": _platform(platform)}
+    options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe)}
     beside = Path(model).with_suffix(".toml")
     described = manifest or (beside if beside.is_file() else None)
     shapes = dict(read_shape(one) for one in shape or [])
     with measure_on(device or [], coordinator, shapes, described) as measure:
-        report = _run(model, data, {**options, "measure": measure}, form)
+        kind = platform or (measure.platform() if measure is not None else "")
+        report = _run(model, data, {**options, "measure": measure, "platform": _platform(kind)}, form)
     print_document(report.document(), form, render)
 
 

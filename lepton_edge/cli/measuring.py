@@ -17,13 +17,16 @@ from typing import Any
 from lepton_edge.cli.output import dig
 from lepton_edge.client import Client
 from lepton_edge.compress.recipe import Compared, Timing
-from lepton_edge.core.errors import LeptonError, NotFound, Overloaded, UnknownModel
+from lepton_edge.core.errors import LeptonError, NotFound, Overloaded, Unavailable, UnknownModel, UsageError
 from partitioner.units import Bytes, DeviceId, Seconds
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 REMOVAL_PATIENCE, AGAIN = 120.0, 0.5
 """Seconds for which a device's measurement is waited for, and between two tries."""
+
+
+_PLATFORMS = {"x86_64": "x86", "amd64": "x86", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class DeviceMeasure:
@@ -45,18 +48,38 @@ class DeviceMeasure:
         self._manifest = manifest
         self._mark = f"compress-{secrets.token_hex(4)}"
         self._pushed: set[str] = set()
+        self._kinds: dict[str, str] = {}
 
     def __enter__(self) -> DeviceMeasure:
         """Look whether the devices are there.
 
         Raises:
-            NotFound: one is not registered, or not reachable.
+            NotFound: one is not registered.
+            Unavailable: one is not connected.
         """
-        known = [str(one.get("device")) for one in self._asked.devices().get("devices", [])]
+        known = {str(one.get("device")): one for one in self._asked.devices().get("devices", [])}
         for name in self._devices:
             if name not in known:
                 raise NotFound(f"there is no device {name!r}", f"registered: {', '.join(known) or 'none'}")
+            if not known[name].get("connected", True):
+                raise Unavailable(f"{name} is not connected", "see lepton-edge device list")
+        self._kinds = {
+            name: str(dig(known[name], "hardware", "architecture") or "") for name in self._devices
+        }
         return self
+
+    def platform(self) -> str:
+        """Return the name of the platform that the devices are of; "" where they did not tell.
+
+        Raises:
+            UsageError: they are of several.
+        """
+        found = {_PLATFORMS.get(kind.lower(), "") for kind in self._kinds.values()}
+        if len(found) > 1:
+            told = ", ".join(f"{name} is {kind or 'unknown'}" for name, kind in self._kinds.items())
+            hint = "compress for one kind at a time, or say --platform"
+            raise UsageError(f"--device: processors of several kinds: {told}", hint)
+        return next(iter(found), "")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

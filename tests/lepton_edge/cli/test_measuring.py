@@ -9,7 +9,7 @@ import pytest
 
 from lepton_edge.cli import measuring
 from lepton_edge.cli.measuring import DeviceMeasure
-from lepton_edge.core.errors import NotFound, Overloaded, Unavailable, UnknownModel
+from lepton_edge.core.errors import NotFound, Overloaded, Unavailable, UnknownModel, UsageError
 
 CANDIDATE, ORIGINAL = Path("candidate.onnx"), Path("original.onnx")
 
@@ -23,9 +23,10 @@ class Asked:
         self.options: list[dict[str, Any]] = []
         self.refreshed: list[str] = []
         self.broken = False
+        self.told: dict[str, Any] = {}
 
     def devices(self) -> Any:
-        return {"devices": [{"device": name} for name in self.names]}
+        return {"devices": [{"device": name, **self.told.get(name, {})} for name in self.names]}
 
     def push(self, name: str, file: Path, **options: Any) -> Any:
         self.pushed[name] = file
@@ -124,6 +125,27 @@ def test_what_cannot_be_removed_is_told(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_device_that_is_not_there_is_said_at_once() -> None:
     with pytest.raises(NotFound, match="no device 'attic'"), measure(Asked("board"), "attic"):
         pass
+
+
+def test_a_device_that_is_away_is_said_at_once() -> None:
+    asked = Asked("board")
+    asked.told["board"] = {"connected": False}
+    with pytest.raises(Unavailable, match="board is not connected"), measure(asked, "board"):
+        pass
+
+
+def test_the_platform_is_the_devices() -> None:
+    asked = Asked("board", "shed", "cloud", "old")
+    for name, kind in (("board", "aarch64"), ("shed", "arm64"), ("cloud", "x86_64")):
+        asked.told[name] = {"hardware": {"architecture": kind}}
+    for devices, platform in ((["board", "shed"], "arm64"), (["cloud"], "x86"), (["old"], "")):
+        with measure(asked, *devices) as timed:
+            assert timed.platform() == platform
+    with (
+        measure(asked, "board", "cloud") as timed,
+        pytest.raises(UsageError, match="board is aarch64, cloud is x86_64"),
+    ):
+        timed.platform()
 
 
 def test_a_device_that_measured_nothing_is_said() -> None:
