@@ -1,9 +1,10 @@
 """When a plan is made anew by itself: what sets it off, what it must promise, how long it rests.
 
 Law: pure; times come in. Causes are noted on a target (a model and the board it serves); `next_replan` gives the
-deployment that follows one, at most one at a time and never beside a person's. A sustained cause is looked at twice,
-the first time without cutting anything; each must promise 15 % and be worth what it takes to get there. Rests grow
-where plans change often or promise nothing, so that nothing flaps: entries turn pages meanwhile, as these are for.
+deployment that follows one: one at a time is planned, never beside a person's, while others are prepared (`aside`).
+A sustained cause is looked at twice, the first time without cutting anything; each must promise 15 % and be worth what
+it takes to get there. Rests grow where plans change often or promise nothing, so that nothing flaps: entries turn pages
+meanwhile, as these are for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zlib
 from typing import Any
 
 from lepton_edge.coordinator import (
+    aside,
     canary,
     changes,
     judging,
@@ -103,13 +105,18 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
     due = [
         (-one.haste, one.due, target)
         for target, one in state.adaptations.items()
-        if one.cause and one.due <= at.now and (one.without or not _is_tried(state, target))
+        if one.cause and one.due <= at.now and _may_begin(state, target, one)
     ]
     for _, _, target in sorted(due):
         record = state.active_epoch(*target)
         if record is not None and _is_turn(state, record, state.adaptations[target], at):
             return _replan(state, record, state.adaptations[target], at)
     return None
+
+
+def _may_begin(state: State, target: Target, adaptation: Adaptation) -> bool:
+    """Return whether a target may be planned anew now; what is tried for it ends where a device is lost."""
+    return aside.may_begin(state, target) and (bool(adaptation.without) or not _is_tried(state, target))
 
 
 def _is_tried(state: State, target: Target) -> bool:

@@ -12,6 +12,7 @@ import dataclasses
 
 from lepton_edge.coordinator import (
     adapting,
+    aside,
     canary,
     epochs,
     loads,
@@ -56,21 +57,16 @@ from lepton_edge.coordinator.state import (
     Pending,
     State,
 )
-from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, UnknownModel, UnknownPage
+from lepton_edge.core.errors import Overloaded, PrepareFailed, Unavailable, UnknownModel
 from lepton_edge.core.frames import WireError
-from lepton_edge.core.messages import (
-    GaugeCommand,
-    Gauged,
-    Outcome,
-    Probed,
-    Profiled,
-)
+from lepton_edge.core.messages import GaugeCommand, Gauged, Outcome, Probed, Profiled
 from partitioner.errors import LeptonError, ProfileError
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
 
-PROFILE_GRACE = Seconds(90.0)
-"""Beyond the budget, without a sign of progress: fetching weights, opening blocks."""
+PROFILE_GRACE = Seconds(
+    90.0
+)  # beyond the budget, without a sign of progress: fetching weights, opening blocks
 GAUGE_LIMIT = Seconds(30.0)
 
 
@@ -96,11 +92,14 @@ def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
 
 def _give_way(state: State, asked: Deployment, now: Seconds) -> list[Command]:
     """End a replan that nobody asked for, unless it is about to be active: what somebody asked for goes first."""
-    run = state.running
-    if run is None or run.goal != ADAPT or asked.goal == ADAPT or run.phase == "activating":
+    if asked.goal == ADAPT:
         return []
-    first = f"what was asked for goes first ({asked.model})"
-    return fail_with(state, WireError(GAVE_WAY, first), now)
+    first, said = WireError(GAVE_WAY, f"what was asked for goes first ({asked.model})"), list[Command]()
+    for run in [*state.aside.values(), state.running]:
+        if run is not None and run.goal == ADAPT and run.phase != "activating":
+            with aside.turned_to(state, None if run is state.running else run):
+                said += fail_with(state, first, now)
+    return said
 
 
 def go_back(state: State, run: Deployment, now: Seconds) -> list[Command]:
@@ -236,12 +235,9 @@ def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
     if event.book is None:
         supposed = Supposed(run.model, event.document, run.request.board)
         return _end(state, Finish(run.cause, run.call, supposed), now)
-    pinned = run.request.page
-    if pinned and pinned not in {page.name for page in event.book.pages}:
-        pages = ", ".join(page.name for page in event.book.pages)
-        return fail(
-            state, UnknownPage(f"the book of {run.model!r} has no page {pinned!r}", f"it has: {pages}"), now
-        )
+    unknown = parts.unknown_page(run, event.book)
+    if unknown is not None:
+        return fail(state, unknown, now)
     if run.goal == "plan":
         done = Deployed(run.model, run.version, Epoch(0), event.book.active, event.document)
         return _end(state, Finish(run.cause, run.call, done), now)
@@ -260,7 +256,7 @@ def _prepare(state: State, book: PlanBook, document: str, now: Seconds) -> list[
     run.record = state.epochs[record.key]
     for hold in record.holds:
         said += _ask(state, run, state.devices[hold.device], "prepare", now)
-    return said
+    return said + _next(state, now) if aside.step_aside(state, run) else said
 
 
 def _ask(state: State, run: Deployment, device: Device, kind: str, now: Seconds) -> list[Command]:
@@ -392,7 +388,11 @@ def _end(state: State, answer: Finish | Fail | None, now: Seconds) -> list[Comma
     """Give the running call, if somebody made one, its one answer, and start the next that waits."""
     state.running = None
     said: list[Command] = [answer] if answer is not None and answer.call != NOBODY else []
-    if state.waiting:
-        state.running = state.waiting.popleft()
-        said += _start(state, now)
-    return said
+    return said + _next(state, now)
+
+
+def _next(state: State, now: Seconds) -> list[Command]:
+    if not state.waiting:
+        return []
+    state.running = state.waiting.popleft()
+    return _start(state, now)

@@ -321,7 +321,7 @@ class Driver:
 
     async def _tidy(self) -> None:
         """Delete files that nobody needs, when nobody is making new ones."""
-        if not self._litter or self.state.running is not None or self.pushes:
+        if not self._litter or self.state.running is not None or self.state.aside or self.pushes:
             return
         self._litter = False
         artifacts = housekeeping.wanted_artifacts(self.state)

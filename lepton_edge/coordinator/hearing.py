@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from lepton_edge.coordinator import (
+    aside,
     canary,
     causes,
     changes,
@@ -76,6 +77,11 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
     said = _conduct(state, pending, message, at)
     if pending.kind not in OF_DEPLOYMENT:
         return said + (epochs.answered(state, pending, message, at) if isinstance(message, Outcome) else [])
+    with aside.turned_to(state, aside.owner(state, pending.command)):
+        return said + _of_deployment(state, pending, message, at)
+
+
+def _of_deployment(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:
     if state.running is not None:
         state.running.waiting.discard(pending.command)
     if isinstance(message, Profiled):
@@ -84,7 +90,7 @@ def _answered(state: State, pending: Pending, message: AgentReport, at: Moment) 
         return deployments.probed(state, message, at.now)
     if isinstance(message, Gauged):
         return deployments.gauged(state, pending, message, at.now)
-    return said + (_outcome(state, pending, message, at.now) if isinstance(message, Outcome) else [])
+    return _outcome(state, pending, message, at.now) if isinstance(message, Outcome) else []
 
 
 def _conduct(state: State, pending: Pending, message: AgentReport, at: Moment) -> list[Command]:

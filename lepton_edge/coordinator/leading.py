@@ -98,6 +98,7 @@ def _step_down(state: State, at: Moment) -> list[Command]:
     runs = [*([state.running] if state.running else []), *state.waiting]
     said += [Abandon(run.cause, run.job) for run in runs if run.job is not None]
     state.running = None
+    state.aside.clear()
     state.waiting.clear()
     return said + [Fail(run.cause, run.call, wire_error(superseded(state))) for run in runs]
 

@@ -5,7 +5,7 @@ Law: pure. Whoever notices it (a stream that ended, a lease, a person who remove
 
 from __future__ import annotations
 
-from lepton_edge.coordinator import changes, deployments, epochs, quarantine
+from lepton_edge.coordinator import aside, changes, deployments, epochs, quarantine
 from lepton_edge.coordinator.commands import Command, Hang
 from lepton_edge.coordinator.state import Device, Moment, State
 
@@ -31,6 +31,9 @@ def lose(state: State, device: Device, why: str, at: Moment) -> list[Command]:
     said: list[Command] = [changes.lost(state, device, why, at), *quarantine.lost(state, device, at)]
     if any(pending.kind in OF_DEPLOYMENT for pending in owed) or state.running is not None:
         said += deployments.device_lost(state, device.name, at.now)
+    for run in list(state.aside.values()):
+        with aside.turned_to(state, run):
+            said += deployments.device_lost(state, device.name, at.now)
     for pending in owed:
         state.pending.pop(pending.command, None)
     for key in sorted({(pending.model, pending.epoch) for pending in owed}):

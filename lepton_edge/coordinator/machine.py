@@ -14,6 +14,7 @@ import dataclasses
 from typing import Any
 
 from lepton_edge.coordinator import (
+    aside,
     beside,
     canary,
     causes,
@@ -153,7 +154,7 @@ def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Comman
     if event.name not in state.models:
         error = UnknownModel(f"no model is called {event.name!r}", "see: lepton-edge model list")
         return [Fail(event.cause, event.call, wire_error(error))]
-    if state.running is not None and state.running.model == event.name:
+    if any(run is not None and run.model == event.name for run in (state.running, *state.aside.values())):
         busy = Overloaded(f"{event.name!r} is being deployed", "remove it when that is over")
         return [Fail(event.cause, event.call, wire_error(busy))]
     del state.models[event.name]
@@ -232,9 +233,13 @@ def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]
 
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
     """What cannot be written down did not happen: a deployment that waits for it ends."""
-    run = state.running
+    run, said = state.running, list[Command]()
+    for other in list(state.aside.values()):
+        if event.on is not None and _waits_for(other, event.on):
+            with aside.turned_to(state, other):
+                said += deployments.fail_with(state, event.error, now)
     ends = run is not None and (event.on is None or _waits_for(run, event.on))
-    return deployments.fail_with(state, event.error, now) if ends else []
+    return said + (deployments.fail_with(state, event.error, now) if ends else [])
 
 
 def _waits_for(run: Deployment, event: Event) -> bool:

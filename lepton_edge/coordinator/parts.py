@@ -11,7 +11,7 @@ from lepton_edge.coordinator import availability, orders, placement, replicas
 from lepton_edge.coordinator.commands import Command, Deployed
 from lepton_edge.coordinator.records import ACTIVE, PLANNED, EpochRecord
 from lepton_edge.coordinator.state import Deployment, Device, State
-from lepton_edge.core.errors import NotFound
+from lepton_edge.core.errors import NotFound, UnknownPage
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
 
@@ -74,3 +74,11 @@ def new_epoch(
     record = dataclasses.replace(record, request=run.asked or run.request, board=run.board or DeviceId(""))
     record = orders.with_inputs(state, run, record)
     return record, told
+
+
+def unknown_page(run: Deployment, book: PlanBook) -> UnknownPage | None:
+    """Return the error for a deployment that pins a page which its book has not, None where it has."""
+    pages, pinned = [page.name for page in book.pages], run.request.page
+    if not pinned or pinned in pages:
+        return None
+    return UnknownPage(f"the book of {run.model!r} has no page {pinned!r}", f"it has: {', '.join(pages)}")

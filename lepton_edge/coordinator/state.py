@@ -221,6 +221,7 @@ class State(Undoable):
     pending: dict[str, Pending] = field(default_factory=dict)
     waiting: deque[Deployment] = field(default_factory=deque)
     running: Deployment | None = None
+    aside: dict[Target, Deployment] = field(default_factory=dict)  # replans that their devices prepare
     watches: dict[WatchKey, Watch] = field(default_factory=dict)
     loads: dict[LoadKey, Load] = field(default_factory=dict)
     moved_at: dict[DeviceId, Seconds] = field(
@@ -327,10 +328,11 @@ def _validate_epochs(state: State) -> None:
 def _validate_adaptations(state: State) -> None:
     kept = {trial.old for trial in state.trials.values()} | {one.new for one in state.canaries.values()}
     kept |= set(state.kept.values())
-    running = state.running.record.key if state.running and state.running.record else None
+    runs = [*state.aside.values(), *([state.running] if state.running else [])]
+    planned = [run.record.key for run in runs if run.record]
     for record in state.epochs.values():
         undecided = record.state in UNDECIDED
-        assert not undecided or record.key in (*kept, running), f"nobody decides about epoch {record.key}"
+        assert not undecided or record.key in (*kept, *planned), f"nobody decides about epoch {record.key}"
     for target, trial in state.trials.items():
         assert trial.old != trial.new, f"{target} is tried against itself"
         assert trial.change.verdict == PENDING, f"a trial of {target} is told as over"
@@ -340,7 +342,6 @@ def _validate_deployments(state: State) -> None:
     calls = [d.call for d in state.waiting] + ([state.running.call] if state.running else [])
     assert len(calls) == len(set(calls)), "one call waits twice"
     assert state.running is not None or not state.waiting, "deployments wait while none runs"
-    if state.running is not None:
-        run = state.running
+    for run in [*state.aside.values(), *([state.running] if state.running else [])]:
         assert run.job is not None or run.waiting, f"the deployment waits for nothing in phase {run.phase}"
         assert run.waiting <= set(state.pending), "the deployment waits for a command that nobody carries out"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lepton_edge.coordinator import (
     adapting,
+    aside,
     canary,
     causes,
     deployments,
@@ -87,7 +88,8 @@ def plans(state: State, at: Moment) -> list[Command]:
 
 def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
     if pending.kind in OF_DEPLOYMENT:
-        return deployments.overdue(state, pending, at.now)
+        with aside.turned_to(state, aside.owner(state, pending.command)):
+            return deployments.overdue(state, pending, at.now)
     state.pending.pop(pending.command)
     late = WireError("prepare_failed", f"{pending.device} did not answer in time ({pending.kind})")
     return epochs.answered(state, pending, Outcome(pending.command, late), at)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable
 
-from lepton_edge.coordinator import loads
+from lepton_edge.coordinator import aside, loads
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import State, Wave
 from partitioner.units import DeviceId, Seconds
@@ -31,8 +31,10 @@ def has_room(state: State, clouds: Collection[DeviceId], now: Seconds) -> bool:
 
 
 def _has_room(state: State, cloud: DeviceId, now: Seconds) -> bool:
-    wave = state.waves.get(cloud)
-    return loads.is_settled(state, [cloud], now) or (wave is not None and wave.moved < wave.size)
+    wave, under_way = state.waves.get(cloud), aside.users(state, cloud)
+    if loads.is_settled(state, [cloud], now):
+        return under_way < _following(state, cloud, wave or Wave()).size
+    return wave is not None and wave.moved + under_way < wave.size
 
 
 def moved(state: State, clouds: Iterable[DeviceId], now: Seconds) -> None:
@@ -40,9 +42,14 @@ def moved(state: State, clouds: Iterable[DeviceId], now: Seconds) -> None:
     for cloud in clouds:
         wave = state.waves.get(cloud, Wave())
         if loads.is_settled(state, [cloud], now):
-            grown = 2 * wave.size if wave.kept >= wave.size else wave.size
-            wave = Wave(min(grown, _most(state, cloud)), kept=0 if grown > wave.size else wave.kept)
+            wave = _following(state, cloud, wave)
         state.waves[cloud] = dataclasses.replace(wave, moved=wave.moved + 1, at=now)
+
+
+def _following(state: State, cloud: DeviceId, wave: Wave) -> Wave:
+    """Return the wave after one whose load is known."""
+    grown = 2 * wave.size if wave.kept >= wave.size else wave.size
+    return Wave(min(grown, _most(state, cloud)), kept=0 if grown > wave.size else wave.kept)
 
 
 def _most(state: State, cloud: DeviceId) -> int:

@@ -1,0 +1,102 @@
+"""Replans are prepared side by side: a board that takes long keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import aside, causes
+from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.records import FAILED
+from lepton_edge.core import messages as m
+from tests.lepton_edge.coordinator.arithmetic import planner, replans
+
+
+@pytest.fixture
+def struck(make: Any) -> Any:
+    """Three boards, each with a cloud of its own, lose these; another cloud is there. Nobody answers a prepare yet."""
+
+    class Slow(planner(make.World)):  # type: ignore[misc]
+        slow: frozenset[str] = frozenset()
+        held: tuple[Any, ...] = ()
+
+        def _is_slow(self, stream: str, message: Any) -> bool:
+            return isinstance(message, m.Prepare) and self.device(stream) in self.slow
+
+        def do(self, event: e.Event) -> list[c.Command]:
+            made: list[c.Command] = super().do(event)
+            self.held += tuple(one for one in self.said if self._is_slow(*one))
+            self.said = [one for one in self.said if not self._is_slow(*one)]
+            return made
+
+    world = Slow()
+    for number in (1, 2, 3):
+        world.attach(make.hello(f"board{number}"))
+        world.attach(make.hello(f"cloud{number}", "cloud"))
+    world.push()
+    for number in (1, 2, 3):
+        world.deploy(board=f"board{number}", cloud=f"cloud{number}")
+        world.run()
+    for number in (1, 2, 3):
+        record = world.state.active_epoch("net", f"board{number}")
+        request = m.Deploy("net", board=f"board{number}")
+        world.state.epochs[record.key] = dataclasses.replace(record, request=request)
+    world.attach(make.hello("spare", "cloud"))
+    world.run()
+    world.slow = frozenset({"board1"})
+    for number in (1, 2, 3):
+        world.do(e.Detached("x", world.state.devices[f"cloud{number}"].stream))
+    world.pass_time(world.state.settings.lease + causes.LOST_GRACE + 20.0)
+    return world
+
+
+def clouds(world: Any) -> dict[str, str]:
+    return {record.board: record.cloud for record in world.state.active_epochs()}
+
+
+def test_one_that_takes_long_keeps_no_other(struck: Any) -> None:
+    assert clouds(struck) == {"board1": "cloud1", "board2": "spare", "board3": "spare"}
+    assert list(struck.state.aside) == [("net", "board1")]
+    assert struck.state.running is None
+
+
+def test_it_is_active_when_it_is_ready_at_last(struck: Any) -> None:
+    struck.slow, struck.said = frozenset(), list(struck.held)
+    struck.run()
+    assert clouds(struck)["board1"] == "spare"
+    assert struck.state.aside == {}
+    assert len(replans(struck)) == 3
+
+
+def test_what_a_person_asks_for_goes_first(struck: Any) -> None:
+    call = struck.deploy(board="board2", cloud="spare")
+    struck.run()
+    assert isinstance(struck.answer_of(call), c.Finish)
+    assert struck.state.aside == {}
+    assert FAILED in struck.epoch_states().values()
+
+
+def test_a_board_that_is_lost_ends_its_own_alone(struck: Any) -> None:
+    struck.do(e.Detached("x", struck.state.devices["board1"].stream))
+    assert struck.state.aside == {}
+    assert clouds(struck) == {"board1": "cloud1", "board2": "spare", "board3": "spare"}
+
+
+def test_one_that_never_answers_is_given_up(struck: Any) -> None:
+    struck.pass_time(320.0, 5.0)
+    assert FAILED in struck.epoch_states().values()
+
+
+def test_a_model_that_is_being_prepared_is_not_removed(struck: Any) -> None:
+    call = struck.call(lambda cause, call: e.RemoveAsked(cause, call, "net"))
+    assert struck.answer_of(call).error.code == "overloaded"
+
+
+def test_only_so_many_at_a_time(struck: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert aside.may_begin(struck.state, ("net", "board2"))
+    assert not aside.may_begin(struck.state, ("other", "board1")), "one a board"
+    monkeypatch.setattr(aside, "MOST", 1)
+    assert not aside.may_begin(struck.state, ("net", "board2"))
