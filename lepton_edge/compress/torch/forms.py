@@ -105,7 +105,12 @@ class Gridded(Free):
 
 
 def form(value: Array) -> Free:
-    """Return the form that a float tensor has already: shared, pruned or free."""
+    """Return the form that a float tensor has already: shared, pruned or free.
+
+    Vectors (biases, scales) and constants are free: nobody prunes or shares those, but nets begin with them.
+    """
+    if value.ndim < 2 or (value == value.flat[0]).all():
+        return Free(value)
     if value.size >= SHARED_EACH * 2 and np.unique(value).size <= min(MOST_SHARED, value.size // SHARED_EACH):
         return Shared(value)
     if value.size and np.count_nonzero(value == 0) >= PRUNED * value.size:

@@ -6,6 +6,7 @@ returns a new one that differs in the trained tensors only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ class OnnxModule(nn.Module):
 
     def _place(self, initial: Mapping[str, Any], frozen: set[str]) -> None:
         """Give every initializer a form (trained) or a buffer (not), and skip nodes that a form has taken over."""
-        gridded = {call.inputs[0]: call for call in self.calls if _unpacks(call, initial)}
+        gridded = _gridded(self.calls, initial)
         for name in gridded.keys() - frozen:
             call = gridded[name]
             scale, zero = (
@@ -178,6 +179,14 @@ def _attribute(attribute: AttributeProto) -> Any:
     if isinstance(value, TensorProto):
         return torch.from_numpy(np.array(numpy_helper.to_array(value)))
     return value.decode() if isinstance(value, bytes) else value
+
+
+def _gridded(calls: Sequence[Call], initial: Mapping[str, Any]) -> dict[str, Call]:
+    """Return what makes a weight of each quantized tensor that has one reader; others are held as they are."""
+    readers = Counter(name for call in calls for name in call.inputs)
+    return {
+        call.inputs[0]: call for call in calls if _unpacks(call, initial) and readers[call.inputs[0]] == 1
+    }
 
 
 def _unpacks(call: Call, initial: Mapping[str, Any]) -> bool:
