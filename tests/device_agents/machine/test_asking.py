@@ -86,6 +86,7 @@ def test_a_trial_that_is_answered_when_nobody_needs_it_shows_that_it_is_back(wor
 def test_alarms_of_a_late_far_side_never_ring_at_once_again(world, state) -> None:
     """Each one that sets another leaves it time: else a step would follow a step for ever."""
     work, commands = _asks(world, state, "r1", 10.0)
+    state.far_side("cloud").hear(10.05)  # it answers others
     now = 10.0 + world.only(commands, SetTimer).delay
     for _ in range(50):
         timers = [

@@ -62,12 +62,13 @@ def test_figures_that_are_old_go_back_to_the_plans_and_never_beyond(world, age: 
     state, _, choice = _board(world)
     cut = next(one for one in choice.options if one.peer)
     ways = []
-    for old in (0.0, age, 1e3):
+    for old in (0.0, age, pricing.TRUSTED + 2 * pricing.DOUBTED, 1e3):
         _link(state, up, old)
         ways.append(pricing.way_of(state, cut, 1000.0))
     low, high = sorted((ways[0], cut.way))
     assert low - 1e-9 <= ways[1] <= high + 1e-9
-    assert ways[2] == cut.way
+    assert ways[2] - cut.way == pytest.approx((ways[0] - cut.way) / 4), "half of the way after each so long"
+    assert ways[3] == cut.way
     if age <= pricing.TRUSTED:
         assert ways[1] == pytest.approx(ways[0])
 
