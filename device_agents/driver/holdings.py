@@ -83,9 +83,18 @@ class Holdings:
         opened = {**shared, **(await self._opened_fresh(epoch, fresh) if fresh else {})}
         fused = {(int(one.first), int(one.last)): opened[int(one.block.index)] for one in pieces}
         held = {int(block.index): opened[int(block.index)] for block in blocks}
-        held = await self._engine.prove_beside(held, epoch.golden, book.tolerance) if held else held
         now = self.opened(key)
         self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(held, fused))
+
+    async def prove(self, key: EpochKey, blocks: Collection[int]) -> None:
+        """Find out which of the blocks that were added may run for several requests; until then they run for one."""
+        epoch = self.opened(key)
+        found = {index: epoch.blocks.held[index] for index in blocks if index in epoch.blocks.held}
+        proven = await self._engine.prove_beside(found, epoch.golden, epoch.book.tolerance)
+        now = self._open.get(key)
+        if now is not None:
+            left = {index: one for index, one in proven.items() if now.blocks.held.get(index) is found[index]}
+            self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(left, {}))
 
     async def _opened_fresh(self, epoch: OpenedEpoch, blocks: list[Block]) -> dict[int, OpenBlock]:
         book = epoch.book

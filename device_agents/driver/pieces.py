@@ -7,6 +7,7 @@ dropped, and where that is not enough nothing is opened.
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import structlog
@@ -35,6 +36,7 @@ class Background:
 
     def __init__(self, holdings: Holdings, engine: Engine, device: DeviceId) -> None:
         self._holdings, self._engine, self._device = holdings, engine, device
+        self._proving: set[asyncio.Task[None]] = set()  # of one epoch's blocks each, one after the other
 
     async def open(self, command: OpenPieces) -> PiecesOpened:
         """Open what the command asks for, or tell what went wrong and what was given up for it all the same.
@@ -58,7 +60,17 @@ class Background:
         found = {"blocks": len(blocks), "pieces": len(wanted), "seconds": seconds}
         await self._engine.tidy()  # reading a graph took as much again; it takes some milliseconds
         log.info("opened beside requests", model=command.key.model, **found)
+        if blocks:  # the page may be taken already: whether its requests may be batched can wait
+            task = asyncio.create_task(self._prove(command))
+            self._proving.add(task)
+            task.add_done_callback(self._proving.discard)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
+
+    async def _prove(self, command: OpenPieces) -> None:
+        try:
+            await self._holdings.prove(command.key, command.blocks)
+        except LeptonError as error:  # the epoch is gone, say
+            log.info("blocks are not batched", model=command.key.model, why=error.message)
 
     def _failed(self, command: OpenPieces, dropped: tuple[Run, ...], error: LeptonError) -> PiecesOpened:
         """Return what is to be told after a failure: what was dropped runs block by block now."""

@@ -50,7 +50,7 @@ LEAST_GAIN = (
     0.1  # what a batch must save for requests to be made to wait for each other, unless the model asks for it
 )
 TRIAL_BUDGET = Seconds(0.2)  # for finding that out, a block
-BESIDE_BUDGET = Seconds(0.05)  # the same, where requests go on meanwhile and a page is waited for
+BESIDE_BUDGET = Seconds(0.05)  # the same, where requests go on meanwhile
 LARGEST_BATCH = 64  # whatever a manifest says: nobody shall wait for so many
 
 LEAST_PRIORITY = 10  # of 19: on a busy device, one that gives way always would never be done

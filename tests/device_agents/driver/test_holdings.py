@@ -81,6 +81,23 @@ async def test_what_is_opened_later_is_fetched_at_once_and_kept(world) -> None:
     assert world.book.blocks[0].artifact in next(iter(world.store._holders.values()))
 
 
+async def test_blocks_that_were_added_are_proven_afterwards_and_only_where_they_are_still_there(
+    world,
+) -> None:
+    key = EpochKey("net", 1)
+    await world.holdings.open(dataclasses.replace(world.command(hold=(1,)), later=(0,)))
+    await world.holdings.add(key, [world.book.blocks[0]], [])
+    assert world.holdings.opened(key).blocks.held[0].by_rows is None
+    await world.holdings.prove(key, (0,))
+    assert world.holdings.opened(key).blocks.held[0].by_rows is False
+    world.holdings.close_blocks(key, (0,))
+    await world.holdings.prove(key, (0,))
+    assert sorted(world.holdings.opened(key).blocks.held) == [1]
+    world.holdings.close(key)
+    with pytest.raises(StaleEpoch):
+        await world.holdings.prove(key, (0,))
+
+
 async def test_a_block_that_another_epoch_holds_is_not_opened_twice_beside_requests_either(world) -> None:
     await world.holdings.open(world.command())
     await world.holdings.open(world.command(epoch=2, hold=(1,)))
