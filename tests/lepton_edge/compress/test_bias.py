@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import ModelProto
@@ -10,6 +12,7 @@ from lepton_edge.compress import bias, calibrate, qdq
 from lepton_edge.compress.bias import Quantized
 from lepton_edge.compress.layers import Graph, choose
 from lepton_edge.compress.qdq import Scheme
+from lepton_edge.compress.ranges import Range
 from tests.lepton_edge.compress.hard_nets import with_weights
 from tests.lepton_edge.compress.small_nets import Pictures, answers, error, net, weights_of
 
@@ -40,6 +43,18 @@ def test_the_mean_error_goes() -> None:
     made = qdq.insert(corrected, how.choice, how.seen, how.scheme)
     assert shifted(made, model) < 0.5 * shifted(plain, model)
     assert error(made, model) < error(plain, model)
+
+
+def test_what_clipped_inputs_lose_is_put_back() -> None:
+    """Exact weights, and a range that cuts half of what a layer reads: the lost mean comes back."""
+    model = positive()
+    how = chosen(model)
+    narrow = replace(how, seen={**how.seen, "br": Range(0.0, how.seen["br"].high / 4)}, scheme=Scheme())
+    made = [
+        qdq.insert(one, how.choice, narrow.seen, narrow.scheme)
+        for one in (model, bias.correct(model, narrow, Pictures()))
+    ]
+    assert shifted(made[1], model) < 0.5 * shifted(made[0], model)
 
 
 def test_a_layer_without_a_bias_gets_one_and_weights_stay() -> None:

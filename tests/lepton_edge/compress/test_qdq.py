@@ -12,7 +12,7 @@ from lepton_edge.compress import calibrate, qdq
 from lepton_edge.compress.layers import Graph, choose
 from lepton_edge.compress.qdq import Scheme
 from lepton_edge.compress.ranges import Range
-from tests.lepton_edge.compress.hard_nets import kernels, operators, residual, run, with_weights
+from tests.lepton_edge.compress.hard_nets import kernels, of, operators, residual, run, with_weights
 from tests.lepton_edge.compress.small_nets import Pictures, error, net, weights_of
 
 USUAL = Scheme()
@@ -84,6 +84,21 @@ def test_an_activation_stays_where_the_range_is_wider_than_it() -> None:
     seen = calibrate.observe(model, choice.tensors, Pictures())
     made = qdq.insert(model, choice, {**seen, "ar": Range(-1.0, 4.0)}, Scheme())
     assert operators(made)["Relu"] == 1
+
+
+@pytest.mark.parametrize(("high", "stays"), [(2.0, 0), (4.0, 1)])
+def test_a_clip_stays_where_the_integers_reach_above_it(high: float, stays: int) -> None:
+    held = {"w": np.eye(3)[..., None, None], "low": np.float32(0), "high": np.float32(2)}
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["a"], "conv"),
+        onnx.helper.make_node("Clip", ["a", "low", "high"], ["y"], "clip"),
+    ]
+    model = of(nodes, held, {"x": ["n", 3, 12, 12]}, {"y": ["n", 3, 12, 12]})
+    seen = {"x": Range(-3.0, 3.0), "y": Range(0.0, high)}
+    made = qdq.insert(model, choose(Graph(model)), seen, USUAL)
+    assert operators(made)["Clip"] == stays
+    x = np.full((1, 3, 12, 12), 3.0, np.float32)
+    assert run(made, x=x)["y"].max() == pytest.approx(2.0, abs=0.01)
 
 
 def test_a_dead_channel_does_not_blow_up_its_bias() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from onnx import ModelProto
 
+from lepton_edge.compress import sensitivity
 from lepton_edge.compress.errors import BudgetNotMet
 from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.technique import Technique
@@ -86,6 +87,21 @@ def test_a_layer_that_was_not_needed_is_given_back(tmp_path: Path) -> None:
 
     found = greedy(model, materials(model, tmp_path), Judges(loss, judges(model, 0.5).measure, 0.5))
     assert found.chosen.kept == ("last",)
+
+
+def test_what_is_given_back_together_still_keeps_the_budget(tmp_path: Path) -> None:
+    """Either of the first two layers may be quantized again, but not both."""
+    model = net()
+    order = [one.layer for one in sensitivity.per_layer(model, materials(model, tmp_path))]
+
+    def loss(made: ModelProto) -> float:
+        kept = float_layers(made)
+        return 0.0 if order[2] in kept and len(kept) >= 2 else 1.0
+
+    found = greedy(model, materials(model, tmp_path), Judges(loss, judges(model, 0.5).measure, 0.5))
+    assert len(found.chosen.kept) == 2
+    assert order[2] in found.chosen.kept
+    assert loss(found.model) == found.chosen.loss == 0.0
 
 
 def test_an_impossible_budget_says_the_best_and_the_worst_layer(tmp_path: Path) -> None:
