@@ -7,102 +7,75 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lepton_edge.compress import disk, manifest, metrics, plots, search
+from lepton_edge.compress.asking import Asked, Options
 from lepton_edge.compress.errors import CompressionRefused
-from lepton_edge.compress.measure import LocalMeasure, Measure
+from lepton_edge.compress.measure import LocalMeasure
 from lepton_edge.compress.platforms import this_machine
-from lepton_edge.compress.recipe import LATENCY, Budget, Recipe, Target
+from lepton_edge.compress.recipe import Budget, Recipe
 from lepton_edge.compress.report import Report
 from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_samples, split
-from lepton_edge.compress.sources import open_model
-from lepton_edge.compress.technique import Progress, Technique, silent
+from lepton_edge.compress.sources import Source, open_model
 from lepton_edge.compress.trying import Job
 from lepton_edge.compress.workspace import Subject, Workspace
 from partitioner.errors import InvalidManifest
 from partitioner.manifest import Manifest, read_manifest
 from partitioner.units import Bytes, Seconds
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 CALIBRATION_SHARE, MOST_CALIBRATION = 0.4, 512
 TIMED_SAMPLES = 4
 
 
-def compress(
-    model: Any,
-    data: str | Path | Given,
-    *,
-    max_drop: float = 0.01,
-    target: str = LATENCY,
-    out: str | Path | None = None,
-    metric: str | metrics.Judge | metrics.Metric | None = None,
-    measure: Measure | None = None,
-    platform: Target | None = None,
-    recipe: Recipe | None = None,
-    steps: Sequence[Technique] = (),
-    description: str | Path | Manifest | None = None,
-    training: str | Path | Given | None = None,
-    devices: Sequence[str] = (),
-    time_limit: float = 0.0,
-    max_candidates: int = 24,
-    seed: int = 0,
-    resume: bool = False,
-    example: Sequence[Any] = (),
-    progress: Progress = silent,
-) -> Report:
+def compress(model: Any, data: str | Path | Given, **options: Unpack[Options]) -> Report:
     """Try what can help `model`, keep the accuracy within the budget, and return what was found.
 
     Args:
         model: a path, an ONNX model, a torch module or exported program; it is never changed.
         data: a folder, an .npz or an iterable; see `samples`. Part calibrates, other pictures judge.
-        max_drop: largest loss of the metric, in points (0.01 is one percent).
-        target: what is to be won, "latency" or "size".
-        out: folder for candidates, the best model, its manifest and report.html; by default beside the model, or in the
-            working directory.
-        metric: "top1", "agreement", "cosine" or a function of (answers, original's answers, label).
-        measure: times a candidate beside the original; by default here, in a process of its own.
-        platform: the processor that will run it; by default this one.
-        recipe: the only recipe to try.
-        steps: techniques of your own.
-        description: the model's TOML manifest; by default the .toml beside the model.
-        training: labelled data to train with, apart from `data`.
-        devices: names of what `measure` measures.
-        time_limit: seconds; 0 is none.
-        max_candidates: tried at most.
-        seed: of everything random.
-        resume: go on with the search in `out`.
-        example: positional arguments to export a torch module with.
-        progress: told what is done, how much of it, of how much.
+        options: max_drop=0.01, target="latency" or "size", out, metric, recipe, steps, training, time_limit, resume and
+            more: the attributes of `asking.Asked`.
 
     Raises:
         BudgetNotMet: no candidate may be used; says the best that was reached.
         CompressionRefused, ModelError: the data, the recipe or the model are at fault.
         StorageFull: the disk is full; what was finished is kept.
     """
-    source = open_model(model, example)
-    described = _described(description, model)
-    samples = open_samples(data, source.model, described)
-    calibration, held_out = split(samples, seed, CALIBRATION_SHARE)
-    job = Job(
+    asked = Asked(model, data, **options)
+    job = _job(asked, open_model(model, asked.example))
+    folder = _folder(asked.out, model, job.name)
+    return _searched(job, folder, tuple(asked.devices), asked.recipe, asked.resume)
+
+
+def _job(asked: Asked, source: Source) -> Job:
+    """Return what is to be compressed and how it is judged, with the data opened and split."""
+    described = _described(asked.description, asked.model)
+    samples = open_samples(asked.data, source.model, described)
+    calibration, held_out = split(samples, asked.seed, CALIBRATION_SHARE)
+    usual = metrics.usual(source.model, described, samples.labelled)
+    training = asked.training
+    return Job(
         name=Path(source.name).stem,
         original=source.model,
         sha256=source.sha256,
         size=Bytes(source.size),
         calibration=calibration.take(MOST_CALIBRATION),
         held_out=held_out,
-        metric=metrics.metric(metric) if metric else metrics.usual(source.model, described, samples.labelled),
-        budget=Budget(max_drop, target, Seconds(time_limit), max_candidates),
-        target=platform or this_machine(),
-        measure=measure or LocalMeasure(first_feeds(held_out, TIMED_SAMPLES)),
+        metric=metrics.metric(asked.metric) if asked.metric else usual,
+        budget=Budget(asked.max_drop, asked.target, Seconds(asked.time_limit), asked.max_candidates),
+        target=asked.platform or this_machine(),
+        measure=asked.measure or LocalMeasure(first_feeds(held_out, TIMED_SAMPLES)),
         training=None if training is None else open_samples(training, source.model, described),
-        own={one.name: one for one in steps},
-        seed=seed,
-        progress=progress,
+        own={one.name: one for one in asked.steps},
+        seed=asked.seed,
+        progress=asked.progress,
     )
-    return _searched(job, _folder(out, model, job.name), tuple(devices), recipe, resume)
 
 
 def _searched(

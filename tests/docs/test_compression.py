@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from lepton_edge.cli.compress import app
-from lepton_edge.compress import face
+from lepton_edge.compress.asking import Asked
 from lepton_edge.compress.recipe_file import read_recipe
 from lepton_edge.compress.space import STAGES
 from lepton_edge.compress.techniques import HOMES
@@ -40,7 +41,7 @@ def test_the_call_in_the_example_can_be_made(text: str) -> None:
     call = re.search(r"lepton_edge\.compress\((.*?)\)$", text, re.MULTILINE)
     assert call is not None
     named = set(re.findall(r"(\w+)=", call[1]))
-    assert named <= inspect.signature(face.compress).parameters.keys()
+    assert named <= {one.name for one in fields(Asked)}
 
 
 def test_the_recipe_in_the_example_can_be_read(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import pytest
 
 import lepton_edge
 from lepton_edge.client import Client, reply
-from lepton_edge.compress.face import compress
+from lepton_edge.compress.asking import Asked
 from lepton_edge.compress.recipe import Candidate, Recipe
 from lepton_edge.core.frames import Frame, LabelScore
 from partitioner.units import TensorName
@@ -31,7 +30,7 @@ def answer(frame: Frame) -> Frame:
 
 def compressed(*arguments: Any, **options: Any) -> Any:
     """Stand in for a search: check that it could be called so."""
-    inspect.signature(compress).bind(*arguments, **options)
+    Asked(*arguments, **options)
     return SimpleNamespace(best=Candidate(Recipe()), file=Path("mobilenetv2.compressed/mobilenetv2.onnx"))
 
 
