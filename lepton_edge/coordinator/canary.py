@@ -128,6 +128,7 @@ class _Fare:
     failed: int = 0
     logs: float = 0.0
     squares: float = 0.0
+    slow: float = 0.0  # seconds of the second slowest of the last ten
 
     @property
     def failing(self) -> float:
@@ -148,11 +149,12 @@ class _Fare:
 def _fares(canary: Canary) -> tuple[_Fare, _Fare]:
     """Return how requests fared on the new version and on the one beside it, since the new one is tried."""
     new, old, begun = canary.told.get(canary.new), canary.told.get(canary.old), canary.begun
-    fare = _Fare(new.answered, new.failed, new.logs, new.squares) if new else _Fare()
+    fare = _Fare(new.answered, new.failed, new.logs, new.squares, new.slow) if new else _Fare()
     if old is None or begun is None or old.answered < begun.answered:
         return fare, _Fare()
     answered, failed = old.answered - begun.answered, old.failed - begun.failed
-    return fare, _Fare(answered, failed, old.logs - begun.logs, old.squares - begun.squares)
+    logs, squares = old.logs - begun.logs, old.squares - begun.squares
+    return fare, _Fare(answered, failed, logs, squares, old.slow)
 
 
 def _worse(new: _Fare, old: _Fare) -> str:
@@ -268,7 +270,12 @@ def news(state: State, target: Target) -> dict[str, object] | None:
         "enough": canary.enough,
         "verdict": PENDING,
         **{
-            name: {"answered": fare.answered, "failed": fare.failed, "typical": fare.typical}
+            name: {
+                "answered": fare.answered,
+                "failed": fare.failed,
+                "typical": fare.typical,
+                "slow": fare.slow,
+            }
             for name, fare in fares.items()
         },
     }

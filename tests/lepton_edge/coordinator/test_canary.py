@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lepton_edge.coordinator import canary
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.records import ACTIVE, READY
@@ -293,3 +294,12 @@ def _check(world: Any) -> None:
     assert ready <= tried | set(world.state.kept.values())
     for canary in world.state.canaries.values():
         assert world.state.epochs[canary.old].state == ACTIVE
+
+
+def test_what_is_told_of_a_trial_names_the_slow_ones_too(tried: Any) -> None:
+    tried.entry.answer(1, 100, 0.010)
+    tried.entry.answer(2, 10, 0.012)
+    told = canary.news(tried.state, BOARD)
+    assert told is not None
+    assert (told["tried"]["slow"], told["beside"]["slow"]) == (0.012, 0.010)  # type: ignore[index]
+    assert told["tried"]["answered"] == 10  # type: ignore[index]
