@@ -18,7 +18,7 @@ from lepton_edge.compress.recipe import Candidate, Recipe, Score, Step, Target, 
 from lepton_edge.compress.technique import Materials
 from lepton_edge.compress.techniques import mixed
 from tests.lepton_edge.compress import small
-from tests.lepton_edge.compress.test_search import MODEL, job, run
+from tests.lepton_edge.compress.test_search import CALIBRATION, MODEL, job, run
 
 MIXED = refining.STATIC
 
@@ -89,6 +89,29 @@ def test_the_search_tries_what_comes_of_it_once(
     assert len(asked) == 1
     run(job(quantizes, max_candidates=4), tmp_path, resume=True)
     assert len(asked) == 1
+
+
+def test_layers_are_chosen_on_calibration_samples_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantizes: Quantizes
+) -> None:
+    seen: list[Any] = []
+    evaluate = refining.evaluate
+    monkeypatch.setattr(
+        refining,
+        "evaluate",
+        lambda model, samples, *more: seen.append(samples) or evaluate(model, samples, *more),
+    )
+
+    def greedy(
+        model: ModelProto, materials: Materials, judges: mixed.Judges, options: Any, tries: int
+    ) -> mixed.Mixed:
+        return mixed.Mixed(model, mixed.Tried((), judges.loss(model)), ())
+
+    monkeypatch.setattr(mixed, "greedy", greedy)
+    with pytest.raises(BudgetNotMet):
+        run(job(quantizes), tmp_path)
+    assert seen
+    assert all(one is CALIBRATION for one in seen)
 
 
 def test_no_mixture_is_no_candidate(
