@@ -209,6 +209,5 @@ BUGS = (
         "        commands += [*close(state, held), Say(Outcome(held.retire_command))]\n",
         '        commands += [Say(Outcome(held.retire_command))]\n        held.retire_command = ""\n',
         "tests/device_agents/machine/test_epochs.py",
-        faults=CHANGES,
     ),
 )
