@@ -3,8 +3,9 @@
     python -m bench.adapt [--quick] [--only PART]... [--keep-input | --free] [--minutes M] >rows.jsonl
 
 Parts: traces (replayed in all ways side by side), step, turn, cut (a cut link, a killed, a frozen cloud; and the return
-from it), idle. Every part runs free, and with the input kept on the board on a book with three interior
-frontiers or more. `--state FOLDER` keeps what was pushed and measured, so that the next run need not do so again.
+from it), own (turns that the entry makes by itself), bare (pages that are not prepared), idle. Every part runs free,
+and with the input kept on the board on a book with three interior frontiers or more. `--state FOLDER` keeps what was
+pushed and measured, so that the next run need not do so again.
 Law: orders and prints; each part has a room of its own.
 """
 
@@ -25,11 +26,13 @@ from bench.contest import contest
 from bench.idle import idle
 from bench.lanes import Subjects, prepare
 from bench.outages import LONG, outages
+from bench.ownturns import own_turns
 from bench.rows import Row
 from bench.steps import steps
 from bench.subjects import mobilenetv2
 from bench.traces import made
 from bench.turncost import turn_costs
+from bench.unprepared import unprepared
 
 SLOW = 30.0
 """How much slower the board is played: alone it takes some 0.28 s, so that three frontiers have rates of their own."""
@@ -144,12 +147,28 @@ def _turn(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace
     yield from turn_costs(prepared, lanes, 120 if options.quick else 480)
 
 
+def _own(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from own_turns(prepared, lanes, 6 if options.quick else 2 * options.trials)
+
+
+def _bare(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from unprepared(prepared, lanes, 1 if options.quick else max(1, options.trials // 5))
+
+
 def _idle(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:
     yield from idle(prepared, lanes, 10.0 if options.quick else 60.0)
 
 
 Part = Callable[[Sequence[Subjects], Path, argparse.Namespace], Iterator[Row]]
-PARTS: dict[str, Part] = {"traces": _traces, "step": _step, "cut": _cut, "turn": _turn, "idle": _idle}
+PARTS: dict[str, Part] = {
+    "traces": _traces,
+    "step": _step,
+    "cut": _cut,
+    "turn": _turn,
+    "own": _own,
+    "bare": _bare,
+    "idle": _idle,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

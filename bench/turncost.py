@@ -20,10 +20,8 @@ from bench.agentlogs import noted
 from bench.contest import stream_job
 from bench.idle import agent_of
 from bench.lanes import BOARD, Document, Lane, Subjects, replay, running
-from bench.ownturns import own_turns
 from bench.rows import Row
 from bench.traces import Trace
-from bench.unprepared import unprepared
 from bench.verdicts import DRAWS, Answer, percentile
 from bench.whole import hold_whole
 from partitioner.plan import LOCAL_PAGE
@@ -39,10 +37,6 @@ LATENCY_GOAL, MEMORY_GOAL, WORK_GOAL = 1e-3, 1.2, 0.6
 STAY = 12.0
 """Seconds for which requests stay on a page: twice as long as it takes until pieces are opened."""
 FAST, SLOW = 18.88, 1.1
-TOWNS = 1
-"""Fresh ones, a mode and direction, that meet pages which are not prepared."""
-STEPS = 24
-"""One step of a link for so many requests."""
 
 
 def turn_costs(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator[Row]:
@@ -50,8 +44,6 @@ def turn_costs(prepared: Sequence[Subjects], directory: Path, count: int) -> Ite
     for one in prepared:
         yield from _latency(one, directory, count)
         yield from _pieces(one, directory)
-    yield from own_turns(prepared, directory, max(6, count // STEPS))
-    yield from unprepared(prepared, directory, TOWNS)
 
 
 def _latency(subjects: Subjects, directory: Path, count: int) -> Iterator[Row]:
