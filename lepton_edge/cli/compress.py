@@ -22,7 +22,7 @@ from lepton_edge.cli.measuring import DeviceMeasure
 from lepton_edge.cli.metric_source import read_metric
 from lepton_edge.cli.model import read_shape
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.cli.output import Column, ProgressLine, Row, milliseconds, print_document, size, table, text
+from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.messages import Progress
 
@@ -206,7 +206,9 @@ def _score(row: Row) -> str:
 
 def _times(row: Row) -> str:
     pairs = zip(row.get("timings", []), row.get("originals", []), strict=False)
-    told = [f"{milliseconds(mine['median'])} of {milliseconds(its['median'])}" for mine, its in pairs]
+    from lepton_edge.compress.report import span
+
+    told = [f"{span(mine['median'])} of {span(its['median'])}" for mine, its in pairs]
     return ", ".join(told)
 
 
@@ -218,7 +220,7 @@ _COLUMNS = (
     Column("recipe", text("called"), wraps=True),
     Column("bytes", _counted, right=True),
     Column("score", _score, right=True),
-    Column("ms", _times, right=True),
+    Column("time", _times, right=True),
     Column("why not", text("rejected"), wraps=True),
 )
 

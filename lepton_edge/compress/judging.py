@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Sequence
 
 from lepton_edge.compress.recipe import LATENCY, SIZE, Candidate, Compared, Score, Timing
-from lepton_edge.compress.report import bytes_of
-from partitioner.report.quantities import milliseconds, size
+from lepton_edge.compress.report import bytes_of, span
+from partitioner.report.quantities import size
 
 ROUNDING = 1e-9
 LEAST_GAIN = 0.02
@@ -65,7 +65,7 @@ def not_faster(pairs: Sequence[Compared], objective: str) -> str:
 
 def _times(one: Compared) -> str:
     noise = " (within the noise)" if one.candidate.median < one.original.median else ""
-    mine, its = milliseconds(one.candidate.median), milliseconds(one.original.median)
+    mine, its = span(one.candidate.median), span(one.original.median)
     return f"{one.candidate.device}: {mine} of {its}{noise}"
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from lepton_edge.compress import disk
 from lepton_edge.compress.errors import CompressionFailed
 from lepton_edge.compress.recipe import Compared, Timing
 from lepton_edge.core.results import Array
@@ -59,10 +60,12 @@ class LocalMeasure:
 
         Raises:
             CompressionFailed: the process failed or did not end.
+            StorageFull: there is no space for the inputs.
         """
         with tempfile.TemporaryDirectory(prefix="lepton-measure-") as folder:
             feeds = Path(folder) / "feeds.npz"
-            _write(feeds, self.feeds)
+            with disk.told(feeds):
+                _write(feeds, self.feeds)
             asked = {"candidate": str(candidate), "original": str(original), "feeds": str(feeds)}
             return (_ask({**asked, "threads": self.threads, "seconds": self.seconds}),)
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lepton_edge.compress.report import span
 from partitioner.report.html.axes import (
     BOTTOM,
     HIGH,
@@ -31,7 +32,7 @@ from partitioner.report.html.axes import (
 from partitioner.report.html.markup import Markup, tag
 from partitioner.report.html.style import SCRIPT, STYLE
 from partitioner.report.html.tables import table
-from partitioner.report.quantities import digits, milliseconds, size
+from partitioner.report.quantities import digits, size
 
 Document = dict[str, Any]
 Reading = Callable[[Document], float]
@@ -159,7 +160,7 @@ def _dot(one: Document, document: Document, x: float, y: float) -> Markup:
 
 
 def _figures(one: Document) -> str:
-    times = [f"{milliseconds(each['median'])} on {each['device']}" for each in one["timings"]]
+    times = [f"{span(each['median'])} on {each['device']}" for each in one["timings"]]
     return ", ".join([size(_bytes(one)), f"{one['score']['metric']} {digits(one['score']['mean'])}", *times])
 
 
@@ -175,9 +176,7 @@ def _candidates(document: Document) -> Markup:
 def _row(one: Document, called: str, rejected: str) -> Sequence[object]:
     score = one["score"] or {"mean": None, "worst": None}
     pairs = zip(one["timings"], one["originals"], strict=False)
-    times = ", ".join(
-        f"{milliseconds(mine['median'])} of {milliseconds(its['median'])}" for mine, its in pairs
-    )
+    times = ", ".join(f"{span(mine['median'])} of {span(its['median'])}" for mine, its in pairs)
     shown = (f"{score[key]:.4f}" if score[key] is not None else "" for key in ("mean", "worst"))
     return (called, size(_bytes(one)) if one["size"] else "", *shown, times, rejected)
 

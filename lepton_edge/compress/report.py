@@ -12,7 +12,7 @@ from typing import Any
 
 from lepton_edge.compress.recipe import LATENCY, Budget, Candidate, Recipe, Value
 from partitioner.nouns_json import to_json
-from partitioner.report.quantities import milliseconds, size
+from partitioner.report.quantities import digits, milliseconds, size
 
 SCHEMA = "lepton-edge/compress/1"
 
@@ -119,6 +119,11 @@ def drop(one: Candidate, original: Candidate) -> float:
     return original.score.mean - one.score.mean
 
 
+def span(seconds: float) -> str:
+    """Return "5.0 ms"; below one millisecond three digits of it."""
+    return milliseconds(seconds) if seconds >= 1e-3 else f"{digits(seconds * 1e3, 3)} ms"
+
+
 def gains(one: Candidate, original: Candidate) -> str:
     """Return "3.8x smaller (1.2 MB of 4.5 MB), 1.7x as fast on here (2.0 ms of 3.4 ms), 0.20 points lost"."""
     said = []
@@ -129,7 +134,7 @@ def gains(one: Candidate, original: Candidate) -> str:
         if mine.median > 0:
             faster, told = (
                 its.median / mine.median,
-                f"{milliseconds(mine.median)} of {milliseconds(its.median)}",
+                f"{span(mine.median)} of {span(its.median)}",
             )
             said.append(f"{faster:.2f}x as fast on {mine.device} ({told})")
     if one.score is not None:

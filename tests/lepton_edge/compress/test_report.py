@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Score, Step, Timing
-from lepton_edge.compress.report import Report, bytes_of, drop, gains, ratio, value, words
+from lepton_edge.compress.report import Report, bytes_of, drop, gains, ratio, span, value, words
 
 
 def candidate(
@@ -51,6 +51,10 @@ def test_gains_are_against_the_original() -> None:
     assert told.endswith("1.00 points of top1 lost")
     assert round(drop(SMALL, ORIGINAL), 4) == 0.01
     assert drop(Candidate(Recipe()), ORIGINAL) == 0.0
+
+
+def test_short_times_have_digits() -> None:
+    assert [span(one) for one in (0.005, 0.000031, 12.3)] == ["5.0 ms", "0.031 ms", "12.3 s"]
 
 
 def test_words_leave_out_what_is_as_usual() -> None:
