@@ -290,10 +290,10 @@ def test_in_any_order_one_epoch_is_active_and_what_is_kept_is_known(make: Any, w
 def _check(world: Any) -> None:
     """Whatever is READY is tried or kept; a canary is beside an active epoch."""
     ready = {record.key for record in world.state.epochs.values() if record.state == READY}
-    tried = {canary.new for canary in world.state.canaries.values()}
+    tried = {one.new for one in world.state.canaries.values()}
     assert ready <= tried | set(world.state.kept.values())
-    for canary in world.state.canaries.values():
-        assert world.state.epochs[canary.old].state == ACTIVE
+    for one in world.state.canaries.values():
+        assert world.state.epochs[one.old].state == ACTIVE
 
 
 def test_what_is_told_of_a_trial_names_the_slow_ones_too(tried: Any) -> None:
