@@ -205,6 +205,7 @@ class FarSide:
         Where these were a request's, and it was suspected before, its link was slow: it had not even been asked yet.
         """
         if self.suspected and under_way > WORDS and seen > self.suspected_at:
+            self.back_at = now  # its answers come after its acknowledgements
             self.clear()
         self.next_trial = min(self.next_trial, now)
 

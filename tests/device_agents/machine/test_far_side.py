@@ -169,6 +169,19 @@ def test_two_outages_that_seemed_slowness_are_forgotten_with_the_first_quick_ans
     assert far.expected(PAGE, now, 0.2) == pytest.approx(0.26)
 
 
+def test_an_outage_that_its_link_ends_before_its_answers_come_is_none_the_less_one() -> None:
+    """A process that goes on acknowledges what waits for it first."""
+    far = FarSide()
+    far.note(PAGE, 0.05, 0.0)
+    far.overdue(1.0, 0.3, 1.3)
+    far.acknowledges(12_000, 3.0, 3.0)
+    assert not far.suspected
+    for number in range(3):
+        far.hear(3.01)
+        far.note(PAGE, 2.0 - 0.5 * number, 3.01)
+    assert far.expected(PAGE, 3.1, 0.2) == pytest.approx(0.25)
+
+
 def test_an_outage_before_anything_was_known_tells_nothing() -> None:
     far = FarSide()
     now = _outage(far, 1.0, 2.0, 3)
