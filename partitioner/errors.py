@@ -32,6 +32,7 @@ class LeptonError(Exception):
         retryable: whether the same call may succeed later without a change.
         hint: what to do next, one sentence; may be empty.
         retry_after: seconds after which to try again, as whoever refused measured them; 0 where unknown.
+        elsewhere: addresses that may be asked instead; mostly none.
     """
 
     code: ClassVar[str] = "error"
@@ -43,6 +44,7 @@ class LeptonError(Exception):
         self.message = message
         self.hint = hint
         self.retry_after = 0.0
+        self.elsewhere: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -210,7 +210,7 @@ def error_in(frame: Frame) -> LeptonError | None:
     told = frame.error
     place = f"{told.device}: " if told.device not in told.message else ""
     error = from_code(told.code, place + told.message, told.hint, fault(told.fault), told.retryable)
-    error.retry_after = told.retry_after_ms / 1e3
+    error.retry_after, error.elsewhere = told.retry_after_ms / 1e3, told.elsewhere
     return error
 
 

@@ -76,7 +76,10 @@ class Hop:
 
 @dataclass(frozen=True)
 class WireError:
-    """An error as it travels; rebuilt by `lepton_edge.core.errors.from_code`."""
+    """An error as it travels; rebuilt by `lepton_edge.core.errors.from_code`.
+
+    `elsewhere` are data addresses of entries that may be asked instead, as a coordinator named them.
+    """
 
     code: str
     message: str
@@ -85,6 +88,7 @@ class WireError:
     retryable: bool = False
     device: DeviceId = DeviceId("")
     retry_after_ms: int = 0
+    elsewhere: tuple[str, ...] = ()
 
 
 @quick

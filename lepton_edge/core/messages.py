@@ -232,11 +232,16 @@ class Activate:
 
 @dataclass(frozen=True)
 class Drain:
-    """Take no new requests on this epoch; those begun end on it."""
+    """Take no new requests on this epoch; those begun end on it.
+
+    `elsewhere` are data addresses of other entries that serve the model now: what this device's own clients are told
+    that ask for it. None where the device goes on with the model, or its input stays there.
+    """
 
     command: str
     model: ModelName
     epoch: Epoch
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

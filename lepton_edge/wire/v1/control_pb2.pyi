@@ -348,14 +348,16 @@ class Activate(_message.Message):
     def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Drain(_message.Message):
-    __slots__ = ("command", "model", "epoch")
+    __slots__ = ("command", "model", "epoch", "elsewhere")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     command: str
     model: str
     epoch: int
-    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    elsewhere: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., epoch: _Optional[int] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Retire(_message.Message):
     __slots__ = ("command", "model", "epoch")

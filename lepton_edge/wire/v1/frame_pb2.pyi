@@ -77,7 +77,7 @@ class Hop(_message.Message):
     def __init__(self, device: _Optional[str] = ..., first_block: _Optional[int] = ..., last_block: _Optional[int] = ..., queue: _Optional[float] = ..., decode: _Optional[float] = ..., compute: _Optional[float] = ..., encode: _Optional[float] = ..., network: _Optional[float] = ..., simulated_slowdown: _Optional[float] = ..., bytes_out: _Optional[int] = ..., bytes_in: _Optional[int] = ..., total: _Optional[float] = ..., batch: _Optional[int] = ...) -> None: ...
 
 class WireError(_message.Message):
-    __slots__ = ("code", "message", "hint", "fault", "retryable", "device", "retry_after_ms")
+    __slots__ = ("code", "message", "hint", "fault", "retryable", "device", "retry_after_ms", "elsewhere")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     HINT_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class WireError(_message.Message):
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     code: str
     message: str
     hint: str
@@ -92,7 +93,8 @@ class WireError(_message.Message):
     retryable: bool
     device: str
     retry_after_ms: int
-    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., fault: _Optional[str] = ..., retryable: bool = ..., device: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+    elsewhere: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., fault: _Optional[str] = ..., retryable: bool = ..., device: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LabelScore(_message.Message):
     __slots__ = ("output", "row", "index", "label", "score")
