@@ -205,8 +205,8 @@ class FarSide:
         Where these were a request's, and it was suspected before, its link was slow: it had not even been asked yet.
         """
         if self.suspected and under_way > WORDS and seen > self.suspected_at:
-            self.back_at = now  # its answers come after its acknowledgements
-            self.clear()
+            self.back_at = now  # its answers come after that; the first of them calls trials off
+            self.suspected, self.pause = False, FIRST_PAUSE
         self.next_trial = min(self.next_trial, now)
 
     def _suspect(self, now: float) -> None:
