@@ -240,7 +240,7 @@ class State:
     following: deque[WorkKey] = field(default_factory=deque)  # may begin, since one before them ended
     workers: int = 1  # computations at a time
     opening_pieces: bool = False  # what runs faster is being opened in the background
-    budget: Bytes = Bytes(0)  # of open blocks' weights (see `opening`); 0: none, whatever is assigned is opened
+    budget: Bytes = Bytes(0)  # of open blocks' weights (see `opening`); 0: all that is assigned is opened
     openers: set[DeviceId] = field(default_factory=set)  # peers that open blocks when they are asked for them
     questions: int = 0  # that were asked of them
     turned: int = 0  # times that an entry took another page by itself
