@@ -81,20 +81,32 @@ def test_what_is_tried_is_called_off_by_a_person(
     load.check()
 
 
-def test_a_coordinator_that_is_restarted_leaves_the_active_version_alone(
+def test_a_canary_outlives_a_restart_of_the_coordinator(
     pair: Any, small: Path, other: Path, small_input: Path
 ) -> None:
     with Load(pair.coordinator, [small, other], small_input) as load:
         pair.command("model", "push", "small", str(other))
         pair.command("deploy", "small", "--canary", "20%", "--canary-requests", "100000")
         load.settle(40)
+        held = _held(pair)
         pair.kill("coordinator")
         pair.start_coordinator(int(pair.coordinator.rpartition(":")[2]))
+        until(lambda: _attached(pair) == 2)
+        assert _held(pair) == held
+        before = dict(load.versions)
+        load.settle(60)
+        assert load.versions[0] > before[0], "the active version goes on"
+        assert load.versions[1] > before[1], "and its canary beside it"
+        pair.command("model", "rollback", "small")
         until(lambda: _held(pair) == {(1, "active")})
-        before = load.versions[1]
+        before = dict(load.versions)
         load.settle(40)
-        assert load.versions[1] <= before + 2
+        assert load.versions[1] <= before[1] + 2, "but for those that were under way"
     load.check()
+
+
+def _attached(house: Any) -> int:
+    return sum(one["connected"] for one in house.json("device", "list")["devices"])
 
 
 def _held(house: Any) -> set[tuple[int, str]]:
