@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from lepton_edge.coordinator.records import EpochRecord
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR, Description, Peer, Serving
-from partitioner.units import ModelName
+from partitioner.units import DeviceId, ModelName
+
+MAX_ELSEWHERE = 8  # addresses that a device is told of
 
 
 def description(state: State, name: str, address: str) -> Description:
@@ -35,6 +37,25 @@ def description(state: State, name: str, address: str) -> Description:
         serving=tuple(Serving(model, tuple(one.name for one in devices)) for model, devices in serving.items()),
         doors=tuple(map(_peer, doors.values())),
     )  # fmt: skip
+
+
+def elsewhere(state: State, record: EpochRecord, device: DeviceId) -> tuple[str, ...]:
+    """Return the data addresses of the entries to which the clients of `device` may turn when `record` is over there.
+
+    None where the device has a part in another epoch of the model, and none where the input is to stay on boards: it
+    is not for this device to send it to others.
+    """
+    others = state.active_epochs(record.model)
+    if any(one.blocks_of(device) for one in others) or any(map(_keeps_input, (record, *others))):
+        return ()
+    instead = state.stand_ins.get((record.model, device))
+    others.sort(key=lambda one: (one.key != instead, not one.board, one.board))
+    entries = [state.devices.get(one.board or one.cloud) for one in others if one.key != record.key]
+    open_to_all = [
+        one for one in entries if one is not None and one.stream is not None and one.name not in state.drains
+    ]
+    addresses = dict.fromkeys(address for one in open_to_all for address in one.hello.data_addresses)
+    return tuple(addresses)[:MAX_ELSEWHERE]
 
 
 def _serving(

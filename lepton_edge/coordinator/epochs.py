@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import leading, loads, reach
+from lepton_edge.coordinator import entries, leading, loads, reach
 from lepton_edge.coordinator.commands import Command, KeepEpoch, Say
 from lepton_edge.coordinator.limits import MAX_DOCUMENTS, MAX_ENDED_EPOCHS
 from lepton_edge.coordinator.records import (
@@ -24,11 +24,12 @@ from lepton_edge.coordinator.records import (
 )
 from lepton_edge.coordinator.state import Device, Moment, Pending, State
 from lepton_edge.core.messages import Activate, CoordinatorSays, Drain, Outcome, Peer, Prepare, Retire
-from partitioner.units import ModelVersion, Seconds
+from partitioner.units import ModelName, ModelVersion, Seconds
 
 PREPARE_LIMIT = Seconds(300.0)  # without a sign of progress
 ACTIVATE_LIMIT = Seconds(20.0)
 DRAIN_LIMIT = Seconds(60.0)
+DIRECTING = 1  # the minor version of the protocol from which on an agent is told where else a model is
 RETRY_AFTER = Seconds(15.0)  # before an epoch that could not be brought back is tried again
 
 
@@ -56,7 +57,10 @@ def _message(state: State, device: Device, kind: str, record: EpochRecord, comma
     if kind in ("try", "resume"):
         share = record.request.canary if record.request else 0.0
         return Activate(command, record.model, record.epoch, share)
-    return (Drain if kind in ("drain", "rest") else Retire)(command, record.model, record.epoch)
+    if kind in ("drain", "rest", "direct"):
+        others = () if kind == "rest" else entries.elsewhere(state, record, device.name)
+        return Drain(command, record.model, record.epoch, others)
+    return Retire(command, record.model, record.epoch)
 
 
 def peers_of(state: State, record: EpochRecord, device: Device) -> tuple[Peer, ...]:
@@ -108,6 +112,21 @@ def refresh_peers(state: State, moved: Device, at: Moment) -> list[Command]:
         for other in state.connected():
             if other.name != moved.name and other.epochs.get(record.key) == "active":
                 said += ask(state, other, "refresh", record, at)
+    return said
+
+
+def direct(state: State, device: Device, at: Moment) -> list[Command]:
+    """Tell a device that returns where the models are that it served last and that others serve now."""
+    if device.hello.protocol_minor < DIRECTING:
+        return []
+    newest: dict[ModelName, EpochRecord] = {}
+    for record in state.epochs.values():
+        if device.name == (record.board or record.cloud) and record.state in (DRAINING, RETIRED):
+            newest[record.model] = max(record, newest.get(record.model, record), key=lambda one: one.epoch)
+    said: list[Command] = []
+    for record in sorted(newest.values(), key=lambda record: record.key):
+        if entries.elsewhere(state, record, device.name):
+            said += ask(state, device, "direct", record, at)
     return said
 
 
@@ -236,6 +255,8 @@ def answered(state: State, pending: Pending, outcome: Outcome, at: Moment) -> li
     note(device, pending, failed=outcome.error is not None)
     if pending.kind == "rest":
         return []
+    if pending.kind == "direct":
+        return settle(state, key, at)
     if pending.kind == "drain":
         return ask(state, device, "retire", state.epochs[key], at)
     if pending.kind == "retire":

@@ -127,6 +127,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     said.append(registry.welcome(state, event))
     said.append(changes.joined(state, device, known is not None, Moment(now, event.cause)))
     said += epochs.restore(state, device, Moment(now, event.cause))
+    said += epochs.direct(state, device, Moment(now, event.cause))
     said += beside.resumed(state, device, anew, Moment(now, event.cause))
     if moved:
         said += epochs.refresh_peers(state, device, Moment(now, event.cause))

@@ -94,8 +94,8 @@ class Pending:
     """A command that an agent has not answered.
 
     `kind` is "profile", "gauge", "probe", "prepare", "activate" (of the running deployment), or "restore",
-    "reactivate", "refresh", "resume", "drain", "rest", "retire" (of epochs). After `deadline` the agent is taken to
-    have failed it.
+    "reactivate", "refresh", "resume", "drain", "rest", "retire", "direct" (of epochs). After `deadline` the agent
+    is taken to have failed it.
     """
 
     command: str

@@ -270,3 +270,135 @@ def test_a_drained_device_relays_for_nobody_new(fleet: Any, make: Any) -> None:
     assert [one.name for one in relays(fleet.state, "board", "cloud")] == ["hub"]
     _drain(fleet, "hub")
     assert relays(fleet.state, "board", "cloud") == []
+
+
+# --- what the clients of a device are told whose models others serve now -------------------------------
+
+
+def _directed(world: Any, device: str) -> list[tuple[str, ...]]:
+    """Return where else each Drain said to `device`, oldest first, says that its model is."""
+    stream = world.state.devices[device].stream
+    told = [said.message for said in world.log if isinstance(said, c.Say) and said.stream == stream]
+    return [message.elsewhere for message in told if isinstance(message, m.Drain)]
+
+
+def _let_go(world: Any, name: str, **how: Any) -> None:
+    _drain(world, name, **how)
+    world.run()
+    _look(world)
+
+
+def _back(world: Any, make: Any, name: str, **changes: Any) -> None:
+    """Let an agent start anew."""
+    world.do(e.Detached("gone", world.state.devices[name].stream))
+    world.attach(make.hello(name, incarnation="i2", **changes))
+    world.run()
+
+
+def test_a_drained_board_is_told_who_serves_its_model_now(fleet: Any) -> None:
+    _let_go(fleet, "board")
+    assert _directed(fleet, "board") == [("board2:8011",)]
+
+
+def test_where_a_cloud_stands_in_the_board_is_told_so_and_is_the_one_that_is_named_afterwards(
+    pair: Any,
+) -> None:
+    pair.deploy()
+    pair.run()
+    _let_go(pair, "board")
+    assert _directed(pair, "board") == [("cloud:8011",)]
+    _drain(pair, "board", undo=True)
+    pair.deploy()
+    pair.run()
+    assert _active(pair) == [("board", "cloud")]
+    assert all(said == () for said in _directed(pair, "cloud")), "it has a part in what the board runs"
+
+
+def test_who_has_the_model_already_is_named_but_none_that_is_drained_itself_or_away(
+    fleet: Any, make: Any
+) -> None:
+    for name in ("board2", "board3", "board4"):
+        if name not in fleet.state.devices:
+            fleet.attach(make.hello(name, data_addresses=(f"{name}:8011", f"{name}:9011")))
+        fleet.deploy(board=name, cloud="cloud")
+        fleet.run()
+    fleet.do(e.Detached("gone", fleet.state.devices["board2"].stream))
+    _let_go(fleet, "board3")
+    assert _directed(fleet, "board3")[-1] == ("board:8011", "board4:8011", "board4:9011")
+    _let_go(fleet, "board")
+    assert _directed(fleet, "board")[-1] == ("board4:8011", "board4:9011")
+
+
+def test_an_input_that_stays_on_its_board_is_sent_nowhere(fleet: Any) -> None:
+    fleet.deploy(board="board", cloud="cloud", keep_input_on_board=True)
+    fleet.run()
+    _let_go(fleet, "board")
+    assert _active(fleet) == [("board2", "cloud")]
+    assert set(_directed(fleet, "board")) == {()}
+
+
+def test_a_new_version_a_new_plan_or_a_model_that_is_removed_send_nobody_away(fleet: Any) -> None:
+    fleet.deploy(board="board", cloud="cloud2")
+    fleet.run()
+    fleet.call(lambda cause, call: e.RemoveAsked(cause, call, "net"))
+    fleet.run()
+    assert len(_directed(fleet, "board")) == 2
+    assert set(_directed(fleet, "board")) == {()}
+
+
+def test_an_agent_that_restarts_is_told_again_if_it_was_drained(fleet: Any, make: Any) -> None:
+    _let_go(fleet, "board")
+    _back(fleet, make, "board")
+    assert _directed(fleet, "board") == [("board2:8011",)]
+    assert not fleet.state.pending
+    _drain(fleet, "board", undo=True)
+    fleet.deploy(board="board", cloud="cloud")
+    fleet.run()
+    _back(fleet, make, "board")
+    assert _directed(fleet, "board") == [], "what it serves it serves"
+
+
+def test_an_agent_that_only_restarts_sends_nobody_away(fleet: Any, make: Any) -> None:
+    fleet.deploy(board="board2", cloud="cloud")
+    fleet.deploy(board="board", cloud="cloud")
+    fleet.run()
+    _back(fleet, make, "board")
+    assert _directed(fleet, "board") == []
+
+
+def test_an_agent_of_the_release_before_is_told_nothing_that_it_does_not_know(fleet: Any, make: Any) -> None:
+    _let_go(fleet, "board")
+    _back(fleet, make, "board", protocol_minor=0)
+    assert _directed(fleet, "board") == []
+
+
+def test_a_board_that_was_away_while_it_was_drained_is_told_when_it_returns(fleet: Any, make: Any) -> None:
+    fleet.do(e.Detached("gone", fleet.state.devices["board"].stream))
+    _let_go(fleet, "board")
+    assert _active(fleet) == [("board2", "cloud")]
+    held = (m.EpochStatus("net", "v1", 1, "active"),)
+    fleet.attach(make.hello("board", epochs=held))
+    fleet.run()
+    assert _directed(fleet, "board") == [("board2:8011",)]
+    assert fleet.state.devices["board"].epochs == {}
+    assert fleet.state.epochs["net", 1].state == "RETIRED"
+
+
+def _answered_by(world: Any, name: str) -> None:
+    """Let one device do all that it is told."""
+    while own := [one for one in world.said if world.device(one[0]) == name]:
+        world.said.remove(own[0])
+        if not isinstance(own[0][1], m.Welcome):
+            world.hear(own[0][0], m.Outcome(own[0][1].command))
+
+
+def test_an_epoch_ends_though_its_entry_is_told_of_others_last_of_all(fleet: Any, make: Any) -> None:
+    fleet.deploy(board="board2", cloud="cloud2")
+    fleet.run()
+    _drain(fleet, "board")
+    fleet.do(e.Detached("gone", fleet.state.devices["board"].stream))
+    fleet.attach(make.hello("board", epochs=(m.EpochStatus("net", "v1", 1, "active"),)))
+    _answered_by(fleet, "cloud")
+    assert fleet.epoch_states()[1] == "DRAINING"
+    _answered_by(fleet, "board")
+    assert fleet.epoch_states()[1] == "RETIRED"
