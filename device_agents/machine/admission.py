@@ -7,7 +7,7 @@ lets requests wait by the policy of their model: what a later stage gets has bee
 
 from __future__ import annotations
 
-from device_agents.machine import canary, pieces, readiness, requests, stages, turning
+from device_agents.machine import canary, moved, pieces, readiness, requests, stages, turning
 from device_agents.machine.commands import Command, Refuse, Resend
 from device_agents.machine.events import EpochKey, RequestArrived, WorkKey
 from device_agents.machine.failures import as_wire, error_frame
@@ -177,6 +177,7 @@ def _entry_epoch(state: State, frame: Frame) -> EpochState:
     held = canary.chosen(state, frame) or state.active_epoch(frame.model)
     if held is not None:
         return held
+    moved.refuse(state, frame.model)
     if any(other.key.model == frame.model and other.state == DRAINING for other in state.epochs.values()):
         raise Unavailable(f"{frame.model} is being taken away from {state.device}", "ask another agent")
     if any(other.key.model == frame.model and other.activate_when_open for other in state.epochs.values()):

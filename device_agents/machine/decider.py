@@ -127,10 +127,16 @@ def _coordinator_said(state: State, event: CoordinatorSaid, now: float) -> list[
         case Retire() as said:
             return epochs.retire(state, said)
         case Welcome() as said:
-            state.leader = said.leader.identity if said.leader else ""
+            _obey(state, said)
             return []
         case said:
             return _measure(state, said)
+
+
+def _obey(state: State, said: Welcome) -> None:
+    before, state.leader = state.leader, said.leader.identity if said.leader else ""
+    if before != state.leader:  # where a model went by another's word is nothing to go by
+        state.moved.clear()
 
 
 def _measure(state: State, said: ProfileCommand | ProbeCommand | GaugeCommand) -> list[Command]:

@@ -6,7 +6,7 @@ coordinator says twice has its effect once and its outcome twice.
 
 from __future__ import annotations
 
-from device_agents.machine import canary, opening, requests
+from device_agents.machine import canary, moved, opening, requests
 from device_agents.machine.commands import CloseEpoch, Command, OpenEpoch, Say
 from device_agents.machine.draining import close, keep_peers, persist, settle
 from device_agents.machine.events import EpochKey, EpochOpened, EpochRefused, Restored, SavedEpoch
@@ -91,6 +91,7 @@ def activate(state: State, said: Activate) -> list[Command]:
 
 def drain(state: State, said: Drain) -> list[Command]:
     """Take no new requests on an epoch; the outcome comes when the last one has ended."""
+    moved.note(state, said)
     held = state.epochs.get(EpochKey(said.model, said.epoch))
     if held is None:
         return [Say(Outcome(said.command))]
@@ -151,6 +152,7 @@ def _make_active(state: State, held: EpochState) -> list[Command]:
 
 def _take_up(state: State, held: EpochState) -> list[Command]:
     held.state = ACTIVE
+    state.moved.pop(held.key.model, None)
     state.choose_active(held.key.model)
     return [persist(state), keep_peers(state)]
 

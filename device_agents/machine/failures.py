@@ -19,7 +19,9 @@ GONE = WireError("cancelled", "the caller's link closed before the answer", faul
 def as_wire(error: LeptonError, device: DeviceId) -> WireError:
     """Return `error` as it travels, in the name of `device`."""
     wait = math.ceil(error.retry_after * 1e3)
-    return WireError(error.code, error.message, error.hint, error.fault, error.retryable, device, wait)
+    return WireError(
+        error.code, error.message, error.hint, error.fault, error.retryable, device, wait, error.elsewhere
+    )
 
 
 def error_frame(asked: Frame, error: WireError, device: DeviceId) -> Frame:

@@ -228,6 +228,9 @@ class State:
     far_sides: dict[DeviceId, FarSide] = field(default_factory=dict)
     leader: str = ""  # the identity of the coordinator that is obeyed
     canaries: dict[ModelName, Epoch] = field(default_factory=dict)  # those that a share of the requests tries
+    moved: dict[ModelName, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # data addresses of who serves them now
     measuring: int = 0
     closing: bool = False
     served: int = 0

@@ -183,14 +183,15 @@ def wire_error(error: LeptonError, device: str = "") -> WireError:
     """Return `error` as it travels."""
     wait = math.ceil(error.retry_after * 1e3)
     return WireError(
-        error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device), wait
-    )
+        error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device), wait,
+        error.elsewhere,
+    )  # fmt: skip
 
 
 def raised(error: WireError) -> LeptonError:
     """Return the error that `error` stands for, ready to be raised."""
     made = from_code(error.code, error.message, error.hint, cast(Fault, error.fault), error.retryable)
-    made.retry_after = error.retry_after_ms / 1e3
+    made.retry_after, made.elsewhere = error.retry_after_ms / 1e3, error.elsewhere
     return made
 
 
