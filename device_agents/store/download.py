@@ -62,7 +62,7 @@ async def pull(
     while True:
         begun = course.offset
         try:
-            async for chunk in fetch(replace(request, offset=Bytes(course.offset))):
+            async for chunk in fetch(course.go_on(request)):
                 course.check(chunk)
                 into = packed if packed is not None and chunk.packed else sink
                 await asyncio.to_thread(into, course.offset, chunk.data)
@@ -87,6 +87,11 @@ class _Course:
         self.offset = offset
         self._expected = expected
         self._packed = None if may_be_packed else False
+
+    def go_on(self, request: FetchRequest) -> FetchRequest:
+        """Return the request for the rest, in the form that the first chunk had: offsets count its bytes."""
+        packed = request.packed and self._packed is not False
+        return replace(request, offset=Bytes(self.offset), packed=packed)
 
     def check(self, chunk: FetchChunk) -> None:
         """Raise CorruptFrame unless `chunk` comes next."""

@@ -205,16 +205,18 @@ class Service:
         try:
             await self._driver.post(event(call.number))
             async for told in call.events():
-                yield self._event(told)
+                yield await self._event(told)
         finally:
             self._driver.close_call(call)
 
-    def _event(self, told: m.Progress | c.Finish | c.Fail) -> m.AdminEvent:
+    async def _event(self, told: m.Progress | c.Finish | c.Fail) -> m.AdminEvent:
         if isinstance(told, m.Progress):
             return told
         if isinstance(told, c.Fail):
             return told.error
-        return history.document(self._ended(told.ending))
+        async with self._driver.settled:  # the next decision may be under way already
+            found = self._ended(told.ending)
+        return history.document(found)
 
     def _ended(self, ending: c.Ending) -> reports.Json:
         if isinstance(ending, c.Deployed):
@@ -244,7 +246,7 @@ class Service:
             await receive(rest, spool)
             compiling = asyncio.create_task(self._compile(call, name, spool, waiting))
             async for told in waiting.events():
-                yield self._event(told)
+                yield await self._event(told)
         finally:
             if compiling is not None:
                 compiling.cancel()

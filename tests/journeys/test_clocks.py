@@ -76,8 +76,9 @@ def test_a_clock_that_jumps_moves_nothing_else(
 
 @pytest.mark.parametrize("seconds", [DAY, -DAY])
 def test_what_was_noted_since_a_jump_is_found_by_its_age(machines: Machines, seconds: float) -> None:
-    machines.clocks.set("coordinator", seconds)
     before = machines.events()[-1]["serial"]
+    machines.clocks.set("coordinator", seconds)
+    until(lambda: "its clock was set" in [one["cause"] for one in machines.events()])
     with lepton_edge.Client(machines.house.coordinator) as client:
         client.pin("small", page="local")
     found = machines.events(age=60.0)

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.journey
 
 MEMORY = 1_500_000
 """Bytes: enough for the model, so that the planner lets the cloud have it, and a bound all the same."""
-MIDDLING = "8,2"
-"""Mbit/s and ms by which the board alone is a little quicker than the cloud."""
+MIDDLING = "4,2"
+"""Mbit/s and ms by which the board alone is so much quicker than the cloud that nobody wants it soon."""
 WITHIN = 15.0
 OPENED = "opened beside requests"
 
@@ -54,8 +54,13 @@ def test_what_the_cloud_has_not_opened_is_opened_beside_requests_when_they_want_
         assert OPENED not in place.house.log("cloud"), "nobody wants the cloud yet"
         place.link.set(FAST)
         end = time.monotonic() + WITHIN
-        while (result := place.ask(client)).page != "cloud-raw" and time.monotonic() < end:
+        while not is_turned(result := place.ask(client)) and time.monotonic() < end:
             time.sleep(0.05)
         assert result.page == "cloud-raw"
         assert OPENED in place.house.log("cloud")
         assert "has opened what cloud-raw needs" in result.reason
+
+
+def is_turned(result: lepton_edge.Result) -> bool:
+    """Whether requests take the cloud now: one that only looks at the link takes it once."""
+    return result.page == "cloud-raw" and not result.reason.startswith("taken this once")

@@ -100,3 +100,17 @@ async def test_a_packed_form_is_asked_for_again_from_where_it_broke_off():
     await pull(fetch, FetchRequest(NAME, packed=True), sink, QUICK, expected=10, packed=sink)
     assert asked == [(0, True), (2, True)]
     assert b"".join(got) == b"abcd"
+
+
+async def test_what_came_as_it_is_goes_on_so_though_a_packed_form_may_be_there_by_now():
+    asked = []
+
+    async def fetch(request):
+        asked.append((request.offset, request.packed))
+        yield FetchChunk(request.offset, 4, b"abcd"[request.offset : request.offset + 2])
+
+    got = []
+    sink = lambda _, data: got.append(data)
+    await pull(fetch, FetchRequest(NAME, packed=True), sink, QUICK, expected=4, packed=sink)
+    assert asked == [(0, True), (2, False)]
+    assert b"".join(got) == b"abcd"

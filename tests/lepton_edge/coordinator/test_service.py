@@ -364,3 +364,16 @@ async def test_files_of_a_removed_model_are_deleted(running: Running) -> None:
         await asyncio.sleep(0.02)
     assert running.artifacts.versions() == []
     assert running.store.find_weight("d" * 64) is None
+
+
+async def test_an_answer_is_told_of_what_is_written_and_not_of_the_decision_that_follows(
+    running: Running,
+) -> None:
+    await running.pair()
+    finish = c.Finish("push", c.CallId("call"), c.Pushed("net"))  # type: ignore[arg-type]
+    async with running.driver.settled:  # a decision is made, and not yet written
+        told = asyncio.create_task(running.service._event(finish))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not told.done()
+    assert isinstance(await asyncio.wait_for(told, 5), m.Document)
