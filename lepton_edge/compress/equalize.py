@@ -43,6 +43,11 @@ class Pair:
     tensor: str
     free: bool
 
+    @property
+    def axis(self) -> int:
+        """The axis of `tensor` along which its channels lie: second in pictures, last for matrix products."""
+        return 1 if _is_picture(self.second) else -1
+
 
 def pairs(graph: Graph) -> list[Pair]:
     """Return the pairs that can be equalised, in the order in which they run."""
@@ -55,17 +60,19 @@ def _pairs(graph: Graph) -> Iterator[Pair]:
     for node in graph.heavy:
         end = layers.integer_end(graph, node)
         reader = graph.only_reader(end)
-        if (
-            reader is None
-            or {node.name, reader.name} - alone
-            or reader.name not in heavy
-            or end in graph.outputs
-        ):
+        if reader is None or {node.name, reader.name} - alone or end in graph.outputs:
+            continue
+        if reader.name not in heavy or _is_picture(node) != _is_picture(reader):
             continue
         if node.output[0] == end or _scales_along(graph, graph.makers[end]):
             depth = _is_depthwise(graph, reader)
             if depth or _groups(reader) == 1:
                 yield Pair(node, reader, end, depth)
+
+
+def _is_picture(node: NodeProto) -> bool:
+    """Return whether channels lie along the second axis; what is a channel to a product is none to a convolution."""
+    return node.op_type == "Conv"
 
 
 def _has_own_weights(graph: Graph, node: NodeProto) -> bool:
