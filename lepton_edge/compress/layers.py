@@ -21,6 +21,8 @@ from partitioner.onnx_io.quantized import is_quantized
 
 HEAVY = frozenset(("Conv", "Gemm", "MatMul"))
 """Operators with weights, for whose sake the rest is done."""
+COMPUTING = HEAVY | {"ConvTranspose", "LSTM", "GRU", "RNN", "Attention"}
+"""Operators whose constants are weights, quantized here or not."""
 SAME_RANGE = frozenset(("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity"))
 """Operators that only move values: what goes out has the scale of what came in."""
 CARRIERS = SAME_RANGE | frozenset(
@@ -220,9 +222,28 @@ def refusal(reason: str) -> CompressionRefused:
     return kind(f"the model cannot be quantized: {reason}", "give the float model, or leave out this step")
 
 
+def require_named(graph: Graph, kept: Collection[str]) -> None:
+    """Return where all of `kept` are nodes.
+
+    Raises:
+        CompressionRefused: one is none; a name that is misspelt would silently stay integer.
+    """
+    names = {node.name for node in graph.model.graph.node}
+    if unknown := [one for one in kept if one and one not in names]:
+        known = ", ".join(node.name for node in graph.heavy[:8])
+        raise CompressionRefused(f"there is no layer {unknown[0]!r} to keep in float", f"there are: {known}")
+
+
 def broken_weight(graph: Graph) -> str:
-    """Return a sentence that names the first weight with NaN or infinite values; "" where there is none."""
-    for name in graph.constants:
-        if graph.is_float(name) and not np.isfinite(graph.value(name)).all():
+    """Return a sentence that names the first weight with NaN or infinite values; "" where there is none.
+
+    Infinite values count only in what layers compute with: an attention mask is minus infinity on purpose.
+    """
+    computed = {
+        name for node in graph.model.graph.node if node.op_type in COMPUTING for name in node.input[1:]
+    }
+    for name in filter(graph.is_float, graph.constants):
+        value = graph.value(name)
+        if np.isnan(value).any() or (name in computed and np.isinf(value).any()):
             return f"its weight {name!r} contains NaN or infinite values"
     return ""

@@ -45,9 +45,11 @@ def _is_table(graph: Graph, name: str, kept: Collection[str]) -> bool:
     if not graph.is_float(name) or len(rows) != 2 or rows[0] * rows[1] < LEAST or name in graph.outputs:
         return False
     readers = graph.readers.get(name, [])
-    return bool(readers) and not any(
+    if not readers or any(
         name not in node.input or node.name in kept or graph.is_layer(node) for node in readers
-    )
+    ):
+        return False
+    return bool(np.isfinite(graph.value(name)).all())  # a mask of minus infinity has no scale
 
 
 def _looks_up(node: NodeProto, name: str) -> bool:

@@ -57,7 +57,7 @@ class DynamicInt8:
         """Return the quantized model; products named in `keep_float` (separated by "|") stay float.
 
         Raises:
-            CompressionRefused: see `refuse`.
+            CompressionRefused: see `refuse`; or no product is called so.
             CompressionFailed: the engine's quantizer gave up on an LSTM or Attention.
         """
         if reason := self.refuse(model, materials.target):
@@ -67,10 +67,12 @@ class DynamicInt8:
             weight_bits=7 if materials.target.saturates else 8, clip_weights=bool(options["clip_weights"])
         )
         kept = set(str(options["keep_float"]).split("|"))
+        layers.require_named(Graph(made), kept)
         _Writer(made, scheme, kept).write()
         if options["tables"]:
             tables.store_small(made, kept)
-        return _by_the_engine(made, materials.target) if _for_the_engine(made) else made
+        names = [node.name for node in _for_the_engine(made) if node.name not in kept]
+        return _by_the_engine(made, names, materials.target) if names else made
 
 
 def _raised(model: ModelProto) -> ModelProto:
@@ -155,16 +157,14 @@ class _Writer:
         self._new[name] = numpy_helper.from_array(values, name)
 
 
-def _by_the_engine(model: ModelProto, target: Target) -> ModelProto:
-    """Rewrite LSTM and Attention by onnxruntime's quantizer.
+def _by_the_engine(model: ModelProto, names: list[str], target: Target) -> ModelProto:
+    """Rewrite the LSTM and Attention nodes `names` by onnxruntime's quantizer.
 
     Raises:
         CompressionFailed: it gave up.
     """
     from onnxruntime import quantization
     from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
-
-    names = [node.name for node in _for_the_engine(model)]
 
     try:
         quantizer = ONNXQuantizer(
@@ -173,7 +173,7 @@ def _by_the_engine(model: ModelProto, target: Target) -> ModelProto:
             {"MatMulConstBOnly": True},
         )  # fmt: skip
         quantizer.quantize_model()
-    except (ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, RuntimeError, LookupError, AttributeError, TypeError, AssertionError) as error:
         raise CompressionFailed(
             f"layer {', '.join(names[:3])}: the engine's quantizer gave up: {error}", "leave out dynamic_int8"
         ) from error

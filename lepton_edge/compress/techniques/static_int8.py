@@ -80,7 +80,7 @@ def prepared(model: ModelProto, materials: Materials) -> ModelProto:
 
 def equalized(plain: ModelProto, materials: Materials) -> ModelProto:
     """Return `plain` with its channels equalised; itself where no two layers allow it."""
-    tensors = {one.tensor: 1 for one in equalize.pairs(Graph(plain))}
+    tensors = {one.tensor: one.axis for one in equalize.pairs(Graph(plain))}
     if not tensors:
         return plain
     seen = calibrate.channels(plain, tensors, materials.calibration, materials.progress)
@@ -90,8 +90,14 @@ def equalized(plain: ModelProto, materials: Materials) -> ModelProto:
 def calibrated(
     plain: ModelProto, materials: Materials, options: Mapping[str, Value], kept: Collection[str] = ()
 ) -> Quantized:
-    """Return what of `plain` becomes integer, over which ranges and how; the layers `kept` stay float."""
-    choice = layers.choose(Graph(plain), kept)
+    """Return what of `plain` becomes integer, over which ranges and how; the layers `kept` stay float.
+
+    Raises:
+        CompressionRefused: one of `kept` is no layer.
+    """
+    graph = Graph(plain)
+    layers.require_named(graph, kept)
+    choice = layers.choose(graph, kept)
     seen = calibrate.observe(
         plain, choice.tensors, materials.calibration, str(options["ranges"]), materials.progress
     )

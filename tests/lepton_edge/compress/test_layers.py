@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
+import pytest
+from onnx import ModelProto, TensorProto, helper
 
-from lepton_edge.compress.layers import Graph, bounds, broken_weight, choose, integer_end, why_not
+from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.layers import (
+    Graph,
+    bounds,
+    broken_weight,
+    choose,
+    integer_end,
+    require_named,
+    why_not,
+)
+from lepton_edge.compress.recipe import Target
+from lepton_edge.compress.techniques import technique
 from tests.lepton_edge.compress import hard_nets
 from tests.lepton_edge.compress.hard_nets import of, residual, with_weights
 from tests.lepton_edge.compress.small_nets import net, weights_of
@@ -84,3 +96,29 @@ def test_a_weight_with_nan_is_named() -> None:
     model = with_weights(net(), w1=broken)
     assert "'w1'" in why_not(model)
     assert broken_weight(Graph(hard_nets.ruined())) == ""
+
+
+def masked(mask: np.ndarray | np.float32) -> ModelProto:
+    """Return a product, masked by a constant of minus infinity, as attention is."""
+    held = {"w": np.ones((4, 4)), "mask": mask, "where": np.zeros(4)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "product"),
+        helper.make_node("Cast", ["where"], ["cond"], "cast", to=TensorProto.BOOL),
+        helper.make_node("Where", ["cond", "mask", "a"], ["y"], "mask_fill"),
+    ]
+    return of(nodes, held, {"x": [1, 4]}, {"y": [1, 4]})
+
+
+@pytest.mark.parametrize("name", ["static_int8", "dynamic_int8"])
+def test_a_mask_of_minus_infinity_is_no_broken_weight(name: str) -> None:
+    assert why_not(masked(np.float32(-np.inf))) == ""
+    assert technique(name).refuse(masked(np.full(4, -np.inf)), Target()) == ""
+    assert "'mask'" in why_not(masked(np.float32(np.nan)))
+    infinite = with_weights(masked(np.float32(0)), w=np.full((4, 4), np.inf))
+    assert "'w'" in why_not(infinite)
+
+
+def test_a_name_that_no_node_has_is_told() -> None:
+    require_named(Graph(net()), ["wide", "mean", ""])
+    with pytest.raises(CompressionRefused, match="no layer 'wild'"):
+        require_named(Graph(net()), ["wide", "wild"])

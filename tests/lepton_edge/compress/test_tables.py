@@ -58,3 +58,10 @@ def test_a_table_that_is_read_whole_is_expanded() -> None:
     assert made.ByteSize() < 0.3 * model.ByteSize()
     for name, wanted in run(model, **feeds).items():
         assert cosine(run(made, **feeds)[name], wanted) > 0.9999
+
+
+def test_a_mask_of_minus_infinity_stays() -> None:
+    mask = np.where(np.tri(256), 0, -np.inf)
+    nodes = [helper.make_node("Add", ["x", "mask"], ["y"], "masked")]
+    model = of(nodes, {"mask": mask}, {"x": [1, 256, 256]}, {"y": [1, 256, 256]})
+    assert stored(model).SerializeToString() == model.SerializeToString()
