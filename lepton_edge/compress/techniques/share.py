@@ -1,8 +1,9 @@
 """Weight sharing: the weights of a layer take a few values only, which a codebook lists.
 
-Law: a technique. Zeros stay zeros. In a float layer the values are levels times the scale of an output's weights, so
-that one codebook serves outputs of any size; in a quantized layer they are 8-bit levels. The model that comes out is an
-ordinary one; indices and codebooks are made by the store, from the values alone.
+Law: a technique. Zeros stay zeros, and in a pruned layer nothing else becomes one. In a float layer the values are
+levels times the scale of an output's weights, so that one codebook serves outputs of any size; in a quantized layer
+they are 8-bit levels. The model that comes out is an ordinary one; indices and codebooks are made by the store, from
+the values alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lepton_edge.core.results import Array
 
 MIN_GAIN = 8  # weights for each level of a codebook at least; a smaller layer is left alone
 LARGEST = np.float32(127)  # the largest level of a float layer: levels fit into a byte
+DENSE = 0.7  # share of weights that are not 0 from which on a layer was not pruned: a few more may become 0
 
 
 class Share:
@@ -93,9 +95,9 @@ def _grid(values: Array, node: NodeProto, entries: int) -> Grid:
     largest = np.max(np.abs(values.astype(np.float32)), axis=others, keepdims=True)
     scale = np.where(largest > 0, largest, LARGEST) / LARGEST
     kept = values != 0
-    numbers = (values.astype(np.float32) / scale)[kept]
+    numbers = values.astype(np.float32) / scale
     importance = np.broadcast_to(np.square(scale), values.shape)[kept]
-    return Grid(kept, scale.astype(np.float32), _levels(numbers, importance, entries))
+    return Grid(kept, scale.astype(np.float32), _levels(numbers, kept, importance, entries))
 
 
 def _output_axis(values: Array, node: NodeProto) -> int:
@@ -103,9 +105,11 @@ def _output_axis(values: Array, node: NodeProto) -> int:
     return values.ndim - 1 if turned or node.op_type == "MatMul" else 0
 
 
-def _levels(numbers: Array, importance: Array, entries: int) -> Array:
-    levels = np.unique(np.rint(codebook(numbers, importance, entries - 1)))
-    return levels[levels != 0].astype(np.float32) if np.any(levels != 0) else np.ones(1, np.float32)
+def _levels(values: Array, kept: Array, importance: Array, entries: int) -> Array:
+    """Return whole levels for `values` where `kept`; 0 is one where nothing was pruned and many values lie there."""
+    levels = np.unique(np.rint(codebook(values[kept], importance, entries - 1)))
+    allowed = levels if np.mean(kept) > DENSE else levels[levels != 0]
+    return allowed.astype(np.float32) if len(allowed) else np.ones(1, np.float32)
 
 
 def _zero(model: ModelProto, weight: Weight) -> int:
@@ -117,7 +121,7 @@ def _shared(values: Array, zero: int, entries: int) -> Array:
     """Return 8-bit weights with `entries` different values at most; what means 0 still does."""
     numbers = values.astype(np.float32) - zero
     kept = numbers != 0
-    levels = _levels(numbers[kept], np.ones(np.count_nonzero(kept)), entries)
+    levels = _levels(numbers, kept, np.ones(np.count_nonzero(kept)), entries)
     near = Grid(kept, np.ones((), np.float32), levels).nearest(numbers)
     return (near + zero).astype(values.dtype)
 

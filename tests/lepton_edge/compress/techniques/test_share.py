@@ -12,7 +12,7 @@ from lepton_edge.compress import store
 from lepton_edge.compress.errors import CompressionFailed
 from lepton_edge.compress.recipe import Target
 from lepton_edge.compress.technique import Technique
-from lepton_edge.compress.techniques import technique
+from lepton_edge.compress.techniques import share, technique
 from tests.lepton_edge.compress.small_nets import error, materials, net, weights_of
 
 SHARE = technique("share")
@@ -118,3 +118,12 @@ def test_what_cannot_be_shared_is_said() -> None:
 def test_bits_that_are_none_fail(bits: int, tmp_path: Path) -> None:
     with pytest.raises(CompressionFailed):
         SHARE.apply(net(), materials(net(), tmp_path), {"bits": bits, "repair": False})
+
+
+def test_weights_near_nought_of_a_layer_that_was_not_pruned_may_become_it() -> None:
+    values = np.tile(np.array([-61, -59, -1, 1, 59, 61], np.int8), (32, 8))
+    shared = share._shared(values, 0, 4)
+    assert set(shared.flat) == {-60, 0, 60}
+    pruned = np.concatenate([values, np.zeros((32, 48), np.int8)])
+    shared = share._shared(pruned, 0, 4)
+    np.testing.assert_array_equal(shared == 0, pruned == 0)
