@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from lepton_edge.cli import extras
-from lepton_edge.cli.compress import ShapeOption, measure_on, steps
+from lepton_edge.cli.compress import ManifestOption, ShapeOption, measure_on, steps
 from lepton_edge.cli.model import read_shape
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
@@ -56,6 +56,7 @@ def adapt(
     precision: PrecisionOption = "",
     ort: OrtOption = None,
     device: DeviceOption = None,
+    manifest: ManifestOption = None,
     shape: ShapeOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
@@ -70,6 +71,7 @@ def adapt(
         "ort": ort,
         "data": data,
         "shapes": shapes,
+        "description": manifest,
     }
     with measure_on(device or [], coordinator, shapes, None) as measure, ProgressLine() as line:
         told = _adapted(model, platform, folder, {**wishes, "measure": measure}, line)

@@ -17,6 +17,7 @@ from onnx import ModelProto
 from lepton_edge.compress import store
 from lepton_edge.compress.bundle import Bundle, whole_folder, write_manifest
 from lepton_edge.compress.changes import Feeds, Wanted, Work
+from lepton_edge.compress.description import described
 from lepton_edge.compress.platforms import target_of
 from lepton_edge.compress.rows import file_digest
 from lepton_edge.compress.samples import open_samples
@@ -41,7 +42,7 @@ def adapt(
     The model (.onnx or a store) may be quantized or not; it is never touched. An earlier bundle at `out` is replaced.
 
     Raises:
-        CompressionRefused: there is no such platform, precision or operator set.
+        CompressionRefused: there is no such platform, precision or operator set; or the samples do not fit.
         InvalidModel, UnsupportedOperator: the model is none, or the engine does not run it.
         AlreadyExists: something that is no bundle is at `out`.
         StorageFull: no space is left; nothing is there then.
@@ -49,7 +50,7 @@ def adapt(
     wanted, source, folder = wanted or Wanted(), Path(model), Path(out)
     target = target_of(platform)
     original = read_model(source)
-    work = Work(original, _feeds(original, wanted), target, wanted, progress)
+    work = Work(original, _feeds(original, source, wanted), target, wanted, progress)
     with whole_folder(folder) as made:
         work.change()
         work.write(made)
@@ -75,8 +76,9 @@ def read_model(path: Path) -> ModelProto:
     return loaded.model
 
 
-def _feeds(model: ModelProto, wanted: Wanted) -> Feeds:
+def _feeds(model: ModelProto, source: Path, wanted: Wanted) -> Feeds:
     if wanted.data is not None:
-        return [sample.feeds for sample in islice(open_samples(wanted.data, model), CHECKED)]
+        samples = open_samples(wanted.data, model, described(wanted.description, source))
+        return [sample.feeds for sample in islice(samples, CHECKED)]
     kinds = infer.declared(model.graph, infer.bind(model.graph, wanted.shapes))
     return [generate.feeds(model.graph, kinds, seed) for seed in range(MADE_UP)]

@@ -29,6 +29,7 @@ from lepton_edge.compress.samples import Given
 from lepton_edge.compress.technique import Materials, Progress, Sample
 from lepton_edge.core.results import Array
 from partitioner.errors import LeptonError
+from partitioner.manifest import Manifest
 from partitioner.onnx_io import load, quantized, runtime
 from partitioner.units import Seconds
 
@@ -54,6 +55,7 @@ class Wanted:
         data: samples to check with (a folder, an .npz, an iterable); None: made-up ones.
         shapes: sizes for inputs with dynamic dimensions, for made-up samples.
         measure: times the model on devices; None: here, where this machine is of that platform.
+        description: the model's TOML manifest, which says how pictures become inputs; None: the .toml beside the model.
     """
 
     opset: int = 0
@@ -62,6 +64,7 @@ class Wanted:
     data: str | Path | Given | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     measure: Measure | None = None
+    description: str | Path | Manifest | None = None
 
 
 class Work:

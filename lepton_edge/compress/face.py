@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lepton_edge.compress import disk, manifest, metrics, plots, search
 from lepton_edge.compress.asking import Asked, Options
+from lepton_edge.compress.description import described
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.measure import LocalMeasure
 from lepton_edge.compress.platforms import this_machine
@@ -22,8 +23,6 @@ from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_sample
 from lepton_edge.compress.sources import Source, open_model
 from lepton_edge.compress.trying import Job
 from lepton_edge.compress.workspace import Subject, Workspace
-from partitioner.errors import InvalidManifest
-from partitioner.manifest import Manifest, read_manifest
 from partitioner.units import Bytes, Seconds
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 CALIBRATION_SHARE, MOST_CALIBRATION = 0.4, 512
 TIMED_SAMPLES = 4
+TAKEN = frozenset({"original", "search", "report"})
+"""Names of files in the folder of a search, without their endings."""
 
 
 def compress(model: Any, data: str | Path | Given, **options: Unpack[Options]) -> Report:
@@ -55,10 +56,10 @@ def compress(model: Any, data: str | Path | Given, **options: Unpack[Options]) -
 
 def _job(asked: Asked, source: Source) -> Job:
     """Return what is to be compressed and how it is judged, with the data opened and split."""
-    described = _described(asked.description, asked.model)
-    samples = open_samples(asked.data, source.model, described)
+    told = described(asked.description, asked.model)
+    samples = open_samples(asked.data, source.model, told)
     calibration, held_out = split(samples, asked.seed, CALIBRATION_SHARE)
-    usual = metrics.usual(source.model, described, samples.labelled)
+    usual = metrics.usual(source.model, told, samples.labelled)
     training = asked.training
     return Job(
         name=Path(source.name).stem,
@@ -71,7 +72,7 @@ def _job(asked: Asked, source: Source) -> Job:
         budget=Budget(asked.max_drop, asked.target, Seconds(asked.time_limit), asked.max_candidates),
         target=asked.platform or this_machine(),
         measure=asked.measure or LocalMeasure(first_feeds(held_out, TIMED_SAMPLES)),
-        training=None if training is None else open_samples(training, source.model, described),
+        training=None if training is None else open_samples(training, source.model, told),
         own={one.name: one for one in asked.steps},
         seed=asked.seed,
         progress=asked.progress,
@@ -102,7 +103,7 @@ def _saved(report: Report, folder: Path, origin: manifest.Origin) -> Report:
     """Write the best model with its manifest, and the report; return the report with the model's file."""
     if report.best is None or report.file is None:
         return report
-    kept, file = report.file, folder / f"{report.name}.onnx"
+    kept, file = report.file, folder / f"{_free(report.name)}.onnx"
     disk.write_by(file, lambda temporary: shutil.copyfile(kept, temporary))
     made = replace(report, file=file)
     manifest.save(file, manifest.document(made, report.best, origin))
@@ -110,26 +111,15 @@ def _saved(report: Report, folder: Path, origin: manifest.Origin) -> Report:
     return made
 
 
+def _free(name: str) -> str:
+    """Return what the best model's files are called: nothing that the workspace or the report is called."""
+    return f"{name}-compressed" if name in TAKEN else name
+
+
 def _tell(folder: Path, report: Report) -> None:
     told = report.document()
     disk.write(folder / "report.json", json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n")
     disk.write(folder / "report.html", plots.page(told).encode())
-
-
-def _described(given: str | Path | Manifest | None, model: Any) -> Manifest | None:
-    if isinstance(given, Manifest):
-        return given
-    path = Path(given) if given is not None else _beside(model)
-    if path is None or (given is None and not path.is_file()):
-        return None
-    try:
-        return read_manifest(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidManifest(f"the manifest {path} cannot be read: {error}", "check the path") from error
-
-
-def _beside(model: Any) -> Path | None:
-    return Path(model).with_suffix(".toml") if isinstance(model, (str, Path)) else None
 
 
 def _folder(out: str | Path | None, model: Any, name: str) -> Path:

@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import ModelProto, helper, numpy_helper
+from PIL import Image
 
 from lepton_edge.compress import changes, store
 from lepton_edge.compress.adaptation import adapt
 from lepton_edge.compress.bundle import Bundle, Fact
 from lepton_edge.compress.changes import Wanted
-from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.errors import CompressionRefused, UnusableData
 from lepton_edge.compress.recipe import Compared, Timing
 from lepton_edge.core.errors import AlreadyExists
 from partitioner.errors import InvalidModel
@@ -178,3 +179,20 @@ def test_an_earlier_bundle_is_replaced_whole(tmp_path: Path) -> None:
     adapt(source, "x86", tmp_path / "out")
     assert not (tmp_path / "out" / "model.ort").exists()
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_pictures_become_inputs_by_the_manifest_beside_the_model(tmp_path: Path) -> None:
+    source, pictures = saved(net(), tmp_path), tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 20), (80 * number, 20, 60)).save(pictures / f"{number}.png")
+    text = 'format = 1\n[[input]]\nname = "x"\nkind = "picture"\n'
+    with pytest.raises(UnusableData, match="no manifest"):
+        adapt(source, "raspberrypi", tmp_path / "out", Wanted(data=pictures))
+    (tmp_path / "other.toml").write_text(text)
+    bundle = adapt(
+        source, "raspberrypi", tmp_path / "out", Wanted(data=pictures, description=tmp_path / "other.toml")
+    )
+    assert "over 3 given inputs" in "; ".join(one.how for one in bundle.verified)
+    (tmp_path / "m.toml").write_text(text)
+    adapt(source, "raspberrypi", tmp_path / "out", Wanted(data=pictures))

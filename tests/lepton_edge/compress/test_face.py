@@ -112,3 +112,20 @@ def test_the_package_can_be_called_and_imports_nothing_heavy_for_it() -> None:
     assert lepton_edge.compress.compress is face.compress
     with pytest.raises(AttributeError, match="no attribute"):
         _ = lepton_edge.compress.nothing_like_it
+
+
+@pytest.mark.parametrize("name", ["original", "search", "report"])
+def test_a_model_called_as_a_file_of_the_search_overwrites_none(name: str, place: Path) -> None:
+    (place / "net.onnx").rename(place / f"{name}.onnx")
+    asked = {"max_drop": 0.1, "target": "size", "measure": clock(0.9), "steps": [small.Rounds()]}
+
+    def once(**more: Any) -> Any:
+        return lepton_edge.compress(place / f"{name}.onnx", place / "data.npz", **asked, **more)
+
+    first = once(max_candidates=2)
+    folder = place / f"{name}.compressed"
+    assert first.file == folder / f"{name}-compressed.onnx"
+    assert manifest.load(first.file)["model"] == name
+    assert onnx.load(folder / "original.onnx") != onnx.load(first.file)
+    assert json.loads((folder / "report.json").read_text())["schema"] == "lepton-edge/compress/1"
+    assert once(max_candidates=2, resume=True).best == first.best

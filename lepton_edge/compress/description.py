@@ -1,0 +1,33 @@
+"""The description of a model: its TOML manifest, given or lying beside it.
+
+Law: finds and reads that one file; what is in it is for `partitioner.manifest` to check.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from partitioner.errors import InvalidManifest
+from partitioner.manifest import Manifest, read_manifest
+
+
+def described(given: str | Path | Manifest | None, model: Any) -> Manifest | None:
+    """Return the manifest that was given, else the one in the `.toml` beside the file `model`; None of neither.
+
+    Raises:
+        InvalidManifest: it cannot be read, or is none.
+    """
+    if isinstance(given, Manifest):
+        return given
+    path = Path(given) if given is not None else _beside(model)
+    if path is None or (given is None and not path.is_file()):
+        return None
+    try:
+        return read_manifest(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidManifest(f"the manifest {path} cannot be read: {error}", "check the path") from error
+
+
+def _beside(model: Any) -> Path | None:
+    return Path(model).with_suffix(".toml") if isinstance(model, (str, Path)) else None
