@@ -106,6 +106,8 @@ class ChannelNoise:
             return
         one, other = _by_channel(wanted), _by_channel(found)
         sums = np.stack([(one * one).sum(axis=1), (one * other).sum(axis=1), (other * other).sum(axis=1)])
+        if self._sums.size and self._sums.shape != sums.shape:  # sentences have lengths of their own
+            self._sums, sums = (each.sum(axis=1, keepdims=True) for each in (self._sums, sums))
         self._sums = sums if not self._sums.size else self._sums + sums
 
     @property

@@ -15,8 +15,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import SubprocessError
 
 import onnx
+from google.protobuf.message import DecodeError, EncodeError  # what onnx raises of bad or too many bytes
 from onnx import ModelProto
 
 from lepton_edge.compress import disk, judging, sensitivity
@@ -49,7 +51,9 @@ SURE = 3.0
 
 STEP_ERRORS: tuple[type[Exception], ...] = (
     LeptonError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
-    onnx.checker.ValidationError, *runtime.RUNTIME_ERRORS,
+    AssertionError, ImportError, NameError, EOFError, MemoryError, SubprocessError, EncodeError, DecodeError,
+    onnx.checker.ValidationError, onnx.shape_inference.InferenceError, onnx.version_converter.ConvertError,
+    *runtime.RUNTIME_ERRORS,
 )  # fmt: skip
 
 

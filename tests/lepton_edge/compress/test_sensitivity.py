@@ -136,3 +136,14 @@ def test_what_is_no_array_is_passed_over() -> None:
     shape = [one.dim_value or 2 for one in model.graph.input[0].type.tensor_type.shape.dim]
     sample = Sample({name: np.ones(shape, np.float32)}, "row 0")
     assert sensitivity.blame(model, model, First([sample], 1)) is None
+
+
+def test_samples_of_different_lengths_are_compared() -> None:
+    random = np.random.default_rng(0)
+    noise, good = ChannelNoise(scaled=False), ChannelNoise(scaled=False)
+    for length in (5, 7, 5, 9):
+        wanted = random.standard_normal((1, length))
+        noise.add(wanted, wanted + 0.3 * random.standard_normal((1, length)))
+        good.add(wanted, wanted)
+    assert 3 < noise.sqnr < 20
+    assert good.sqnr > 60

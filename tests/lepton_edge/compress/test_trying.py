@@ -86,3 +86,13 @@ def test_a_loss_names_the_layer_that_most_of_it_is_in(tmp_path: Path) -> None:
 
     candidate, _ = trier(tmp_path, small.Does("shuffles", act)).try_(steps("shuffles"))  # type: ignore[arg-type]
     assert "; most of it in layer second (MatMul)" in candidate.rejected
+
+
+@pytest.mark.parametrize("error", [AssertionError("odd"), ImportError("no scipy"), MemoryError()])
+def test_whatever_a_step_raises_is_its_rejection(error: Exception, tmp_path: Path) -> None:
+    def act(model: object, materials: object) -> object:
+        raise error
+
+    candidate, model = trier(tmp_path, small.Does("breaks", act)).try_(steps("breaks"))  # type: ignore[arg-type]
+    assert model is None
+    assert candidate.rejected.startswith(f"breaks: {type(error).__name__}")
