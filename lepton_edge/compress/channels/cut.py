@@ -36,7 +36,7 @@ def without(model: ModelProto, ties: Ties, gone: Collection[int]) -> ModelProto:
 def _recount(model: ModelProto, cut: dict[str, Array]) -> None:
     """Correct the number of groups of depthwise convolutions that were cut."""
     for node in model.graph.node:
-        if node.op_type == "Conv" and node.input[1] in cut:
+        if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in cut:
             for attribute in node.attribute:
                 if attribute.name == "group" and attribute.i > 1:
                     attribute.i = cut[node.input[1]].shape[0]

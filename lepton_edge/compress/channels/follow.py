@@ -17,6 +17,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from lepton_edge.compress.channels.ties import MADE, READ, SCALED, Ids, Place, Ties
 from lepton_edge.core.results import Array
+from partitioner.onnx_io import scope
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def follow(model: ModelProto) -> Ties:
         attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if rule is None or not rule(walk, node, attributes):
-            unread.extend(name for name in node.input if name)
+            unread.extend(scope.reads(node))  # with what the bodies of control flow capture
     for name in [*unread, *(one.name for one in model.graph.output)]:
         walk.hold(name)
     return walk.ties

@@ -150,3 +150,16 @@ def test_a_shape_that_counts_columns_holds_what_it_flattens() -> None:
     flatten.input.append("shape")
     model.graph.initializer.append(numpy_helper.from_array(np.array([1, 160], np.int64), "shape"))
     assert follow(model).groups() == []
+
+
+def test_what_the_body_of_an_if_reads_from_outside_is_held() -> None:
+    nodes = [_node("Conv", "x w1", "a"), _node("Conv", "a w2", "b"), _node("GlobalAveragePool", "b", "c")]
+    branches = {}
+    for branch in ("then_branch", "else_branch"):
+        made = helper.make_tensor_value_info(f"{branch}_made", TensorProto.FLOAT, None)
+        body = helper.make_node("ReduceSum", ["a"], [made.name], keepdims=1)
+        branches[branch] = helper.make_graph([body], branch, [], [made])
+    nodes += [helper.make_node("If", ["cond"], ["d"], "/if", **branches), _node("Add", "c d", "y")]
+    weights = {**_weights(w1=(8, 3, 1, 1), w2=(4, 8, 1, 1)), "cond": np.array(True)}
+    model = _model(nodes, weights, [1, 3, 4, 4], rank=4)
+    assert [len(group) for group in follow(model).groups()] == []
