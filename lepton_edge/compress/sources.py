@@ -1,7 +1,7 @@
 """The one door through which models come in: ONNX, torch, Keras, TensorFlow, TFLite; ONNX behind it.
 
 Law: the original is read, never written. What comes out is in `onnx_io.load`'s plain form with every initializer
-embedded, at most 2 GB, float, finite. Importers of other frameworks are extras and run only when they are asked for.
+embedded, at most 2 GB, float, without NaN. Importers of other frameworks are extras, run only when they are asked for.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def open_model(given: Any, example: Sequence[Any] = ()) -> Source:
         example: positional arguments to export a torch module with.
 
     Raises:
-        InvalidModel, UnsupportedOperator: it is none, or broken, or has NaN or infinite weights.
+        InvalidModel, UnsupportedOperator: it is none, or broken, or has NaN weights.
         AlreadyCompressed: it is quantized already.
         ModelTooLarge: it has over 2 GB.
         CompressionRefused: no importer for it is installed.

@@ -1,7 +1,8 @@
-"""Weight-only quantization: matrices stored in 8 or 4 bits by blocks, multiplied with float activations.
+"""Weight-only quantization: matrices stored in 8 or 4 bits by blocks; what goes in and comes out is float.
 
-Law: for models whose time goes into reading weights (decoders); the engine's MatMulNBits does the work. The block size
-is the largest whose answers hold on samples: larger blocks are smaller files. It changes no activation.
+Law: for models whose time goes into reading weights (decoders); the engine's MatMulNBits does the work, and may round
+activations to 8 bits inside of it (accuracy_level 4), which the samples see. The block size is the largest whose
+answers hold on samples: larger blocks are smaller files. No scale of an activation is stored.
 """
 
 from __future__ import annotations
