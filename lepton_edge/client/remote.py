@@ -109,7 +109,7 @@ class RemoteTransport:
 
     async def _followed(self, way: Way, used: Asked, answer: Frame, frame: Frame) -> tuple[Asked, Frame]:
         """Ask where the model is now, when its entry has it no more; return `answer` where that is nowhere else."""
-        way.doubt(used)
+        way.doubt(used, _elsewhere(answer))
         other = await self._warm(way)
         return (used, answer) if other is used else (other, await self._ask(other, frame))
 
@@ -204,6 +204,10 @@ def _has_moved(answer: Frame) -> bool:
     return answer.error is not None and answer.error.code in (UnknownModel.code, Unavailable.code)
 
 
+def _elsewhere(answer: Frame) -> tuple[str, ...]:
+    return answer.error.elsewhere if answer.error is not None else ()
+
+
 def _heard(way: Way, used: Asked, answer: Frame) -> Frame:
     """Return `answer`; when its entry does not know the model, see before the next call who the entry is now.
 
@@ -213,7 +217,7 @@ def _heard(way: Way, used: Asked, answer: Frame) -> Frame:
     if not _has_moved(answer):
         return answer
     assert answer.error is not None
-    way.doubt(used)
+    way.doubt(used, _elsewhere(answer))
     if answer.error.code == Unavailable.code:
         return answer  # the next try is made where the coordinator then says
     if not way.away:

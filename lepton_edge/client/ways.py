@@ -1,8 +1,9 @@
 """From a model to the entry that is asked for it: one warm link, found anew where that is gone or has it no more.
 
 Law: knows when a link is broken or its entry the wrong one; asks nothing itself. Ways of several models that lead
-to one entry share the link. An agent's own address leads to that agent and to no other: who gave it may have meant that
-the input goes nowhere else, and an agent that starts anew knows no model for a moment.
+to one entry share the link. An agent's own address leads to that agent and to no other (who gave it may have meant that
+the input goes nowhere else, and an agent that starts anew knows no model for a moment), unless that agent was told
+where its coordinator moved the model: see `detour.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from lepton_edge.client.address import Doors
+from lepton_edge.client.detour import Detour
 from lepton_edge.core.errors import LeptonError, Unavailable
 from lepton_edge.core.frames import Frame
 from partitioner.units import ModelName
@@ -131,11 +133,12 @@ class Way:
         self._links = links
         self._find = find
         self._entry = ""
+        self._detour = Detour()
         self._dialling: asyncio.Task[Asked] | None = None
 
     async def warm(self) -> Asked:
         """Return the link, dialling when there is none; a caller that gives up does not end the dialling."""
-        if self.link is not None and self._is_open() and not self.doubted:
+        if self.link is not None and self._is_open() and not self.doubted and not self._detour.is_over:
             return self.link
         if self._dialling is None or self._dialling.done():
             self._dialling = asyncio.create_task(self._connect())
@@ -147,9 +150,11 @@ class Way:
         """Return whether somebody may wait for the link."""
         return self._dialling is not None and not self._dialling.done()
 
-    def doubt(self, used: Asked) -> None:
-        """See who the entry is now, unless that was found out already since `used` was asked."""
-        self.doubted = self.doubted or used is self.link
+    def doubt(self, used: Asked, elsewhere: tuple[str, ...] = ()) -> None:
+        """See who the entry is now, unless that was found out since `used` was asked; it says `elsewhere`."""
+        if used is self.link:
+            self.doubted = True
+            self._detour.note(elsewhere)
 
     def forget(self, used: Asked) -> None:
         """Ask no more by a link that broke."""
@@ -170,7 +175,7 @@ class Way:
         """Dial an entry; keep the link that is there where it is still the right one, or nobody can say."""
         doubted, self.doubted = self.link if self._is_open() else None, False
         try:
-            doors = await self._find()
+            doors = await self._given()
         except LeptonError:
             if doubted is None:
                 raise
@@ -182,6 +187,17 @@ class Way:
                 await self._links.leave(doubted)
         assert self.link is not None
         return self.link
+
+    async def _given(self) -> Doors:
+        """Return where to ask, by whoever was given; where that one was left, by what it said last."""
+        try:
+            doors = await self._find()
+        except LeptonError:
+            self._detour.prolong()
+            raise
+        if self._detour.is_over:
+            self._detour.end()
+        return self._detour.doors(doors)
 
     async def _dial_any(self, doors: Doors) -> Asked:
         failures: list[str] = []

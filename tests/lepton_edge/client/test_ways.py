@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lepton_edge.client import ways
+from lepton_edge.client import detour, ways
 from lepton_edge.client.address import Doors
 from lepton_edge.client.remote import MAX_WAYS, RemoteTransport
 from lepton_edge.core.errors import Unavailable
@@ -212,6 +212,10 @@ class Beside(Fleet):
         assert address == self.home, "nobody else is asked"
         return Doors(self.home, (self.home,), "c:1")
 
+    async def dial(self, entry: str) -> Entry:
+        self.entries[entry].closed.clear()
+        return await super().dial(entry)
+
     def transport(self) -> RemoteTransport:
         return RemoteTransport(self.home, self.find, self.dial)
 
@@ -234,4 +238,211 @@ async def test_the_boards_own_word_stands_though_another_has_the_model() -> None
         assert answer.error.code == "unknown_model"
     assert fleet.dialled == ["roof"]
     assert not fleet.entries["roof"].closed.is_set()
+    await transport.close()
+
+
+def slowed(entry: Entry) -> None:
+    """Let each request be under way for a few turns of the loop."""
+    held = entry.request
+
+    async def request(frame: Frame) -> Frame:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        answer = await held(frame)
+        await asyncio.sleep(0)
+        return answer
+
+    entry.request = request  # type: ignore[method-assign]
+
+
+class Drained(Entry):
+    """A board that knows where its coordinator moved its models, for each its address."""
+
+    def __init__(self, *models: str) -> None:
+        super().__init__(*models)
+        self.moved: dict[str, tuple[str, ...]] = {}
+
+    async def request(self, frame: Frame) -> Frame:
+        if frame.model in self.models or frame.model not in self.moved:
+            return await super().request(frame)
+        self.asked.append(frame.model)
+        error = WireError("unavailable", "moved", retryable=True, elsewhere=self.moved[frame.model])
+        return Frame(FrameKind.ERROR, frame.request_id, error=error)
+
+    def move(self, model: str, other: Entry, name: str) -> None:
+        """Let the coordinator move a model to another entry."""
+        self.models.discard(model)
+        other.models.add(model)
+        self.moved[model] = (name,)
+
+
+async def test_a_model_that_was_moved_from_a_board_is_followed_within_the_call_and_asked_there_from_then_on() -> (
+    None
+):
+    roof, shed = Drained("birds"), Drained()
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    await transport.call(ask("birds"))
+    roof.move("birds", shed, "shed")
+    for _ in range(3):
+        assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    assert len(shed.asked) == 3
+    assert len(roof.asked) == 2, "it was asked once in vain"
+    shed.move("birds", roof, "roof")
+    for _ in range(3):
+        assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    assert len(roof.asked) == 5, "and it is asked again when it has its model back"
+    await transport.close()
+
+
+async def test_many_at_a_time_follow_a_model_to_and_fro() -> None:
+    roof, shed = Drained("birds"), Drained()
+    fleet = Beside(roof=roof, shed=shed)
+    transport, errors = fleet.transport(), list[WireError]()
+
+    async def camera(number: int) -> None:
+        for turn in range(30):
+            for _ in range((7 * number + turn) % 5):
+                await asyncio.sleep(0)
+            answer = await transport.call(ask("birds"))
+            errors.extend([answer.error] if answer.error is not None else [])
+
+    async def drain() -> None:
+        for left, entered, name in ((roof, shed, "shed"), (shed, roof, "roof"), (roof, shed, "shed")):
+            for _ in range(60):
+                await asyncio.sleep(0)
+            left.move("birds", entered, name)
+
+    for entry in fleet.entries.values():
+        slowed(entry)
+    await asyncio.gather(drain(), *(camera(number) for number in range(12)))
+    assert errors == []
+    assert len(fleet.dialled) < 12, "nobody goes to and fro for each of them"
+    await transport.close()
+
+
+async def test_a_board_that_only_starts_anew_is_not_left() -> None:
+    fleet = Beside(roof=Drained("birds"), shed=Entry("birds"))
+    transport = fleet.transport()
+    await transport.call(ask("birds"))
+    fleet.entries["roof"].models.discard("birds")
+    answer = await transport.call(ask("birds"))
+    assert answer.error is not None
+    assert answer.error.code == "unknown_model"
+    fleet.entries["roof"].models.add("birds")
+    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    assert (fleet.dialled, fleet.entries["shed"].asked) == (["roof"], [])
+    await transport.close()
+
+
+async def test_only_the_model_that_moved_is_asked_elsewhere() -> None:
+    roof, shed = Drained("birds", "cats"), Entry("cats")
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    roof.move("birds", shed, "shed")
+    for model in ("cats", "birds", "cats", "birds"):
+        assert (await transport.call(ask(model))).kind == FrameKind.REPLY
+    assert shed.asked == ["birds", "birds"]
+    assert sorted(fleet.dialled) == ["roof", "shed"], "the cats' link stays"
+    await transport.close()
+
+
+async def test_one_is_followed_in_a_call_and_the_next_one_in_the_next() -> None:
+    roof, shed, attic = Drained("birds"), Drained("birds"), Entry()
+    fleet = Beside(roof=roof, shed=shed, attic=attic)
+    transport = fleet.transport()
+    roof.move("birds", shed, "shed")
+    shed.move("birds", attic, "attic")
+    answer = await transport.call(ask("birds"))
+    assert answer.error is not None
+    assert answer.error.elsewhere == ("attic",)
+    assert attic.asked == []
+    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    await transport.close()
+
+
+async def test_entries_that_send_a_client_round_in_circles_end_with_an_error() -> None:
+    roof, shed = Drained(), Drained()
+    roof.moved["birds"], shed.moved["birds"] = ("shed",), ("roof",)
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    for _ in range(4):
+        assert (await transport.call(ask("birds"))).error is not None
+    assert len(roof.asked) + len(shed.asked) == 8, "twice a call"
+    await transport.close()
+
+
+async def test_where_the_other_cannot_be_reached_the_boards_own_word_stands() -> None:
+    roof = Drained("birds")
+    fleet = Beside(roof=roof)
+    transport = fleet.transport()
+    dial = fleet.dial
+
+    async def cut_off(entry: str) -> Entry:
+        if entry == "shed":
+            raise Unavailable("no route")
+        return await dial(entry)
+
+    transport._links._dial = cut_off
+    roof.move("birds", Entry(), "shed")
+    answer = await transport.call(ask("birds"))
+    assert answer.error is not None
+    assert (answer.error.code, answer.error.elsewhere) == ("unavailable", ("shed",))
+    roof.models.add("birds")
+    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    await transport.close()
+
+
+async def test_what_has_state_is_sent_nowhere_else() -> None:
+    roof, shed = Drained("birds"), Entry()
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    roof.move("birds", shed, "shed")
+    answer = await transport.call(Frame(FrameKind.REQUEST, "r", model="birds", state_position=3))
+    assert answer.error is not None
+    assert (fleet.dialled, shed.asked) == (["roof"], [])
+    await transport.close()
+
+
+async def test_a_client_of_the_coordinator_asks_that_and_no_board_where_to_go() -> None:
+    roof, shed, attic = Drained(), Entry("birds"), Entry("birds")
+    fleet = Fleet(roof=roof, shed=shed, attic=attic)
+    fleet.silent = True
+    transport = fleet.transport()
+    roof.moved["birds"] = ("attic",)
+    assert (await transport.call(ask("birds"))).error is not None
+    assert attic.asked == []
+    await transport.close()
+
+
+async def test_after_a_while_the_board_itself_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detour, "LASTS", 0.05)
+    roof, shed = Drained("birds"), Entry("birds")
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    roof.move("birds", shed, "shed")
+    await transport.call(ask("birds"))
+    roof.models.add("birds")
+    before = len(roof.asked)
+    await asyncio.sleep(0.06)
+    assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    assert len(roof.asked) == before + 1
+    await transport.close()
+
+
+async def test_while_the_board_is_away_its_last_word_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detour, "LASTS", 0.02)
+    roof, shed = Drained("birds"), Entry("birds")
+    fleet = Beside(roof=roof, shed=shed)
+    transport = fleet.transport()
+    roof.move("birds", shed, "shed")
+    await transport.call(ask("birds"))
+
+    async def away(address: str | None) -> Doors:
+        raise Unavailable("nobody answers")
+
+    transport._find = away  # type: ignore[assignment]
+    for _ in range(3):
+        await asyncio.sleep(0.03)
+        assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
     await transport.close()
