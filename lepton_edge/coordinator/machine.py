@@ -234,6 +234,7 @@ def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]
 
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
     """What cannot be written down did not happen: a deployment that waits for it ends."""
+    _hear_all_the_same(state, event.on, now)
     run, said = state.running, list[Command]()
     for other in list(state.aside.values()):
         if event.on is not None and _waits_for(other, event.on):
@@ -241,6 +242,12 @@ def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Comman
                 said += deployments.fail_with(state, event.error, now)
     ends = run is not None and (event.on is None or _waits_for(run, event.on))
     return said + (deployments.fail_with(state, event.error, now) if ends else [])
+
+
+def _hear_all_the_same(state: State, event: Event | None, now: Seconds) -> None:
+    """Who said what could not be decided or written down is alive; else it would be taken for lost while it speaks."""
+    if isinstance(event, Heard):
+        registry.hear(state, event.stream, now)
 
 
 def _waits_for(run: Deployment, event: Event) -> bool:
@@ -253,6 +260,7 @@ def _waits_for(run: Deployment, event: Event) -> bool:
 
 def _broke(state: State, event: Broke, now: Seconds) -> list[Command]:
     """What runs might wait for ever for what was not decided: it ends, unless an agent only told how it is."""
+    _hear_all_the_same(state, event.on, now)
     tells = isinstance(event.on, Heard) and isinstance(event.on.message, (Telemetry, EpochStatus))
     return [] if tells or state.running is None else deployments.fail_with(state, event.error, now)
 

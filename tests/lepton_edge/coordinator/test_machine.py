@@ -248,6 +248,17 @@ def test_a_full_disk_ends_the_running_deployment(pair: Any) -> None:
     assert pair.answer_of(call).error.code == "storage_full"
 
 
+@pytest.mark.parametrize("broken", [e.Broke, e.StoreFailed])
+def test_who_says_what_cannot_be_decided_is_not_silent(pair: Any, broken: Any) -> None:
+    board = pair.state.devices["board"]
+    said = e.Heard("x", board.stream, m.Telemetry(0.1, 4 << 30, 1, 40.0, 0, 9, 0, 1.0))
+    pair.now += 100.0
+    pair.do(e.Broke("x", said, FULL) if broken is e.Broke else e.StoreFailed("x", FULL, said))
+    pair.do(e.Tick())
+    assert board.stream is not None
+    assert pair.state.devices["cloud"].stream is None, "it said nothing"
+
+
 def test_answers_that_nobody_waits_for_change_nothing(pair: Any) -> None:
     stream = pair.state.devices["board"].stream
     before = dataclasses.replace(pair.state.devices["board"])

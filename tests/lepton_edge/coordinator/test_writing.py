@@ -25,6 +25,7 @@ from lepton_edge.coordinator.store import Store
 from lepton_edge.core import messages as m
 from partitioner.nouns_json import to_json
 from partitioner.plan import Block
+from partitioner.units import Epoch, Seconds
 
 AFTER = 10_000  # statements: never within one play
 
@@ -263,3 +264,25 @@ def test_whenever_the_disk_is_full_all_of_a_decision_is_kept_or_nothing(
 
         asyncio.run(through())
         one.store.close()
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_whose_news_cannot_be_written_down_is_alive_all_the_same(play: Play) -> None:
+    for name in ("board", "cloud"):
+        await play.attach(name)
+    await play.ask(lambda call: e.ModelPushed(call, call, play.make.model()))
+    await play.deploy()
+    await play.ask(lambda call: e.ModelPushed(call, call, play.make.model(version="v2")))
+    tried = m.Deploy("net", board="board", cloud="cloud", canary=0.1)
+    await play.ask(lambda call: e.DeployAsked(call, call, tried))
+    play.disk.fails_from, play.disk.lasts = play.disk.writes + 1, AFTER
+    told = m.EpochReport("net", Epoch(1), 500, 0, Seconds(0.01), Seconds(0.01))  # where the trial begins
+    news = m.Telemetry(0.1, 4 << 30, 1, 40.0, 0, 9, 0, 1.0, epochs=(told,))
+    writes = play.disk.writes
+    for _ in range(20):
+        play.now += 1.0
+        for stream, _ in play.streams.values():
+            await play.driver._survived(e.Heard(stream, stream, news))
+        await play.event(e.Tick())
+    assert play.disk.writes > writes, "what they tell is to be written down"
+    assert all(device.stream is not None for device in play.driver.state.devices.values())
