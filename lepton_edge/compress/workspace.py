@@ -35,6 +35,10 @@ try:
 except ImportError:  # Windows: nobody keeps a second process out there
     fcntl = None  # type: ignore[assignment]
 
+_LOCK = ".lock"
+_BEGUN = frozenset({_LOCK, "models", "original.onnx", "scratch"})
+"""What a search that was killed before it was begun may have left."""
+
 FORMAT = 1
 MAX_CANDIDATES = 10_000
 
@@ -80,10 +84,11 @@ class Workspace:
     _lock: IO[bytes] | None = None
 
     def __enter__(self) -> Workspace:
-        """Keep other processes out; raise AlreadyExists when one is in."""
+        """Keep other processes out; raise AlreadyExists when one is in, or the folder is somebody else's."""
         with disk.told(self.folder):
+            self._check_strangers()
             (self.folder / "models").mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("ab")
+            self._lock = (self.folder / _LOCK).open("ab")
         try:
             if fcntl is not None:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,6 +105,18 @@ class Workspace:
         """Let others in."""
         if self._lock is not None:
             self._lock.close()
+
+    def _check_strangers(self) -> None:
+        """Leave a folder alone whose files are not of a search: a search writes and removes by fixed names."""
+        if not self.folder.is_dir() or (self.folder / "search.json").is_file():
+            return
+        there = {one.name for one in self.folder.iterdir() if not one.name.endswith(".part")}
+        begun = _BEGUN if _LOCK in there else frozenset[str]()
+        if strangers := sorted(there - begun):
+            raise AlreadyExists(
+                f"{self.folder} holds {strangers[0]!r}, which is of no search",
+                "choose another --out: an empty folder, or a new one",
+            )
 
     @property
     def original(self) -> Path:

@@ -96,3 +96,19 @@ def test_one_search_at_a_time(tmp_path: Path) -> None:
         pass
     with Workspace(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("name", ["original.onnx", "thesis.txt", "scratch"])
+def test_a_folder_with_the_files_of_others_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("years of work")
+    with pytest.raises(AlreadyExists, match=f"holds '{name}', which is of no search"):
+        begun(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_a_search_that_was_killed_before_it_was_begun_is_begun_again(tmp_path: Path) -> None:
+    begun(tmp_path)
+    (tmp_path / "search.json").unlink()
+    (tmp_path / ".search.json.7.part").write_text("{")
+    assert begun(tmp_path).candidates == []
+    assert (tmp_path / "search.json").is_file()
