@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -307,13 +308,12 @@ async def test_a_page_that_a_cloud_with_little_memory_has_not_opened_is_opened_b
     cloud = next(iter(fleet.agents["cloud"].state.epochs.values()))
     assert (cloud.hold, cloud.assigned) == ((1,), (0, 1))
     fetched, link, taken = len(fleet.puppet.fetched), await fleet.client(), []
-    for seed in range(100):
-        x = model.input(seed=seed)
+    end = time.monotonic() + 15.0
+    while len(set(taken)) < 2 and time.monotonic() < end:
+        x = model.input(seed=len(taken))
         reply = await link.request(ask(x))
         np.testing.assert_allclose(answer(reply), model.reference(x)["y"], rtol=1e-2, atol=1e-2)
         taken.append(reply.page)
-        if len(set(taken)) > 1:
-            break
     assert taken[0] == "cut-1", "what is open"
     assert taken[-1] == "cloud-raw"
     assert cloud.hold == (0, 1)
