@@ -135,3 +135,25 @@ def test_who_cannot_be_spared_stays(house: Any, small: Path) -> None:
     assert house.json("device", "drain", "board", "--force")["drained"]
     assert time.monotonic() - begun < 15
     assert _devices(house)["board"]["epochs"] == []
+
+
+def test_who_was_given_the_address_of_a_board_is_sent_where_its_model_went_and_comes_back(
+    house: Any, small: Path, small_input: Path
+) -> None:
+    house.start_coordinator()
+    own = house.start_agent("board", "board")
+    house.start_agent("board2", "board")
+    with lepton_edge.Client(house.coordinator) as client:
+        client.push("small", small)
+        client.deploy("small", devices=("board", ""))
+    load = Load(own, [small], small_input)
+    with load:
+        load.settle()
+        house.command("device", "drain", "board")
+        until(lambda: load.answers[-1][1].hops[1].device == "board2")
+        load.settle()
+        house.command("device", "drain", "board", "--undo")
+        house.command("deploy", "small", "--device", "board=board")
+        until(lambda: load.answers[-1][1].hops[1].device == "board")
+        load.settle()
+    load.check()
