@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lepton_edge.compress import pictures
+from lepton_edge.compress import arrays, pictures
+from lepton_edge.compress.arrays import READ_ERRORS
 from lepton_edge.compress.errors import UnusableData
 from lepton_edge.compress.fitting import Fitting
-from lepton_edge.compress.rows import READ_ERRORS, file_digest
+from lepton_edge.compress.rows import file_digest
 from lepton_edge.compress.technique import Sample
 from lepton_edge.core.results import Array
 
@@ -55,7 +56,7 @@ class Folder:
         """Return a sha256 of all names and contents."""
         found = hashlib.sha256()
         for file, source in zip(self._files, self.sources, strict=True):
-            found.update(f"{source}\0{file_digest(file)}\n".encode())
+            found.update(f"{source}\0{file_digest(file)}\n".encode(errors="surrogateescape"))
         return found.hexdigest()
 
     def _check_inputs(self) -> str:
@@ -78,11 +79,10 @@ class Folder:
 
     def _feeds(self, file: Path, source: str) -> dict[str, Array]:
         try:
-            if file.suffix == ".npz":
-                with np.load(file, allow_pickle=False) as archive:
-                    return {name: archive[name] for name in archive.files}
-            if file.suffix == ".npy":
-                return {self._only: np.load(file, allow_pickle=False)}
+            if file.suffix.lower() == ".npz":
+                return arrays.read_npz(file)
+            if file.suffix.lower() == ".npy":
+                return {self._only: arrays.read_npy(file)}
             encoded = file.read_bytes()
         except READ_ERRORS as error:
             raise UnusableData(

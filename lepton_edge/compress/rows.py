@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
+from lepton_edge.compress import arrays
+from lepton_edge.compress.arrays import READ_ERRORS, Member
 from lepton_edge.compress.errors import UnusableData
 from lepton_edge.compress.technique import Sample
 from lepton_edge.core.results import Array
@@ -24,17 +23,6 @@ from lepton_edge.core.results import Array
 LABELS, SOURCES = "labels", "sources"
 _HINT = "write it with numpy.savez: one array for each input of the model, samples along the first axis"
 _PIECE = 1 << 20
-
-READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
-
-
-@dataclass(frozen=True)
-class _Member:
-    """One array of the archive: its dtype, and the shape of all its rows together."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
 
 
 class Rows:
@@ -49,8 +37,8 @@ class Rows:
         self._path = path
         try:
             with zipfile.ZipFile(path) as archive:
-                members = [_member(archive, name) for name in archive.namelist() if name.endswith(".npy")]
-            small = {one.name: _whole(path, one.name) for one in members if one.name in (LABELS, SOURCES)}
+                members = [arrays.by_rows(one) for one in arrays.members(archive)]
+            small = arrays.read_npz(path, (LABELS, SOURCES))
         except READ_ERRORS as error:
             raise UnusableData(f"cannot read the samples in {path}: {error}", _HINT) from error
         self._inputs = [one for one in members if one.name not in small]
@@ -99,33 +87,7 @@ def file_digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    return tuple(shape), bool(fortran), dtype
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> _Member:
-    with archive.open(name) as file:
-        shape, fortran, dtype = _header(file)
-    short = name.removesuffix(".npy")
-    if dtype.hasobject:
-        raise ValueError(f"the array {short!r} holds Python objects")
-    if fortran and len(shape) > 1:
-        raise ValueError(f"the array {short!r} is in Fortran order, which cannot be read row by row")
-    if not shape:
-        raise ValueError(f"the array {short!r} is a single number")
-    return _Member(short, shape, dtype)
-
-
-def _whole(path: Path, name: str) -> Array:
-    with np.load(path, allow_pickle=False) as archive:
-        found: Array = archive[name]
-        return found
-
-
-def _agreed(members: Sequence[_Member], path: Path) -> int:
+def _agreed(members: Sequence[Member], path: Path) -> int:
     counts = {one.name: one.shape[0] for one in members}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -133,10 +95,10 @@ def _agreed(members: Sequence[_Member], path: Path) -> int:
     return next(iter(counts.values()), 0)
 
 
-def _rows(archive: zipfile.ZipFile, member: _Member) -> Iterator[Array]:
-    size = prod(member.shape[1:]) * member.dtype.itemsize
+def _rows(archive: zipfile.ZipFile, member: Member) -> Iterator[Array]:
+    size = member.row
     with archive.open(f"{member.name}.npy") as file:
-        _header(file)
+        file.read(member.begin)
         for index in range(member.shape[0]):
             content = file.read(size)
             if len(content) < size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,15 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     draw(tmp_path / "cat" / "b.png", (1, 2, 3))
     found = open_samples(tmp_path, pictures_model(), MANIFEST)
     assert found.labelled
-    assert {one.source: int(one.label) for one in found if one.label is not None} == {"cat/b.png": 0, "dog/a.png": 1}
+    assert {one.source: int(one.label) for one in found if one.label is not None} == {
+        "cat/b.png": 0,
+        "dog/a.png": 1,
+    }
     named = open_samples(tmp_path, pictures_model(), MANIFEST, labels=["dog", "bird", "cat"])
-    assert {one.source: int(one.label) for one in named if one.label is not None} == {"cat/b.png": 2, "dog/a.png": 0}
+    assert {one.source: int(one.label) for one in named if one.label is not None} == {
+        "cat/b.png": 2,
+        "dog/a.png": 0,
+    }
     with pytest.raises(UnusableData, match="'cat' is none of the 1 labels"):
         open_samples(tmp_path, pictures_model(), MANIFEST, labels=["dog"])
 
@@ -91,3 +99,26 @@ def test_the_digest_knows_names_and_contents(tmp_path: Path) -> None:
 
     assert len({digest("a.npy", 1), digest("b.npy", 1), digest("a.npy", 2)}) == 3
     assert digest("a.npy", 1) == digest("a.npy", 1)
+
+
+def test_suffixes_are_read_in_any_case_and_names_in_any_bytes(tmp_path: Path) -> None:
+    row = np.zeros((1, 16), np.float32)
+    for name in (b"A.NPY", b"\xff.npy"):
+        np.save(tmp_path / "it.npy", row)
+        os.replace(tmp_path / "it.npy", os.fsencode(tmp_path) + b"/" + name)
+    samples = open_samples(tmp_path, small.classifier())
+    assert len(list(samples)) == 2
+    assert len(samples.digest()) == 64
+
+
+@pytest.mark.parametrize("name", ["z.npy", "z.npz"])
+def test_a_sample_that_claims_more_than_it_holds_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 16)}\n"
+    claim = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    if name == "z.npy":
+        (tmp_path / name).write_bytes(claim)
+    else:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("x.npy", claim)
+    with pytest.raises(UnusableData, match=rf"sample {name}: the array .* claims"):
+        list(open_samples(tmp_path, small.classifier()))
