@@ -67,6 +67,8 @@ def necks(model: ModelProto) -> list[Neck]:
     live = {one.name for one in model.graph.input if one.name not in held and left.get(one.name)}
     work = [_work(node, shapes) for node in model.graph.node]
     fused = {node.input[0] for node in model.graph.node if node.op_type in _FUSED}
+    read = {name for node in model.graph.node for name in node.input}
+    ends = {one.name for one in model.graph.output} - read  # what is put behind them changes no answer
     total, found = max(sum(work), 1), []
     for position, node in enumerate(model.graph.node):
         for name in node.input:
@@ -74,7 +76,7 @@ def necks(model: ModelProto) -> list[Neck]:
         live |= {name for name in node.output if left.get(name, 0) > 0}
         live = {name for name in live if left[name] > 0}
         shape = shapes.get(node.output[0], ())
-        if live == {node.output[0]} - fused and len(shape) == 4 and all(shape[1:]):
+        if live == {node.output[0]} - fused - ends and len(shape) == 4 and all(shape[1:]):
             before = sum(work[: position + 1]) / total
             found.append(Neck(node.output[0], (shape[1], shape[2], shape[3]), before, position))
     return found
@@ -182,8 +184,9 @@ def _nodes(tensor: str, coder: Coder, rectified: bool) -> list[NodeProto]:
 
 
 def _weights(coder: Coder) -> list[TensorProto]:
-    scale = max((coder.high - coder.low) / LEVELS, 1e-12)
-    zero = int(np.clip(round(-coder.low / scale), 0, LEVELS))
+    low, high = min(coder.low, 0.0), max(coder.high, 0.0)  # a zero point lies between the ends
+    scale = max((high - low) / LEVELS, 1e-12)
+    zero = int(np.clip(round(-low / scale), 0, LEVELS))
     values = {
         "encoder.weight": coder.basis,
         "encoder.bias": -np.einsum("kchw,c->k", coder.basis, coder.mean).astype(np.float32),

@@ -14,6 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from scipy.linalg import solve
 
 from lepton_edge.compress.grid import Grid, pick
+from lepton_edge.compress.layers import channel_axis
 from lepton_edge.compress.moments import Layer, attribute, collect
 from lepton_edge.compress.technique import Materials
 from lepton_edge.compress.thinning import Some
@@ -59,9 +60,9 @@ def layers(model: ModelProto, found: Mapping[str, Weight]) -> Iterator[Layer]:
         if len(weight.readers) > 1 or not _suits(node, weight.name, tensor) or node.input[0] in constants:
             continue
         bias = node.input[2] if len(node.input) > 2 and node.op_type in ("Conv", "Gemm") else ""
-        one_dimension = bias in constants and len(constants[bias].dims) == 1
+        each = bias in constants and list(constants[bias].dims) == [tensor.dims[channel_axis(node)]]
         readers = sum(list(one.input).count(bias) for one in model.graph.node) if bias else 0
-        layer = Layer(node, weight.name, tuple(tensor.dims), bias if one_dimension and readers == 1 else "")
+        layer = Layer(node, weight.name, tuple(tensor.dims), bias if each and readers == 1 else "")
         if layer.columns <= MAX_COLUMNS:
             yield layer
 

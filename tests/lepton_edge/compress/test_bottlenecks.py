@@ -136,3 +136,20 @@ def test_the_planner_finds_the_code_as_a_frontier_of_few_bytes(tmp_path: Path) -
     code = next(one for one in compiled.graph.tensors if one.name == bottlenecks.CODE)
     assert (code.dtype, code.size) == ("uint8", 8 * 2 * 2)
     assert compiled.graph.layers[code.producer].index < compiled.graph.layers[code.consumers[0]].index
+
+
+def test_what_the_model_answers_is_no_bottleneck() -> None:
+    model = _residual()
+    del model.graph.node[4:]
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("d", TensorProto.FLOAT, ["n", 8, 8, 8]))
+    assert [neck.tensor for neck in bottlenecks.necks(model)] == ["a"]
+
+
+def test_a_code_of_positive_numbers_alone_is_held() -> None:
+    model = _residual()
+    neck = bottlenecks.necks(model)[0]
+    basis, mean = np.eye(8, dtype=np.float32)[..., None, None], np.full(8, -30, np.float32)
+    made = bottlenecks.inserted(model, neck, bottlenecks.Coder(basis, mean, 15.0, 45.0))
+    wanted, got = _answer(model, _samples()[0]), _answer(made, _samples()[0])
+    assert np.abs(got - wanted).max() < 0.05 * np.abs(wanted).max()

@@ -111,3 +111,17 @@ def test_half_precision_weights_keep_their_dtype(tmp_path: Path) -> None:
             one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one).astype(np.float16), "w3"))
     made = PRUNE.apply(model, materials(model, tmp_path), {**OPTIONS, "repair": False})
     assert {one.name: one.data_type for one in made.graph.initializer}["w3"] == TensorProto.FLOAT16
+
+
+@pytest.mark.parametrize("name", ["prune", "share"])
+def test_one_bias_for_all_outputs_is_left_alone(name: str, tmp_path: Path) -> None:
+    model = net()
+    for one in model.graph.initializer:
+        if one.name == "b3":
+            one.CopyFrom(numpy_helper.from_array(np.array([0.5], np.float32), "b3"))
+    found = technique(name)
+    options = {key: values[0] for key, values in found.choices.items()} | {"bits": 3}
+    made = found.apply(model, materials(model, tmp_path), options)
+    assert weights_of(made)["b3"].tolist() == [0.5]
+    assert not np.array_equal(weights_of(made)["w3"], weights_of(model)["w3"])
+    assert error(made, model) < 0.5
