@@ -35,7 +35,8 @@ class Packing:
     async def packed(self, blob: Path, sha256: Sha256, offset: Bytes, length: Bytes) -> Path | None:
         """Return the file with the packed form of `length` bytes at `offset` of `blob`; None where it does not pay.
 
-        A disk that is full or read-only makes nobody wait: the tensor then travels as it is.
+        A disk that is full or read-only makes nobody wait: the tensor then travels as it is. So does one whose blob
+        is cut off: whoever reads on meets its end, and says so.
         """
         if length < LEAST:
             return None
@@ -43,7 +44,7 @@ class Packing:
         try:
             async with self._one:  # two that ask for one tensor pack it once
                 return await asyncio.to_thread(_pack, blob, offset, length, target)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the second: there is less of the blob than is to be mapped
             log.warning("weights travel as they are", file=str(target), error=str(error))
             return None
 

@@ -65,3 +65,10 @@ async def test_a_full_disk_makes_nobody_wait(blob: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(packing.os, "fsync", full)
     assert await asked(blob, "sparse") is None
     assert list((blob.parent / "packed").iterdir()) == []
+
+
+async def test_a_blob_that_is_cut_off_is_not_packed(blob: Path) -> None:
+    blob.write_bytes(blob.read_bytes()[:8192])
+    assert await asked(blob, "sparse") is None
+    assert await asked(blob, "dense") is None
+    assert list((blob.parent / "packed").iterdir()) == []
