@@ -112,13 +112,17 @@ def left_over(agent):
 
 async def assert_nothing_is_left(fleet, links):
     whole = ([(0, 0)] * (len(links) + 1), [])
-    for _ in range(100):
-        if windows(fleet, links) == whole:
+    nothing = [[{}, {}, 0, {}, 0, 0, {}, {}, 0]] * len(fleet.agents)
+
+    def found():
+        return windows(fleet, links), [left_over(agent) for agent in fleet.agents.values()]
+
+    for _ in range(200):  # credits may be back before what was given up has ended
+        if found() == (whole, nothing):
             break
         await asyncio.sleep(0.05)
-    assert windows(fleet, links) == whole
+    assert found() == (whole, nothing)
     for agent in fleet.agents.values():
-        assert left_over(agent) == [{}, {}, 0, {}, 0, 0, {}, {}, 0]
         validate(agent.state)
 
 
