@@ -44,14 +44,14 @@ def adapt(
     Raises:
         CompressionRefused: there is no such platform, precision or operator set; or the samples do not fit.
         InvalidModel, UnsupportedOperator: the model is none, or the engine does not run it.
-        AlreadyExists: something that is no bundle is at `out`.
+        AlreadyExists: something that is no bundle is at `out`, or the model itself.
         StorageFull: no space is left; nothing is there then.
     """
     wanted, source, folder = wanted or Wanted(), Path(model), Path(out)
     target = target_of(platform)
     original = read_model(source)
     work = Work(original, _feeds(original, source, wanted), target, wanted, progress)
-    with whole_folder(folder) as made:
+    with whole_folder(folder, source) as made:
         work.change()
         work.write(made)
         parent = Sha256(file_digest(source))

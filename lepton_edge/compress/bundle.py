@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from partitioner.units import Bytes, Sha256
 
 SCHEMA = "lepton-edge/bundle/1"
 MANIFEST = "bundle.json"
+_FILES = frozenset({MANIFEST, "model.onnx", "model.lepton", "model.ort"})
 
 
 @dataclass(frozen=True)
@@ -80,27 +80,58 @@ def write_manifest(bundle: Bundle) -> dict[str, Any]:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, source: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when all went well, and is removed otherwise.
 
-    An earlier bundle at `target` is replaced; anything else that is there is left alone.
+    An earlier bundle at `target` is replaced, unless the model `source` is part of it; anything else is left alone.
 
     Raises:
-        AlreadyExists: something that is no bundle is there.
+        AlreadyExists: something that is no bundle is there, or the model that the bundle is made of.
         StorageFull, InvalidInput: it cannot be written.
     """
-    if target.exists() and (
-        not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file())
-    ):
-        raise AlreadyExists(f"{target} is there and is no bundle", "choose another --out")
+    place = target.resolve()
+    if source is not None and place in source.resolve().parents:
+        raise AlreadyExists(
+            f"{target} is where {source} lies, which is never touched", "choose another --out"
+        )
     with disk.told(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
+        _check_replaceable(target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir(mode=0o755)
             yield made
-            made.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(made, target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            _replace(place, made, Path(scratch) / "old")
+
+
+def _check_replaceable(target: Path) -> None:
+    """Return where nothing is lost when a bundle takes the place of `target`."""
+    if not target.exists():
+        return
+    there = {one.name for one in target.iterdir()} if target.is_dir() else {""}
+    if there and not _is_bundle(target):
+        raise AlreadyExists(f"{target} is there and is no bundle", "choose another --out")
+    if strangers := sorted(there - _FILES):
+        raise AlreadyExists(
+            f"{target} is a bundle that also holds {strangers[0]!r}", "move it away, or choose another --out"
+        )
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        told = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("schema") == SCHEMA
+
+
+def _replace(place: Path, made: Path, old: Path) -> None:
+    """Give `made` the name `place`, and what had it the name `old`; back again where that fails."""
+    if place.exists():
+        os.replace(place, old)
+    try:
+        os.replace(made, place)
+    except OSError:
+        if old.exists():
+            os.replace(old, place)
+        raise
