@@ -161,3 +161,37 @@ def test_frozen_weights_are_not_trained() -> None:
     model = mobilenet.build()
     names = {one.name for one in model.graph.initializer}
     assert OnnxModule(model, names).trained == {}
+
+
+@pytest.mark.parametrize("scales", [(2.0, 2.0), (1.5, 1.6), (0.7, 0.45)])
+@pytest.mark.parametrize(("mode", "where"), [("linear", "half_pixel"), ("nearest", "asymmetric")])
+def test_scales_place_the_pixels_of_a_resized_picture(
+    mode: str, where: str, scales: tuple[float, float]
+) -> None:
+    chosen = {"nearest_mode": "floor"} if mode == "nearest" else {}
+    node = helper.make_node(
+        "Resize",
+        ["x0", "", "scales"],
+        ["y"],
+        "/one",
+        mode=mode,
+        coordinate_transformation_mode=where,
+        **chosen,
+    )
+    model = _node("Relu", 1)
+    model.graph.node[0].CopyFrom(node)
+    factors = np.array([1, 1, *scales], np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(factors, "scales"))
+    _agree(model, {"x0": _floats(2, 3, 9, 7)})
+
+
+def test_a_last_batch_of_one_is_normalised_as_it_is() -> None:
+    names = ("scale", "shift", "mean", "variance")
+    model = _node("Relu", 1)
+    model.graph.node[0].CopyFrom(helper.make_node("BatchNormalization", ["x0", *names], ["y"], "/one"))
+    held = {name: np.ones(4, np.float32) for name in names}
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
+    module, x = OnnxModule(model), torch.from_numpy(_floats(1, 4))
+    expected = module.eval()({"x0": x})["y"]
+    assert torch.equal(module.train()({"x0": x})["y"], expected)
+    assert not torch.equal(module.train()({"x0": torch.cat([x, x + 1])})["y"][:1], expected)

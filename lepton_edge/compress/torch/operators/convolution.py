@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -75,7 +74,10 @@ def _batch_norm(call: Call, values: Values) -> Any:
     x, scale, shift, mean, variance = values
     # torch keeps (1 - momentum) of the running statistics, ONNX keeps momentum; the buffers are updated in place.
     momentum = 1.0 - call.get("momentum", 0.9)
-    return F.batch_norm(x, mean, variance, scale, shift, call.training, momentum, call.get("epsilon", 1e-5))
+    learns = (
+        call.training and x.numel() > x.shape[1]
+    )  # one value of a channel has no spread: a last batch of one
+    return F.batch_norm(x, mean, variance, scale, shift, learns, momentum, call.get("epsilon", 1e-5))
 
 
 def _instance_norm(call: Call, values: Values) -> Tensor:
@@ -100,13 +102,16 @@ def _lrn(call: Call, values: Values) -> Tensor:
 
 
 def _resize(call: Call, values: Values) -> Tensor:
+    """Resize pictures; where scales are given they place the pixels, even if the sides are then rounded down."""
     x, scales = values[0], values[2] if len(values) > 2 else None
     sizes = values[3] if len(values) > 3 else None
-    wanted = sizes if sizes is not None else torch.floor(torch.tensor(x.shape) * scales)
-    size = [int(one) for one in wanted.tolist()][2:]
-    if call.get("mode", "nearest") == "nearest":
-        return F.interpolate(x, size)
-    return F.interpolate(x, size, mode="bilinear", align_corners=False)
+    how: dict[str, Any] = {"mode": "nearest"}
+    if call.get("mode", "nearest") != "nearest":
+        how = {"mode": "bilinear", "align_corners": False}
+    if sizes is not None:
+        return F.interpolate(x, [int(one) for one in sizes.tolist()][2:], **how)
+    factors = tuple(float(one) for one in scales.tolist()[2:])
+    return F.interpolate(x, scale_factor=factors, recompute_scale_factor=False, **how)
 
 
 OPERATORS: dict[str, Operator] = {
