@@ -64,7 +64,7 @@ def adapt(
     """Make a model ready for a platform; say what was verified here, and what was not."""
     extras.require("compress")
     shapes = dict(read_shape(one) for one in shape or [])
-    folder = out or model.with_name(f"{model.stem}-{platform}")
+    folder = out or model.parent / f"{model.stem}-{platform}"
     wishes: dict[str, Any] = {
         "opset": opset,
         "precision": precision,

@@ -109,13 +109,19 @@ def compress(
     options |= {"max_drop": read_drop(max_drop), "time_limit": read_duration(time_limit), "seed": seed}
     options |= {"max_candidates": candidates, "description": manifest, "training": training}
     options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe)}
-    beside = Path(model).with_suffix(".toml")
-    described = manifest or (beside if beside.is_file() else None)
+    described = manifest or _beside(model)
     shapes = dict(read_shape(one) for one in shape or [])
     with measure_on(device or [], coordinator, shapes, described) as measure:
         kind = platform or (measure.platform() if measure is not None else "")
         report = _run(model, data, {**options, "measure": measure, "platform": _platform(kind)}, form)
     print_document(report.document(), form, render)
+
+
+def _beside(model: str) -> Path | None:
+    """Return the manifest beside the model, where there is one; a path without a name ("." or "/") has none."""
+    path = Path(model)
+    beside = path.with_suffix(".toml") if path.name else path
+    return beside if beside.is_file() else None
 
 
 def _recipe(path: Path | None) -> Any:

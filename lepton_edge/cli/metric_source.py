@@ -14,6 +14,12 @@ from lepton_edge.core.errors import UsageError
 
 _HINT = "write --metric metrics.py:closeness, a function of (answers, answers of the original, label)"
 
+_ANY = (
+    ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, ArithmeticError, LookupError,
+    RuntimeError, OSError, AssertionError, EOFError, SystemExit,
+)  # fmt: skip
+"""What a file may raise while it is imported; Ctrl-C and a full memory are not its own."""
+
 
 def read_metric(given: str) -> str | Callable[..., Any] | None:
     """Return the name of a metric as it is, the function of "FILE.py:FUNCTION", None of "".
@@ -38,6 +44,7 @@ def _imported(given: str, file: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"--metric {given}: {file} cannot be imported: {error}", _HINT) from error
+    except _ANY as error:
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"--metric {given}: {file} cannot be imported: {told}", _HINT) from error
     return module

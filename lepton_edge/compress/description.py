@@ -30,4 +30,5 @@ def described(given: str | Path | Manifest | None, model: Any) -> Manifest | Non
 
 
 def _beside(model: Any) -> Path | None:
-    return Path(model).with_suffix(".toml") if isinstance(model, (str, Path)) else None
+    path = Path(model) if isinstance(model, (str, Path)) else Path()
+    return path.with_suffix(".toml") if path.name else None

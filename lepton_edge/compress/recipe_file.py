@@ -33,7 +33,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     try:
         told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CompressionRefused(f"the recipe {path} cannot be read: {error}", _HINT) from error
     steps = told.pop("step", None)
     if told or not isinstance(steps, list) or not 0 < len(steps) <= MAX_STEPS:

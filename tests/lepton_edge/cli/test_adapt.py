@@ -42,3 +42,10 @@ def test_an_unknown_platform_is_an_error_with_a_way_on(model: Path) -> None:
     done = CliRunner().invoke(app, ["adapt", str(model), "--platform", "zx81"])
     assert done.exit_code != 0
     assert "known: x86" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "platform", "code"), [(".", "x86", 9), ("", "x86", 9), ("m.onnx", "a/b", 6)]
+)
+def test_paths_without_a_name_and_platforms_with_one(given: str, platform: str, code: int) -> None:
+    assert CliRunner().invoke(app, ["adapt", given, "--platform", platform]).exit_code == code

@@ -77,6 +77,12 @@ def test_no_data_or_model(line: Any, files: list[str]) -> None:
     assert line.run(*files[:3], "nowhere").code == 6
 
 
+@pytest.mark.parametrize("model", ["", ".", "/", ".."])
+def test_a_path_without_a_name_is_no_model(line: Any, files: list[str], model: str) -> None:
+    said = line.run("compress", model, *files[2:])
+    assert (said.code, "is of no kind that is known here" in said.err) == (9, True), said.err
+
+
 def test_an_unknown_device_is_said_before_anything_is_tried(
     line: Any, files: list[str], tmp_path: Path
 ) -> None:

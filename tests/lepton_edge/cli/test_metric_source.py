@@ -29,6 +29,9 @@ def test_a_function_of_a_file(tmp_path: Path) -> None:
         ("x = 1\n", "has no function"),
         ("import nowhere_at_all\n", "cannot be imported"),
         ("def (", "cannot be"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("{}['x']", "KeyError"),
+        ("import sys\nsys.exit(0)", "SystemExit"),
     ],
 )
 def test_what_is_no_function(tmp_path: Path, text: str, words: str) -> None:

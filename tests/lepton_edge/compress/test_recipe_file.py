@@ -33,6 +33,7 @@ def test_steps_are_in_their_order_with_their_options(tmp_path: Path) -> None:
         ('title = "x"\n[[step]]\ntechnique = "x"\n', "nothing else"),
         ("step = 3\n", "1 to 32 steps"),
         ("[[step]\n", "cannot be read"),
+        ("a = " + "[" * 5000, "cannot be read"),
     ],
 )
 def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str, words: str) -> None:
