@@ -12,12 +12,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+import lepton_edge
 from bench.compressing import fashion, judge, photographs, trained
 from bench.rows import Row
 from examples.demo import minilm, mobilenet
 from examples.demo.wordpiece import WordPiece
 from lepton_edge.compress import store
-from lepton_edge.compress.recipe import Value
+from lepton_edge.compress.errors import BudgetNotMet
+from lepton_edge.compress.recipe import Recipe, Step, Value
 from lepton_edge.compress.sensitivity import per_layer
 from lepton_edge.compress.technique import Sample
 
@@ -27,6 +29,7 @@ DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs"
 SENTENCES, LEAST_LETTERS, MOST_LETTERS = 100, 40, 400
 BLAMED = ("block2.first", "block2.beside")
 LOUDER = tuple(f"block1.{branch}.{part}" for branch in ("second", "beside") for part in ("scale", "shift"))
+MAKERS, REFUSED_ON = ("block1.second", "block1.beside"), 256
 QUIETER = ("block2.first.weight", "block2.beside.weight")
 THIN: judge.Steps = (("clean", {}), ("prune", {"sparsity": 0.6}), ("static_int8", {}), ("share", {"bits": 4}))
 
@@ -155,6 +158,22 @@ def guard(scratch: Path) -> None:
     worst = per_layer(cleaned, few)[0]
     named = any(name in worst.layer for name in BLAMED)
     row(f"adversarial net: named is {worst}", float(named), "1", f"{BLAMED} read the loud channel", 1.0)
+    told = _refusal(original, scratch / "guard")
+    guilty = any(f"in layer /{name}" in told for name in (*BLAMED, *MAKERS))
+    row("adversarial net: compress refuses int8 and names the layer", float(guilty), "1", told, 1.0)
+
+
+def _refusal(original: onnx.ModelProto, out: Path) -> str:
+    """Return what `compress` says to int8 of a net at a budget of one point; "" where it takes it."""
+    recipe = Recipe((Step("static_int8", {"ranges": "minmax"}),))
+    pictures = list(
+        fashion.judging().first(REFUSED_ON)
+    )  # of which it calibrates with some and judges by others
+    try:
+        lepton_edge.compress(original, pictures, recipe=recipe, target="size", max_drop=0.01, out=out)
+    except BudgetNotMet as error:
+        return error.message
+    return ""
 
 
 def _with_a_loud_channel(model: onnx.ModelProto) -> onnx.ModelProto:

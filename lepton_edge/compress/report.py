@@ -125,7 +125,10 @@ def span(seconds: float) -> str:
 
 
 def gains(one: Candidate, original: Candidate) -> str:
-    """Return "3.8x smaller (1.2 MB of 4.5 MB), 1.7x as fast on here (2.0 ms of 3.4 ms), 0.20 points lost"."""
+    """Return "3.8x smaller (1.2 MB of 4.5 MB), 1.7x as fast on here (2.0 ms of 3.4 ms), 0.20 points lost".
+
+    Points are left out where the two were judged on different samples: a first look was enough to reject `one`.
+    """
     said = []
     if bytes_of(one):
         times = bytes_of(original) / bytes_of(one)
@@ -137,6 +140,6 @@ def gains(one: Candidate, original: Candidate) -> str:
                 f"{span(mine.median)} of {span(its.median)}",
             )
             said.append(f"{faster:.2f}x as fast on {mine.device} ({told})")
-    if one.score is not None:
+    if one.score is not None and original.score is not None and one.score.count == original.score.count:
         said.append(f"{100 * drop(one, original):.2f} points of {one.score.metric} lost")
     return ", ".join(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Score, Step, Timing
@@ -51,6 +52,11 @@ def test_gains_are_against_the_original() -> None:
     assert told.endswith("1.00 points of top1 lost")
     assert round(drop(SMALL, ORIGINAL), 4) == 0.01
     assert drop(Candidate(Recipe()), ORIGINAL) == 0.0
+
+
+def test_points_of_other_samples_are_no_gain_or_loss() -> None:
+    looked_at = dataclasses.replace(SMALL, score=Score("top1", 0.5, 0.0, 32))
+    assert "points" not in gains(looked_at, ORIGINAL)
 
 
 def test_short_times_have_digits() -> None:
