@@ -204,6 +204,7 @@ def killed_deploy(scene: Scene, fault: Fault) -> Strike:
     time.sleep(0.2)
     scene.place.start("coordinator")
     asked.join(PATIENCE)
+    scene.wait_until_attached()  # an order about a board that is not back yet is refused
     scene.pin(fault, "unpin")
 
 
@@ -218,9 +219,9 @@ def drain(scene: Scene, fault: Fault) -> Strike:
     """Drain a device, and let it take part again."""
     scene.order(fault, "drain", lambda client: client.drain(fault.victim))
     yield
-    scene.order(fault, "undo drain", lambda client: client.drain(fault.victim, undo=True))
+    scene.insist(fault, "undo drain", lambda client: client.drain(fault.victim, undo=True))
     board = scene.board_of(fault.victim)
-    scene.order(fault, "deploy again", lambda client: scene.deploy(client, board))
+    scene.insist(fault, "deploy again", lambda client: scene.deploy(client, board))
 
 
 def move(scene: Scene, fault: Fault) -> Strike:
@@ -230,7 +231,7 @@ def move(scene: Scene, fault: Fault) -> Strike:
     there, back = (fault.victim, other), (other, fault.victim)
     scene.order(fault, "move", lambda client: client.move(NAME, *there, board=board))
     yield
-    scene.order(fault, "move back", lambda client: client.move(NAME, *back, board=board))
+    scene.insist(fault, "move back", lambda client: client.move(NAME, *back, board=board))
 
 
 def clock_jumps(scene: Scene, fault: Fault) -> Strike:

@@ -23,6 +23,8 @@ PATIENCE = 45.0
 LOOKS = 5
 ALONE = 10.0
 """Seconds within which a board that was started answers, coordinator or not."""
+INSISTENCE = 20.0
+"""Seconds for which an order is given again that puts back what a fault changed."""
 
 
 @dataclass
@@ -95,7 +97,8 @@ class Scene:
         """Pin a page of the board that a fault is about, or unpin it."""
         board = self.board_of(fault.victim)
         self.pins.append(Pinned(time.monotonic(), board, ""))
-        done = self.order(fault, what, lambda client: client.pin(NAME, page=page, board=board))
+        give = self.order if page else self.insist
+        done = give(fault, what, lambda client: client.pin(NAME, page=page, board=board))
         if done:
             self.pins.append(Pinned(time.monotonic(), board, page))
         return done
@@ -129,6 +132,15 @@ class Scene:
                 stay &= {one["device"] for one in client.devices()["devices"] if one["connected"]}
                 time.sleep(0.2)
         self.obeyed += [f"#{fault.index} {name} obeys a coordinator of a backup" for name in sorted(stay)]
+
+    def insist(self, fault: Fault, what: str, do: Callable[[Client], object]) -> bool:
+        """Give an order until it is carried out: what a fault changed must not stay because somebody was away."""
+        end = time.monotonic() + INSISTENCE
+        while not self.order(fault, what, do):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        return True
 
     def allow(self, *versions: str) -> None:
         """Note which versions may answer what is asked from now on."""
