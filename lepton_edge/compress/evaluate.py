@@ -25,6 +25,12 @@ from partitioner.onnx_io import runtime
 HELD_BYTES = 256 << 20
 """Answers of the original that are kept."""
 
+METRIC_ERRORS = (
+    ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError, NameError,
+    OSError, ImportError,
+)  # fmt: skip
+"""What a function of the user's may raise."""
+
 MAX_MODEL_BYTES = (1 << 31) - 1
 
 
@@ -66,6 +72,8 @@ class Reference:
         if bad := _not_finite(found):
             hint = "mend the model or that sample"
             raise UnusableData(f"{sample.source}: the original itself answers {bad}", hint)
+        for one in found.values():
+            one.setflags(write=False)  # they are judged against again and again: no metric may change them
         size = sum(one.nbytes for one in found.values())
         if size <= self._left:
             self._left -= size
@@ -101,7 +109,7 @@ def scores(model: ModelProto, samples: Samples, metric: Metric, reference: Refer
             raise CompressionFailed(f"{sample.source}: {error.message}", "leave out that step") from error
         if bad := _not_finite(found):
             raise CompressionFailed(f"{sample.source}: it answers {bad}", "leave out the step that broke it")
-        yield _finite(metric.judge(found, wanted, sample.label), metric, sample.source)
+        yield _judged(metric, found, wanted, sample)
 
 
 def evaluate(
@@ -134,7 +142,18 @@ def _not_finite(answers: Answers) -> str:
     return ""
 
 
-def _finite(value: float, metric: Metric, source: str) -> float:
-    if not np.isfinite(value):
-        raise InvalidInput(f"the metric {metric.name} says {value} of {source}", "return a finite number")
+def _judged(metric: Metric, found: Answers, wanted: Answers, sample: Sample) -> float:
+    """Return what `metric`, which may be anybody's function, says; raise InvalidInput where it is no number."""
+    try:
+        value = metric.judge(found, wanted, sample.label)
+        finite = bool(np.isfinite(value))
+    except METRIC_ERRORS as error:
+        told = f"{type(error).__name__}: {error}"
+        raise InvalidInput(
+            f"the metric {metric.name} fails on {sample.source}: {told}", "return one number of each sample"
+        ) from error
+    if not finite:
+        raise InvalidInput(
+            f"the metric {metric.name} says {value} of {sample.source}", "return a finite number"
+        )
     return float(value)

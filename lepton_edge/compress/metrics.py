@@ -47,6 +47,12 @@ def top1(answers: Answers, reference: Answers, label: Array | None) -> float:
             f"a label is {wanted.dtype} of {wanted.size} values, the answer has {found.size} rows",
             "a label is the number of the class, one a sample",
         )
+    classes = _rows(answers).shape[1]
+    if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < classes:
+        raise UnusableData(
+            f"the label {wanted.max() if wanted.min() >= 0 else wanted.min()} is none of {classes} classes",
+            f"classes are numbered from 0 to {classes - 1}",
+        )
     return float(np.mean(found == wanted))
 
 
@@ -77,10 +83,18 @@ def _cosine(one: Array, other: Array) -> float:
 
 def _best(answers: Answers) -> Array:
     """Return where the largest score of each row of the first output is, int64 [rows]."""
-    first = next(iter(answers.values()))
-    rows = first.reshape(first.shape[0] if first.ndim > 1 else 1, -1)
-    found: Array = np.argmax(rows, axis=1)
+    found: Array = np.argmax(_rows(answers), axis=1)
     return found
+
+
+def _rows(answers: Answers) -> Array:
+    """Return the first output as [rows, scores]."""
+    first = next(iter(answers.values()))
+    if not first.size:
+        raise UnusableData(
+            f"the answer is empty: {first.shape}", "choose another metric, or mend that sample"
+        )
+    return first.reshape(first.shape[0] if first.ndim > 1 else 1, -1)
 
 
 METRICS = {

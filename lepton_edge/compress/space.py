@@ -146,7 +146,7 @@ def completed(recipe: Recipe, own: Mapping[str, Technique]) -> Recipe:
 
     Raises:
         NotFound: there is no such technique.
-        CompressionRefused: it has no such option.
+        CompressionRefused: it has no such option, or an option has no such value.
     """
     return Recipe(tuple(_completed(step, find(step.technique, own)) for step in recipe.steps))
 
@@ -183,5 +183,24 @@ def _completed(step: Step, found: Technique) -> Step:
         raise CompressionRefused(
             f"the step {step.technique!r} has no option {unknown[0]!r}", f"known: {known}"
         )
+    for key, value in step.options.items():
+        _check_option(step.technique, key, value, found.choices[key])
     defaults = {key: values[0] for key, values in found.choices.items()}
     return Step(step.technique, {**defaults, **step.options})
+
+
+def _check_option(technique: str, key: str, value: Value, choices: Sequence[Value]) -> None:
+    """Refuse a value that no option of this kind has; which numbers make sense, a technique says itself."""
+    kinds = {_kind(one) for one in choices}
+    closed = kinds <= {"text", "yes or no"} and len(choices) > 1  # one text alone is an example of any
+    if _kind(value) not in kinds or (closed and value not in choices):
+        known = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in choices)
+        raise CompressionRefused(
+            f"the option {key!r} of {technique!r} cannot be {value!r}", f"such as: {known or 'a text'}"
+        )
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes or no"
+    return "text" if isinstance(value, str) else "number"

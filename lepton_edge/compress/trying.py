@@ -116,6 +116,11 @@ class Trier:
             score = evaluate(job.original, job.held_out, job.metric, self._reference, self._tick)
         except CompressionFailed as error:
             raise UnusableData(error.message, "mend the model or that sample") from error
+        if job.metric.needs_labels and score.mean == 0:  # nothing could be lost, whatever a step does
+            raise UnusableData(
+                f"the original answers none of {score.count} samples as they are labelled",
+                "check the labels, and how samples become inputs",
+            )
         size, stored = job.size, stored_size(job.original)
         self.original = Candidate(Recipe(), job.sha256, size, stored, score, (), Bytes(min(size, stored)))
 

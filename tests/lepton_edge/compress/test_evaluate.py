@@ -92,3 +92,20 @@ def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     evaluate(MODEL, SAMPLES, METRICS["cosine"], MODEL, lambda *step: told.append(step))
     assert told[-1] == ("score (cosine)", 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("judge", "words"),
+    [
+        (lambda answers, reference, label: {}["x"], "KeyError"),
+        (lambda answers, reference, label: 1 / 0, "ZeroDivisionError"),
+        (lambda answers: 1.0, "TypeError"),
+        (lambda answers, reference, label: None, "TypeError"),
+        (lambda answers, reference, label: "good", "TypeError"),
+        (lambda answers, reference, label: [1.0, 2.0], "ValueError"),
+        (lambda answers, reference, label: reference["y"].fill(0), "read-only"),
+    ],
+)
+def test_a_metric_that_fails_is_named_with_the_sample(judge: Any, words: str) -> None:
+    with pytest.raises(InvalidInput, match=f"fails on sample 0: .*{words}"):
+        evaluate(MODEL, SAMPLES, metric(judge), MODEL)

@@ -30,6 +30,20 @@ def test_a_label_that_is_no_class_is_refused(label: Any) -> None:
         metrics.top1(scores([0, 1, 0]), {}, label)
 
 
+@pytest.mark.parametrize(
+    ("label", "words"), [(3, "the label 3 is none of 3 classes"), (-1, "-1 .* from 0 to 2")]
+)
+def test_a_label_that_the_model_has_no_class_for_is_refused(label: int, words: str) -> None:
+    assert metrics.top1(scores([0, 1, 0]), {}, np.array(2)) == 0.0
+    with pytest.raises(UnusableData, match=words):
+        metrics.top1(scores([0, 1, 0]), {}, np.array(label))
+
+
+def test_an_empty_answer_has_no_best() -> None:
+    with pytest.raises(UnusableData, match="the answer is empty"):
+        metrics.agreement({"y": np.zeros((0, 4))}, {"y": np.zeros((0, 4))}, None)
+
+
 def test_agreement_is_with_the_original() -> None:
     assert metrics.agreement(scores([0, 1], [1, 0]), scores([0, 5], [0, 5]), None) == 0.5
 
@@ -71,7 +85,10 @@ def test_the_usual_metric() -> None:
     model = small.classifier()
     assert metrics.usual(model, None, labelled=True).name == "top1"
     assert metrics.usual(model, None, labelled=False).name == "cosine"
-    assert metrics.usual(model, Manifest(outputs=(OutputRule("y", top_k=3),)), labelled=False).name == "agreement"
+    assert (
+        metrics.usual(model, Manifest(outputs=(OutputRule("y", top_k=3),)), labelled=False).name
+        == "agreement"
+    )
     model.graph.node.append(helper.make_node("Softmax", ["y"], ["p"]))
     model.graph.output[0].name = "p"
     assert metrics.usual(model, None, labelled=False).name == "agreement"

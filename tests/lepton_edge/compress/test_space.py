@@ -112,3 +112,28 @@ def test_what_follows_another_technique_is_judged_where_it_comes(monkeypatch: py
     assert "qat" in found.techniques  # it refuses the bare model, and would never be tried
     alone = sp.space(small.classifier(), TARGETS["x86"], (), "latency", trained=False)
     assert "qat" not in alone.techniques
+
+
+@pytest.mark.parametrize(
+    ("technique", "option", "value", "words"),
+    [
+        ("static_int8", "ranges", "guess", "such as: percentile, mse, minmax"),
+        ("static_int8", "equalize", "maybe", "such as: true, false"),
+        ("static_int8", "equalize", 1, "such as: true, false"),
+        ("static_int8", "keep_float", 3, "such as: a text"),
+        ("prune", "sparsity", "much", "such as: 0.5"),
+        ("prune", "sparsity", True, "such as: 0.5"),
+        ("half", "compute", "float7", "such as: auto"),
+    ],
+)
+def test_an_option_has_a_value_of_its_kind(technique: str, option: str, value: Any, words: str) -> None:
+    with pytest.raises(CompressionRefused, match=f"{option!r} of {technique!r} cannot be .*{words}"):
+        sp.completed(Recipe((Step(technique, {option: value}),)), {})
+
+
+def test_numbers_and_names_are_free() -> None:
+    given = (Step("static_int8", {"keep_float": "first|second"}), Step("prune", {"sparsity": 0.55}))
+    assert [
+        one.options[key]
+        for one, key in zip(sp.completed(Recipe(given), {}).steps, ("keep_float", "sparsity"), strict=True)
+    ] == ["first|second", 0.55]

@@ -11,6 +11,7 @@ import pytest
 from lepton_edge.compress import trying
 from lepton_edge.compress.errors import UnusableData
 from lepton_edge.compress.recipe import Recipe, Step
+from lepton_edge.compress.samples import open_samples
 from lepton_edge.compress.trying import TimeIsUp, Trier
 from tests.lepton_edge.compress import small
 from tests.lepton_edge.compress.test_search import MODEL, job
@@ -96,3 +97,16 @@ def test_whatever_a_step_raises_is_its_rejection(error: Exception, tmp_path: Pat
     candidate, model = trier(tmp_path, small.Does("breaks", act)).try_(steps("breaks"))  # type: ignore[arg-type]
     assert model is None
     assert candidate.rejected.startswith(f"breaks: {type(error).__name__}")
+
+
+def test_labels_that_the_original_never_answers_are_no_labels(tmp_path: Path) -> None:
+    asked = job()
+    samples = [
+        ({"x": one.feeds["x"]}, (int(one.label) + 1) % small.CLASSES)
+        for one in asked.held_out
+        if one.label is not None
+    ]
+    wrong = dataclasses.replace(asked, held_out=open_samples(samples, MODEL))
+    (tmp_path / "original.onnx").write_bytes(MODEL.SerializeToString())
+    with pytest.raises(UnusableData, match="answers none of .* samples as they are labelled"):
+        Trier(wrong, tmp_path / "original.onnx", tmp_path)
