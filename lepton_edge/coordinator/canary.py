@@ -2,9 +2,9 @@
 
 Law: pure; times come in. A canary's epoch is READY on its devices, and only its entry knows that a share of the
 requests tries it; the ACTIVE one answers the others meanwhile, so that both are measured on the same hours. It is
-promoted after enough answers that are no worse, and called off when a device is lost, requests fail on it, or they
-surely (by three standard errors) take more than 1 / 0.9 of what they take beside it. All of it is written down
-(`beside`) and goes on after a restart of the coordinator.
+promoted after enough answers that are no worse, and called off when a device is lost or drained, requests fail on it,
+or they surely (by three standard errors) take more than 1 / 0.9 of what they take beside it. All of it is written
+down (`beside`) and goes on after a restart of the coordinator.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lepton_edge.coordinator import beside, changes, epochs, judging, requests
 from lepton_edge.coordinator.adaptation import Target
 from lepton_edge.coordinator.commands import Command
-from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord
+from lepton_edge.coordinator.records import ACTIVE, READY, EpochKey, EpochRecord
 from lepton_edge.coordinator.standing import Canary
 from lepton_edge.coordinator.state import Deployment, Device, Moment, State
 from lepton_edge.core.changes import PENDING, ROLLED_BACK
@@ -244,6 +244,18 @@ def make_room(state: State, device: DeviceId, at: Moment) -> list[Command]:
     held = [target for target, key in state.kept.items() if key in state.epochs]
     there = [target for target in held if state.epochs[state.kept[target]].blocks_of(device)]
     return [command for target in there for command in forget(state, target, at)]
+
+
+def leave(state: State, device: DeviceId, at: Moment) -> list[Command]:
+    """Try and keep nothing on a device that shall run nothing."""
+    there = [t for t, one in state.canaries.items() if _has_part(state, one.new, device)]
+    said = [command for target in there for command in call_off(state, target, f"{device} is drained", at)]
+    return said + make_room(state, device, at)
+
+
+def _has_part(state: State, key: EpochKey, device: DeviceId) -> bool:
+    record = state.epochs.get(key)
+    return record is not None and bool(record.blocks_of(device))
 
 
 def version_before(state: State, target: Target, now: Seconds) -> EpochRecord:

@@ -148,10 +148,11 @@ def _advance(state: State, name: DeviceId, drain: Drain, at: Moment) -> list[Com
     if record is not None:
         drain.idle = False
         return _move(state, name, drain, record, at)
+    left = canary.leave(state, name, at)
     if moving.is_busy(state, name) and not drain.force:
-        return []
+        return left
     drain.idle, drain.tries = True, 0
-    return _done(state, name, drain, at)
+    return left + _done(state, name, drain, at)
 
 
 def _move(state: State, name: DeviceId, drain: Drain, record: EpochRecord, at: Moment) -> list[Command]:

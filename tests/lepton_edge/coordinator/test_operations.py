@@ -402,3 +402,37 @@ def test_an_epoch_ends_though_its_entry_is_told_of_others_last_of_all(fleet: Any
     assert fleet.epoch_states()[1] == "DRAINING"
     _answered_by(fleet, "board")
     assert fleet.epoch_states()[1] == "RETIRED"
+
+
+def _tried_on(fleet: Any, make: Any, cloud: str) -> None:
+    """Let a share of the requests try a new version by way of another cloud."""
+    fleet.push(make.model(version="v2"))
+    fleet.deploy(board="board", cloud=cloud, canary=0.1)
+    fleet.run()
+    assert fleet.state.devices[cloud].epochs == {("net", 2): "ready"}
+
+
+def test_what_is_tried_on_a_drained_cloud_is_called_off(fleet: Any, make: Any) -> None:
+    _tried_on(fleet, make, "cloud2")
+    call = _drain(fleet, "cloud2")
+    fleet.run()
+    _look(fleet)
+    assert fleet.answer_of(call).ending == c.Drained("cloud2")
+    assert fleet.state.devices["cloud2"].epochs == {}
+    assert _active(fleet) == [("board", "cloud")]
+
+
+def test_what_is_kept_to_go_back_to_is_let_go_of_by_a_drained_cloud(fleet: Any, make: Any) -> None:
+    fleet.push(make.model(version="v2"))
+    fleet.deploy(board="board", cloud="cloud2")
+    fleet.run()
+    assert ("net", 1) in fleet.state.devices["cloud"].epochs, "the version before is kept"
+    call = _remove(fleet, "cloud")
+    fleet.run()
+    for _ in range(3):
+        fleet.now += 0.25
+        fleet.do(e.Tick())
+        fleet.run()
+    assert fleet.answer_of(call).ending == c.DeviceGone("cloud")
+    assert _active(fleet) == [("board", "cloud2")]
+    assert fleet.state.devices["board"].epochs == {("net", 2): "active"}, "nobody can go back to it"
