@@ -1,7 +1,7 @@
 """How data leaves the command line: JSON or tables on stdout, progress on stderr.
 
 Law: knows rows and columns, no document in particular. Colour follows the terminal and NO_COLOR (rich does
-    that).
+    that). What is shown is text as it is: names and reasons are other people's, and "[torch]" in them is no markup.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from lepton_edge.cli.options import Format
 from lepton_edge.core.messages import Progress
@@ -41,7 +42,8 @@ class Column:
 
 def stdout() -> Console:
     """Return the console for data."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
 def print_document(document: Row, form: Format, render: Callable[[Row, Console], None]) -> None:
@@ -114,7 +116,7 @@ class ProgressLine:
     """What a long command tells on stderr: a spinner on a terminal, one line a stage elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._status: Status | None = None
         self._stage = ""
         self._about = ""
@@ -145,7 +147,7 @@ class ProgressLine:
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
         if self._status is not None:
-            self._status.update(self._about + describe(progress))
+            self._status.update(Text(self._about + describe(progress)))
         elif progress.stage != self._stage:
             self._stage = progress.stage
             self._console.print(self._about + describe(progress), soft_wrap=True)

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.errors import MarkupError
 
 from lepton_edge.cli import deploy
 from lepton_edge.cli import wish_options as w
@@ -208,7 +207,7 @@ def _whole(*named: str) -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, MarkupError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         files = [one for one in named if _is_file(one)]
         if not files:
             raise

@@ -82,7 +82,6 @@ def test_a_file_without_a_plan_is_refused(line: CommandLine, tmp_path: Path, tex
         {"candidates": [5]},
         {"candidates": "x"},
         {"link": {"up": "fast"}},
-        {"objective": {"name": "[/red]"}},
         {"changes": {"slowdown_flip": "x", "slower_link": None, "faster_link": None}},
     ],
     ids=str,
@@ -99,6 +98,14 @@ def test_a_file_with_half_a_plan_is_refused(
             assert said.code == 6
             assert "half.json is not whole" in said.err
     assert line.run("plan", "explain", str(saved)).code == 6
+
+
+def test_brackets_in_a_saved_plan_are_shown_and_no_markup(line: CommandLine, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    saved.write_text(json.dumps({**document(), "objective": {"name": "[/red]"}, "reason": "[/red] it is so"}))
+    said = line.run("plan", "explain", str(saved))
+    assert said.code == 0, said.err
+    assert "[/red] it is so" in said.out
 
 
 def test_a_page_of_half_a_plan_is_not_written(line: CommandLine, tmp_path: Path) -> None:
