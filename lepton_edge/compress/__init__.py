@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,9 @@ _HOMES = {
     "compress": "face",
 }
 
+_PACKAGES = ("onnx", "onnxslim", "scipy", "optuna")
+"""What the extra `compress` brings; the command line looks for the same ones."""
+
 __all__ = [
     "Budget",
     "Bundle",
@@ -61,7 +65,22 @@ def __getattr__(name: str) -> Any:
     """Import a public name at its first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _require()
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def _require() -> None:
+    """Return where the extra's packages are installed; else raise CompressionRefused, which says how to get them."""
+    missing = [one for one in _PACKAGES if find_spec(one) is None]
+    if missing:
+        from lepton_edge.compress.errors import (
+            CompressionRefused,  # only where it is needed: the face stays lazy
+        )
+
+        raise CompressionRefused(
+            f"compression needs {', '.join(missing)}, which the base installation leaves out",
+            "pip install 'lepton-edge[compress]'",
+        )
 
 
 class _Room(ModuleType):
@@ -69,6 +88,7 @@ class _Room(ModuleType):
 
     def __call__(self, *arguments: Any, **options: Any) -> Report:
         """Call `face.compress`."""
+        _require()
         from lepton_edge.compress.face import compress  # onnx and the engine, which an import must not cost
 
         return compress(*arguments, **options)

@@ -16,6 +16,9 @@ from partitioner.report.quantities import digits, milliseconds, size
 
 SCHEMA = "lepton-edge/compress/1"
 
+MOST_NAMES = 2
+"""A recipe in words gives the names in a list up to so many; of more, their number."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -104,7 +107,17 @@ def words(recipe: Recipe, defaults: Mapping[str, Mapping[str, Value]] | None = N
 
 def _step(name: str, given: Mapping[str, Value], usual: Mapping[str, Value]) -> str:
     options = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
-    return f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})" if options else name
+    return (
+        f"{name}({', '.join(f'{key}={_short(value)}' for key, value in options.items())})"
+        if options
+        else name
+    )
+
+
+def _short(value: Value) -> Value:
+    """Return `value`; of a longer list of names ("a|b|c"), how many: the manifest and the document have them all."""
+    count = value.count("|") + 1 if isinstance(value, str) else 1
+    return f"{count} names" if count > MOST_NAMES else value
 
 
 def value(one: Candidate, objective: str) -> float:

@@ -70,6 +70,13 @@ def test_words_leave_out_what_is_as_usual() -> None:
     assert words(Recipe()) == "nothing"
 
 
+def test_words_count_a_long_list_of_names_and_the_document_has_them_all() -> None:
+    recipe = Recipe((Step("int8", {"keep_float": "a|b"}), Step("int8", {"keep_float": "a|b|c"})))
+    assert words(recipe) == "int8(keep_float=a|b) + int8(keep_float=3 names)"
+    told = report(Candidate(recipe)).document()["candidates"][0]
+    assert told["recipe"]["steps"][1]["options"]["keep_float"] == "a|b|c"
+
+
 def test_the_document_is_json_with_every_candidate() -> None:
     told = json.loads(json.dumps(report(FAST, WORSE, best=FAST).document()))
     assert told["schema"] == "lepton-edge/compress/1"
