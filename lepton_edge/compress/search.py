@@ -13,6 +13,8 @@ from typing import Any
 
 from lepton_edge.compress import judging, refining
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
+from lepton_edge.compress.measure import HERE
+from lepton_edge.compress.platforms import this_machine
 from lepton_edge.compress.recipe import LATENCY, OBJECTIVES, Budget, Candidate, Recipe
 from lepton_edge.compress.report import Report, drop, gains, ratio, value, words
 from lepton_edge.compress.space import Space, completed, defaults, space
@@ -177,8 +179,17 @@ class _Going:
     def _notes(self) -> tuple[str, ...]:
         job = self._job
         few = judging.resolution_note(job.metric.name, len(job.held_out), job.budget.max_drop)
+        elsewhere = self._elsewhere()
         skipped = [f"{name} cannot help: {reason}" for name, reason in self._refused.items()]
-        return (*([few] if few else []), *skipped)
+        return (*filter(None, (few, elsewhere)), *skipped)
+
+    def _elsewhere(self) -> str:
+        """Return that times of this machine say little of the platform that it is for; "" where they are its own."""
+        here, wanted = this_machine().name, self._job.target.name
+        timed = any(each.device == HERE for one in self._workspace.candidates for each in one.timings)
+        if not timed or here == wanted:
+            return ""
+        return f"times are of this machine ({here}), and not of {wanted}: name one of these with --device"
 
 
 class NotMet(BudgetNotMet):

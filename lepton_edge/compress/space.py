@@ -22,8 +22,8 @@ CLEAN = "clean"
 PRECISION = ("static_int8", "dynamic_int8", "weight_only", "mixed_int8", "half")
 """Techniques of which a recipe has one at most: each decides what the weights are stored as."""
 
-STAGES = (CLEAN, "distill", "prune_channels", "prune", "finetune", *PRECISION, "qat", "share")
-"""The order that mostly serves: fewer weights first, then smaller ones, then shared ones."""
+STAGES = (CLEAN, "prune_channels", "prune", "distill", "finetune", *PRECISION, "qat", "share")
+"""The order that mostly serves: fewer weights first, then what they lost taught again, smaller ones, shared ones."""
 
 TRAINED = frozenset({"distill", "finetune", "qat"})
 """Searched only where there is something to train with; a recipe of the user's may name them anyway."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import pytest
 from lepton_edge.compress import search, trying
 from lepton_edge.compress import space as sp
 from lepton_edge.compress.errors import BudgetNotMet, CompressionFailed, CompressionRefused
+from lepton_edge.compress.measure import HERE
 from lepton_edge.compress.metrics import METRICS
 from lepton_edge.compress.platforms import TARGETS
 from lepton_edge.compress.recipe import Budget, Compared, Recipe, Step, Timing
@@ -234,3 +236,16 @@ def test_nothing_that_can_help_is_said(tmp_path: Path) -> None:
 def test_few_samples_are_noted(tmp_path: Path) -> None:
     report = run(job(small.Rounds(), max_drop=0.01), tmp_path, only("rounds", bits=8))
     assert any("one answer is" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("platform", "device", "told"), [
+    ("raspberrypi", HERE, True), ("raspberrypi", "board", False), ("x86", HERE, False),
+])  # fmt: skip
+def test_times_of_this_machine_are_not_taken_for_a_boards(
+    platform: str, device: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "this_machine", lambda: TARGETS["x86"])
+    asked = dataclasses.replace(job(small.Rounds(), measure=clock(0.5, device)), target=TARGETS[platform])
+    report = run(asked, tmp_path)
+    said = [note for note in report.notes if note.startswith("times are of this machine (x86), and not of")]
+    assert bool(said) is told

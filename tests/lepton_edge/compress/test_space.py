@@ -137,3 +137,10 @@ def test_numbers_and_names_are_free() -> None:
         one.options[key]
         for one, key in zip(sp.completed(Recipe(given), {}).steps, ("keep_float", "sparsity"), strict=True)
     ] == ["first|second", 0.55]
+
+
+def test_a_model_is_taught_after_it_lost_weights() -> None:
+    order = [
+        sp.STAGES.index(name) for name in ("prune_channels", "prune", "distill", "finetune", "static_int8")
+    ]
+    assert order == sorted(order)
