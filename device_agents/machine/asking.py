@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from device_agents.machine import patience
+from device_agents.machine import patience, proving
 from device_agents.machine.commands import CancelStage, Command, SendStage, SetTimer
 from device_agents.machine.events import WorkKey
 from device_agents.machine.links import HEADERS
@@ -95,6 +95,7 @@ def right(state: State, work: Work, asked: Ask, now: float) -> None:
     """Take note of how long a right answer took."""
     way = patience.way(state, work, asked.peer)
     state.far_side(asked.peer).note((work.epoch, asked.terms.page), now - asked.at, now, way)
+    proving.answered(state.epochs[work.epoch], asked.peer, asked.terms.page, now)
 
 
 def trial_ended(state: State, work: WorkKey, peer: DeviceId, answered: bool, now: float) -> list[Command]:

@@ -5,7 +5,7 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, asking, epochs, links, pieces, readiness, requests
+from device_agents.machine import admission, asking, epochs, links, pieces, proving, readiness, requests
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -88,6 +88,7 @@ def _seldom(state: State, event: Event, now: float) -> list[Command]:
             links.note(state, event.reports)
             return []
         case ReadyTold():
+            proving.told(state, event, now)
             return readiness.told(state, event, now)
         case _:
             return _around(state, event, now)
@@ -99,6 +100,7 @@ def _around(state: State, event: Event, now: float) -> list[Command]:
             state.peers_up.add(event.device)
             state.far_side(event.device).clear()
             readiness.met(state, event.device, event.opens_later)
+            proving.met(state, event.device)
         case PeerDown():
             state.peers_up.discard(event.device)
             state.far_side(event.device).clear()

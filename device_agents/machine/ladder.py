@@ -2,7 +2,7 @@
 
 Law: pure. A rung returns what is to be done, or nothing where it cannot be taken; each is taken once for a request.
 
-    a warm replica            is sent the same frontier
+    a warm replica            is sent the same frontier; one that is not HEALTHY (`proving`) is no reason to wait
     another page              goes on from here by way of another device
     the rest of the model     runs here, if that is in time
     a declared smaller model  runs here instead; its answer is marked degraded
@@ -15,7 +15,7 @@ rest runs here at once as well.
 
 from __future__ import annotations
 
-from device_agents.machine import answers, asking, patience, runs
+from device_agents.machine import answers, asking, patience, proving, runs
 from device_agents.machine.commands import Command
 from device_agents.machine.failures import as_wire
 from device_agents.machine.onward import onward
@@ -45,7 +45,7 @@ def elsewhere(state: State, work: Work, why: str, now: float) -> list[Command]:
         return []
     work.why = why
     asked = _replica(state, work, now)
-    if asked and not state.far_side(work.tried[-1]).suspected:
+    if asked and _is_relied_upon(state, work, work.tried[-1], now):
         return asked
     return asked + (_other_page(state, work, now) or _on_this_device(state, work, now))
 
@@ -76,7 +76,11 @@ def _on_this_device(state: State, work: Work, now: float) -> list[Command]:
 
 
 def _replica(state: State, work: Work, now: float) -> list[Command]:
-    for replica in state.epochs[work.epoch].book.replicas:
+    held = state.epochs[work.epoch]
+    healthy_first = sorted(
+        held.book.replicas, key=lambda one: not proving.is_healthy(held, one.device, work.page, now)
+    )
+    for replica in healthy_first:
         if replica.of == work.route.peer and work.sent and _may_ask(state, work, replica.device, now):
             return asking.ask(state, work, replica.device, work.sent, now)
     return []
@@ -126,6 +130,12 @@ def _here(state: State, work: Work) -> list[Command]:
 
 def _may_ask(state: State, work: Work, peer: DeviceId, now: float) -> bool:
     return peer not in work.tried and state.reachable(peer, now)
+
+
+def _is_relied_upon(state: State, work: Work, replica: DeviceId, now: float) -> bool:
+    """Whether a replica that was asked is waited for alone: it is alive, as far as can be known."""
+    healthy = proving.is_healthy(state.epochs[work.epoch], replica, work.page, now)
+    return healthy and not state.far_side(replica).suspected
 
 
 def _smaller_model(state: State, work: Work) -> tuple[EpochState, Terms] | None:

@@ -55,3 +55,5 @@ class Memory:
     used: dict[int, float] = field(default_factory=dict)
     askers: list[Asker] = field(default_factory=list)
     beyond: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
+    proofs: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
+    """Of those who stand in for others: until when each is HEALTHY (see `proving`)."""

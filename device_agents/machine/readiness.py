@@ -63,16 +63,20 @@ def want(state: State, held: EpochState, option: Option, now: float) -> list[Com
     if known.asked_at >= 0 or now < known.again:
         return opened
     known.asked_at = now
+    return [*opened, AskReady(held.key, option.peer, question(state, held, option.name, run[1]))]
+
+
+def question(state: State, held: EpochState, page: PageName, first: int) -> Frame:
+    """Return what a far side is asked: whether its stage of a page, from block `first` on, is ready."""
     state.questions += 1
-    asked = Frame(
+    return Frame(
         FrameKind.REQUEST,
         RequestId(f"ready-{state.device}-{state.questions}"),
         model=held.key.model,
         epoch=held.key.epoch,
-        page=option.name,
-        first_block=run[1],
+        page=page,
+        first_block=first,
     )
-    return [*opened, AskReady(held.key, option.peer, asked)]
 
 
 def told(state: State, event: ReadyTold, now: float) -> list[Command]:

@@ -9,7 +9,7 @@ Law: pure. A request ends by `answers`, and by nothing else; who answers where a
 
 from __future__ import annotations
 
-from device_agents.machine import answers, asking, ladder, patience, runs
+from device_agents.machine import answers, asking, ladder, patience, proving, runs
 from device_agents.machine.commands import Command, SetTimer
 from device_agents.machine.door import is_answer
 from device_agents.machine.events import (
@@ -242,6 +242,7 @@ def _send(state: State, work: Work, forward: tuple[WireTensor, ...], now: float)
         others = ladder.elsewhere(state, work, f"{peer} does not answer", now)
         return others or asking.ask(state, work, peer, forward, now)
     asked = asking.ask(state, work, peer, forward, now)
+    asked += proving.ask(state, work, now) if work.sent else []
     return asked + (ladder.elsewhere(state, work, f"{peer} does not answer", now) if work.trial else [])
 
 

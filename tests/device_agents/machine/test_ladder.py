@@ -7,7 +7,16 @@ import dataclasses
 import pytest
 
 from device_agents.machine import step
-from device_agents.machine.commands import CancelStage, Fail, Release, Reply, RunSegment, SendStage, SetTimer
+from device_agents.machine.commands import (
+    AskReady,
+    CancelStage,
+    Fail,
+    Release,
+    Reply,
+    RunSegment,
+    SendStage,
+    SetTimer,
+)
 from device_agents.machine.events import (
     CoordinatorSaid,
     EpochKey,
@@ -15,6 +24,7 @@ from device_agents.machine.events import (
     LinksSeen,
     PeerDown,
     PeerUp,
+    ReadyTold,
     SegmentDone,
     SegmentFailed,
     StageLost,
@@ -93,7 +103,9 @@ def test_a_replica_is_sent_the_same_frontier_as_another_attempt(replicated) -> N
 
 
 def test_a_replica_out_of_reach_is_not_asked_and_each_is_asked_once(replicated) -> None:
-    first = replicated.only(replicated.sends(), SendStage)
+    commands = replicated.sends()
+    first, asked = replicated.only(commands, SendStage), replicated.only(commands, AskReady)
+    replicated.happens(ReadyTold(asked.key, asked.peer, asked.frame.page))
     second = replicated.only(replicated.happens(StageLost(first.work, "gone", "cloud")), SendStage)
     here = replicated.only(replicated.happens(StageLost(second.work, "gone too", "cloud-2")), RunSegment)
     assert (here.first, here.last) == (4, 5), "cloud-3 is not there"
