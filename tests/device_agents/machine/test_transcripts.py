@@ -102,6 +102,9 @@ class Teller:
     def _replica_answers(self, name):
         return self._cloud_answers(name, "cloud-2")
 
+    def _told(self, device):
+        return e.ReadyTold(e.EpochKey("net", 1), device, "cut-4")
+
     def _lost(self, name, device="cloud"):
         return e.StageLost(self.runs[name].work, f"the link to {device} was lost", device)
 
@@ -123,6 +126,8 @@ def _detail(command) -> str:
         case c.SendStage(frame=frame):
             left = f", {frame.remaining_ms} ms left" if frame.remaining_ms else ""
             return f": to {command.peer} from block {frame.first_block} on page {frame.page}{left}"
+        case c.AskReady(frame=frame):
+            return f": of {command.peer}, from block {frame.first_block} on page {frame.page}"
         case c.SetTimer():
             return f": {command.timer} in {command.delay:.2f} s"
         case c.Reply(frame=frame):
