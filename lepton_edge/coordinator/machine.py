@@ -70,6 +70,7 @@ from lepton_edge.coordinator.events import (
 from lepton_edge.coordinator.records import ACTIVE, wire_error
 from lepton_edge.coordinator.state import Deployment, Moment, State
 from lepton_edge.core.errors import Overloaded, UnknownModel
+from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
     EpochStatus,
@@ -235,13 +236,19 @@ def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
     """What cannot be written down did not happen: a deployment that waits for it ends."""
     _hear_all_the_same(state, event.on, now)
-    run, said = state.running, list[Command]()
-    for other in list(state.aside.values()):
-        if event.on is not None and _waits_for(other, event.on):
-            with aside.turned_to(state, other):
-                said += deployments.fail_with(state, event.error, now)
+    run, said = state.running, _end_aside(state, event.on, event.error, now)
     ends = run is not None and (event.on is None or _waits_for(run, event.on))
     return said + (deployments.fail_with(state, event.error, now) if ends else [])
+
+
+def _end_aside(state: State, on: Event | None, error: WireError, now: Seconds) -> list[Command]:
+    """End those that are prepared beside the one that runs and wait for what was not decided."""
+    said: list[Command] = []
+    for run in list(state.aside.values()):
+        if on is not None and _waits_for(run, on):
+            with aside.turned_to(state, run):
+                said += deployments.fail_with(state, error, now)
+    return said
 
 
 def _hear_all_the_same(state: State, event: Event | None, now: Seconds) -> None:
@@ -262,7 +269,10 @@ def _broke(state: State, event: Broke, now: Seconds) -> list[Command]:
     """What runs might wait for ever for what was not decided: it ends, unless an agent only told how it is."""
     _hear_all_the_same(state, event.on, now)
     tells = isinstance(event.on, Heard) and isinstance(event.on.message, (Telemetry, EpochStatus))
-    return [] if tells or state.running is None else deployments.fail_with(state, event.error, now)
+    ended = _end_aside(state, event.on, event.error, now)
+    if ended or tells or state.running is None:
+        return ended
+    return deployments.fail_with(state, event.error, now)
 
 
 def _task_died(state: State, event: TaskDied, now: Seconds) -> list[Command]:

@@ -12,6 +12,7 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.records import FAILED
 from lepton_edge.core import messages as m
+from lepton_edge.core.frames import WireError
 from tests.lepton_edge.coordinator.arithmetic import planner, replans
 
 
@@ -88,6 +89,17 @@ def test_a_board_that_is_lost_ends_its_own_alone(struck: Any) -> None:
 def test_one_that_never_answers_is_given_up(struck: Any) -> None:
     struck.pass_time(320.0, 5.0)
     assert FAILED in struck.epoch_states().values()
+
+
+@pytest.mark.parametrize("broken", [e.Broke, e.StoreFailed])
+def test_one_whose_answer_cannot_be_decided_is_not_waited_for(struck: Any, broken: Any) -> None:
+    [run] = struck.state.aside.values()
+    [command] = run.waiting
+    stream = struck.state.devices["board1"].stream
+    error, said = WireError("internal", "a bug"), e.Heard(stream, stream, m.Outcome(command))
+    struck.do(e.Broke("x", said, error) if broken is e.Broke else e.StoreFailed("x", error, said))
+    assert struck.state.aside == {}
+    assert struck.state.epochs[run.record.key].state == FAILED
 
 
 def test_a_model_that_is_being_prepared_is_not_removed(struck: Any) -> None:
