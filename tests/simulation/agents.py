@@ -28,6 +28,7 @@ MIB = 1 << 20
 HARDWARE = m.Hardware("x86_64", "Linux", 4, 8192 * MIB, 4096 * MIB, "a processor", ("CPU",), "onnxruntime 1")
 FULL = WireError("storage_full", "no space left on the device", "free some", "device", True)
 BROKEN = WireError("compute_failed", "the engine broke", "see its log", "device", True)
+GONE = WireError("unavailable", "there is no link", "", "network", True)
 LINK = LinkProfile(2e6, 2e6, 0.002, 0.002)
 REDIAL = 0.3
 HEARTBEAT = 1.5
@@ -339,6 +340,18 @@ class Agent(Node):
             lambda: self.submit(e.StageLost(work, f"the link to {peer} was lost", peer)),
         )
 
+    def _AskReady(self, command: c.AskReady) -> None:
+        key, peer, page = command.key, command.peer, command.frame.page
+        lines = self.peers.get(peer)
+        if not lines:
+            self.submit(e.ReadyTold(key, peer, page, GONE))
+            return
+        lines[0].ask(
+            command.frame,
+            lambda frame: self.submit(e.ReadyTold(key, peer, page, frame.error)),
+            lambda: self.submit(e.ReadyTold(key, peer, page, GONE)),
+        )
+
     def _CancelStage(self, command: c.CancelStage) -> None:
         errand = self.errands.get(command.work)
         found = errand.stages.pop(command.peer, None) if errand else None
@@ -362,6 +375,9 @@ class Agent(Node):
         self._answer(command.link, command.frame)
 
     _Refuse = _Fail
+
+    def _Answer(self, command: c.Answer) -> None:
+        self._answer(command.link, command.frame)
 
     def _Resend(self, command: c.Resend) -> None:
         self._answer(command.link, command.answer.frame)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lepton_edge.coordinator import beside, store
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import store
 from lepton_edge.coordinator.machine import step
 from lepton_edge.coordinator.records import ACTIVE, CallId, StreamId
 from lepton_edge.coordinator.server import remembered
@@ -25,7 +25,6 @@ from tests.simulation import model
 from tests.simulation.network import Network, Node, Wire
 
 TICK = 0.25
-_RESTARTED = getattr(store, "after_restart", None) or store._after_restart
 
 
 @dataclass
@@ -45,14 +44,18 @@ class Store:
         self.term += 1
         settings = Settings("0.1", self.term, identity=self.identity, incarnation=incarnation)
         records = [record for _, record in self.of("epoch")]
+        besides = tuple(one for _, one in self.of("beside"))
+        prepared = beside.keys(besides)
         found = Remembered(
             tuple(hello for _, hello in self.of("device")),
             tuple(record for _, record in self.of("model")),
             tuple((key[0], key[1], record) for key, record in self.of("profile")),
             tuple((key[0], key[1], link) for key, link in self.of("link")),
-            tuple(_RESTARTED(record, records) for record in records),
+            tuple(store.after_restart(record, records, prepared) for record in records),
             max(self.changes, default=0),
             tuple(one for one in self.changes.values() if one.verdict == "pending"),
+            self.kept.get(("drained",), ()),
+            besides,
         )
         return remembered(found, settings)
 
@@ -130,6 +133,16 @@ class Coordinator(Node):
                 kept[("epoch", *command.record.key)] = command.record
                 if command.record.state == ACTIVE and (before is None or before.state != ACTIVE):
                     self.activated.append((self.clock.now, command.record.board, command.record.epoch))
+            case _:
+                self._keep_standing(command)
+
+    def _keep_standing(self, command: c.Command) -> None:
+        kept = self.store.kept
+        match command:
+            case c.KeepBeside():
+                kept["beside", command.beside.model, command.beside.board] = command.beside
+            case c.KeepDrained():
+                kept["drained",] = command.devices
             case c.KeepTerm():
                 self.store.term = max(self.store.term, command.term)
             case c.KeepChange():
