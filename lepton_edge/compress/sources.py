@@ -6,13 +6,15 @@ embedded, at most 2 GB, float, without NaN. Importers of other frameworks are ex
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import inspect
 import subprocess
 import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
+from lepton_edge.compress import disk
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.compress.evaluate import MAX_MODEL_BYTES
 from lepton_edge.compress.rows import file_digest
@@ -64,7 +67,7 @@ def open_model(given: Any, example: Sequence[Any] = ()) -> Source:
         ModelTooLarge: it has over 2 GB.
         CompressionRefused: no importer for it is installed.
     """
-    with tempfile.TemporaryDirectory(prefix="lepton-model-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lepton-model-") as folder, disk.told(Path(folder)):
         file, name = _as_onnx(given, Path(folder), example)
         loaded = load.load(file, Path(folder), name)
         size = sum(one.stat().st_size for one in loaded.files)
@@ -154,6 +157,7 @@ def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
     _needs("torch", "torch")
     import torch  # the extra
 
+    held: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if isinstance(given, torch.export.ExportedProgram):
         example = example or tuple(given.example_inputs[0] if given.example_inputs else ())
         with warnings.catch_warnings():
@@ -162,7 +166,7 @@ def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
                 given.module(), tuple(example)
             )  # its graph module refuses train() and eval()
     elif isinstance(given, torch.nn.Module):
-        given = given.eval()
+        held = _as_in_use(given)
     else:
         raise InvalidModel(
             f"a {type(given).__name__} is no model", "give a path, an ONNX model or a torch module"
@@ -171,10 +175,37 @@ def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
         raise CompressionRefused(
             "a torch module is exported by running it", "give `example`, a tuple of its arguments"
         )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), held:
         warnings.simplefilter("ignore")  # the exporter's own deprecations are no news for whoever compresses
-        torch.onnx.export(given, tuple(example), str(path), dynamo=False)
+        torch.onnx.export(
+            given, tuple(example), str(path), input_names=_arguments(given, example), dynamo=False
+        )
     return path
+
+
+@contextlib.contextmanager
+def _as_in_use(module: Any) -> Iterator[None]:
+    """Hold a torch module in the mode of inference, then give every part of it the mode back that it had."""
+    modes = [(part, part.training) for part in module.modules()]
+    for part, _ in modes:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _arguments(module: Any, example: Sequence[Any]) -> list[str] | None:
+    """Return what `forward` calls its arguments, one name for each of `example`; None where that cannot be told."""
+    if not all(hasattr(one, "dtype") for one in example):
+        return None  # a tuple or a dict of tensors is several inputs
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    return names[: len(example)] if len(names) >= len(example) else None
 
 
 def _from_tensorflow(source: Path, path: Path) -> Path:

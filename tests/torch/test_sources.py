@@ -40,6 +40,27 @@ def test_a_module_with_its_arguments() -> None:
     answers_alike(given.eval(), open_model(given, (torch.from_numpy(EXAMPLE[0]),)))
 
 
+def test_every_part_of_a_module_keeps_the_mode_that_it_had() -> None:
+    given = torch.nn.Sequential(torch.nn.Dropout(0.5), module()).train()
+    given[1].eval()
+    modes = [part.training for part in given.modules()]
+    found = open_model(given, (torch.from_numpy(EXAMPLE[0]),)).model
+    assert [part.training for part in given.modules()] == modes
+    assert "Dropout" not in {node.op_type for node in found.graph.node}
+
+
+class TwoInputs(torch.nn.Module):  # type: ignore[misc]
+    def forward(self, image: Any, mask: Any = None) -> Any:
+        return image if mask is None else image * mask
+
+
+def test_inputs_are_called_as_the_arguments_of_forward() -> None:
+    x = torch.from_numpy(EXAMPLE[0])
+    found = open_model(TwoInputs(), (x, x)).model
+    assert [one.name for one in found.graph.input] == ["image", "mask"]
+    assert [one.name for one in open_model(module(), (x,)).model.graph.input] == ["input"]
+
+
 def test_a_module_without_arguments_is_refused() -> None:
     with pytest.raises(CompressionRefused, match="example"):
         open_model(module())
