@@ -74,9 +74,9 @@ def _lookup(node: NodeProto, name: str) -> list[NodeProto]:
     at = node.name
     return [
         helper.make_node("Gather", [f"{name}/int8", node.input[1]], [f"{at}/rows"], f"{at}/Gather"),
-        helper.make_node("Gather", [f"{name}/scales", node.input[1]], [f"{at}/scales"], f"{at}/Scales"),
+        helper.make_node("Gather", [f"{name}/scales", node.input[1]], [f"{at}/row_scales"], f"{at}/Scales"),
         helper.make_node("Cast", [f"{at}/rows"], [f"{at}/cast"], f"{at}/Cast", to=TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{at}/cast", f"{at}/scales"], [node.output[0]], f"{at}/Mul"),
+        helper.make_node("Mul", [f"{at}/cast", f"{at}/row_scales"], [node.output[0]], f"{at}/Mul"),
     ]
 
 

@@ -113,21 +113,22 @@ class _Writer:
     def _product(self, node: NodeProto) -> None:
         """Write y = cast(x' @ w') * (scale of x * scales of w) [+ bias]."""
         data, name = self._converted(node.input[0]), node.name
+        made = f"{name}/MatMulInteger"  # a node may be called as its weight or its input is
         weight = self._weight(node)
         has_bias = len(node.input) > 2 and bool(node.input[2])
-        result = f"{name}/product" if has_bias else node.output[0]
+        result = f"{made}_product" if has_bias else node.output[0]
         self._nodes += [
             helper.make_node(
                 "MatMulInteger",
                 [f"{data}/int8", f"{weight}/int8", f"{data}/zero_point", f"{weight}/zero_point"],
-                [f"{name}/sums"],
-                f"{name}/MatMulInteger",
+                [f"{made}_sums"],
+                made,
             ),
             helper.make_node(
-                "Cast", [f"{name}/sums"], [f"{name}/cast"], f"{name}/Cast", to=TensorProto.FLOAT
+                "Cast", [f"{made}_sums"], [f"{made}_cast"], f"{name}/Cast", to=TensorProto.FLOAT
             ),
-            helper.make_node("Mul", [f"{data}/scale", f"{weight}/scale"], [f"{name}/scale"], f"{name}/Scale"),
-            helper.make_node("Mul", [f"{name}/cast", f"{name}/scale"], [result], f"{name}/Mul"),
+            helper.make_node("Mul", [f"{data}/scale", f"{weight}/scale"], [f"{made}_scale"], f"{name}/Scale"),
+            helper.make_node("Mul", [f"{made}_cast", f"{made}_scale"], [result], f"{name}/Mul"),
         ]
         if has_bias:
             self._nodes.append(

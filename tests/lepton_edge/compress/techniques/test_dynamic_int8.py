@@ -82,3 +82,12 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     broken = with_weights(net(), w3=weights_of(net())["w3"] * np.inf)
     with pytest.raises(CompressionRefused, match="'w3'"):
         DYNAMIC.apply(broken, materials(broken, tmp_path), OPTIONS)
+
+
+def test_nodes_may_be_called_as_their_weights_and_inputs_are(tmp_path: Path) -> None:
+    model = reader()
+    names = {"lookup": "table", "up": "w1", "down": "r", "last": "w3"}
+    for node in model.graph.node:
+        node.name = names.get(node.name, node.name)
+    made = DYNAMIC.apply(model, materials(model, tmp_path), OPTIONS)
+    assert cosine(run(made, ids=IDS)["y"], run(model, ids=IDS)["y"]) > 0.99
