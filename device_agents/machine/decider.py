@@ -103,6 +103,7 @@ def _around(state: State, event: Event, now: float) -> list[Command]:
             proving.met(state, event.device)
         case PeerDown():
             state.peers_up.discard(event.device)
+            state.openers.discard(event.device)  # its next link tells it anew
             state.far_side(event.device).clear()
         case EpochOpened():
             return epochs.opened(state, event)

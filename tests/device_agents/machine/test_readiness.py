@@ -384,3 +384,11 @@ def test_no_request_ever_meets_a_block_that_is_not_open(world, moves) -> None:
         pair.go_on(0)
     assert pair.ended == Counter(pair.accepted)
     assert not pair.asked, "every question is answered"
+
+
+def test_strangers_that_come_and_go_leave_nothing_behind() -> None:
+    state = State("board")
+    for number in range(100):
+        step(state, PeerUp(f"stranger-{number}", True), float(number))
+        step(state, PeerDown(f"stranger-{number}"), number + 0.5)
+    assert state.openers == set()
