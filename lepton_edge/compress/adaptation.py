@@ -14,7 +14,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from lepton_edge.compress import store
+from lepton_edge.compress import disk, store
 from lepton_edge.compress.bundle import Bundle, whole_folder, write_manifest
 from lepton_edge.compress.changes import Feeds, Wanted, Work
 from lepton_edge.compress.description import described
@@ -64,7 +64,7 @@ def read_model(path: Path) -> ModelProto:
     """Return the model at `path` (.onnx or a store), checked, in plain form, all initializers inside."""
     if not path.is_file():
         raise InvalidModel(f"there is no model {path}", "check the path")
-    with tempfile.TemporaryDirectory(prefix="lepton-adapt-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="lepton-adapt-") as scratch, disk.told(Path(scratch)):
         file = path
         if store.is_store(path):
             file = Path(scratch) / "expanded.onnx"

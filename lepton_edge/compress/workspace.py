@@ -26,6 +26,7 @@ from onnx import ModelProto
 from lepton_edge.compress import disk
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.recipe import Candidate, Recipe, Step
+from lepton_edge.compress.rows import file_digest
 from lepton_edge.core.errors import AlreadyExists
 from partitioner.nouns_json import from_json, to_json
 from partitioner.units import Sha256
@@ -131,11 +132,14 @@ class Workspace:
             CompressionRefused: there is one about something else.
         """
         described = self.folder / "search.json"
+        content = original.SerializeToString()
         if described.exists():
             self._check(described, subject, resume)
             self.candidates = self._read()
+            if _digest_of(self.original) != model_digest(content):  # candidates are measured beside it
+                disk.write(self.original, content)
             return
-        disk.write(self.original, original.SerializeToString())
+        disk.write(self.original, content)
         document = {"format": FORMAT, **asdict(subject)}
         disk.write(described, json.dumps(document, indent=2).encode() + b"\n")
 
@@ -155,9 +159,12 @@ class Workspace:
                 )
 
     def _read(self) -> list[Candidate]:
+        """Return what was finished, each recipe once; one whose model is gone or damaged is to be tried again."""
         path = self.folder / "candidates.jsonl"
         lines = disk.whole_lines(path)[:MAX_CANDIDATES]
-        return [_candidate(line, number, path) for number, line in enumerate(lines, start=1)]
+        found = [_candidate(line, number, path) for number, line in enumerate(lines, start=1)]
+        whole = (one for one in found if one.rejected or _digest_of(self.model_of(one)) == one.sha256)
+        return list({recipe_key(one.recipe): one for one in whole}.values())
 
     def keep(self, candidate: Candidate, model: ModelProto | None) -> None:
         """Write down a finished candidate, and its model where it may be used.
@@ -217,6 +224,13 @@ def _object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CompressionRefused(f"{path} cannot be read: {error}", "choose another --out") from error
     return told if isinstance(told, dict) else {}
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""
 
 
 def model_digest(content: bytes) -> Sha256:

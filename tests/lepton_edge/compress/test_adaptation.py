@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from lepton_edge.compress.bundle import Bundle, Fact
 from lepton_edge.compress.changes import Wanted
 from lepton_edge.compress.errors import CompressionRefused, UnusableData
 from lepton_edge.compress.recipe import Compared, Timing
-from lepton_edge.core.errors import AlreadyExists
+from lepton_edge.core.errors import AlreadyExists, StorageFull
 from partitioner.errors import InvalidModel
 from partitioner.onnx_io import load
 from tests.lepton_edge.compress.small_nets import net
@@ -196,3 +197,13 @@ def test_pictures_become_inputs_by_the_manifest_beside_the_model(tmp_path: Path)
     assert "over 3 given inputs" in "; ".join(one.how for one in bundle.verified)
     (tmp_path / "m.toml").write_text(text)
     adapt(source, "raspberrypi", tmp_path / "out", Wanted(data=pictures))
+
+
+def test_a_full_temporary_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(load, "load", full)
+    with pytest.raises(StorageFull, match="no space left to write .*lepton-adapt"):
+        adapt(saved(net(), tmp_path), "x86", tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]

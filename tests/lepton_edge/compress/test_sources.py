@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from onnx import helper, numpy_helper
 from lepton_edge.compress import sources
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.compress.sources import open_model
+from lepton_edge.core.errors import StorageFull
 from partitioner.errors import InvalidModel, ModelTooLarge
 from tests.lepton_edge.compress import small
 
@@ -122,3 +124,13 @@ def test_a_failed_conversion_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "net.tflite").write_bytes(b"")
     with pytest.raises(InvalidModel, match="ValueError: no such op"):
         open_model(tmp_path / "net.tflite")
+
+
+def test_a_full_temporary_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources.load, "load", full)
+    onnx.save(small.classifier(), tmp_path / "net.onnx")
+    with pytest.raises(StorageFull, match="no space left to write .*lepton-model"):
+        open_model(tmp_path / "net.onnx")

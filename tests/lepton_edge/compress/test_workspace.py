@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.recipe import Candidate, Recipe, Score, Step, Timing
-from lepton_edge.compress.workspace import Subject, Workspace, candidate_from_json, recipe_key
+from lepton_edge.compress.workspace import Subject, Workspace, candidate_from_json, model_digest, recipe_key
 from lepton_edge.core.errors import AlreadyExists
 from partitioner.nouns_json import to_json
+from partitioner.units import Sha256
 from tests.lepton_edge.compress import small
 
 MODEL = small.classifier()
@@ -22,9 +24,8 @@ SUBJECT = Subject("a" * 64, "b" * 64, "top1", 0.01, "latency", "x86", devices=("
 def candidate(bits: int = 8, rejected: str = "") -> Candidate:
     recipe = Recipe((Step("clean"), Step("rounds", {"bits": bits, "how": "up", "exact": True, "share": 0.5})))
     timing = Timing("board", 0.002, 0.0001, 9, 100)
-    return Candidate(
-        recipe, f"{bits:064x}", 10, 9, Score("top1", 0.9, 0.0, 30), (timing,), 9, rejected, (timing,)
-    )
+    sha256 = Sha256(f"{bits:064x}") if rejected else model_digest(MODEL.SerializeToString())
+    return Candidate(recipe, sha256, 10, 9, Score("top1", 0.9, 0.0, 30), (timing,), 9, rejected, (timing,))
 
 
 def test_a_candidate_survives_json() -> None:
@@ -56,15 +57,15 @@ def test_what_was_finished_is_there_again(tmp_path: Path) -> None:
     again = begun(tmp_path, resume=True)
     assert again.candidates == [candidate(8), candidate(4, rejected="loses all")]
     assert again.model_of(candidate(8)).exists()
-    assert not again.model_of(candidate(4)).exists()
+    assert not again.model_of(candidate(4, rejected="loses all")).exists()
 
 
 def test_a_line_that_was_cut_by_a_crash_is_forgotten(tmp_path: Path) -> None:
-    begun(tmp_path).keep(candidate(8), None)
+    begun(tmp_path).keep(candidate(8), MODEL)
     with (tmp_path / "candidates.jsonl").open("ab") as file:
         file.write(b'{"format": 1, "candi')
     again = begun(tmp_path, resume=True)
-    again.keep(candidate(4), None)
+    again.keep(candidate(4), MODEL)
     assert begun(tmp_path, resume=True).candidates == [candidate(8), candidate(4)]
 
 
@@ -112,3 +113,23 @@ def test_a_search_that_was_killed_before_it_was_begun_is_begun_again(tmp_path: P
     (tmp_path / ".search.json.7.part").write_text("{")
     assert begun(tmp_path).candidates == []
     assert (tmp_path / "search.json").is_file()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"cut")])
+def test_a_candidate_whose_model_is_damaged_is_not_finished(tmp_path: Path, damage: Any) -> None:
+    workspace = begun(tmp_path)
+    workspace.keep(candidate(8), MODEL)
+    workspace.keep(candidate(4, rejected="loses all"), None)
+    damage(workspace.model_of(candidate(8)))
+    again = begun(tmp_path, resume=True)
+    assert again.candidates == [candidate(4, rejected="loses all")]
+    again.keep(candidate(8), MODEL)
+    found = begun(tmp_path, resume=True).candidates  # its line stands there twice now
+    assert sorted(one.rejected for one in found) == ["", "loses all"]
+
+
+def test_an_original_that_was_damaged_is_put_back(tmp_path: Path) -> None:
+    workspace = begun(tmp_path)
+    workspace.original.write_bytes(b"cut")
+    begun(tmp_path, resume=True)
+    assert workspace.original.read_bytes() == MODEL.SerializeToString()
