@@ -51,3 +51,12 @@ def test_untouched_quantized_values_are_written_as_they_came(dtype: type, channe
     np.testing.assert_array_equal(held.written(), whole)
     expected = (whole.astype(np.float64) - zero.numpy()[:, None]) * scale.numpy()[:, None]
     np.testing.assert_allclose(held().detach().numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("largest", "most"), [(63, 63), (64, 127), (127, 127)])
+def test_weights_of_seven_bits_learn_no_eighth(largest: int, most: int) -> None:
+    whole = np.array([[largest, -largest], [1, 2]], np.int8)
+    held = Gridded(whole, torch.ones(2), torch.zeros(2), 0)
+    with torch.no_grad():
+        held.weight += torch.tensor([[1000.0, -1000.0], [0.0, 0.0]])
+    assert held.written().tolist() == [[most, -most], [1, 2]]

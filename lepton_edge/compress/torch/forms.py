@@ -73,7 +73,7 @@ class Gridded(Free):
     """
 
     def __init__(self, whole: Array, scale: Tensor, zero: Tensor | None, axis: int) -> None:
-        self.axis, self.limits = axis, RANGES[str(whole.dtype)]
+        self.axis, self.limits = axis, limits(whole)
         float_whole = torch.from_numpy(np.asarray(whole, np.float32))
         behind = (float_whole - along(zero, float_whole, axis)) * along(scale, float_whole, axis)
         super().__init__(np.asarray(behind.numpy()))
@@ -102,6 +102,16 @@ class Gridded(Free):
         """Return the quantized tensor."""
         with torch.no_grad():
             return np.asarray(torch.round(self.quantized()).numpy(), self.dtype)
+
+
+def limits(whole: Array) -> tuple[int, int] | None:
+    """Return the lowest and highest value that quantized weights may learn; None where nothing is cut off.
+
+    Symmetric for int8; of 7 bits where they are so already, because 8 would saturate on the processor they are for.
+    """
+    largest = np.abs(whole.astype(np.int64)).max(initial=0)
+    tops = (63, 127) if str(whole.dtype) == "int8" else ()
+    return next(((-top, top) for top in tops if largest <= top), RANGES[str(whole.dtype)])
 
 
 def form(value: Array) -> Free:
