@@ -281,9 +281,10 @@ def _task_died(state: State, event: TaskDied, now: Seconds) -> list[Command]:
 
 
 def _clock_set(state: State, event: ClockSet, now: Seconds) -> list[Command]:
-    """Date what follows by the new clock."""
-    state.settings = dataclasses.replace(state.settings, wall=event.wall)
-    return [changes.note(state, "coordinator", "its clock was set", Moment(now, event.cause))]
+    """Date what follows by the new clock, and what a restart must find by its date."""
+    state.settings, at = dataclasses.replace(state.settings, wall=event.wall), Moment(now, event.cause)
+    dated = [beside.noted(state, target, at) for target in state.canaries]
+    return [*dated, changes.note(state, "coordinator", "its clock was set", at)]
 
 
 def _tick(state: State, event: Tick, now: Seconds) -> list[Command]:

@@ -203,3 +203,19 @@ def test_an_older_file_is_read_and_what_it_left_undecided_is_over(
     found = store.load()
     assert {record.epoch: record.state for record in found.epochs} == {1: ACTIVE, 2: FAILED, 3: "RETIRED"}
     assert found.beside == ()
+
+
+def test_a_trial_is_as_old_as_it_is_though_the_clock_was_set_since(tmp_path: Path, make: Any) -> None:
+    life = Life(tmp_path, make)
+    life.world.deploy(canary=0.1, canary_requests=50)
+    life.world.run()
+    life.answer(1, 500)
+    day = (
+        life.world.state.settings.wall + 86_400.0 * 3
+    )  # it had begun days early, as on a board without a clock
+    life.world.do(e.ClockSet("clock", day))
+    life.restart()
+    life.back("cloud", e1="active", e2="ready")
+    life.back("board", e1="active", e2="ready")
+    life.answer(1, 100)
+    assert life.states() == {1: ACTIVE, 2: READY}, "it is not three days old"
