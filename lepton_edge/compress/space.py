@@ -28,6 +28,9 @@ STAGES = (CLEAN, "prune_channels", "prune", "distill", "finetune", *PRECISION, "
 TRAINED = frozenset({"distill", "finetune", "qat"})
 """Searched only where there is something to train with; a recipe of the user's may name them anyway."""
 
+SMALL = frozenset({"prune", "share"})
+"""Techniques that save bytes and no time: searched only where bytes are to be won."""
+
 AFTER = {"qat": frozenset({"static_int8", "mixed_int8"})}
 """Techniques that follow another one: each refuses the bare model, and is judged where it comes in a recipe."""
 
@@ -118,6 +121,8 @@ def space(
     for name in STAGES:
         if name in HOMES and (trained or name not in TRAINED):
             found, reason = _usable(name, model, target)
+            if name in SMALL and objective != SIZE:
+                reason = reason or "it saves bytes, and no time"
             follows = bool(AFTER.get(name, frozenset()) & usable.keys())
             if found is not None and (follows or not reason):
                 usable[name] = found

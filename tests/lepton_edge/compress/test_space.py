@@ -144,3 +144,10 @@ def test_a_model_is_taught_after_it_lost_weights() -> None:
         sp.STAGES.index(name) for name in ("prune_channels", "prune", "distill", "finetune", "static_int8")
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("objective", "searched"), [("latency", False), ("size", True)])
+def test_what_saves_bytes_alone_is_searched_for_bytes(objective: str, searched: bool) -> None:
+    found = sp.space(small.classifier(), TARGETS["x86"], (), objective, trained=False)
+    assert ({"prune", "share"} <= found.techniques.keys()) is searched
+    assert found.refused.get("prune") == (None if searched else "it saves bytes, and no time")
