@@ -238,6 +238,7 @@ def render(told: Row, console: Console) -> None:
     console.print(table(_COLUMNS, rows, title=f"{told['model']}{f' on {devices}' if devices else ''}"))
     for note in told["notes"]:
         console.print(f"note: {note}", soft_wrap=True)
+    console.print(f"ended with {told['ended']}", soft_wrap=True)
     best = told["best"]
     if best is None:
         return

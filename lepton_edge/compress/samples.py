@@ -141,6 +141,10 @@ class Handed:
 
     def __init__(self, given: Given) -> None:
         """Count the samples once; raise UnusableData for an iterator, which can be gone through only once."""
+        if not callable(given) and not _can_be_gone_through(given):
+            raise UnusableData(
+                f"a {type(given).__name__} is no data", "give a folder, an .npz, a list, or a function"
+            )
         self._again: Callable[[], Iterable[Any]] = given if callable(given) else lambda: given
         if not callable(given) and iter(given) is given:
             raise UnusableData(
@@ -159,7 +163,13 @@ class Handed:
         asked = set(wanted)
         for index, one in enumerate(self._again()):
             if index in asked:
+                asked.remove(index)
                 yield _sample(one, index)
+        if asked:
+            raise UnusableData(
+                f"sample {min(asked)} was there before and is not any more",
+                "give the same samples in every pass",
+            )
 
     def digest(self) -> str:
         """Return a sha256 of names, dtypes, shapes and values."""
@@ -171,6 +181,11 @@ class Handed:
                 found.update(np.ascontiguousarray(array).tobytes())
             found.update(b"" if sample.label is None else np.asarray(sample.label).tobytes())
         return found.hexdigest()
+
+
+def _can_be_gone_through(given: object) -> bool:
+    """Return whether `given` has items, by __iter__ or, as torch's datasets, by __getitem__."""
+    return hasattr(given, "__iter__") or hasattr(given, "__getitem__")
 
 
 def _walk(given: Iterable[Any]) -> tuple[tuple[str, ...], bool]:
@@ -190,7 +205,10 @@ def _sample(one: Any, index: int) -> Sample:
         raise UnusableData(
             f"sample {index} is a {type(one).__name__}", "give {input: array}, or ({input: array}, label)"
         )
-    arrays = {str(name): np.asarray(value) for name, value in feeds.items()}
+    try:
+        arrays = {str(name): np.asarray(value) for name, value in feeds.items()}
+    except ValueError as error:
+        raise UnusableData(f"sample {index} is no array: {error}", "give arrays of one shape each") from error
     return Sample(arrays, f"sample {index}", None if label is None else np.asarray(label))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from partitioner.units import Sha256
 
 TENSORFLOW = {".keras": "--keras", ".h5": "--keras", ".tflite": "--tflite"}
 CONVERT_PATIENCE = 1800.0
+MAX_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,15 @@ def _check_fit(model: ModelProto, name: str) -> None:
 
 def _as_onnx(given: Any, folder: Path, example: Sequence[Any]) -> tuple[Path, str]:
     if isinstance(given, ModelProto):
-        return _saved(given, folder / "given.onnx"), given.graph.name or "model"
+        return _saved(given, folder / "given.onnx"), _called(given.graph.name)
     if isinstance(given, (str, Path)):
         return _from_path(Path(given), folder, example)
     return _from_torch(given, folder / "exported.onnx", example), type(given).__name__
+
+
+def _called(name: str) -> str:
+    """Return the name of a graph as one for files: it may be of anybody, with slashes, and of any length."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_NAME] or "model"
 
 
 def _saved(model: ModelProto, path: Path) -> Path:

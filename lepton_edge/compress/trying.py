@@ -161,13 +161,16 @@ class Trier:
         if step.technique in self.job.own:  # a user's step may forget the law and change what it was given
             model = _copy(model)
         try:
-            return found.apply(model, self.materials(), step.options)
+            made = found.apply(model, self.materials(), step.options)
         except StorageFull:
             raise
         except OSError as error:
             raise disk.refusal(self._scratch, error) from error
         except STEP_ERRORS as error:
             raise CompressionFailed(f"{step.technique}: {_sentence(error)}") from error
+        if not isinstance(made, ModelProto):
+            raise CompressionFailed(f"{step.technique}: it returned a {type(made).__name__}, and no model")
+        return made
 
     def materials(self) -> Materials:
         """Return what one more step may use, with a folder of its own."""

@@ -128,3 +128,22 @@ def test_a_sample_is_refused_when_it_is_read_not_when_others_are() -> None:
 
 def test_first_feeds() -> None:
     assert [one["x"][0, 0] for one in first_feeds(open_samples(given(5, 1), MODEL), 2)] == [0, 10]
+
+
+@pytest.mark.parametrize("given", [None, 7])
+def test_what_is_no_data_at_all_is_refused(given: Any) -> None:
+    with pytest.raises(UnusableData, match="is no data"):
+        open_samples(given, small.classifier())
+
+
+def test_arrays_of_no_shape_are_refused() -> None:
+    with pytest.raises(UnusableData, match="sample 0 is no array"):
+        open_samples([{"x": [[1.0], [2.0, 3.0]]}], small.classifier())
+
+
+def test_data_that_become_fewer_are_noticed() -> None:
+    given = small.data(small.classifier(), 12)
+    samples = open_samples(lambda: iter(given), small.classifier())
+    del given[5:]
+    with pytest.raises(UnusableData, match="sample 5 was there before"):
+        list(samples)

@@ -134,3 +134,13 @@ def test_a_full_temporary_folder_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     onnx.save(small.classifier(), tmp_path / "net.onnx")
     with pytest.raises(StorageFull, match="no space left to write .*lepton-model"):
         open_model(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [("net", "net"), ("..", "model"), ("../../a\0b/c\n", "a_b_c"), ("x" * 400, "x" * 100)],
+)
+def test_a_graph_of_any_name_has_one_for_files(given: str, called: str) -> None:
+    model = small.classifier()
+    model.graph.name = given
+    assert open_model(model).name == called

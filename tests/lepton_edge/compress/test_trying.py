@@ -110,3 +110,10 @@ def test_labels_that_the_original_never_answers_are_no_labels(tmp_path: Path) ->
     (tmp_path / "original.onnx").write_bytes(MODEL.SerializeToString())
     with pytest.raises(UnusableData, match="answers none of .* samples as they are labelled"):
         Trier(wrong, tmp_path / "original.onnx", tmp_path)
+
+
+def test_a_step_that_returns_no_model_is_that_steps_rejection(tmp_path: Path) -> None:
+    found = trier(tmp_path, small.Does("forgets", lambda model, materials: None))  # type: ignore[arg-type, return-value]
+    candidate, model = found.try_(steps("forgets"))
+    assert model is None
+    assert candidate.rejected == "forgets: it returned a NoneType, and no model"
