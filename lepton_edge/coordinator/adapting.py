@@ -107,10 +107,12 @@ def next_replan(state: State, at: Moment) -> Deployment | None:
         for target, one in state.adaptations.items()
         if one.cause and one.due <= at.now and _may_begin(state, target, one)
     ]
+    active = {target_of(record): record for record in state.active_epochs()} if due else {}
+    crowded: set[frozenset[DeviceId]] = set()
     for _, _, target in sorted(due):
-        record = state.active_epoch(*target)
-        if record is not None and _is_turn(state, record, state.adaptations[target], at):
-            return _replan(state, record, state.adaptations[target], at)
+        record, adaptation = active.get(target), state.adaptations[target]
+        if record is not None and _is_turn(state, record, adaptation, crowded, at):
+            return _replan(state, record, adaptation, at)
     return None
 
 
@@ -129,12 +131,25 @@ def give_way(state: State, run: Deployment, at: Moment) -> list[Command]:
     return [*judging.drop(state, target, run.why, at), *canary.call_off(state, target, run.why, at)]
 
 
-def _is_turn(state: State, record: EpochRecord, adaptation: Adaptation, at: Moment) -> bool:
-    """Return whether its model is there, and the load of what it shares is known since the last of the others moved."""
+def _is_turn(
+    state: State,
+    record: EpochRecord,
+    adaptation: Adaptation,
+    crowded: set[frozenset[DeviceId]],
+    at: Moment,
+) -> bool:
+    """Return whether its model is there, and the load of what it shares is known since the last of the others moved.
+
+    Clouds that have no room for one more are noted as `crowded`: of thousands that wait for one, one asks.
+    """
     if record.model not in state.models:
         return False
-    clouds = waves.clouds_of(record) | ({adaptation.cloud} if adaptation.cloud else set())
-    return adaptation.haste is Haste.ANYWAY or waves.has_room(state, clouds, at.now)
+    if adaptation.haste is Haste.ANYWAY:
+        return True
+    clouds = frozenset(waves.clouds_of(record) | ({adaptation.cloud} if adaptation.cloud else set()))
+    if clouds not in crowded and not waves.has_room(state, clouds, at.now):
+        crowded.add(clouds)
+    return clouds not in crowded
 
 
 def _replan(state: State, record: EpochRecord, adaptation: Adaptation, at: Moment) -> Deployment:

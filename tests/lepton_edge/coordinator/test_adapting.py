@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lepton_edge.coordinator import adapting, causes
+from lepton_edge.coordinator import adapting, causes, waves
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator.adaptation import Haste
 from lepton_edge.coordinator.events import Detached, Tick
@@ -378,3 +378,21 @@ def test_many_targets_are_looked_at_apart(world: Any) -> None:
     due = {adapting.wish(world.state, record, "all at once", moment(world)).due for record in records}
     assert len(due) > 40
     assert max(due) - min(due) <= adapting.JITTER
+
+
+def test_of_thousands_that_wait_for_one_cloud_one_asks_for_room(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(waves, "has_room", lambda state, clouds, now: asked.append(clouds))
+    for number in range(50):
+        record = dataclasses.replace(world.active, epoch=100 + number, board=f"b{number}")
+        world.state.epochs[record.key] = record
+        adapting.wish(world.state, record, "all at once", moment(world))
+    later = Moment(world.now + 60.0, "tick")
+    assert adapting.next_replan(world.state, later) is None
+    assert len(asked) == 1
+    world.state.adaptations["net", "b7"].haste = Haste.ANYWAY
+    found = adapting.next_replan(world.state, later)
+    assert found is not None
+    assert found.board == "b7", "what is urgent does not wait for the others"
