@@ -5,7 +5,17 @@ Law: pure; the table below is the whole of an agent's behaviour at a glance.
 
 from __future__ import annotations
 
-from device_agents.machine import admission, asking, epochs, links, pieces, proving, readiness, requests
+from device_agents.machine import (
+    admission,
+    asking,
+    epochs,
+    links,
+    pieces,
+    proving,
+    readiness,
+    requests,
+    selftest,
+)
 from device_agents.machine.commands import Command, Measure, Say
 from device_agents.machine.events import (
     CancelArrived,
@@ -57,6 +67,8 @@ def _taken(state: State, event: Event, now: float) -> list[Command]:
     match event:
         case RequestArrived():
             return admission.request_arrived(state, event, now)
+        case SegmentDone() if event.work in state.tests:
+            return selftest.ended(state, event, now)
         case SegmentDone():
             return requests.segment_done(state, event, now)
         case StageReplied():
@@ -71,6 +83,8 @@ def _taken(state: State, event: Event, now: float) -> list[Command]:
 
 def _seldom(state: State, event: Event, now: float) -> list[Command]:
     match event:
+        case SegmentFailed() if event.work in state.tests:
+            return selftest.ended(state, event, now)
         case SegmentFailed():
             return requests.segment_failed(state, event, now)
         case StageLost():

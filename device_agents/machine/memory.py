@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from device_agents.machine.events import LinkId
-from lepton_edge.core.frames import Frame
+from device_agents.machine.commands import Answer
+from device_agents.machine.events import EpochKey, LinkId
+from device_agents.machine.failures import error_frame
+from lepton_edge.core.frames import Frame, FrameKind, WireError
 from partitioner.units import DeviceId, PageName, Seconds
 
 FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.25), Seconds(10.0)
@@ -40,11 +42,28 @@ class Beyond:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who waits to hear that blocks [first, last) are open here."""
+    """Who waits to hear that blocks [first, last) are open here, or that they compute."""
 
     link: LinkId
     frame: Frame
     run: tuple[int, int]
+
+    def yes(self) -> Answer:
+        """Return what says so."""
+        return Answer(self.link, Frame(FrameKind.REPLY, self.frame.request_id, attempt=self.frame.attempt))
+
+    def no(self, error: WireError, device: DeviceId) -> Answer:
+        """Return what says why not, in the name of `device`."""
+        return Answer(self.link, error_frame(self.frame, error, device))
+
+
+@dataclass
+class SelfTest:
+    """A synthetic run of blocks [first, last) of an epoch, and who waits for its end."""
+
+    key: EpochKey
+    run: tuple[int, int]
+    askers: list[Asker]
 
 
 @dataclass
@@ -55,5 +74,6 @@ class Memory:
     used: dict[int, float] = field(default_factory=dict)
     askers: list[Asker] = field(default_factory=list)
     beyond: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
+    ran: dict[tuple[int, int], float] = field(default_factory=dict)  # when blocks [first, last) computed last
     proofs: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
     """Of those who stand in for others: until when each is HEALTHY (see `proving`)."""

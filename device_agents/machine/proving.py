@@ -31,7 +31,7 @@ def ask(state: State, work: Work, now: float) -> list[Command]:
             known = held.memory.proofs.setdefault((replica.device, work.page), Beyond())
             if known.asked_at < 0 and now >= max(known.again, known.until - HEALTHY + ASK_EVERY):
                 known.asked_at = now
-                frame = readiness.question(state, held, work.page, route.last)
+                frame = readiness.question(state, held, work.page, route.last, work.terms.beyond)
                 commands.append(AskReady(held.key, replica.device, frame))
     return commands
 

@@ -8,8 +8,8 @@ that names its page itself, which is told to come again.
 
 from __future__ import annotations
 
-from device_agents.machine import opening
-from device_agents.machine.commands import Answer, AskReady, Command, Refuse
+from device_agents.machine import opening, selftest
+from device_agents.machine.commands import AskReady, Command, Refuse
 from device_agents.machine.events import EpochKey, LinkId, PiecesOpened, ReadyTold, RequestArrived
 from device_agents.machine.failures import as_wire, error_frame
 from device_agents.machine.memory import Asker, Beyond
@@ -18,9 +18,9 @@ from device_agents.machine.replicas import played_by
 from device_agents.machine.route import entry_page, route
 from device_agents.machine.state import EpochState, State
 from lepton_edge.core.errors import CorruptFrame, Overloaded, StaleEpoch, Unavailable, UnknownPage
-from lepton_edge.core.frames import Frame, FrameKind, WireError
+from lepton_edge.core.frames import Frame, FrameKind
 from partitioner.errors import LeptonError
-from partitioner.units import DeviceId, Epoch, PageName, RequestId, Seconds
+from partitioner.units import DeviceId, Epoch, PageName, RequestId, Seconds, TensorName
 
 BELIEVED = Seconds(120.0)
 """A far side that said that it is ready is believed for so long, and while requests go there: less than `KEPT`."""
@@ -66,8 +66,13 @@ def want(state: State, held: EpochState, option: Option, now: float) -> list[Com
     return [*opened, AskReady(held.key, option.peer, question(state, held, option.name, run[1]))]
 
 
-def question(state: State, held: EpochState, page: PageName, first: int) -> Frame:
-    """Return what a far side is asked: whether its stage of a page, from block `first` on, is ready."""
+def question(
+    state: State, held: EpochState, page: PageName, first: int, outputs: tuple[TensorName, ...] = ()
+) -> Frame:
+    """Return what a far side is asked: whether its stage of a page, from block `first` on, is ready.
+
+    Where `outputs` are named: whether it could compute these within the last minute.
+    """
     state.questions += 1
     return Frame(
         FrameKind.REQUEST,
@@ -76,6 +81,7 @@ def question(state: State, held: EpochState, page: PageName, first: int) -> Fram
         epoch=held.key.epoch,
         page=page,
         first_block=first,
+        outputs=outputs,
     )
 
 
@@ -123,12 +129,13 @@ def asked(state: State, event: RequestArrived, now: float) -> list[Command]:
         held = state.epoch(EpochKey(frame.model, frame.epoch))
         run = _stage_run(state, held, frame)
         opening.touch(state, held, run, now)
+        one = Asker(event.link, frame, run)
         if not opening.lacking_in(held, run):
-            return [_yes(event.link, frame)]
+            return selftest.asked(state, held, one, now) if frame.outputs else [one.yes()]
         _check_may_open(state, held, run)
     except LeptonError as error:
         return [Refuse(event.link, error_frame(frame, as_wire(error, state.device), state.device))]
-    held.memory.askers.append(Asker(event.link, frame, run))
+    held.memory.askers.append(one)
     return go_on(state, now)
 
 
@@ -163,9 +170,7 @@ def opened(state: State, event: PiecesOpened, now: float) -> list[Command]:
         failed = event.error is not None and one.run == (event.first, event.last)
         if failed or not opening.lacking_in(held, one.run):
             held.memory.askers.remove(one)
-            answers.append(
-                _no(state, one, event.error) if failed and event.error else _yes(one.link, one.frame)
-            )
+            answers.append(one.no(event.error, state.device) if failed and event.error else one.yes())
     return [*answers, *go_on(state, now)]
 
 
@@ -179,7 +184,7 @@ def go_on(state: State, now: float) -> list[Command]:
             begun = opening.want(state, held, one.run, now)
             if not begun:
                 held.memory.askers.remove(one)
-                commands.append(_no(state, one, as_wire(_no_room(state, held), state.device)))
+                commands.append(one.no(as_wire(_no_room(state, held), state.device), state.device))
             commands += begun
     return commands
 
@@ -192,6 +197,7 @@ def gone(state: State, link: LinkId, request_id: str = "") -> None:
             for one in held.memory.askers
             if one.link != link or (request_id and one.frame.request_id != request_id)
         ]
+    selftest.gone(state, link, request_id)
 
 
 def ended(state: State, held: EpochState) -> list[Command]:
@@ -199,7 +205,8 @@ def ended(state: State, held: EpochState) -> list[Command]:
     stale = StaleEpoch(
         f"epoch {held.key.epoch} of {held.key.model} is retired on {state.device}", "try again"
     )
-    return [_no(state, one, as_wire(stale, state.device)) for one in held.memory.askers]
+    told = [one.no(as_wire(stale, state.device), state.device) for one in held.memory.askers]
+    return [*told, *selftest.closed(state, held)]
 
 
 def _stage_run(state: State, held: EpochState, frame: Frame) -> Run:
@@ -232,11 +239,3 @@ def _no_room(state: State, held: EpochState) -> Unavailable:
         f"{state.device} has no memory left for more of {held.key.model}",
         "ask again later, or give it more memory",
     )
-
-
-def _yes(link: LinkId, frame: Frame) -> Answer:
-    return Answer(link, Frame(FrameKind.REPLY, frame.request_id, attempt=frame.attempt))
-
-
-def _no(state: State, one: Asker, error: WireError) -> Answer:
-    return Answer(one.link, error_frame(one.frame, error, state.device))

@@ -101,6 +101,8 @@ def segment_done(state: State, event: SegmentDone, now: float) -> list[Command]:
     if work is None or event.run != work.run or work.phase == "remote":
         return []
     runs.note_cost(state, work, event.timing)
+    if work.phase == "local":
+        state.epochs[work.epoch].memory.ran[work.route.first, work.route.last] = now
     work.timing += event.timing
     if work.phase == "local" and work.route.peer:
         work.outputs += event.outputs

@@ -14,7 +14,7 @@ from device_agents.machine.events import EpochKey, LinkId, Timing, WorkKey
 from device_agents.machine.far_side import FarSide
 from device_agents.machine.fares import Fare
 from device_agents.machine.lines import LineKey, Lines
-from device_agents.machine.memory import Memory
+from device_agents.machine.memory import Memory, SelfTest
 from device_agents.machine.pages import Pieces, Turn, Turner
 from device_agents.machine.room import Room
 from device_agents.machine.route import Route
@@ -246,6 +246,8 @@ class State:
     budget: Bytes = Bytes(0)  # of open blocks' weights (see `opening`); 0: all that is assigned is opened
     openers: set[DeviceId] = field(default_factory=set)  # peers that open blocks when they are asked for them
     questions: int = 0  # that were asked of them
+    tests: dict[WorkKey, SelfTest] = field(default_factory=dict)  # that run here
+    tested: int = 0
     turned: int = 0  # times that an entry took another page by itself
     turns: deque[Turn] = field(default_factory=lambda: deque(maxlen=MAX_TURNS))  # the last of them
 
@@ -353,6 +355,8 @@ def validate(state: State) -> None:
         assert held.state != ACTIVE or key.model in state.active
         assert held.book.model == key.model
         assert len(held.terms) <= MAX_LOOKS
+    for test in state.tests.values():
+        assert test.key in state.epochs, "an epoch outlives what is tried of it"
     for work in state.works.values():
         assert work.epoch in state.epochs, "an epoch outlives its requests"
         assert work.smaller is None or work.smaller in state.epochs, "and so does a smaller model's"
