@@ -6,13 +6,22 @@ Law: reads and writes files that a person named; no pickle, ever.
 from __future__ import annotations
 
 import errno
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
 from lepton_edge.core.errors import InvalidInput, StorageFull, UsageError
 from lepton_edge.core.results import Array
+
+_READ_ERRORS = (
+    OSError, ValueError, EOFError, KeyError, OverflowError, TokenError, MemoryError, zipfile.BadZipFile, zlib.error,
+    lzma.LZMAError, RuntimeError,  # of an encrypted archive; NotImplementedError of an unknown compression
+)  # fmt: skip
+"""What zipfile and numpy raise for files that are damaged or hostile."""
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
@@ -24,7 +33,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _READ_ERRORS as error:
         raise InvalidInput(f"cannot read {path}: {error}", "give an .npz as numpy.savez writes it") from error
 
 

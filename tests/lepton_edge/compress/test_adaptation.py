@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 from PIL import Image
 
-from lepton_edge.compress import changes, store
+from lepton_edge.compress import changes, evaluate, store
 from lepton_edge.compress.adaptation import adapt
 from lepton_edge.compress.bundle import Bundle, Fact
 from lepton_edge.compress.changes import Wanted
@@ -20,7 +21,7 @@ from lepton_edge.compress.errors import CompressionRefused, UnusableData
 from lepton_edge.compress.recipe import Compared, Timing
 from lepton_edge.core.errors import AlreadyExists, StorageFull
 from partitioner.errors import InvalidModel
-from partitioner.onnx_io import load
+from partitioner.onnx_io import load, runtime
 from tests.lepton_edge.compress.small_nets import net
 from tests.lepton_edge.compress.test_signs import quantized
 
@@ -71,6 +72,25 @@ def test_activations_get_the_sign_that_the_platform_is_fast_with(tmp_path: Path)
     assert "activations -> int8" in whats(bundle.done)
     stays = adapt(saved(quantized("uint8"), tmp_path), "x86", tmp_path / "out2")
     assert stays.done == ()
+
+
+def test_kernels_that_round_otherwise_do_not_refuse_an_exact_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rough(evaluate.Runner):
+        def __init__(self, model: ModelProto, level: Any = runtime.FULL) -> None:
+            super().__init__(model, level)
+            self.off = "int8" in str(model.graph.initializer) and level == runtime.FULL
+
+        def run(self, feeds: Any) -> dict[str, Any]:
+            found = super().run(feeds)
+            return {
+                name: one + self.off * np.abs(one).max() * np.eye(*one.shape) for name, one in found.items()
+            }
+
+    monkeypatch.setattr(changes, "Runner", Rough)
+    bundle = adapt(saved(quantized("uint8"), tmp_path), "raspberrypi", tmp_path / "out")
+    assert "activations -> int8" in whats(bundle.done)
 
 
 def test_activations_that_cannot_change_are_told(tmp_path: Path) -> None:
@@ -207,3 +227,13 @@ def test_a_full_temporary_folder_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(StorageFull, match="no space left to write .*lepton-adapt"):
         adapt(saved(net(), tmp_path), "x86", tmp_path / "out")
     assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_what_answers_otherwise_is_not_called_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_cosine", lambda found, wanted: 0.5)
+    bundle = adapt(saved(net(), tmp_path), "raspberrypi", tmp_path / "out")
+    assert "answers as the original" not in whats(bundle.verified)
+    assert "that model.onnx answers as the original" in whats(bundle.unverified)
+    assert "it does not: least cosine 0.500000" in "; ".join(one.how for one in bundle.unverified)
