@@ -12,13 +12,17 @@ from pathlib import Path
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.recipe import Target
 
+READ_OPSET, READ_IR = 23, 11
+"""Newest operator set and file format that onnxruntime 1.23 reads (tried): the oldest engine that an agent may have,
+and the newest for Python 3.10."""
+
 TARGETS = {
-    "x86": Target("x86", "uint8"),
-    "x86-novnni": Target("x86-novnni", "uint8", saturates=True),
-    "raspberrypi": Target("raspberrypi", "int8"),
-    "jetson": Target("jetson", "int8", half=True),
-    "android": Target("android", "int8"),
-    "arm64": Target("arm64", "int8"),
+    "x86": Target("x86", "uint8", opset=READ_OPSET),
+    "x86-novnni": Target("x86-novnni", "uint8", saturates=True, opset=READ_OPSET),
+    "raspberrypi": Target("raspberrypi", "int8", opset=READ_OPSET),
+    "jetson": Target("jetson", "int8", half=True, opset=READ_OPSET),
+    "android": Target("android", "int8", opset=READ_OPSET),
+    "arm64": Target("arm64", "int8", opset=READ_OPSET),
 }
 
 _CPUINFO = Path("/proc/cpuinfo")
