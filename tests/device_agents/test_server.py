@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.core.errors import AlreadyExists
-from lepton_edge.core.frames import FrameKind
+from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import Drain, Peer, ProbeCommand, Probed, Rejected, Retire
 from lepton_edge.wire import rpc
 from partitioner.plan import QueueRule, Stage, TurnRule
@@ -318,3 +318,28 @@ async def test_a_page_that_a_cloud_with_little_memory_has_not_opened_is_opened_b
     assert taken[-1] == "cloud-raw"
     assert cloud.hold == (0, 1)
     assert len(fleet.puppet.fetched) == fetched, "everything had been fetched"
+
+
+async def test_a_stage_that_is_asked_about_is_computed_first(deployed):
+    """The cloud's engine runs once for all who ask within the minute; one that hangs says nothing."""
+    link, cloud = await deployed.client("cloud"), deployed.agents["cloud"]
+    begun, begin = [], cloud.driver.parts.errands.begin
+
+    def counted(command, told):
+        begun.append(command)
+        begin(command, told)
+
+    cloud.driver.parts.errands.begin = counted
+    question = Frame(
+        FrameKind.REQUEST, "q1", model="net", epoch=1, page="cut-1", first_block=1, outputs=("y",)
+    )
+    for name in ("q1", "q2"):
+        said = await asyncio.wait_for(link.request(question.but(request_id=name)), 5.0)
+        assert (said.kind, said.error, said.tensors) == (FrameKind.REPLY, None, ())
+    assert [(one.first, one.last) for one in begun] == [(1, 2)]
+    assert (cloud.state.tests, cloud.state.served) == ({}, 0)
+    cloud.state.epochs["net", 1].memory.ran.clear()
+    cloud.driver.parts.errands.begin = lambda command, told: None
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(link.request(question.but(request_id="q3")), 0.3)
+    await link.close()
