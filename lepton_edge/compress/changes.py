@@ -1,8 +1,8 @@
 """The changes that a platform asks for, each kept only where the answers stay.
 
 Law: a change is a function from model to model; it is checked by running what came of it beside the original, on the
-same inputs, and dropped with the reason where that fails. What was seen is a fact with how it was seen. A change that is
-exact is checked node by node: integer kernels of this processor round otherwise for the other sign, and a deep net
+same inputs, and dropped with the reason where that fails. What was seen is a fact with how it was seen. An exact
+change is checked node by node: this processor's integer kernels round otherwise for the other sign, and a deep net
 makes a cosine of 0.99 of that, which says nothing of the change and nothing of the platform.
 """
 

@@ -8,6 +8,7 @@ away: they name the sample.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -35,13 +36,13 @@ MAX_MODEL_BYTES = (1 << 31) - 1
 
 
 class Runner:
-    """One opened model."""
+    """One opened model, with the engine's optimisations; with the level OFF its nodes one by one, as they are."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, level: Any = runtime.FULL) -> None:
         """Open `model`; raise ModelTooLarge, UnsupportedOperator or InvalidModel where that cannot be."""
         if model.ByteSize() > MAX_MODEL_BYTES:
             raise ModelTooLarge("the model has over 2 GB with its weights", "compress it in parts")
-        self._session = runtime.open_session(model, runtime.options(None, runtime.FULL))
+        self._session = runtime.open_session(model, runtime.options(None, level))
 
     def run(self, feeds: Mapping[str, Array]) -> Answers:
         """Return the outputs by name."""
