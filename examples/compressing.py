@@ -1,9 +1,9 @@
-"""The whole way in a few lines: load, compress, adapt, deploy, test.
+"""The whole way in a few lines: load, compress, deploy, test.
 
-Law: an application's code: it imports the public face and nothing of the rooms. Run it with a model, a folder of its
-pictures and, where a coordinator listens on this machine, its name is served in the end.
+Law: an application's code: it imports the public face and nothing of the rooms. It needs the extra `compress`, and a
+coordinator and a board that are running (README, "By hand"): what was found is served there as "small", and asked.
 
-    python -m examples.compressing mobilenetv2.onnx photographs/ mobilenetv2.toml
+    python -m examples.compressing MODEL.onnx PICTURES/ MANIFEST.toml
 """
 
 from __future__ import annotations
@@ -41,4 +41,6 @@ def main(model: str, pictures: str, manifest: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    if len(sys.argv) != 4:
+        sys.exit("usage: python -m examples.compressing MODEL.onnx PICTURES/ MANIFEST.toml")
+    main(*sys.argv[1:])
