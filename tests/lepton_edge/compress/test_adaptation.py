@@ -250,3 +250,15 @@ def test_a_model_newer_than_the_oldest_engine_is_written_for_it(tmp_path: Path) 
     assert (load.opset(made), made.ir_version) == (23, 11)
     kept = adapt(saved(model, tmp_path), "jetson", tmp_path / "out", Wanted(precision="keep", opset=24))
     assert "file format" not in whats(kept.done)
+
+
+def test_rounding_of_this_processors_kernels_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = iter((0.99, 1.0))  # with the engine's optimisations, then without
+    monkeypatch.setattr(changes, "_cosine", lambda found, wanted: next(seen))
+    bundle = adapt(saved(net(), tmp_path), "raspberrypi", tmp_path / "out")
+    assert "the model in model.onnx answers node by node as the original" in whats(bundle.verified)
+    (told,) = (one.how for one in bundle.unverified if "answers as the original" in one.what)
+    assert told.startswith("it does not: least cosine 0.990000")
+    assert told.endswith("its kernels round otherwise")
