@@ -116,7 +116,11 @@ def culprit(one: Ended, struck: Sequence[Struck]) -> str:
 def needless(evidence: Evidence) -> list[Ended]:
     """Return the errors of boards that nothing had struck: what happens elsewhere is no reason for one."""
     excused = [
-        (each.fault.victim, each.at, (each.over or each.at) + (each.back or NEVER_BACK))
+        (
+            each.fault.victim,
+            each.at,
+            (each.over or each.at) + (NEVER_BACK if each.back is None else each.back),
+        )
         for each in evidence.struck
         if each.fault.kind in allowance.STANDS_STILL
     ]

@@ -43,6 +43,7 @@ def _struck(kind: str, victim: str, at: float, over: float, back: float | None =
         ((_struck("kill cloud", "east", 9.0, 9.5),), ERROR, True),
         ((_struck("kill board", "north", 5.0, 6.0),), ERROR, True),
         ((_struck("kill board", "north", 5.0, 6.0, back=None),), ERROR, False),
+        ((_struck("kill board", "north", 5.0, 6.0, back=0.0),), ERROR, True),
         ((), {**ERROR, "lag": 1.0}, False),
         ((), RIGHT, False),
     ],
