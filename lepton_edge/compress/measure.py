@@ -4,7 +4,7 @@ Law: times two models in turns, in a process of its own, so that neither the sea
 the figures, and both models meet the same minutes of the machine. It judges nothing. Devices elsewhere are measured by
 whoever calls the room (`Measure`); this file knows none.
 
-`python -m lepton_edge.compress.measure` is that process: it reads one JSON object on standard input and writes one.
+Run as a program, this file is that process: it reads one JSON object on standard input and writes one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ from lepton_edge.core.results import Array
 from partitioner.nouns_json import from_json, to_json
 from partitioner.onnx_io import runtime
 from partitioner.units import Bytes, DeviceId, Seconds
+
+_START = """\
+import runpy, sys
+sys.path[:] = [one for one in sys.path if one] + sys.argv[1:]
+runpy.run_module("lepton_edge.compress.measure", run_name="__main__")
+"""
+"""Without the working directory on the path: a random.py or numpy.py that lies there is not ours to run."""
 
 Measure = Callable[[Path, Path], Sequence[Compared]]
 """Told the ONNX files of a candidate and of the original; returns both times for each device."""
@@ -79,7 +86,7 @@ def _write(path: Path, feeds: Sequence[Mapping[str, Array]]) -> None:
 
 
 def _ask(asked: Mapping[str, Any]) -> Compared:
-    command = [sys.executable, "-m", "lepton_edge.compress.measure"]
+    command = [sys.executable, "-c", _START, str(Path(__file__).parents[2])]
     try:
         done = subprocess.run(
             command, input=json.dumps(asked), capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -91,7 +98,7 @@ def _ask(asked: Mapping[str, Any]) -> Compared:
         ) from error
     except subprocess.CalledProcessError as error:
         lines = str(error.stderr).strip().splitlines()
-        raise CompressionFailed(f"it could not be measured: {lines[-1] if lines else error}") from error
+        raise CompressionFailed(f"could not be measured: {lines[-1] if lines else error}") from error
     except ValueError as error:
         raise CompressionFailed(f"the measuring process said no time: {error}") from error
 

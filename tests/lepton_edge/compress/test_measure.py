@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from lepton_edge.compress import measure as ms
 from lepton_edge.compress.errors import CompressionFailed
 from lepton_edge.compress.measure import LocalMeasure, timing
+from partitioner.units import Seconds
 from tests.lepton_edge.compress import small
 
 
@@ -56,3 +57,15 @@ def test_a_process_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(ms, "PATIENCE", 0.01)
     with pytest.raises(CompressionFailed, match="took over"):
         LocalMeasure([{"x": np.zeros((1, 16), np.float32)}])(tmp_path / "a", tmp_path / "b")
+
+
+def test_what_lies_in_the_working_directory_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("random.py", "numpy.py", "psutil.py"):
+        (tmp_path / name).write_text("raise SystemExit('run')\n")
+    onnx.save(small.classifier(), tmp_path / "net.onnx")
+    monkeypatch.chdir(tmp_path)
+    feeds = [{"x": np.zeros((1, 16), np.float32)}]
+    (found,) = LocalMeasure(feeds, seconds=Seconds(0.01))(Path("net.onnx"), Path("net.onnx"))
+    assert found.candidate.runs >= 5
