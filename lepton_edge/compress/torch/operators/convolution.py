@@ -103,14 +103,13 @@ def _lrn(call: Call, values: Values) -> Tensor:
 
 def _resize(call: Call, values: Values) -> Tensor:
     """Resize pictures; where scales are given they place the pixels, even if the sides are then rounded down."""
-    x, scales = values[0], values[2] if len(values) > 2 else None
-    sizes = values[3] if len(values) > 3 else None
+    x, sizes = values[0], values[3] if len(values) > 3 else None
     how: dict[str, Any] = {"mode": "nearest"}
     if call.get("mode", "nearest") != "nearest":
         how = {"mode": "bilinear", "align_corners": False}
     if sizes is not None:
         return F.interpolate(x, [int(one) for one in sizes.tolist()][2:], **how)
-    factors = tuple(float(one) for one in scales.tolist()[2:])
+    factors = tuple(float(one) for one in values[2].tolist()[2:])
     return F.interpolate(x, scale_factor=factors, recompute_scale_factor=False, **how)
 
 
