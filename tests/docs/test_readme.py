@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ import pytest
 import lepton_edge
 from lepton_edge.client import Client, reply
 from lepton_edge.compress.asking import Asked
-from lepton_edge.compress.recipe import Candidate, Recipe
+from lepton_edge.compress.recipe import Budget, Candidate, Recipe
+from lepton_edge.compress.report import Report
 from lepton_edge.core.frames import Frame, LabelScore
 from partitioner.units import TensorName
 from tests.docs.test_cli import COMMANDS
@@ -31,7 +31,8 @@ def answer(frame: Frame) -> Frame:
 def compressed(*arguments: Any, **options: Any) -> Any:
     """Stand in for a search: check that it could be called so."""
     Asked(*arguments, **options)
-    return SimpleNamespace(best=Candidate(Recipe()), file=Path("mobilenetv2.compressed/mobilenetv2.onnx"))
+    best = Candidate(Recipe())
+    return Report("net", Budget(), best, (best,), best, file=Path("mobilenetv2.compressed/mobilenetv2.onnx"))
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
