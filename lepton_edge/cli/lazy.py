@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lepton_edge.cli import exit_codes
-from lepton_edge.cli.wording import plain
+from lepton_edge.cli.wording import one_line, plain
 from partitioner.errors import LeptonError
 
 PLUGINS = "lepton_edge.commands"
@@ -59,7 +59,7 @@ def _help_of(point: EntryPoint) -> str:
 def error_line(error: LeptonError) -> str:
     """Return `error` as one line: what happened, and what to do."""
     line = f"error: {error.message}"
-    return f"{line} / what to do: {error.hint}" if error.hint else line
+    return one_line(f"{line} / what to do: {error.hint}" if error.hint else line)
 
 
 class LazyGroup(TyperGroup):

@@ -1,4 +1,4 @@
-"""Plain sentences instead of what a validator says of a value.
+"""Plain sentences instead of what a validator says of a value; lines that stay lines, whoever named what is in them.
 
 Law: text in, text out; light, as every command loads it.
 """
@@ -24,3 +24,9 @@ def plain(text: str) -> str:
     for pattern, replacement in _PLAIN:
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line ends, and with what would steer a terminal (or cannot be shown) as its escape."""
+    words = " ".join(text.strip().splitlines()).replace("\t", " ")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in words)

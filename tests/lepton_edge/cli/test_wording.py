@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lepton_edge.cli.wording import plain
+from lepton_edge.cli.wording import one_line, plain
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,18 @@ from lepton_edge.cli.wording import plain
 )
 def test_it_is_said_plainly(raw: str, said: str) -> None:
     assert plain(raw) == said
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("a  name of 3 words", "a  name of 3 words"),
+        ("first\nerror: all is well\r\n", "first error: all is well"),
+        ("a\x1b[2Jb\x07", "a\\x1b[2Jb\\x07"),
+        ("\u202egnp.x", "\\u202egnp.x"),
+        ("photo-\udcff.npy", "photo-\\udcff.npy"),
+        ("Grüße, 写真", "Grüße, 写真"),
+    ],
+)
+def test_a_line_stays_a_line_and_steers_no_terminal(raw: str, said: str) -> None:
+    assert one_line(raw) == said
