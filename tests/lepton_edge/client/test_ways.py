@@ -438,11 +438,18 @@ async def test_while_the_board_is_away_its_last_word_counts(monkeypatch: pytest.
     roof.move("birds", shed, "shed")
     await transport.call(ask("birds"))
 
+    looked = 0
+
     async def away(address: str | None) -> Doors:
+        nonlocal looked
+        looked += 1
         raise Unavailable("nobody answers")
 
     transport._find = away  # type: ignore[assignment]
     for _ in range(3):
         await asyncio.sleep(0.03)
-        assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+        monkeypatch.setattr(detour, "LASTS", 60.0 if looked else 0.02)
+        for _ in range(5):
+            assert (await transport.call(ask("birds"))).kind == FrameKind.REPLY
+    assert 1 <= looked <= 7, "it is not looked for at each request"
     await transport.close()

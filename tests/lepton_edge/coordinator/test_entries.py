@@ -9,6 +9,7 @@ import pytest
 
 from lepton_edge.coordinator import entries
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.standing import Drain
 from lepton_edge.core import messages as m
 
 
@@ -98,3 +99,18 @@ def test_two_models_that_keep_their_input_on_different_boards_have_a_door_each(
     assert _serving(deployed) == {"net": ("board",), "other": ("shed",)}
     told = entries.description(deployed.state, "here", "127.0.0.1:8010")
     assert {peer.device for peer in told.doors} == {"board", "shed"}
+
+
+def test_nobody_is_sent_to_one_that_is_being_drained_or_is_away(deployed: Any, make: Any) -> None:
+    deployed.attach(make.hello("shed"))
+    deployed.deploy(board="shed")
+    deployed.run()
+    record = deployed.state.active_epoch("net", "board")
+    ended = dataclasses.replace(record, state="DRAINING")
+    deployed.state.epochs[record.key] = ended
+    assert entries.elsewhere(deployed.state, ended, "board") == ("shed:8011",)
+    deployed.state.drains["shed"] = Drain(deployed.now)
+    assert entries.elsewhere(deployed.state, ended, "board") == ()
+    del deployed.state.drains["shed"]
+    deployed.do(e.Detached("gone", deployed.state.devices["shed"].stream))
+    assert entries.elsewhere(deployed.state, ended, "board") == ()
