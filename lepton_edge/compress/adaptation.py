@@ -10,14 +10,16 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from itertools import islice
+from math import prod
 from pathlib import Path
 
 from onnx import ModelProto
 
-from lepton_edge.compress import disk, store
+from lepton_edge.compress import arrays, disk, store
 from lepton_edge.compress.bundle import Bundle, whole_folder, write_manifest
 from lepton_edge.compress.changes import Feeds, Wanted, Work
 from lepton_edge.compress.description import described
+from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.platforms import target_of
 from lepton_edge.compress.rows import file_digest
 from lepton_edge.compress.samples import open_samples
@@ -81,4 +83,8 @@ def _feeds(model: ModelProto, source: Path, wanted: Wanted) -> Feeds:
         samples = open_samples(wanted.data, model, described(wanted.description, source))
         return [sample.feeds for sample in islice(samples, CHECKED)]
     kinds = infer.declared(model.graph, infer.bind(model.graph, wanted.shapes))
+    for name, kind in kinds.items():
+        if (size := prod(kind.bucket) * kind.numpy_dtype.itemsize) > arrays.MAX_ARRAY:
+            told = f"an input {name!r} of shape {list(kind.bucket)} has {size / 1e9:.1f} GB"
+            raise CompressionRefused(told, "choose a smaller --shape, or export the model with one")
     return [generate.feeds(model.graph, kinds, seed) for seed in range(MADE_UP)]

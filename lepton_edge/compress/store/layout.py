@@ -24,6 +24,10 @@ FORMAT = 1
 HEAD = struct.Struct("<8sIIQQQ32s")
 
 MAX_INDEX = 64 << 20  # bytes of the index when expanded: some 400,000 tensors
+ANY_INDEX, INDEX_RATIO = (
+    1 << 20,
+    64,
+)  # bytes of any index, and for each stored one: a sha256 in each row hardly packs
 MAX_EXPANDED = (1 << 31) - 1  # bytes of all that is expanded: what an ONNX model can hold inside
 ALWAYS_FINE = 256 << 20  # bytes that any store may expand to
 MAX_RATIO = 1000  # beyond that: expanded bytes for each stored one

@@ -17,8 +17,10 @@ from onnx import ModelProto, TensorProto, helper
 
 from lepton_edge.compress.errors import CorruptStore
 from lepton_edge.compress.store.layout import (
+    ANY_INDEX,
     FORMAT,
     HEAD,
+    INDEX_RATIO,
     MAGIC,
     MAX_INDEX,
     WHAT_NEXT,
@@ -77,7 +79,7 @@ def _contents(file: BinaryIO, path: Path) -> Stored:
     _, version, _, offset, stored, length, digest = HEAD.unpack(head)
     if version != FORMAT:
         raise CorruptStore(f"{path.name} has format {version}; {FORMAT} is known", "update lepton-edge")
-    if length > MAX_INDEX or offset + stored > size:
+    if length > min(MAX_INDEX, ANY_INDEX + INDEX_RATIO * stored) or offset + stored > size:
         raise CorruptStore(f"the index of {path.name} does not fit into its {size} bytes", WHAT_NEXT)
     place = StoredTensor("index", Bytes(offset), Bytes(stored), Bytes(length), Sha256(digest.hex()))
     return parse_index(_content(file, place), Bytes(size))

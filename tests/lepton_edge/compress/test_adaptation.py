@@ -262,3 +262,12 @@ def test_rounding_of_this_processors_kernels_is_told_as_such(
     (told,) = (one.how for one in bundle.unverified if "answers as the original" in one.what)
     assert told.startswith("it does not: least cosine 0.990000")
     assert told.endswith("its kernels round otherwise")
+
+
+def test_inputs_that_would_fill_the_memory_are_not_made_up(tmp_path: Path) -> None:
+    ends = [helper.make_tensor_value_info(name, 1, [1, "n"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], "r")], "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(CompressionRefused, match=r"'x' of shape \[1, 100000000000\] has 400.0 GB"):
+        adapt(saved(model, tmp_path), "x86", tmp_path / "out", Wanted(shapes={"x": (1, 10**11)}))
+    assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]

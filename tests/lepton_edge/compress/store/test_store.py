@@ -248,3 +248,19 @@ def test_many_that_point_at_one_content_reserve_nothing(path: Path, monkeypatch:
     assert "not believed" in refused(path)
     rewrite(path, {}, pointing("store", "0", 3))
     assert len(store.read(path).graph.initializer) == 3
+
+
+def test_an_index_that_expands_as_no_index_does_is_not_expanded(tmp_path: Path) -> None:
+    text = b'{"tensors":[' + b"{}," * 1_000_000 + b"{}]}"
+    packed = pack(text, 1, 0)
+    digest = hashlib.sha256(text).digest()
+    head = layout.HEAD.pack(layout.MAGIC, 1, 0, layout.HEAD.size, len(packed), len(text), digest)
+    (tmp_path / "m.lepton").write_bytes(head + packed)
+    with pytest.raises(CorruptStore, match="the index of m.lepton does not fit"):
+        store.read(tmp_path / "m.lepton")
+
+
+def test_an_index_of_many_small_tensors_is_read(tmp_path: Path) -> None:
+    model = model_of(*(np.full(300, i, np.float32) for i in range(3000)))
+    told = store.write(model, tmp_path / "m.lepton")
+    assert len(store.read(tmp_path / "m.lepton").graph.initializer) == len(told.tensors) == 3000
