@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lepton_edge.core.errors import InvalidInput, LeptonError, StorageFull
 
+_PART = ".part"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -41,7 +42,7 @@ def write_by(path: Path, make: Callable[[Path], object]) -> None:
     Raises:
         StorageFull, InvalidInput: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     with told(path):
         try:
             make(temporary)
@@ -66,6 +67,14 @@ def append(path: Path, line: bytes) -> None:
             with contextlib.suppress(OSError):
                 file.truncate(before)
             raise
+
+
+def forget_parts(*folders: Path) -> None:
+    """Remove what killed writers left half-written in `folders`; nobody else may be writing there."""
+    for folder in folders:
+        for part in folder.glob(f".*{_PART}"):
+            with told(part):
+                part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

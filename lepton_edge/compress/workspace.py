@@ -98,6 +98,7 @@ class Workspace:
             raise AlreadyExists(
                 f"another search is at work in {self.folder}", "wait for it, or choose another --out"
             ) from error
+        disk.forget_parts(self.folder, self.folder / "models")
         return self
 
     def __exit__(

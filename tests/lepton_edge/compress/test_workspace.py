@@ -133,3 +133,12 @@ def test_an_original_that_was_damaged_is_put_back(tmp_path: Path) -> None:
     workspace.original.write_bytes(b"cut")
     begun(tmp_path, resume=True)
     assert workspace.original.read_bytes() == MODEL.SerializeToString()
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    begun(tmp_path)
+    parts = [tmp_path / ".net.onnx.7.part", tmp_path / "models" / ".aa.onnx.7.part"]
+    for one in parts:
+        one.write_bytes(b"half")
+    begun(tmp_path, resume=True)
+    assert not any(one.exists() for one in parts)
