@@ -33,7 +33,7 @@ $(MINILM_STAMP): $(STAMP) examples/demo/requirements-minilm.txt
 	@touch $@
 
 $(TORCH_STAMP): $(STAMP)
-	@echo "[setup] installing torch (only for test-torch)"
+	@echo "[setup] installing torch (only for test-torch and compress-bench)"
 	@$(PIP) --no-warn-conflicts 'torch==2.13.0'
 	@touch $@
 
