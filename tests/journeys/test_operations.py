@@ -152,8 +152,22 @@ def test_who_was_given_the_address_of_a_board_is_sent_where_its_model_went_and_c
         house.command("device", "drain", "board")
         until(lambda: load.answers[-1][1].hops[1].device == "board2")
         load.settle()
+        assert house.end("board") == 0
+        house.start_agent("board", "board", "--port", own.rpartition(":")[2])
+        until(
+            lambda: _who_answers(own, load.x) == "board2"
+        )  # one that asks for the first time is sent there, too
         house.command("device", "drain", "board", "--undo")
         house.command("deploy", "small", "--device", "board=board")
         until(lambda: load.answers[-1][1].hops[1].device == "board")
         load.settle()
     load.check()
+
+
+def _who_answers(address: str, x: Any) -> str:
+    """Return the entry that answers a new client of `address`; "" where the model is not known there yet."""
+    with lepton_edge.Client(address) as client:
+        try:
+            return str(client.infer("small", {"x": x}).hops[1].device)
+        except lepton_edge.errors.UnknownModel:
+            return ""
