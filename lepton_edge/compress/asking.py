@@ -31,7 +31,7 @@ class Asked:
             working directory.
         metric: "top1", "agreement", "cosine" or a function of (answers, original's answers, label).
         measure: times a candidate beside the original; by default here, in a process of its own.
-        platform: the processor that will run it; by default this one.
+        platform: the processor that will run it, or its name ("raspberrypi"); by default this one.
         recipe: the only recipe to try.
         steps: techniques of your own.
         description: the model's TOML manifest; by default the .toml beside the model.
@@ -52,7 +52,7 @@ class Asked:
     out: str | Path | None = None
     metric: str | Judge | Metric | None = None
     measure: Measure | None = None
-    platform: Target | None = None
+    platform: Target | str | None = None
     recipe: Recipe | None = None
     steps: Sequence[Technique] = ()
     description: str | Path | Manifest | None = None
@@ -74,7 +74,7 @@ class Options(TypedDict, total=False):
     out: str | Path | None
     metric: str | Judge | Metric | None
     measure: Measure | None
-    platform: Target | None
+    platform: Target | str | None
     recipe: Recipe | None
     steps: Sequence[Technique]
     description: str | Path | Manifest | None

@@ -16,7 +16,7 @@ from lepton_edge.compress.asking import Asked, Options
 from lepton_edge.compress.description import described
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.measure import LocalMeasure
-from lepton_edge.compress.platforms import this_machine
+from lepton_edge.compress.platforms import chosen
 from lepton_edge.compress.recipe import Budget, Recipe
 from lepton_edge.compress.report import Report
 from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_samples, split
@@ -70,7 +70,7 @@ def _job(asked: Asked, source: Source) -> Job:
         held_out=held_out,
         metric=metrics.metric(asked.metric) if asked.metric else usual,
         budget=Budget(asked.max_drop, asked.target, Seconds(asked.time_limit), asked.max_candidates),
-        target=asked.platform or this_machine(),
+        target=chosen(asked.platform),
         measure=asked.measure or LocalMeasure(first_feeds(held_out, TIMED_SAMPLES)),
         training=None if training is None else open_samples(training, source.model, told),
         own={one.name: one for one in asked.steps},

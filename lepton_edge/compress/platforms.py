@@ -58,3 +58,14 @@ def _flags() -> str:
     except OSError:  # not Linux
         return ""
     return next((line for line in lines if line.startswith("flags")), "")
+
+
+def chosen(platform: Target | str | None) -> Target:
+    """Return the target that is given, or called so; this machine's for None or "".
+
+    Raises:
+        CompressionRefused: none is called so.
+    """
+    if isinstance(platform, Target):
+        return platform
+    return target_of(platform) if platform else this_machine()

@@ -31,3 +31,11 @@ def test_this_machine(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) 
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(platforms, "_flags", lambda: "flags : fpu avx2")
     assert platforms.this_machine().name == name
+
+
+def test_a_platform_is_a_target_or_its_name() -> None:
+    pi = platforms.TARGETS["raspberrypi"]
+    assert platforms.chosen("raspberrypi") is platforms.chosen(pi) is pi
+    assert platforms.chosen(None) == platforms.chosen("") == platforms.this_machine()
+    with pytest.raises(CompressionRefused, match="no platform 'abacus'"):
+        platforms.chosen("abacus")
