@@ -80,9 +80,11 @@ class _Going:
         self._refused: dict[str, str] = {}
         kept = (step.options.get(refining.KEPT) for one in workspace.candidates for step in one.recipe.steps)
         self._refined = any(kept)
+        self._only = False
 
     def only(self, recipe: Recipe) -> str:
         """Try one recipe; return why the search ended."""
+        self._only = True
         self._loss(completed(recipe, self._job.own))
         return "the recipe was tried"
 
@@ -118,7 +120,7 @@ class _Going:
         if key not in self._known:
             told = words(recipe, defaults([recipe], self._job.own))
             done, most = len(self._workspace.candidates), self._job.budget.max_candidates
-            self._job.progress(f"try {told}", done, most)
+            self._job.progress(f"try {told}", *((0, 1) if self._only else (done, most)))
             candidate, model = self._trier.try_(recipe)
             self._workspace.keep(candidate, model)
             self._known[key] = candidate
@@ -159,9 +161,7 @@ class _Going:
         usual = defaults([one.recipe for one in candidates], job.own)
         made = replace(told, platform=job.target.name, defaults=usual)
         if best is None:
-            raise NotMet(
-                _not_met(made, asked), "allow a larger drop, give more data or time, or another target", made
-            )
+            raise NotMet(_not_met(made, asked), _hint(asked), made)
         return made
 
     def _original(self) -> Candidate:
@@ -216,6 +216,13 @@ def _not_met(report: Report, asked: tuple[Candidate, ...]) -> str:
         f"{report.words(nearest.recipe)}: {gains(nearest, report.original)}; it is not used because it "
         f"{_as_verb(nearest.rejected)}"
     )
+
+
+def _hint(asked: tuple[Candidate, ...]) -> str:
+    """Return what to do where none may be used; a drop or a target help nobody whose steps all refused."""
+    if asked and not any(one.score is not None for one in asked):
+        return "mend what it names, or try another recipe"
+    return "allow a larger drop, give more data or time, or another target"
 
 
 def _distance(one: Candidate, report: Report) -> tuple[bool, float, float]:

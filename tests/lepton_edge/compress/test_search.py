@@ -135,6 +135,25 @@ def test_a_step_that_cannot_is_rejected_with_its_reason(tmp_path: Path, step: sm
         run(job(step), tmp_path, only(step.name))
 
 
+def test_what_to_do_where_the_only_step_refuses_is_not_another_budget(tmp_path: Path) -> None:
+    step = small.Does("refuses", lambda model, materials: model, reason="no layer to help")
+    with pytest.raises(BudgetNotMet) as refused:
+        run(job(step), tmp_path / "one", only("refuses"))
+    assert refused.value.hint == "mend what it names, or try another recipe"
+    with pytest.raises(BudgetNotMet) as lost:
+        run(job(small.Rounds()), tmp_path / "two", only("rounds", bits=1))
+    assert lost.value.hint.startswith("allow a larger drop")
+
+
+def test_one_recipe_is_counted_as_one(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    asked = dataclasses.replace(
+        job(small.Rounds()), progress=lambda what, done, total: told.append((what, done, total))
+    )
+    run(asked, tmp_path, only("rounds", bits=8))
+    assert [one for one in told if one[0].startswith("try ")] == [("try rounds", 0, 1)]
+
+
 def test_no_space_ends_the_search_and_keeps_what_was_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
