@@ -142,6 +142,7 @@ def call_off(state: State, work: Work, heeded: DeviceId, now: float) -> list[Com
         _note_in_vain(state, work, peer, now)
         ended(state, work, peer)
         if peer != heeded:
+            state.far_side(peer).try_no_more_with(work.key, now)
             told.append(CancelStage(work.key, peer, _cancel_frame(work, place)))
     return told
 

@@ -224,3 +224,18 @@ class FarSide:
         self.trials[work] = Trial(page, now)
         self.next_trial = now + max(self.pause, seconds)
         self.pause = Seconds(min(2 * self.pause, LONGEST_PAUSE))
+
+    def try_no_more_with(self, work: WorkKey, now: float) -> None:
+        """Its caller gave `work` up, and nobody will hear what became of it: another may try at once."""
+        if self.trials.pop(work, None) is not None:
+            self.next_trial = min(self.next_trial, now)
+
+    def trial_lasts(self, page: PageKey, now: float) -> float:
+        """Return how long a trial by a page's stages is waited for by what they took of late; 0 where not known.
+
+        What only outages took is waited for no longer than it is paused between two trials anyhow.
+        """
+        known = self.times.get(page)
+        if known is None:
+            return 0.0
+        return min(known.expected(now), LONGEST_PAUSE) if known.held else known.expected(now)

@@ -92,7 +92,7 @@ def trial(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
 
     What its link does now is no part: while nothing is acknowledged it seems to become ever slower.
     """
-    late = state.far_side(peer).expected(page_key(work), now)
+    late = state.far_side(peer).trial_lasts(page_key(work), now)
     return Seconds(min(max(late, work.terms.far), MOST) + MARGIN)
 
 

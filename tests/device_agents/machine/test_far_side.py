@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agents.machine.events import EpochKey, WorkKey
-from device_agents.machine.far_side import FRESH, MOST_TIMES, FarSide
+from device_agents.machine.far_side import FRESH, LONGEST_PAUSE, MOST_TIMES, FarSide
 
 PAGE = (EpochKey("net", 1), "cut-4")
 WORK = WorkKey("r1", 0, 0, 1, "", 0)
@@ -229,3 +229,27 @@ def test_no_more_is_left_on_the_link_than_was_sent_or_is_under_way(
         most = max(most, under_way)
         assert 0.0 <= far.queued(now) * rate <= most * (1 + 1e-9)
         assert far.queued(now + 1e6) == 0.0
+
+
+def test_a_trial_that_its_caller_gave_up_is_followed_by_another_at_once() -> None:
+    far = FarSide()
+    far.overdue(1.0, 0.0, 2.0)
+    far.try_with(WORK, PAGE, 8.0, 2.0)
+    assert not far.may_try(3.0)
+    far.try_no_more_with(WORK, 3.0)
+    assert far.may_try(3.0)
+    far.try_with(WORK, PAGE, 8.0, 3.0)
+    far.try_no_more_with(WORK._replace(request_id="another"), 4.0)
+    assert not far.may_try(4.0), "one that was no trial changes nothing"
+
+
+def test_what_only_outages_took_makes_trials_no_longer() -> None:
+    far = FarSide()
+    for began, ended in ((0.0, 3.0), (4.0, 13.0)):
+        far.overdue(began, 0.0, began + 1.0)
+        far.hear(ended)
+        far.note(PAGE, ended - began, ended)
+    assert far.expected(PAGE, 13.0) > 9.0, "two outages with nothing usual between: it may be as slow as that"
+    assert far.trial_lasts(PAGE, 13.0) == LONGEST_PAUSE
+    far.note(PAGE, 8.0, 24.0)
+    assert far.trial_lasts(PAGE, 24.0) > 6.0, "what an answer took that was no outage's is known"

@@ -18,6 +18,7 @@ from device_agents.machine.commands import (
     SetTimer,
 )
 from device_agents.machine.events import (
+    CancelArrived,
     CoordinatorSaid,
     EpochKey,
     EpochOpened,
@@ -272,6 +273,14 @@ def test_one_trial_at_a_time_with_growing_pauses(frozen) -> None:
     assert pauses[0] < 0.5
     assert max(pauses) == pytest.approx(2.0, abs=0.2)
     assert sorted(pauses) == pytest.approx(pauses, abs=0.1)
+
+
+def test_a_trial_that_its_caller_gives_up_is_made_by_the_next_request(frozen) -> None:
+    frozen.sends("trial")
+    (work,) = frozen.state.works.values()
+    assert "SendStage" not in names(frozen.sends("meanwhile"))
+    frozen.happens(CancelArrived(work.link, "trial"))
+    assert "SendStage" in names(frozen.sends("next")), "no answer to the other will tell"
 
 
 @pytest.mark.parametrize("how", ["before the local answer", "after it", "a new link"])
