@@ -436,3 +436,13 @@ def test_what_is_kept_to_go_back_to_is_let_go_of_by_a_drained_cloud(fleet: Any, 
     assert fleet.answer_of(call).ending == c.DeviceGone("cloud")
     assert _active(fleet) == [("board", "cloud2")]
     assert fleet.state.devices["board"].epochs == {("net", 2): "active"}, "nobody can go back to it"
+
+
+def test_a_board_whose_model_is_moved_is_told_so_too(fleet: Any, make: Any) -> None:
+    fleet.call(lambda cause, call: e.MoveAsked(cause, call, m.MoveModel("net", "board", "board2")))  # type: ignore[arg-type]
+    fleet.run()
+    _look(fleet)
+    assert _active(fleet) == [("board2", "cloud")]
+    assert _directed(fleet, "board") == [("board2:8011",)]
+    _back(fleet, make, "board")
+    assert _directed(fleet, "board") == [("board2:8011",)]
