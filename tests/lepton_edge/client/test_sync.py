@@ -88,7 +88,7 @@ def test_a_call_takes_the_same_in_both_faces(name: str) -> None:
 def test_the_public_face_is_lazy_and_guarded() -> None:
     assert set(lepton_edge.__all__) == {
         "AsyncClient", "Client", "LeptonError", "LinkChange", "MockTransport", "Result", "Wishes", "__version__",
-        "errors",
+        "compress", "errors",
     }  # fmt: skip
     assert all(getattr(lepton_edge, name) is not None for name in lepton_edge.__all__)
     with pytest.raises(AttributeError, match="Server"):
