@@ -14,6 +14,7 @@ import numpy as np
 import xxhash
 from onnx import ModelProto
 
+from lepton_edge.compress import running
 from lepton_edge.compress.errors import CompressionFailed, TooLittleData, UnusableData
 from lepton_edge.compress.metrics import Answers, Metric
 from lepton_edge.compress.recipe import Score
@@ -45,8 +46,8 @@ class Runner:
         self._session = runtime.open_session(model, runtime.options(None, level))
 
     def run(self, feeds: Mapping[str, Array]) -> Answers:
-        """Return the outputs by name."""
-        return runtime.run(self._session, feeds)
+        """Return the outputs by name; raise InvalidModel where the engine fails, or does not end."""
+        return running.run(self._session, feeds)
 
 
 class Reference:

@@ -65,12 +65,15 @@ def open_session(
 
 
 def run(
-    session: ort.InferenceSession, feeds: Mapping[str, Any], names: Sequence[str] | None = None
+    session: ort.InferenceSession,
+    feeds: Mapping[str, Any],
+    names: Sequence[str] | None = None,
+    how: ort.RunOptions | None = None,
 ) -> dict[str, Any]:
     """Run `session` and return its outputs by name; raise InvalidModel when the engine fails on `feeds`."""
     wanted = [one.name for one in session.get_outputs()] if names is None else list(names)
     try:
-        return dict(zip(wanted, session.run(wanted, dict(feeds)), strict=True))
+        return dict(zip(wanted, session.run(wanted, dict(feeds), how), strict=True))
     except RUNTIME_ERRORS as error:
         raise InvalidModel(
             f"the model does not run: {_short(str(error))}", "run it in onnxruntime alone"
