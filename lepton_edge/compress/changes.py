@@ -21,7 +21,7 @@ from onnx import ModelProto
 
 from lepton_edge.compress import opsets, signs, store, techniques
 from lepton_edge.compress.bundle import Fact
-from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.errors import CompressionRefused, CorruptStore
 from lepton_edge.compress.evaluate import Runner
 from lepton_edge.compress.manifest import versions
 from lepton_edge.compress.measure import LocalMeasure, Measure
@@ -43,6 +43,7 @@ LEAST_COSINE: Mapping[str, float] = {HALF: 0.999}
 LEAST = 0.9999
 """Of changes that are exact: both models run without the engine's optimisations, so that only the change differs."""
 TIMED = Seconds(1.0)
+PARTED = "other outputs or shapes, or NaN and infinite values where the original answers others"
 
 Feeds = Sequence[Mapping[str, Array]]
 
@@ -151,7 +152,8 @@ class Work:
             self.rejected.append(Fact(what, _first_line(error)))
             return
         if cosine < least:
-            self.rejected.append(Fact(what, f"the answers part: cosine {cosine:.6f}, {least} is needed"))
+            told = f"cosine {cosine:.6f}, {least} is needed" if cosine > -1 else PARTED
+            self.rejected.append(Fact(what, f"the answers part: {told}"))
             return
         self._model = made
         self.done.append(
@@ -171,13 +173,20 @@ class Work:
         content = self._model.SerializeToString(deterministic=True)
         (folder / "model.onnx").write_bytes(content)
         self._see(folder / "model.onnx")
-        store.write(self._model, folder / f"model{store.SUFFIX}")
-        if store.read(folder / f"model{store.SUFFIX}").SerializeToString(deterministic=True) == content:
-            self.verified.append(Fact(f"model{store.SUFFIX} is model.onnx, byte for byte", "expanded here"))
+        self._write_store(folder / f"model{store.SUFFIX}", content)
         if self._wanted.ort or (self._wanted.ort is None and self._target.name in ORT_PLATFORMS):
             self._write_ort(folder)
         self._time(folder)
         self._tell_unknown()
+
+    def _write_store(self, file: Path, content: bytes) -> None:
+        try:
+            store.write(self._model, file)
+        except CorruptStore as error:  # it shrinks more than a reader would believe
+            self.rejected.append(Fact(file.name, error.message))
+            return
+        if store.read(file).SerializeToString(deterministic=True) == content:
+            self.verified.append(Fact(f"{file.name} is model.onnx, byte for byte", "expanded here"))
 
     def _write_ort(self, folder: Path) -> None:
         chosen = runtime.options(None, runtime.BASIC)  # what later levels do fits this processor only
@@ -195,7 +204,8 @@ class Work:
         cosine = _cosine([runtime.run(session, feeds) for feeds in self._feeds], self._answers)
         inputs = "given" if self._wanted.data is not None else "made-up"
         where = f"onnxruntime {versions()['onnxruntime']} on this {machine.machine()}"
-        how = f"least cosine {cosine:.6f} over {len(self._feeds)} {inputs} inputs, by {where}"
+        seen = f"least cosine {cosine:.6f}" if cosine > -1 else PARTED
+        how = f"{seen} over {len(self._feeds)} {inputs} inputs, by {where}"
         if cosine < min(LEAST_COSINE.values()):  # of a model that draws random numbers, or in another format
             self._see_parted(file, how)
             return

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lepton_edge.compress import judging, refining
+from lepton_edge.compress import attempts, judging, refining
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
 from lepton_edge.compress.measure import HERE
 from lepton_edge.compress.platforms import this_machine
@@ -121,8 +121,9 @@ class _Going:
             told = words(recipe, defaults([recipe], self._job.own))
             done, most = len(self._workspace.candidates), self._job.budget.max_candidates
             self._job.progress(f"try {told}", *((0, 1) if self._only else (done, most)))
-            candidate, model = self._trier.try_(recipe)
-            self._workspace.keep(candidate, model)
+            with attempts.attempt(self._workspace.folder, recipe):
+                candidate, model = self._trier.try_(recipe)
+                self._workspace.keep(candidate, model)
             self._known[key] = candidate
         one, original = self._known[key], self._trier.original
         if one.rejected:

@@ -35,6 +35,13 @@ from partitioner.units import Sha256
 
 TENSORFLOW = {".keras": "--keras", ".h5": "--keras", ".tflite": "--tflite"}
 CONVERT_PATIENCE = 1800.0
+_CONVERT = """\
+import runpy, sys
+sys.path[:] = [one for one in sys.path if one]
+runpy.run_module("tf2onnx.convert", run_name="__main__", alter_sys=True)
+"""
+"""Without the working directory on the path: a random.py or numpy.py that lies there is not ours to run."""
+
 MAX_NAME = 100
 
 
@@ -218,18 +225,15 @@ def _arguments(module: Any, example: Sequence[Any]) -> list[str] | None:
 def _from_tensorflow(source: Path, path: Path) -> Path:
     _needs("tf2onnx", "tensorflow")
     option = TENSORFLOW.get(source.suffix, "--saved-model")
-    command = [
-        sys.executable,
-        "-m",
-        "tf2onnx.convert",
-        option,
-        str(source),
-        "--output",
-        str(path),
-        "--opset",
-        "17",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=CONVERT_PATIENCE, check=False)
+    asked = [option, str(source), "--output", str(path), "--opset", "17"]
+    command = [sys.executable, "-c", _CONVERT, *asked]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CONVERT_PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InvalidModel(
+            f"tf2onnx did not convert {source.name} within {CONVERT_PATIENCE / 60:.0f} minutes",
+            "convert it by hand, then give the .onnx",
+        ) from error
     if done.returncode or not path.exists():
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise InvalidModel(

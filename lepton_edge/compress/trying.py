@@ -22,7 +22,7 @@ from google.protobuf.message import DecodeError, EncodeError  # what onnx raises
 from onnx import ModelProto
 
 from lepton_edge.compress import disk, judging, sensitivity
-from lepton_edge.compress.errors import CompressionFailed, UnusableData
+from lepton_edge.compress.errors import CompressionFailed, CorruptStore, UnusableData
 from lepton_edge.compress.evaluate import Reference, evaluate, scores
 from lepton_edge.compress.measure import Measure
 from lepton_edge.compress.metrics import Metric
@@ -55,6 +55,16 @@ STEP_ERRORS: tuple[type[Exception], ...] = (
     onnx.checker.ValidationError, onnx.shape_inference.InferenceError, onnx.version_converter.ConvertError,
     *runtime.RUNTIME_ERRORS,
 )  # fmt: skip
+
+_UNPACKED: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    LookupError,
+    MemoryError,
+    EncodeError,
+    DecodeError,
+)
+"""What a model of a user's step may raise when it is written down: weights that are not what they say."""
 
 
 class TimeIsUp(Exception):
@@ -121,8 +131,8 @@ class Trier:
                 f"the original answers none of {score.count} samples as they are labelled",
                 "check the labels, and how samples become inputs",
             )
-        size, stored = job.size, stored_size(job.original)
-        self.original = Candidate(Recipe(), job.sha256, size, stored, score, (), Bytes(min(size, stored)))
+        stored, wire = _packed(job.original, job.size)
+        self.original = Candidate(Recipe(), job.sha256, job.size, stored, score, (), wire)
 
     def try_(self, recipe: Recipe) -> tuple[Candidate, ModelProto | None]:
         """Return what came of `recipe`, and the model where there is one.
@@ -190,13 +200,13 @@ class Trier:
             self._made.popitem(last=False)
 
     def _judge(self, recipe: Recipe, model: ModelProto) -> Candidate:
-        content = model.SerializeToString()
-        stored = stored_size(model)
-        size = Bytes(len(content))
-        found = Candidate(recipe, model_digest(content), size, stored, wire=Bytes(min(size, stored)))
+        found = Candidate(recipe)
         try:
-            found = self._scored(found, model)
-        except (CompressionFailed, ModelError) as error:
+            content = model.SerializeToString()
+            size = Bytes(len(content))
+            stored, wire = _packed(model, size)
+            found = self._scored(Candidate(recipe, model_digest(content), size, stored, wire=wire), model)
+        except (CompressionFailed, ModelError, *_UNPACKED) as error:
             return replace(found, rejected=_sentence(error))
         if found.rejected:
             return found
@@ -260,6 +270,15 @@ class Trier:
         if time.monotonic() > self._deadline:
             raise TimeIsUp
         self.job.progress(what, done, total)
+
+
+def _packed(model: ModelProto, size: Bytes) -> tuple[Bytes, Bytes]:
+    """Return the bytes of the store of `model`, and what is sent of it; 0 and `size` where there can be no store."""
+    try:
+        stored = stored_size(model)
+    except CorruptStore:  # it shrinks more than a reader would believe: then it has none
+        return Bytes(0), size
+    return stored, Bytes(min(size, stored))
 
 
 def _copy(model: ModelProto) -> ModelProto:

@@ -8,6 +8,7 @@ process at a time.
     original.onnx      the model as it came in, embedded
     candidates.jsonl   one tried candidate a line, in order
     models/SHA.onnx    the models of those that may be used
+    trying.json        the recipe that is tried just now (`attempts`)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import IO, Any
 
 from onnx import ModelProto
 
-from lepton_edge.compress import disk
+from lepton_edge.compress import attempts, disk
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.recipe import Candidate, Recipe, Step
 from lepton_edge.compress.rows import file_digest
@@ -42,6 +43,7 @@ _BEGUN = frozenset({_LOCK, "models", "original.onnx", "scratch"})
 
 FORMAT = 1
 MAX_CANDIDATES = 10_000
+ENDED_THE_PROCESS = "ended the process when it was tried (a crash of native code, or no memory was left)"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Workspace:
         if described.exists():
             self._check(described, subject, resume)
             self.candidates = self._read()
+            self._skip_fatal()
             if _digest_of(self.original) != model_digest(content):  # candidates are measured beside it
                 disk.write(self.original, content)
             return
@@ -166,6 +169,16 @@ class Workspace:
         found = [_candidate(line, number, path) for number, line in enumerate(lines, start=1)]
         whole = (one for one in found if one.rejected or _digest_of(self.model_of(one)) == one.sha256)
         return list({recipe_key(one.recipe): one for one in whole}.values())
+
+    def _skip_fatal(self) -> None:
+        """Write down as rejected what ended the process: nobody gets past it by trying it again."""
+        recipe = attempts.fatal(self.folder)
+        if recipe is None:
+            return
+        known = {recipe_key(one.recipe) for one in self.candidates}
+        if recipe_key(recipe) not in known:
+            self.keep(Candidate(recipe, rejected=ENDED_THE_PROCESS), None)
+        attempts.forget(self.folder)
 
     def keep(self, candidate: Candidate, model: ModelProto | None) -> None:
         """Write down a finished candidate, and its model where it may be used.

@@ -114,7 +114,30 @@ def test_tflite_is_converted_by_tf2onnx(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sources.subprocess, "run", convert)
     (tmp_path / "net.tflite").write_bytes(b"")
     assert open_model(tmp_path / "net.tflite").name == "net.tflite"
-    assert commands[0][:4] == [sys.executable, "-m", "tf2onnx.convert", "--tflite"]
+    assert commands[0][:2] == [sys.executable, "-c"]
+    assert "tf2onnx.convert" in commands[0][2]
+    assert commands[0][3] == "--tflite"
+
+
+def test_a_conversion_runs_nothing_that_lies_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bisect.py").write_text("raise SystemExit('I was run')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(sources, "_CONVERT", sources._CONVERT.replace("tf2onnx.convert", "bisect"))
+    (tmp_path / "net.tflite").write_bytes(b"")
+    with pytest.raises(InvalidModel, match="it said nothing"):
+        open_model(tmp_path / "net.tflite")
+
+
+def test_a_conversion_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(sources, "_CONVERT", "import time; time.sleep(60)")
+    monkeypatch.setattr(sources, "CONVERT_PATIENCE", 0.1)
+    (tmp_path / "net.tflite").write_bytes(b"")
+    with pytest.raises(InvalidModel, match="did not convert net.tflite within"):
+        open_model(tmp_path / "net.tflite")
 
 
 def test_a_failed_conversion_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lepton_edge.compress import trying
-from lepton_edge.compress.errors import UnusableData
+from lepton_edge.compress.errors import CorruptStore, UnusableData
 from lepton_edge.compress.recipe import Recipe, Step
 from lepton_edge.compress.samples import open_samples
 from lepton_edge.compress.trying import TimeIsUp, Trier
@@ -117,3 +118,26 @@ def test_a_step_that_returns_no_model_is_that_steps_rejection(tmp_path: Path) ->
     candidate, model = found.try_(steps("forgets"))
     assert model is None
     assert candidate.rejected == "forgets: it returned a NoneType, and no model"
+
+
+def test_a_store_that_no_reader_would_believe_is_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unbelievable(model: Any) -> int:
+        raise CorruptStore("a store of 9 bytes that expands to 300000000 is not believed")
+
+    monkeypatch.setattr(trying, "stored_size", unbelievable)
+    tried = trier(tmp_path, small.Rounds())
+    found, _ = tried.try_(steps("rounds"))
+    assert (found.stored, found.wire) == (0, found.size)
+    assert tried.original.wire == tried.original.size
+
+
+def test_weights_that_cannot_be_packed_are_that_candidates_rejection(tmp_path: Path) -> None:
+    def act(model: Any, materials: Any) -> Any:
+        for one in model.graph.initializer:
+            one.raw_data = one.raw_data * 300 + b"x"
+        return model
+
+    found, _ = trier(tmp_path, small.Does("swells", act)).try_(steps("swells"))
+    assert found.rejected
