@@ -132,14 +132,6 @@ class Choice:
     of them until `look_after`. `risen`: the next look is such a one."""
 
     risen: bool = False
-    returned: bool = False
-    """A far side is back since the last look: what its link moved meanwhile was the outage's doing."""
-
-    def see(self, reach: list[bool], now: float) -> None:
-        """Take note of which peers can be reached; after an outage one request sees at once how quick the link is."""
-        if any(there and not was for there, was in zip(reach, self.reach, strict=False)):
-            self.look_at, self.look_pause, self.returned = now, FIRST_LOOK, True
-        self.reach = reach
 
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
         """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.

@@ -57,13 +57,13 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     reach = [state.sound(peer) for peer in choice.peers]
     fresh = choice.links is state.links and now < choice.until and choice.reach == reach
     if turner.stale or not fresh:
-        choice.see(reach, now)
+        choice.reach = reach
         _reconsider(state, held, choice, frame, now)
     turner.page = choice.page
     if not all(reach) and (trial := _trial(state, held, choice, now)):
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
     if now >= choice.look_at and (look := _look(state, turner, choice, frame)):
-        choice.look_at, choice.risen, choice.returned = now + choice.look_pause, False, False
+        choice.look_at, choice.risen = now + choice.look_pause, False
         choice.look_pause = min(2 * choice.look_pause, LONGEST_PAUSE)
         return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
     return _for_one(state, held, choice, frame, now)
@@ -87,8 +87,7 @@ def _look(state: State, turner: Turner, choice: Choice, frame: Frame) -> Option 
     hopes = {
         one.value - price * (one.way - one.option.way): one.option
         for one in unseen
-        if one.way > one.option.way
-        and _may_be_risked(one, taken, frame, math.inf if choice.returned else RISK)
+        if one.way > one.option.way and _may_be_risked(one, taken, frame)
     }
     best = min(hopes, default=math.inf)
     return hopes[best] if best < taken.value / WORTH_A_TRIAL else None
@@ -111,9 +110,9 @@ def _tells(state: State, taken: Option) -> bool:
     return taken.up / link.up >= strays
 
 
-def _may_be_risked(cost: Cost, taken: Cost, frame: Frame, risk: float) -> bool:
+def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
     in_time = not frame.remaining_ms or cost.seconds < frame.remaining_ms / 1e3 / RISK
-    return in_time and cost.value < risk * taken.value
+    return in_time and cost.value < RISK * taken.value
 
 
 def _trial(state: State, held: EpochState, choice: Choice, now: float) -> Option | None:
@@ -195,7 +194,7 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     load = 0.0 if before is None else before.far - before.usual
     crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
     choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
-    choice.page, choice.returned = best.option.name, False
+    choice.page = best.option.name
     _rest_on(state, choice, now)
     choice.reason = f"turned to {best.option.name} (then {_ms(best.seconds)}): {cause}"
 

@@ -253,23 +253,6 @@ def test_a_far_side_that_is_silent_is_tried_once_in_a_while_and_no_turn(board) -
     assert [turn.after for turn in board.state.turns] == ["cut-4", "local", "cut-4"]
 
 
-def test_what_a_link_moved_in_an_outage_is_looked_at_when_the_far_side_is_back(rising) -> None:
-    """Bytes that nobody acknowledged for two seconds look like a link that is fifty times slower than it is."""
-    board = rising
-    board.link(2.36e6)
-    assert {board.page() for _ in range(3)} == {"cloud-jpeg"}
-    far = board.state.far_side("cloud")
-    board.now += 1.0
-    far.overdue(board.now, 0.0, board.now)
-    far.next_trial = board.now + 100.0
-    board.link(0.04e6)
-    assert {board.page() for _ in range(3)} == {"local"}
-    far.hear(board.now)
-    assert len(looks(board, 8)) == 1, "at once, whatever it seems to cost, and once"
-    board.link(2.36e6)
-    assert board.page() == "cloud-jpeg"
-
-
 def test_one_odd_request_changes_nothing_two_in_a_row_do(board) -> None:
     board.link(FAST)
     for _ in range(12):
