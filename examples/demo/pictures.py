@@ -38,6 +38,12 @@ SAMPLE_PICTURES: Final = {
     "astronaut": "astronaut.png",
     "rocket": "rocket.jpg",
 }
+_SCENES: Final = {"motorcycle_left": "motorcycle", "motorcycle_right": "motorcycle"}
+"""Pictures of one scene, by another name than their own: the two eyes of a stereo camera."""
+
+SOURCES: Final = "sources.txt"
+"""Of which photograph each sample is a view: `compress` judges by others than it calibrates with."""
+
 # Each as a fraction of width and height: left, top, right, bottom.
 _CROPS: Final = {
     "whole": (0.0, 0.0, 1.0, 1.0),
@@ -58,13 +64,15 @@ def write_test_pictures(folder: Path) -> list[Path]:
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Write three views (one mirrored) of each sample picture; return their paths."""
+    """Write three views (one mirrored) of each sample picture, and the list of whose they are; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written, lines = [], []
     for name, file in SAMPLE_PICTURES.items():
         picture = _open(file)
         for crop, box in _CROPS.items():
             written.append(_save(_view(picture, crop, box), folder / f"{name}_{crop}.jpg"))
+            lines.append(f"{written[-1].name} = {_SCENES.get(name, name)}\n")
+    (folder / SOURCES).write_text("".join(lines), encoding="utf-8")
     return written
 
 

@@ -113,7 +113,8 @@ def files_of(place: str) -> list[Path]:
 
 
 def _in_folder(path: Path) -> Iterator[Path]:
-    return (one for one in path.iterdir() if not one.name.startswith("."))
+    """Return what lies in `path`, but not the list of which picture each file was made of (`compress`)."""
+    return (one for one in path.iterdir() if not one.name.startswith(".") and one.name != "sources.txt")
 
 
 def only_input(asked: Client, model: str) -> str:

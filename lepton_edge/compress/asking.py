@@ -25,7 +25,7 @@ class Asked:
     Attributes:
         model: a path, an ONNX model, a torch module or exported program; it is never changed.
         data: a folder, an .npz or an iterable; see `samples`. Part calibrates, other pictures judge.
-        max_drop: largest loss of the metric, in points (0.01 is one percent).
+        max_drop: largest loss of the metric, in points (0.01, or "1%").
         target: what is to be won, "latency" or "size".
         out: folder for candidates, the best model, its manifest and report.html; by default beside the model, or in the
             working directory.
@@ -47,7 +47,7 @@ class Asked:
 
     model: Any
     data: str | Path | Given
-    max_drop: float = 0.01
+    max_drop: float | str = 0.01
     target: str = LATENCY
     out: str | Path | None = None
     metric: str | Judge | Metric | None = None
@@ -69,7 +69,7 @@ class Asked:
 class Options(TypedDict, total=False):
     """The keywords of `compress`, for type checkers: the attributes of `Asked` but the first two."""
 
-    max_drop: float
+    max_drop: float | str
     target: str
     out: str | Path | None
     metric: str | Judge | Metric | None

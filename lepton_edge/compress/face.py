@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lepton_edge.compress import disk, manifest, metrics, plots, search
+from lepton_edge.compress import disk, labels, manifest, metrics, plots, search
 from lepton_edge.compress.asking import Asked, Options
 from lepton_edge.compress.description import described
 from lepton_edge.compress.errors import CompressionRefused
@@ -60,7 +60,9 @@ def _job(asked: Asked, source: Source) -> Job:
     samples = open_samples(asked.data, source.model, told)
     calibration, held_out = split(samples, asked.seed, CALIBRATION_SHARE)
     usual = metrics.usual(source.model, told, samples.labelled)
-    training = asked.training
+    training = None if asked.training is None else open_samples(asked.training, source.model, told)
+    if training is not None:
+        labels.check(training, source.model)
     return Job(
         name=Path(source.name).stem,
         original=source.model,
@@ -69,14 +71,27 @@ def _job(asked: Asked, source: Source) -> Job:
         calibration=calibration.take(MOST_CALIBRATION),
         held_out=held_out,
         metric=metrics.metric(asked.metric) if asked.metric else usual,
-        budget=Budget(asked.max_drop, asked.target, Seconds(asked.time_limit), asked.max_candidates),
+        budget=Budget(_share(asked.max_drop), asked.target, Seconds(asked.time_limit), asked.max_candidates),
         target=chosen(asked.platform),
         measure=asked.measure or LocalMeasure(first_feeds(held_out, TIMED_SAMPLES)),
-        training=None if training is None else open_samples(training, source.model, told),
+        training=training,
         own={one.name: one for one in asked.steps},
         seed=asked.seed,
         progress=asked.progress,
     )
+
+
+def _share(given: float | str) -> float:
+    """Return 0.01 of 0.01, "0.01" or "1%"; raise CompressionRefused where a text is no share below 1."""
+    if not isinstance(given, str):
+        return given
+    try:
+        number = float(given.strip().removesuffix("%")) / (100.0 if "%" in given else 1.0)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise CompressionRefused(f"max_drop={given!r} is no share below 1", 'write max_drop=0.01, or "1%"')
+    return number
 
 
 def _searched(

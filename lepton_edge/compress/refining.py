@@ -12,9 +12,10 @@ from onnx import ModelProto
 
 from lepton_edge.compress.errors import CompressionFailed
 from lepton_edge.compress.evaluate import Reference, evaluate
+from lepton_edge.compress.failing import STEP_ERRORS
 from lepton_edge.compress.recipe import Candidate, Recipe, Step
 from lepton_edge.compress.techniques import HOMES
-from lepton_edge.compress.trying import STEP_ERRORS, Trier
+from lepton_edge.compress.trying import Trier
 from lepton_edge.core.errors import StorageFull
 from partitioner.units import Seconds
 

@@ -73,9 +73,19 @@ class Rows:
             label = None if self._labels is None else np.asarray(self._labels[index])
             yield Sample(feeds, self.sources[index], label)
 
+    def label_range(self) -> tuple[int, int] | None:
+        """Return the least and the largest label; None where there are none, or they are no whole numbers."""
+        return number_range(self._labels)
+
     def digest(self) -> str:
         """Return the sha256 of the file, as 64 hex digits."""
         return file_digest(self._path)
+
+
+def number_range(labels: Array | None) -> tuple[int, int] | None:
+    """Return the least and the largest of `labels`; None where there are none, or they are no whole numbers."""
+    found = np.asarray(labels)
+    return (int(found.min()), int(found.max())) if found.size and found.dtype.kind in "iu" else None
 
 
 def file_digest(path: Path) -> str:

@@ -23,10 +23,11 @@ import numpy as np
 from onnx import ModelProto
 
 from lepton_edge.compress.errors import TooLittleData, UnusableData
+from lepton_edge.compress.failing import CODE_ERRORS, sentence
 from lepton_edge.compress.fitting import Fitting
 from lepton_edge.compress.folder import Folder
 from lepton_edge.compress.pictures import preparers
-from lepton_edge.compress.rows import Rows
+from lepton_edge.compress.rows import Rows, number_range
 from lepton_edge.compress.technique import Sample, Samples
 from partitioner.manifest import Manifest
 
@@ -52,6 +53,10 @@ class Collection(Protocol):
 
     def digest(self) -> str:
         """Return a sha256 of all of them."""
+        ...
+
+    def label_range(self) -> tuple[int, int] | None:
+        """Return the least and the largest label; None where there are none, or they are no whole numbers."""
         ...
 
 
@@ -145,18 +150,30 @@ class Handed:
             raise UnusableData(
                 f"a {type(given).__name__} is no data", "give a folder, an .npz, a list, or a function"
             )
-        self._again: Callable[[], Iterable[Any]] = given if callable(given) else lambda: given
+        self._given: Callable[[], Iterable[Any]] = given if callable(given) else lambda: given
         if not callable(given) and iter(given) is given:
             raise UnusableData(
                 "an iterator can be gone through only once",
                 "give a list, or a function that returns an iterator",
             )
-        self.sources, self._labelled = _walk(self._again())
+        self.sources, self._labelled, self._range = _walk(self._again())
+
+    def _again(self) -> Iterator[Any]:
+        """Yield what was given, once more; raise UnusableData where the function or the data set fails."""
+        try:
+            yield from self._given()
+        except (*CODE_ERRORS, OSError) as error:
+            told = f"the data cannot be gone through: {sentence(error)}"
+            raise UnusableData(told, "mend the function or the data set that gives the samples") from error
 
     @property
     def labelled(self) -> bool:
         """Whether all samples have labels."""
         return self._labelled
+
+    def label_range(self) -> tuple[int, int] | None:
+        """Return the least and the largest label; None where there are none, or they are no whole numbers."""
+        return self._range if self._labelled else None
 
     def read(self, wanted: Sequence[int]) -> Iterator[Sample]:
         """Yield the samples at `wanted`, which ascends."""
@@ -188,13 +205,17 @@ def _can_be_gone_through(given: object) -> bool:
     return hasattr(given, "__iter__") or hasattr(given, "__getitem__")
 
 
-def _walk(given: Iterable[Any]) -> tuple[tuple[str, ...], bool]:
-    sources, labelled = [], True
+def _walk(given: Iterable[Any]) -> tuple[tuple[str, ...], bool, tuple[int, int] | None]:
+    """Return the sources, whether all samples have labels, and between which numbers these are."""
+    sources, labelled, numbers = [], True, list[int]()
     for index, one in enumerate(given):
         sample = _sample(one, index)
         sources.append(sample.source)
         labelled = labelled and sample.label is not None
-    return tuple(sources), labelled and bool(sources)
+        if found := number_range(sample.label):
+            numbers = [min(found[0], *numbers), max(found[1], *numbers)] if numbers else [*found]
+    whole = (numbers[0], numbers[1]) if numbers else None
+    return tuple(sources), labelled and bool(sources), whole
 
 
 def _sample(one: Any, index: int) -> Sample:

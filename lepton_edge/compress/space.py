@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from onnx import ModelProto
 
 from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.failing import STEP_ERRORS, sentence
 from lepton_edge.compress.recipe import SIZE, Recipe, Step, Target, Value
 from lepton_edge.compress.technique import Technique
 from lepton_edge.compress.techniques import HOMES, technique
@@ -129,7 +130,7 @@ def space(
             else:
                 refused[name] = reason
     for one in own:
-        if reason := one.refuse(model, target):
+        if reason := refusal(one, model, target):
             refused[one.name] = reason
         else:
             usable[one.name] = one
@@ -143,7 +144,15 @@ def _usable(name: str, model: ModelProto, target: Target) -> tuple[Technique | N
         return None, f"it needs {error.name}, which is not installed"
     if found.extra and find_spec(found.extra) is None:
         return None, f"it needs the extra: pip install 'lepton-edge[{found.extra}]'"
-    return found, found.refuse(model, target)
+    return found, refusal(found, model, target)
+
+
+def refusal(found: Technique, model: ModelProto, target: Target) -> str:
+    """Return why `found`, which may be anybody's, refuses `model`; "" where it does not."""
+    try:
+        return str(found.refuse(model, target) or "")
+    except (*STEP_ERRORS, OSError) as error:
+        return sentence(error)
 
 
 def completed(recipe: Recipe, own: Mapping[str, Technique]) -> Recipe:

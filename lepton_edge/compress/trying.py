@@ -10,31 +10,28 @@ from __future__ import annotations
 import itertools
 import math
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from subprocess import SubprocessError
 
-import onnx
 from google.protobuf.message import DecodeError, EncodeError  # what onnx raises of bad or too many bytes
 from onnx import ModelProto
 
 from lepton_edge.compress import disk, judging, sensitivity
 from lepton_edge.compress.errors import CompressionFailed, CorruptStore, UnusableData
 from lepton_edge.compress.evaluate import Reference, evaluate, scores
+from lepton_edge.compress.failing import STEP_ERRORS, sentence
 from lepton_edge.compress.measure import Measure
 from lepton_edge.compress.metrics import Metric
 from lepton_edge.compress.recipe import LATENCY, Budget, Candidate, Recipe, Score, Step, Target
 from lepton_edge.compress.samples import Chosen
-from lepton_edge.compress.space import find
+from lepton_edge.compress.space import find, refusal
 from lepton_edge.compress.store import stored_size
 from lepton_edge.compress.technique import Materials, Progress, Samples, Technique
 from lepton_edge.compress.workspace import model_digest, recipe_key
-from lepton_edge.core.errors import LeptonError, StorageFull
+from lepton_edge.core.errors import StorageFull
 from partitioner.errors import ModelError
-from partitioner.onnx_io import runtime
 from partitioner.units import Bytes, Sha256
 
 HELD_MODELS, HELD_BYTES = 6, 1 << 30
@@ -48,13 +45,6 @@ FIRST_LOOK = 32
 
 SURE = 3.0
 """Standard errors by which the first look must fail before the rest is spared."""
-
-STEP_ERRORS: tuple[type[Exception], ...] = (
-    LeptonError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
-    AssertionError, ImportError, NameError, EOFError, MemoryError, SubprocessError, EncodeError, DecodeError,
-    onnx.checker.ValidationError, onnx.shape_inference.InferenceError, onnx.version_converter.ConvertError,
-    *runtime.RUNTIME_ERRORS,
-)  # fmt: skip
 
 _UNPACKED: tuple[type[Exception], ...] = (
     ValueError,
@@ -146,7 +136,7 @@ class Trier:
         except StorageFull:
             raise
         except STEP_ERRORS as error:
-            return Candidate(recipe, rejected=_sentence(error)), None
+            return Candidate(recipe, rejected=sentence(error)), None
         return self._judge(recipe, model), model
 
     def made(self, recipe: Recipe) -> ModelProto:
@@ -165,7 +155,7 @@ class Trier:
 
     def _step(self, model: ModelProto, step: Step) -> ModelProto:
         found = find(step.technique, self.job.own)
-        if reason := found.refuse(model, self.job.target):
+        if reason := refusal(found, model, self.job.target):
             raise CompressionFailed(f"{step.technique}: {reason}")
         self._tick(step.technique, 0, 0)
         if step.technique in self.job.own:  # a user's step may forget the law and change what it was given
@@ -177,7 +167,7 @@ class Trier:
         except OSError as error:
             raise disk.refusal(self._scratch, error) from error
         except STEP_ERRORS as error:
-            raise CompressionFailed(f"{step.technique}: {_sentence(error)}") from error
+            raise CompressionFailed(f"{step.technique}: {sentence(error)}") from error
         if not isinstance(made, ModelProto):
             raise CompressionFailed(f"{step.technique}: it returned a {type(made).__name__}, and no model")
         return made
@@ -207,7 +197,7 @@ class Trier:
             stored, wire = _packed(model, size)
             found = self._scored(Candidate(recipe, model_digest(content), size, stored, wire=wire), model)
         except (CompressionFailed, ModelError, *_UNPACKED) as error:
-            return replace(found, rejected=_sentence(error))
+            return replace(found, rejected=sentence(error))
         if found.rejected:
             return found
         rejected = judging.not_smaller(found, self.original, self.job.budget.objective)
@@ -245,7 +235,7 @@ class Trier:
         try:
             pairs = self.job.measure(path, self._path)
         except (CompressionFailed, ModelError) as error:
-            return replace(found, rejected=_sentence(error))
+            return replace(found, rejected=sentence(error))
         timings, originals = tuple(one.candidate for one in pairs), tuple(one.original for one in pairs)
         if not self.original.timings:
             self.original = replace(self.original, timings=originals, originals=originals)
@@ -285,12 +275,3 @@ def _copy(model: ModelProto) -> ModelProto:
     made = ModelProto()
     made.CopyFrom(model)
     return made
-
-
-def _sentence(error: Exception) -> str:
-    """Return what to say of a step's failure; of one that is no sentence, where in its code it was raised."""
-    if isinstance(error, LeptonError):
-        return error.message
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"

@@ -35,3 +35,11 @@ def test_a_missing_picture_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(MissingPictureError, match=r"ghost\.png.*\[demo\] extra"):
         pictures.write_test_pictures(tmp_path)
+
+
+def test_the_list_says_of_which_scene_each_sample_is(ingredients: Ingredients) -> None:
+    lines = (ingredients.samples[0].parent / pictures.SOURCES).read_text().splitlines()
+    told = dict(line.split(" = ") for line in lines)
+    assert set(told) == {path.name for path in ingredients.samples}
+    assert told["motorcycle_left_whole.jpg"] == told["motorcycle_right_left.jpg"] == "motorcycle"
+    assert len(set(told.values())) == len(pictures.SAMPLE_PICTURES) - 1

@@ -13,7 +13,7 @@ import pytest
 import lepton_edge
 from lepton_edge.compress import face, manifest
 from lepton_edge.compress import space as sp
-from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused, TooLittleData
+from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused, TooLittleData, UnusableData
 from lepton_edge.compress.recipe import Recipe, Step
 from lepton_edge.core.errors import AlreadyExists
 from partitioner.errors import InvalidManifest
@@ -129,3 +129,21 @@ def test_a_model_called_as_a_file_of_the_search_overwrites_none(name: str, place
     assert onnx.load(folder / "original.onnx") != onnx.load(first.file)
     assert json.loads((folder / "report.json").read_text())["schema"] == "lepton-edge/compress/1"
     assert once(max_candidates=2, resume=True).best == first.best
+
+
+@pytest.mark.parametrize("given", ["10%", "0.1", 0.1])
+def test_a_drop_may_be_in_percent(given: str | float, place: Path) -> None:
+    assert compress(place, max_drop=given, recipe=EIGHT).budget.max_drop == 0.1
+
+
+@pytest.mark.parametrize("given", ["much", "100%", "-1%", "1", "nan"])
+def test_a_drop_that_is_no_share_is_refused(given: str, place: Path) -> None:
+    with pytest.raises(CompressionRefused, match="is no share below 1"):
+        compress(place, max_drop=given)
+
+
+def test_training_labels_that_are_no_class_are_refused_before_the_search(place: Path) -> None:
+    training = [({"x": np.zeros((1, 16), np.float32)}, 9)]
+    with pytest.raises(UnusableData, match="the label 9 of the training data"):
+        compress(place, training=training)
+    assert not (place / "net.compressed").exists()

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper
 from PIL import Image
 
 from lepton_edge.compress.errors import UnusableData
-from lepton_edge.compress.samples import open_samples
+from lepton_edge.compress.samples import open_samples, split
 from partitioner.manifest import Manifest, PictureInput, Resize
 from tests.lepton_edge.compress import small
 
@@ -122,3 +122,26 @@ def test_a_sample_that_claims_more_than_it_holds_is_refused_by_its_name(tmp_path
             archive.writestr("x.npy", claim)
     with pytest.raises(UnusableData, match=rf"sample {name}: the array .* claims"):
         list(open_samples(tmp_path, small.classifier()))
+
+
+def test_crops_of_one_picture_are_listed_and_stay_on_one_side(tmp_path: Path) -> None:
+    names = [f"{name}_{side}.png" for name in "abcdefghij" for side in ("left", "right")]
+    for index, name in enumerate(names):
+        draw(tmp_path / name, (index, index, index))
+    before = open_samples(tmp_path, pictures_model(), MANIFEST).digest()
+    lines = "".join(f"{name} = {name[0]}\n" for name in names if name != "j_right.png")
+    (tmp_path / "sources.txt").write_text(f"# whose they are\n\n{lines}")
+    samples = open_samples(tmp_path, pictures_model(), MANIFEST)
+    assert {one.source for one in samples} == {*"abcdefghij", "j_right.png"}
+    for seed in range(5):
+        left, right = split(samples, seed)
+        assert not set(left.sources) & set(right.sources)
+    assert samples.digest() != before
+
+
+@pytest.mark.parametrize("line", ["a.png", "a.png =", "= a", "b.png = a"])
+def test_a_list_that_names_no_sample_is_refused(tmp_path: Path, line: str) -> None:
+    draw(tmp_path / "a.png", (1, 2, 3))
+    (tmp_path / "sources.txt").write_text(line)
+    with pytest.raises(UnusableData, match="line 1 of"):
+        open_samples(tmp_path, pictures_model(), MANIFEST)

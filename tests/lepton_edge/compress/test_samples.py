@@ -147,3 +147,12 @@ def test_data_that_become_fewer_are_noticed() -> None:
     del given[5:]
     with pytest.raises(UnusableData, match="sample 5 was there before"):
         list(samples)
+
+
+def test_a_function_that_fails_is_said_with_its_place() -> None:
+    def broken() -> Iterator[Any]:
+        yield {"x": np.zeros((1, 16), np.float32)}
+        raise KeyError("photographs")
+
+    with pytest.raises(UnusableData, match=r"KeyError: 'photographs' \(test_samples.py:\d+\)"):
+        open_samples(broken, small.classifier())

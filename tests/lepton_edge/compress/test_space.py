@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from onnx import ModelProto
 
 from lepton_edge.compress import space as sp
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.platforms import TARGETS
-from lepton_edge.compress.recipe import Recipe, Step, Value
+from lepton_edge.compress.recipe import Recipe, Step, Target, Value
 from lepton_edge.compress.report import words
 from lepton_edge.core.errors import NotFound
 from tests.lepton_edge.compress import small
@@ -151,3 +152,13 @@ def test_what_saves_bytes_alone_is_searched_for_bytes(objective: str, searched: 
     found = sp.space(small.classifier(), TARGETS["x86"], (), objective, trained=False)
     assert ({"prune", "share"} <= found.techniques.keys()) is searched
     assert found.refused.get("prune") == (None if searched else "it saves bytes, and no time")
+
+
+def test_a_step_of_ones_own_that_fails_to_say_whether_it_refuses_is_refused() -> None:
+    class Broken(small.Does):
+        def refuse(self, model: ModelProto, target: Target) -> str:
+            raise AttributeError("no such thing")
+
+    broken = Broken("broken", lambda model, materials: model)
+    found = sp.space(small.classifier(), TARGETS["x86"], (broken,), "size", trained=False)
+    assert "AttributeError: no such thing" in found.refused["broken"]
