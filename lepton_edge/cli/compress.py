@@ -169,7 +169,9 @@ def steps(line: ProgressLine) -> Callable[[str, int, int], None]:
     """Return what tells `line` of a search: the candidate that is tried, and what is done for it."""
 
     def told(what: str, done: int, total: int) -> None:
-        if what.startswith("try "):
+        if what.startswith("note: "):
+            line.note(what)
+        elif what.startswith("try "):
             line.begin(f"[{done + 1}/{total}] ")
             line(Progress("", what, 0, 0))
         elif line.alive:

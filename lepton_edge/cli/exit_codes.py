@@ -17,7 +17,7 @@ INTERRUPTED = 130
 _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     OK: ("success", ()),
     UNEXPECTED: ("an unexpected failure: a bug, please report it", ()),
-    USAGE: ("the command line or a setting is wrong", ("usage_error",)),
+    USAGE: ("the command line or a setting is wrong", ("usage_error", "folder_taken")),
     3: (
         "nobody could be reached, or they refused: no answer, not found by mDNS, name taken, other version, "
         "another coordinator in command",

@@ -144,6 +144,10 @@ class ProgressLine:
         """Show the next steps as those of one of several parts."""
         self._about, self._stage = about, ""
 
+    def note(self, told: str) -> None:
+        """Show a line that stays."""
+        self._console.print(told, soft_wrap=True)
+
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
         if self._status is not None:

@@ -46,7 +46,7 @@ def adapt(
     Raises:
         CompressionRefused: there is no such platform, precision or operator set; or the samples do not fit.
         InvalidModel, UnsupportedOperator: the model is none, or the engine does not run it.
-        AlreadyExists: something that is no bundle is at `out`, or the model itself.
+        FolderTaken: something that is no bundle is at `out`, or the model itself.
         StorageFull: no space is left; nothing is there then.
     """
     wanted, source, folder = wanted or Wanted(), Path(model), Path(out)

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lepton_edge.compress import disk
+from lepton_edge.compress.errors import FolderTaken
 from lepton_edge.compress.manifest import versions
 from lepton_edge.compress.recipe import Target
 from lepton_edge.compress.rows import file_digest
-from lepton_edge.core.errors import AlreadyExists
 from partitioner.nouns_json import to_json
 from partitioner.units import Bytes, Sha256
 
@@ -86,14 +86,12 @@ def whole_folder(target: Path, source: Path | None = None) -> Iterator[Path]:
     An earlier bundle at `target` is replaced, unless the model `source` is part of it; anything else is left alone.
 
     Raises:
-        AlreadyExists: something that is no bundle is there, or the model that the bundle is made of.
+        FolderTaken: something that is no bundle is there, or the model that the bundle is made of.
         StorageFull, InvalidInput: it cannot be written.
     """
     place = target.resolve()
     if source is not None and place in source.resolve().parents:
-        raise AlreadyExists(
-            f"{target} is where {source} lies, which is never touched", "choose another --out"
-        )
+        raise FolderTaken(f"{target} is where {source} lies, which is never touched", "choose another --out")
     with disk.told(target):
         _check_replaceable(target)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +108,9 @@ def _check_replaceable(target: Path) -> None:
         return
     there = {one.name for one in target.iterdir()} if target.is_dir() else {""}
     if there and not _is_bundle(target):
-        raise AlreadyExists(f"{target} is there and is no bundle", "choose another --out")
+        raise FolderTaken(f"{target} is there and is no bundle", "choose another --out")
     if strangers := sorted(there - _FILES):
-        raise AlreadyExists(
+        raise FolderTaken(
             f"{target} is a bundle that also holds {strangers[0]!r}", "move it away, or choose another --out"
         )
 

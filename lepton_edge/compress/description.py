@@ -20,13 +20,21 @@ def described(given: str | Path | Manifest | None, model: Any) -> Manifest | Non
     """
     if isinstance(given, Manifest):
         return given
-    path = Path(given) if given is not None else _beside(model)
-    if path is None or (given is None and not path.is_file()):
+    path = found(given, model)
+    if path is None:
         return None
     try:
         return read_manifest(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidManifest(f"the manifest {path} cannot be read: {error}", "check the path") from error
+
+
+def found(given: str | Path | Manifest | None, model: Any) -> Path | None:
+    """Return the file that the manifest is in: the one that was given, else the one beside `model`; None of neither."""
+    if isinstance(given, Manifest):
+        return None
+    path = Path(given) if given is not None else _beside(model)
+    return None if path is None or (given is None and not path.is_file()) else path
 
 
 def _beside(model: Any) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def refusal(path: Path, error: OSError) -> LeptonError:
     """Return the error that says why `path` cannot be written."""
     if error.errno in _FULL:
         hint = "make room; what was finished is kept, and --resume goes on from there"
+        if path.is_relative_to(tempfile.gettempdir()):
+            hint = "make room there, or name a folder on another disk: TMPDIR=DIR"
         return StorageFull(f"no space left to write {path}", hint)
     return InvalidInput(
         f"{path} cannot be written: {error.strerror or error}", "choose another folder with --out"

@@ -10,13 +10,14 @@ Law: nouns; each says whose fault it is and what to do next, as everywhere.
     │   │   ├── AlreadyCompressed      a model that is quantized already
     │   │   ├── BudgetNotMet           no candidate kept within the budget; says the best that was reached
     │   │   └── CorruptStore           a file that is no store, is damaged, or claims what no model would
+    │   └── FolderTaken            --out holds a search already, or what is of none (AlreadyExists)
     └── ServiceError
         └── CompressionFailed      a technique failed on a model that it had accepted; names the layer
 """
 
 from __future__ import annotations
 
-from lepton_edge.core.errors import RequestError, ServiceError
+from lepton_edge.core.errors import AlreadyExists, RequestError, ServiceError
 
 
 class CompressionRefused(RequestError):
@@ -47,6 +48,12 @@ class BudgetNotMet(CompressionRefused):
     """No candidate kept within the budget."""
 
     code = "budget_not_met"
+
+
+class FolderTaken(AlreadyExists):
+    """The folder for what is made holds a search already, or somebody else's files."""
+
+    code = "folder_taken"
 
 
 class CompressionFailed(ServiceError):

@@ -21,11 +21,17 @@ CODE_ERRORS: tuple[type[Exception], ...] = (
 )  # fmt: skip
 """What a function of the user's may raise, beside an OSError."""
 
+DATA_ERRORS: tuple[type[Exception], ...] = (*CODE_ERRORS, OSError)
+"""What a data set of the user's may raise."""
+
 STEP_ERRORS: tuple[type[Exception], ...] = (
     LeptonError, *CODE_ERRORS, SubprocessError, EncodeError, DecodeError, onnx.checker.ValidationError,
     onnx.shape_inference.InferenceError, onnx.version_converter.ConvertError, *runtime.RUNTIME_ERRORS,
 )  # fmt: skip
 """What a step may raise; a full disk is among LeptonError, and ends the search."""
+
+REFUSE_ERRORS: tuple[type[Exception], ...] = (*STEP_ERRORS, OSError)
+"""What a step may raise where it only says whether it helps."""
 
 
 def sentence(error: Exception) -> str:

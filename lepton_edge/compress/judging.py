@@ -81,11 +81,11 @@ def _error(timing: Timing) -> float:
 
 
 def resolution_note(metric: str, count: int, allowed: float) -> str:
-    """Return what to say of few samples: a rate over `count` cannot tell `allowed` from nothing; "" where it can."""
-    if metric in ("top1", "agreement") and count * allowed < 1:
-        one = 100 / count
-        return (
-            f"{count} samples judge, so that one answer is {one:.1f} points: a loss of {100 * allowed:.1f} cannot be "
-            "told from none; give more data"
-        )
-    return ""
+    """Return what to say of few samples: of a rate over `count`, `allowed` allows no loss at all; "" where it does."""
+    if metric not in ("top1", "agreement") or count * allowed >= 1:
+        return ""
+    one = 100 / count
+    return (
+        f"{count} samples judge, so that one answer is {one:.1f} points: a budget of {100 * allowed:.1f} allows "
+        "no loss at all; give more data, or judge by --metric cosine"
+    )

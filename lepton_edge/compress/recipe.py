@@ -107,6 +107,7 @@ class Candidate:
         wire: bytes that must be sent to a device that has nothing of it yet.
         rejected: why it is not used, "" where it may be.
         originals: what the original took in turns with it, for each of `timings`.
+        refused: whether a step said that it cannot help here, so that nothing was tried.
     """
 
     recipe: Recipe
@@ -118,6 +119,7 @@ class Candidate:
     wire: Bytes = Bytes(0)
     rejected: str = ""
     originals: tuple[Timing, ...] = ()
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,15 @@ def run(session: ort.InferenceSession, feeds: Mapping[str, Array]) -> dict[str, 
         InvalidModel: the engine fails on `feeds`, or has not ended within PATIENCE.
     """
     one = _Run(session, feeds)
+    ended = False
     one.start()
     try:
         one.join(PATIENCE)
-    except BaseException:  # Ctrl-C: nothing is kept from whoever pressed it
-        one.stop()
-        raise
-    if one.is_alive():
-        one.stop()
+        ended = not one.is_alive()
+    finally:
+        if not ended:  # of a loop, or of Ctrl-C
+            one.stop()
+    if not ended:
         hint = "export the model with a bound for each of its loops"
         raise InvalidModel(f"the model gave no answer within {PATIENCE:g} s", hint)
     if one.refused is not None:

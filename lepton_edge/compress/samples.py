@@ -23,7 +23,7 @@ import numpy as np
 from onnx import ModelProto
 
 from lepton_edge.compress.errors import TooLittleData, UnusableData
-from lepton_edge.compress.failing import CODE_ERRORS, sentence
+from lepton_edge.compress.failing import DATA_ERRORS, sentence
 from lepton_edge.compress.fitting import Fitting
 from lepton_edge.compress.folder import Folder
 from lepton_edge.compress.pictures import preparers
@@ -162,7 +162,7 @@ class Handed:
         """Yield what was given, once more; raise UnusableData where the function or the data set fails."""
         try:
             yield from self._given()
-        except (*CODE_ERRORS, OSError) as error:
+        except DATA_ERRORS as error:
             told = f"the data cannot be gone through: {sentence(error)}"
             raise UnusableData(told, "mend the function or the data set that gives the samples") from error
 

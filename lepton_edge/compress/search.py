@@ -24,6 +24,9 @@ from lepton_edge.compress.workspace import Workspace, recipe_key
 REPEATS = 64
 """Proposals in a row that were tried before, after which there is nothing new to try."""
 
+NOTE = "note: "
+"""What is told under this name must be read before it is waited for, and stay to be seen."""
+
 PENALTY = 10.0
 """What a rejected candidate counts, over every usable one (a share of the original); its loss is added."""
 
@@ -43,6 +46,8 @@ def run(job: Job, workspace: Workspace, recipe: Recipe | None = None) -> Report:
     """
     _check(job.budget)
     limit = job.budget.time_limit
+    if few := _few(job):
+        job.progress(f"{NOTE}{few}", 0, 0)
     deadline = time.monotonic() + limit if limit > 0 else float("inf")
     try:
         trier = Trier(job, workspace.original, workspace.scratch(), deadline)
@@ -55,6 +60,10 @@ def run(job: Job, workspace: Workspace, recipe: Recipe | None = None) -> Report:
     except TimeIsUp:
         ended = f"the time limit of {limit:.0f} s"
     return going.report(ended, recipe)
+
+
+def _few(job: Job) -> str:
+    return judging.resolution_note(job.metric.name, len(job.held_out), job.budget.max_drop)
 
 
 def _check(budget: Budget) -> None:
@@ -104,22 +113,27 @@ class _Going:
         for parameters in found.known_good():
             study.enqueue_trial(parameters, skip_if_exists=True)
         repeats, most = 0, self._job.budget.max_candidates
-        while len(self._workspace.candidates) < most:
+        while self._tried() < most:
             trial = study.ask()
             recipe = found.suggest(trial)
-            repeats = repeats + 1 if recipe_key(recipe) in self._known else 0
-            if repeats > REPEATS:
-                return "there was nothing new to try"
+            known = recipe_key(recipe) in self._known
             study.tell(trial, self._loss(recipe))
             self._refine(recipe)
+            repeats = repeats + 1 if known or self._known[recipe_key(recipe)].refused else 0
+            if repeats > REPEATS:
+                return "there was nothing new to try"
         return f"{most} candidates"
+
+    def _tried(self) -> int:
+        """Return how many candidates count: an order of steps that one of them refuses cost nothing."""
+        return sum(not one.refused for one in self._workspace.candidates)
 
     def _loss(self, recipe: Recipe) -> float:
         """Return what the sampler is to make small; tries `recipe` where it was not."""
         key = recipe_key(recipe)
         if key not in self._known:
             told = words(recipe, defaults([recipe], self._job.own))
-            done, most = len(self._workspace.candidates), self._job.budget.max_candidates
+            done, most = self._tried(), self._job.budget.max_candidates
             self._job.progress(f"try {told}", *((0, 1) if self._only else (done, most)))
             with attempts.attempt(self._workspace.folder, recipe):
                 candidate, model = self._trier.try_(recipe)
@@ -137,7 +151,7 @@ class _Going:
         if self._refined or not refining.wants(self._known[recipe_key(recipe)]):
             return
         self._refined = True
-        done, most = len(self._workspace.candidates), self._job.budget.max_candidates
+        done, most = self._tried(), self._job.budget.max_candidates
         if done < most:
             self._job.progress("try which layers must stay in float", done, most)
             better = refining.refined(self._trier, recipe)
@@ -179,10 +193,13 @@ class _Going:
 
     def _notes(self) -> tuple[str, ...]:
         job = self._job
-        few = judging.resolution_note(job.metric.name, len(job.held_out), job.budget.max_drop)
-        elsewhere = self._elsewhere()
+        few, elsewhere = _few(job), self._elsewhere()
+        count = len(job.held_out)
+        alike = (
+            f"all {count} samples that judge are alike: they tell what one tells" if self._trier.alike else ""
+        )
         skipped = [f"{name} cannot help: {reason}" for name, reason in self._refused.items()]
-        return (*filter(None, (few, elsewhere)), *skipped)
+        return (*filter(None, (few, alike, elsewhere)), *skipped)
 
     def _elsewhere(self) -> str:
         """Return that times of this machine say little of the platform that it is for; "" where they are its own."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from onnx import ModelProto
 
 from lepton_edge.compress.errors import CompressionRefused
-from lepton_edge.compress.failing import STEP_ERRORS, sentence
+from lepton_edge.compress.failing import REFUSE_ERRORS, sentence
 from lepton_edge.compress.recipe import SIZE, Recipe, Step, Target, Value
 from lepton_edge.compress.technique import Technique
 from lepton_edge.compress.techniques import HOMES, technique
@@ -120,7 +120,9 @@ def space(
     usable: dict[str, Technique] = {}
     refused: dict[str, str] = {}
     for name in STAGES:
-        if name in HOMES and (trained or name not in TRAINED):
+        if name in TRAINED and name in HOMES and not trained:
+            refused[name] = "there is nothing to train with: give --training (a recipe may name it without)"
+        elif name in HOMES:
             found, reason = _usable(name, model, target)
             if name in SMALL and objective != SIZE:
                 reason = reason or "it saves bytes, and no time"
@@ -151,7 +153,7 @@ def refusal(found: Technique, model: ModelProto, target: Target) -> str:
     """Return why `found`, which may be anybody's, refuses `model`; "" where it does not."""
     try:
         return str(found.refuse(model, target) or "")
-    except (*STEP_ERRORS, OSError) as error:
+    except REFUSE_ERRORS as error:
         return sentence(error)
 
 

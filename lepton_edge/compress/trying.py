@@ -46,7 +46,9 @@ FIRST_LOOK = 32
 SURE = 3.0
 """Standard errors by which the first look must fail before the rest is spared."""
 
-_UNPACKED: tuple[type[Exception], ...] = (
+_JUDGED: tuple[type[Exception], ...] = (
+    CompressionFailed,
+    ModelError,
     ValueError,
     TypeError,
     LookupError,
@@ -54,7 +56,11 @@ _UNPACKED: tuple[type[Exception], ...] = (
     EncodeError,
     DecodeError,
 )
-"""What a model of a user's step may raise when it is written down: weights that are not what they say."""
+"""What a model may raise when it is written down and judged: weights of a user's step are not always what they say."""
+
+
+class StepRefuses(CompressionFailed):
+    """A step says that it cannot help the model that comes to it; nothing was tried."""
 
 
 class TimeIsUp(Exception):
@@ -136,8 +142,13 @@ class Trier:
         except StorageFull:
             raise
         except STEP_ERRORS as error:
-            return Candidate(recipe, rejected=sentence(error)), None
+            return Candidate(recipe, rejected=sentence(error), refused=isinstance(error, StepRefuses)), None
         return self._judge(recipe, model), model
+
+    @property
+    def alike(self) -> bool:
+        """Whether all samples that judge hold the same values."""
+        return self._reference.alike and len(self.job.held_out) > 1
 
     def made(self, recipe: Recipe) -> ModelProto:
         """Return the original after all steps of `recipe`.
@@ -156,7 +167,7 @@ class Trier:
     def _step(self, model: ModelProto, step: Step) -> ModelProto:
         found = find(step.technique, self.job.own)
         if reason := refusal(found, model, self.job.target):
-            raise CompressionFailed(f"{step.technique}: {reason}")
+            raise StepRefuses(f"{step.technique}: {reason}")
         self._tick(step.technique, 0, 0)
         if step.technique in self.job.own:  # a user's step may forget the law and change what it was given
             model = _copy(model)
@@ -196,7 +207,7 @@ class Trier:
             size = Bytes(len(content))
             stored, wire = _packed(model, size)
             found = self._scored(Candidate(recipe, model_digest(content), size, stored, wire=wire), model)
-        except (CompressionFailed, ModelError, *_UNPACKED) as error:
+        except _JUDGED as error:
             return replace(found, rejected=sentence(error))
         if found.rejected:
             return found

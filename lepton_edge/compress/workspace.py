@@ -25,10 +25,9 @@ from typing import IO, Any
 from onnx import ModelProto
 
 from lepton_edge.compress import attempts, disk
-from lepton_edge.compress.errors import CompressionRefused
+from lepton_edge.compress.errors import CompressionRefused, FolderTaken
 from lepton_edge.compress.recipe import Candidate, Recipe, Step
 from lepton_edge.compress.rows import file_digest
-from lepton_edge.core.errors import AlreadyExists
 from partitioner.nouns_json import from_json, to_json
 from partitioner.units import Sha256
 
@@ -87,7 +86,7 @@ class Workspace:
     _lock: IO[bytes] | None = None
 
     def __enter__(self) -> Workspace:
-        """Keep other processes out; raise AlreadyExists when one is in, or the folder is somebody else's."""
+        """Keep other processes out; raise FolderTaken when one is in, or the folder is somebody else's."""
         with disk.told(self.folder):
             self._check_strangers()
             (self.folder / "models").mkdir(parents=True, exist_ok=True)
@@ -97,7 +96,7 @@ class Workspace:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise AlreadyExists(
+            raise FolderTaken(
                 f"another search is at work in {self.folder}", "wait for it, or choose another --out"
             ) from error
         disk.forget_parts(self.folder, self.folder / "models")
@@ -117,7 +116,7 @@ class Workspace:
         there = {one.name for one in self.folder.iterdir() if not one.name.endswith(".part")}
         begun = _BEGUN if _LOCK in there else frozenset[str]()
         if strangers := sorted(there - begun):
-            raise AlreadyExists(
+            raise FolderTaken(
                 f"{self.folder} holds {strangers[0]!r}, which is of no search",
                 "choose another --out: an empty folder, or a new one",
             )
@@ -131,7 +130,7 @@ class Workspace:
         """Start with an empty workspace, or go on with what is in it.
 
         Raises:
-            AlreadyExists: there is a search in it, and it is not to be resumed.
+            FolderTaken: there is a search in it, and it is not to be resumed.
             CompressionRefused: there is one about something else.
         """
         described = self.folder / "search.json"
@@ -150,7 +149,7 @@ class Workspace:
     def _check(self, described: Path, subject: Subject, resume: bool) -> None:
         if not resume:
             hint = "go on with --resume, or choose another --out"
-            raise AlreadyExists(f"{self.folder} holds a search already", hint)
+            raise FolderTaken(f"{self.folder} holds a search already", hint)
         told = _object(described)
         if told.get("format") != FORMAT:
             raise CompressionRefused(f"{described} is of format {told.get('format')}", "choose another --out")

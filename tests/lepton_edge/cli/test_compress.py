@@ -41,6 +41,8 @@ def test_the_best_is_told_with_what_it_bought(line: Any, files: list[str], tmp_p
     assert "x smaller" in said.out
     assert "the original" in said.out
     assert (tmp_path / "net.compressed" / "net.onnx").exists()
+    taken = line.run(*files, *recipe)
+    assert (taken.code, "--resume" in taken.err) == (2, True)
     again = line.run(*files, *recipe, "--resume", "--format", "json")
     assert again.document["schema"] == "lepton-edge/compress/1"
     assert len(again.document["candidates"]) == 1

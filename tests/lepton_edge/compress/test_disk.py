@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,9 @@ def test_a_line_without_an_end_is_cut_off(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--out"):
         disk.write(tmp_path / "none" / "a", b"")
+
+
+def test_a_full_temporary_folder_is_not_helped_by_resuming() -> None:
+    error = disk.refusal(Path(tempfile.gettempdir()) / "model.onnx", OSError(errno.ENOSPC, "full"))
+    assert isinstance(error, StorageFull)
+    assert "TMPDIR" in error.hint

@@ -147,3 +147,19 @@ def test_training_labels_that_are_no_class_are_refused_before_the_search(place: 
     with pytest.raises(UnusableData, match="the label 9 of the training data"):
         compress(place, training=training)
     assert not (place / "net.compressed").exists()
+
+
+def test_the_manifest_of_the_original_lies_beside_the_best_model_with_its_labels(place: Path) -> None:
+    manifest = 'format = 1\n[[output]]\nname = "y"\ntop_k = 2\nlabels = "names.txt"\n'
+    (place / "net.toml").write_text(manifest)
+    (place / "names.txt").write_text("a\nb\nc\nd\n")
+    report = compress(place, recipe=EIGHT)
+    assert report.file.with_suffix(".toml").read_text() == manifest
+    assert (report.file.parent / "names.txt").read_text() == "a\nb\nc\nd\n"
+
+
+def test_labels_that_are_called_as_a_file_of_the_search_overwrite_none(place: Path) -> None:
+    (place / "net.toml").write_text('format = 1\n[[output]]\nname = "y"\ntop_k = 2\nlabels = "search.json"\n')
+    (place / "search.json").write_text("a\nb\nc\nd\n")
+    report = compress(place, recipe=EIGHT)
+    assert json.loads((report.file.parent / "search.json").read_text())["metric"] == "top1"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lepton_edge.compress import search, trying
@@ -268,3 +269,50 @@ def test_times_of_this_machine_are_not_taken_for_a_boards(
     report = run(asked, tmp_path)
     said = [note for note in report.notes if note.startswith("times are of this machine (x86), and not of")]
     assert bool(said) is told
+
+
+def test_few_samples_are_said_before_anything_is_run(tmp_path: Path) -> None:
+    told: list[str] = []
+    asked = dataclasses.replace(
+        job(small.Rounds(), max_drop=0.01), progress=lambda what, done, total: told.append(what)
+    )
+    run(asked, tmp_path, only("rounds", bits=8))
+    assert told[0].startswith("note: 60 samples judge")
+    assert "allows no loss at all" in told[0]
+    assert "--metric cosine" in told[0]
+
+
+def test_samples_that_are_alike_are_said(tmp_path: Path) -> None:
+    same = open_samples([({"x": np.ones((1, 16), np.float32)}, 0)] * 20, MODEL)
+    left, right = split(same)
+    asked = dataclasses.replace(
+        job(small.Rounds()), calibration=left, held_out=right, metric=METRICS["cosine"]
+    )
+    report = run(asked, tmp_path, only("rounds", bits=8))
+    assert any("10 samples that judge are alike" in note for note in report.notes)
+    different = run(job(small.Rounds()), tmp_path / "other", only("rounds", bits=8))
+    assert not any("alike" in note for note in different.notes)
+
+
+def test_an_order_that_a_step_refuses_uses_up_no_candidate(tmp_path: Path) -> None:
+    class Late(small.Rounds):
+        """Comes after another step only."""
+
+        def refuse(self, model: Any, target: Any) -> str:
+            bare = model.SerializeToString() == MODEL.SerializeToString()
+            return "" if bare else "something was done before"
+
+    first, second = Late("late"), Late("later")
+    report = run(job(first, second, max_drop=0.5, max_candidates=4), tmp_path)
+    refused = [one for one in report.candidates if one.refused]
+    assert refused
+    assert all("something was done before" in one.rejected for one in refused)
+    assert len(report.candidates) - len(refused) == 4
+
+
+def test_what_is_searched_with_training_data_only_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sp, "HOMES", {"distill": "distill"})
+    found = sp.space(MODEL, TARGETS["x86"], (), "size", trained=False)
+    assert "give --training" in found.refused["distill"]
