@@ -31,6 +31,15 @@ def wants(candidate: Candidate) -> bool:
     return lossy and len(static) == 1 and not static[0].options.get(KEPT) and "mixed_int8" in HOMES
 
 
+def looking(recipe: Recipe) -> Recipe:
+    """Return what stands for the look itself, should it end the process: a recipe of layers that nobody knows yet."""
+    steps = (
+        replace(step, options={**step.options, KEPT: "(which layers)"}) if step.technique == STATIC else step
+        for step in recipe.steps
+    )
+    return replace(recipe, steps=tuple(steps))
+
+
 def refined(trier: Trier, recipe: Recipe) -> Recipe | None:
     """Return `recipe` with the layers in float that its quantization cannot do without; None where that is no way out.
 

@@ -154,7 +154,8 @@ class _Going:
         done, most = self._tried(), self._job.budget.max_candidates
         if done < most:
             self._job.progress("try which layers must stay in float", done, most)
-            better = refining.refined(self._trier, recipe)
+            with attempts.attempt(self._workspace.folder, refining.looking(recipe)):
+                better = refining.refined(self._trier, recipe)
             if better is not None:
                 self._loss(better)
 

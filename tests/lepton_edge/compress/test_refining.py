@@ -123,3 +123,12 @@ def test_no_mixture_is_no_candidate(
     monkeypatch.setattr(mixed, "greedy", greedy)
     with pytest.raises(BudgetNotMet, match="no candidate of 1 "):
         run(job(quantizes), tmp_path)
+
+
+def test_a_look_that_ended_the_process_is_not_taken_again(tmp_path: Path) -> None:
+    asked = Recipe((Step("clean"), Step(MIXED, {"keep_float": ""})))
+    look = refining.looking(asked)
+    assert look != asked
+    assert look.steps[0] == asked.steps[0]
+    assert not refining.wants(Candidate(look, score=Score("top1", 0.5, 0.0, 9), rejected="loses all"))
+    assert look.steps[1].options[refining.KEPT]  # which tells a resumed search that it was looked for
