@@ -12,6 +12,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from lepton_edge.compress.failing import CODE_ERRORS
 from lepton_edge.core.results import Array
 from partitioner.errors import InvalidModel, ModelError
 from partitioner.onnx_io import runtime
@@ -21,6 +22,8 @@ PATIENCE = 120.0
 
 GRACE = 5.0
 """Seconds for the engine to come to the end of the node that it is in."""
+
+_RAISED: tuple[type[Exception], ...] = (ModelError, *CODE_ERRORS)
 
 
 class _Run(threading.Thread):
@@ -32,16 +35,19 @@ class _Run(threading.Thread):
         self.how = ort.RunOptions()
         self.found: dict[str, Any] = {}
         self.refused: Exception | None = None
+        self.ended = threading.Event()  # a join that Ctrl-C ends takes the thread for ended (CPython 3.11)
 
     def run(self) -> None:
         try:
             self.found = runtime.run(self._session, self._feeds, how=self.how)
-        except (ModelError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+        except _RAISED as error:
             self.refused = error
+        finally:
+            self.ended.set()
 
     def stop(self) -> None:
         self.how.terminate = True
-        self.join(GRACE)
+        self.ended.wait(GRACE)
 
 
 def run(session: ort.InferenceSession, feeds: Mapping[str, Array]) -> dict[str, Any]:
@@ -51,15 +57,13 @@ def run(session: ort.InferenceSession, feeds: Mapping[str, Array]) -> dict[str, 
         InvalidModel: the engine fails on `feeds`, or has not ended within PATIENCE.
     """
     one = _Run(session, feeds)
-    ended = False
     one.start()
     try:
-        one.join(PATIENCE)
-        ended = not one.is_alive()
+        in_time = one.ended.wait(PATIENCE)
     finally:
-        if not ended:  # of a loop, or of Ctrl-C
+        if not one.ended.is_set():  # of a loop, or of Ctrl-C
             one.stop()
-    if not ended:
+    if not in_time:
         hint = "export the model with a bound for each of its loops"
         raise InvalidModel(f"the model gave no answer within {PATIENCE:g} s", hint)
     if one.refused is not None:

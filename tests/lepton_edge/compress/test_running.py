@@ -42,6 +42,14 @@ def endless() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def ended() -> bool:
+    """Wait for the threads of all runs; return whether they have ended."""
+    runs = [one for one in threading.enumerate() if one.name == "compress-run"]
+    for one in runs:
+        one.join(10)
+    return not any(one.is_alive() for one in runs)
+
+
 def test_a_run_answers_as_the_engine_does() -> None:
     model = small.classifier()
     np.testing.assert_allclose(Runner(model).run(FEEDS)["y"], small.answer(model, FEEDS["x"]), rtol=1e-5)
@@ -53,7 +61,7 @@ def test_a_model_that_never_ends_is_given_up_and_stopped(monkeypatch: pytest.Mon
     monkeypatch.setattr(running, "PATIENCE", 0.1)
     with pytest.raises(InvalidModel, match="gave no answer within 0.1 s"):
         Runner(endless()).run(FEEDS)
-    assert not [one for one in threading.enumerate() if one.name == "compress-run" and one.is_alive()]
+    assert ended()
     with pytest.raises(UnusableData, match="the first: the model gave no answer"):
         Reference(endless()).answers(Sample(FEEDS, "the first"))
 
@@ -64,4 +72,4 @@ def test_an_interrupt_ends_a_run() -> None:
     with pytest.raises(KeyboardInterrupt):
         runner.run(FEEDS)
     assert time.monotonic() - begin < running.PATIENCE / 2
-    assert not [one for one in threading.enumerate() if one.name == "compress-run" and one.is_alive()]
+    assert ended()
