@@ -133,6 +133,31 @@ class Choice:
 
     risen: bool = False
 
+    returned: bool = False
+    look_back_at: float = 0.0
+    """A far side is back since the last look: the rate of its link is the outage's doing. Where such a look was in vain
+    the link is as slow as it seems: there is no other before `look_back_at`, or until it was turned to."""
+
+    def see(self, reach: list[bool], now: float) -> None:
+        """Take note of which peers can be reached; after an outage one request sees at once how quick the link is."""
+        back = any(there and not was for there, was in zip(reach, self.reach, strict=False))
+        if back and now >= self.look_back_at:
+            self.look_at, self.look_pause, self.returned = now, FIRST_LOOK, True
+        self.reach = reach
+
+    def looked(self, now: float) -> None:
+        """Take note that a request looks now, and when another may."""
+        if self.returned:
+            self.look_back_at = now + LONGEST_PAUSE
+        self.look_at, self.risen, self.returned = now + self.look_pause, False, False
+        self.look_pause = min(2 * self.look_pause, LONGEST_PAUSE)
+
+    def turned_to(self, option: Option) -> None:
+        """Take note of the page that requests take from now on."""
+        self.page, self.returned = option.name, False
+        if option.peer:
+            self.look_back_at = 0.0
+
     def rose(self, links: Mapping[DeviceId, LinkReport]) -> bool:
         """Whether a link is quicker than it was seen to be: what told it may be but a lower bound.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from device_agents.machine import pricing, runs
 from device_agents.machine.links import TELLS
-from device_agents.machine.pages import FIRST_LOOK, LONGEST_PAUSE, Choice, Cost, Option, Turn, Turner, spread
+from device_agents.machine.pages import FIRST_LOOK, Choice, Cost, Option, Turn, Turner, spread
 from device_agents.machine.pricing import turner_of, way_of
 from device_agents.machine.readiness import is_ready
 from device_agents.machine.state import COMPUTING, EpochState, State
@@ -57,14 +57,13 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     reach = [state.sound(peer) for peer in choice.peers]
     fresh = choice.links is state.links and now < choice.until and choice.reach == reach
     if turner.stale or not fresh:
-        choice.reach = reach
+        choice.see(reach, now)
         _reconsider(state, held, choice, frame, now)
     turner.page = choice.page
     if not all(reach) and (trial := _trial(state, held, choice, now)):
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
     if now >= choice.look_at and (look := _look(state, turner, choice, frame)):
-        choice.look_at, choice.risen = now + choice.look_pause, False
-        choice.look_pause = min(2 * choice.look_pause, LONGEST_PAUSE)
+        choice.looked(now)
         return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
     return _for_one(state, held, choice, frame, now)
 
@@ -85,9 +84,11 @@ def _look(state: State, turner: Turner, choice: Choice, frame: Frame) -> Option 
         if one.option.peer and not _shows(taken.option, one.option, LARGEST if tells else LARGER)
     ]
     hopes = {
-        one.value - price * (one.way - one.option.way): one.option
+        one.value - price * (one.way - least): one.option
         for one in unseen
-        if one.way > one.option.way and _may_be_risked(one, taken, frame)
+        if one.way > (least := _least_way(state, choice, one.option))
+        and (choice.returned or one.value < RISK * taken.value)
+        and _is_in_time(one, frame)
     }
     best = min(hopes, default=math.inf)
     return hopes[best] if best < taken.value / WORTH_A_TRIAL else None
@@ -110,9 +111,17 @@ def _tells(state: State, taken: Option) -> bool:
     return taken.up / link.up >= strays
 
 
-def _may_be_risked(cost: Cost, taken: Cost, frame: Frame) -> bool:
-    in_time = not frame.remaining_ms or cost.seconds < frame.remaining_ms / 1e3 / RISK
-    return in_time and cost.value < RISK * taken.value
+def _least_way(state: State, choice: Choice, option: Option) -> float:
+    """Return what a page's way took if its link were as it was planned.
+
+    An outage teaches a rate that is none of the link's; what a round trip takes is seen again as soon as it is over.
+    """
+    link = state.links.get(option.peer) if choice.returned else None
+    return option.way if link is None else max(option.way, link.round_trip)
+
+
+def _is_in_time(cost: Cost, frame: Frame) -> bool:
+    return not frame.remaining_ms or cost.seconds < frame.remaining_ms / 1e3 / RISK
 
 
 def _trial(state: State, held: EpochState, choice: Choice, now: float) -> Option | None:
@@ -194,7 +203,7 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     load = 0.0 if before is None else before.far - before.usual
     crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
     choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
-    choice.page = best.option.name
+    choice.turned_to(best.option)
     _rest_on(state, choice, now)
     choice.reason = f"turned to {best.option.name} (then {_ms(best.seconds)}): {cause}"
 

@@ -253,6 +253,49 @@ def test_a_far_side_that_is_silent_is_tried_once_in_a_while_and_no_turn(board) -
     assert [turn.after for turn in board.state.turns] == ["cut-4", "local", "cut-4"]
 
 
+def test_what_a_link_moved_in_an_outage_is_looked_at_when_the_far_side_is_back(rising) -> None:
+    """Bytes that nobody acknowledged for two seconds look like a link that is fifty times slower than it is."""
+    board, back = rising, rising.state.far_side("cloud").hear
+    board.link(2.36e6)
+    assert {board.page() for _ in range(3)} == {"cloud-jpeg"}
+    board.link(0.04e6)
+    _silent(board)
+    back(board.now)
+    assert _looked(board, 1) == ["cloud-jpeg"], "at once, whatever it seems to cost"
+    assert "cloud-jpeg" not in _looked(board, 8), "and once"
+    _silent(board)
+    back(board.now)
+    assert "cloud-jpeg" not in _looked(board, 8), "it was not turned to: the link is as slow as it seems"
+    board.link(2.36e6)
+    assert board.page() == "cloud-jpeg"
+    board.link(0.04e6)
+    _silent(board)
+    back(board.now)
+    assert _looked(board, 1) == ["cloud-jpeg"]
+
+
+def test_a_far_side_that_is_back_beyond_a_long_way_is_not_looked_at(rising) -> None:
+    rising.link(2.36e6)
+    rising.ask()
+    _silent(rising)
+    rising.state.far_side("cloud").hear(rising.now)
+    rising.happen(LinksSeen((LinkReport("cloud", up=0.04e6, down=0.04e6, round_trip=0.8, samples=9),)))
+    assert _looked(rising, 8) == []
+
+
+def _looked(board, count: int) -> list[str]:
+    frames = [board.ask().frame for _ in range(count)]
+    return [frame.page for frame in frames if frame.reason.startswith("taken this once, to see")]
+
+
+def _silent(board) -> None:
+    far = board.state.far_side("cloud")
+    board.now += 1.0
+    far.overdue(board.now, 0.0, board.now)
+    far.next_trial = board.now + 100.0
+    assert board.page() == "local"
+
+
 def test_one_odd_request_changes_nothing_two_in_a_row_do(board) -> None:
     board.link(FAST)
     for _ in range(12):
