@@ -81,6 +81,7 @@ class Sight:
         `again`: these are the last ones and more.
         """
         if size < MEANT:
+            self._refute(took, size, least, now)
             return
         base = self.trip or least
         if rested and not self._excused:
@@ -106,6 +107,15 @@ class Sight:
             self._note(self._pace, took, self._pace.become(took, base, size), now, again)
         self._tell(size)
         self.doubted = news == self.news and took + NOISE < self._pace.expected(base, size) / REFUTED
+
+    def _refute(self, took: float, size: int, least: float, now: float) -> None:
+        """Take from a small transfer that the link is not so slow, where it is not: it has that rate at least.
+
+        Who sends nothing larger would else never learn that a rate was an outage's.
+        """
+        rises = size > ALONE and took < size * self._pace.figure
+        if rises and self._refutes(took, size, self.trip or least, least):
+            self._note(self._pace, took, self._pace.become(took, 0.0, size), now)
 
     def _longest_trip(self, now: float) -> float:
         """Return what something small took of late: what takes no longer need not be slow for its bytes."""

@@ -132,6 +132,24 @@ def test_what_is_small_tells_no_rate_and_what_is_lost_in_the_round_trip_neither(
     assert sight.trip == pytest.approx(0.11, rel=0.1)
 
 
+def test_what_is_small_refutes_the_rate_of_an_outage_and_tells_no_other() -> None:
+    sight = Sight()
+    for at in range(20):
+        sight.round_trip(0.006, 300, float(at))
+        sight.transfer(0.010, 9_000, float(at), 0.005)
+    quick = sight.rate
+    for at in (20.0, 21.0):
+        sight.transfer(1.5, 9_000, at, 0.005)
+    assert sight.rate < 10 * KB
+    sight.transfer(0.5, 3_900, 22.0, 0.005)
+    assert sight.rate < 10 * KB, "it took as long as it had to"
+    sight.transfer(0.008, 3_900, 23.0, 0.005)
+    assert 300 * KB < sight.rate <= 3_900 / 0.008, "so much it moves at least"
+    seen = sight.rate
+    sight.transfer(0.009, 3_900, 24.0, 0.005)
+    assert sight.rate == seen < quick
+
+
 def test_the_99th_percentile_is_of_the_last_ones_and_of_no_change() -> None:
     sight, chance = Sight(), random.Random(1)
     sight.round_trip(0.004, 100, 0.0)
