@@ -6,16 +6,41 @@ Law: it imports torch only where somebody asks for training; without the extra t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from onnx import ModelProto
 
-from lepton_edge.compress.recipe import Value
+from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.technique import Materials
 
 EXTRA = "torch"
 LENGTH: Mapping[str, tuple[Value, ...]] = {"epochs": (2, 1, 4), "batch": (64, 16, 128)}
 """Options of every technique that trains."""
+DECAY = 1e-4
+"""Of the weights, where they are no numbers of a grid."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A technique that is nothing but training: the model as it comes, with these choices."""
+
+    name: str
+    choices: Mapping[str, tuple[Value, ...]]
+    needs_data: bool = True
+    extra: str = EXTRA
+
+    def refuse(self, model: ModelProto, target: Target) -> str:
+        """Return which operator cannot be trained, or that torch is missing."""
+        return refusal(model)
+
+    def apply(self, model: ModelProto, materials: Materials, options: Mapping[str, Value]) -> ModelProto:
+        """Return `model` trained.
+
+        Raises:
+            TooLittleData, CompressionRefused, CompressionFailed: as `torch.recover.recover` does.
+        """
+        return trained(model, materials, options, decay=DECAY)
 
 
 def refusal(model: ModelProto) -> str:
