@@ -21,7 +21,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.errors import InvalidManifest, InvalidModel
 from partitioner.manifest import Manifest
 from partitioner.nouns_json import from_json, to_json
-from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, scope
+from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, quantized, scope
 from partitioner.onnx_io.blob import Span
 from partitioner.onnx_io.compose import Composition
 from partitioner.onnx_io.contract import contract
@@ -129,6 +129,7 @@ def _written(made: Composition, into: Path, work: Path, labels: Mapping[str, byt
         blob=Sha256(writer.sha256),
         blob_size=Bytes(writer.size),
         operators=_operators(made.model),
+        integers=quantized.integer_sides(made.model, into),
     )
 
 
