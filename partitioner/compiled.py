@@ -57,7 +57,7 @@ class CompiledModel:
 
     `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
     `smaller` names the model that may answer in its place, marked degraded. `integers` are the tensors that cross
-    quantized, by which a variant meets others of its model.
+    quantized, by which a variant meets others of its model, which `variant_of` names ("" for a model of its own).
     """
 
     name: ModelName
@@ -78,6 +78,7 @@ class CompiledModel:
     queue: QueueRule = QueueRule()
     smaller: ModelName = ModelName("")
     integers: tuple[IntegerSide, ...] = ()
+    variant_of: ModelName = ModelName("")
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""

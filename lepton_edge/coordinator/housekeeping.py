@@ -31,6 +31,7 @@ def _of_model(record: ModelRecord) -> set[Sha256]:
 
 
 def _of_book(book: PlanBook) -> set[Sha256]:
+    held = {sha256 for one in book.variants for sha256 in _of_book(book.held_by(one.device))}
     pieces = {one.block.artifact for one in (*book.fused, *book.spare)}
     blocks = {block.artifact for block in book.blocks} | pieces
-    return (blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}
+    return (held | blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from partitioner.compiled import CompiledModel, IntegerSide
 from partitioner.errors import InvalidProblem
 from partitioner.graph import CostGraph, CostTensor
+from partitioner.units import TensorName
 
 Pair = tuple[CostTensor, CostTensor]
 FLOAT = "float32"
@@ -115,7 +116,7 @@ def _same(one: CostTensor, other: CostTensor) -> bool:
     return (one.dtype, one.shape, one.is_output) == (other.dtype, other.shape, other.is_output)
 
 
-def _bridges(floats: CompiledModel, integers: CompiledModel, taken: set[str]) -> Iterator[Pair]:
+def _bridges(floats: CompiledModel, integers: CompiledModel, taken: set[TensorName]) -> Iterator[Pair]:
     """Yield tensors that are floats in one and that the other has as integers only, in one form."""
     sources: dict[str, list[IntegerSide]] = defaultdict(list)
     for side in integers.integers:

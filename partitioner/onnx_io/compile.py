@@ -70,6 +70,7 @@ def compile_model(
         description=rules.description,
         queue=rules.queue,
         smaller=ModelName(rules.smaller),
+        variant_of=ModelName(rules.variant_of),
     )
     _write_labels(into, labels)
     _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
@@ -183,7 +184,7 @@ def _said(rules: Manifest) -> dict[str, Any]:
     return {
         name: rule
         for name, rule in to_json(rules).items()
-        if name not in ("queue", "smaller") or getattr(rules, name) != getattr(Manifest, name)
+        if name not in ("queue", "smaller", "variant_of") or getattr(rules, name) != getattr(Manifest, name)
     }
 
 

@@ -1,0 +1,218 @@
+"""Which variant of a model each device may run, and the files of a book whose devices run different ones.
+
+Law: runs in the worker process. Each way to give variants to the devices is one problem, which the planner solves
+exactly (`partitioner.book.joint`); here they are listed, and what was chosen is cut.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.records import PlanOrder, VariantOrder
+from lepton_edge.coordinator.trials import keep_golden
+from partitioner.book import Draft, Piece
+from partitioner.book.joint import bridges, joint_model, over_joint
+from partitioner.book.meeting import Meeting, meeting
+from partitioner.compiled import CompiledModel
+from partitioner.costs import DeviceProfile
+from partitioner.errors import InvalidProblem
+from partitioner.graph import CostTensor, frontiers
+from partitioner.onnx_io import CutBlock, Cutter, load_compiled
+from partitioner.onnx_io.bridge import Bridges, bridged
+from partitioner.plan import Fused, HeldVariant
+from partitioner.profile import golden
+from partitioner.profile.chained import chained
+from partitioner.profile.variant_loss import variant_loss
+from partitioner.units import DeviceId, Sha256, TensorName
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A compiled variant and where it lies; `name` is "" for the model itself."""
+
+    name: str
+    directory: Path
+    compiled: CompiledModel
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who runs which variant, as one problem for the planner.
+
+    `planned` is the model as the planner sees it, `order` has the profiles over its layers. `met` says where the
+    variants meet, where they differ; the model itself is its first.
+    """
+
+    board: Variant
+    cloud: Variant
+    planned: CompiledModel
+    order: PlanOrder
+    met: Meeting | None = None
+
+    @property
+    def of(self) -> tuple[Variant, Variant]:
+        """The variants in the order in which they meet: the model itself first."""
+        return (self.cloud, self.board) if self.board.name else (self.board, self.cloud)
+
+    @property
+    def label(self) -> str:
+        """Return what runs where, for people ("int8 on the board, the model itself in the cloud")."""
+        near, far = (one.name or "the model itself" for one in (self.board, self.cloud))
+        return f"{near} on both" if near == far else f"{near} on the board, {far} in the cloud"
+
+
+def casts(base: Variant, order: PlanOrder) -> Iterator[Cast]:
+    """Yield the ways to give the devices variants of the model that were measured on them; the model alone first."""
+    yield Cast(base, base, base.compiled, order)
+    if order.board is None or order.cloud is None:
+        return
+    for one in order.variants:
+        yield from _of_variant(base, one, order)
+
+
+def _of_variant(base: Variant, one: VariantOrder, order: PlanOrder) -> Iterator[Cast]:
+    folder = base.directory.parent.parent / one.model / one.version
+    compiled = load_compiled(folder).as_known_by(order.minor)
+    variant = Variant(str(one.model), folder, compiled)
+    within = _within_loss(base, variant, order)
+    if within is None:
+        return
+    if one.board is not None and one.cloud is not None:
+        both = dataclasses.replace(within, board=one.board, cloud=one.cloud)
+        yield Cast(variant, variant, _named(compiled, base.compiled), both)
+    yield from _mixed(base, variant, within, (one.board, one.cloud))
+
+
+def _within_loss(base: Variant, variant: Variant, order: PlanOrder) -> PlanOrder | None:
+    """Return the order with what a limit on loss leaves for codecs beside the variant; None where it leaves nothing.
+
+    The variant's own loss is measured on all of it, and counts whole wherever it runs.
+    """
+    most = order.wishes.max_loss
+    if most < 0:
+        return order
+    loss = variant_loss((base.directory, base.compiled), (variant.directory, variant.compiled))
+    if loss is None or loss > most:
+        return None
+    return dataclasses.replace(order, wishes=dataclasses.replace(order.wishes, max_loss=most - loss))
+
+
+def _mixed(
+    base: Variant,
+    variant: Variant,
+    order: PlanOrder,
+    profiles: tuple[DeviceProfile | None, DeviceProfile | None],
+) -> Iterator[Cast]:
+    """Yield the variant on one device and the model itself on the other."""
+    try:
+        met = meeting(base.compiled, variant.compiled)
+    except InvalidProblem:
+        return  # declared a variant, and is none: it is a model of its own
+    planned = joint_model(base.compiled, variant.compiled, met)
+    board, cloud = profiles
+    if board is not None and order.cloud is not None:
+        here = over_joint(board, 1, met, planned.graph)
+        there = over_joint(order.cloud, 0, met, planned.graph)
+        yield Cast(variant, base, planned, dataclasses.replace(order, board=here, cloud=there), met)
+    if cloud is not None and order.board is not None:
+        here = over_joint(order.board, 0, met, planned.graph)
+        there = over_joint(cloud, 1, met, planned.graph)
+        yield Cast(base, variant, planned, dataclasses.replace(order, board=here, cloud=there), met)
+
+
+def _named(compiled: CompiledModel, base: CompiledModel) -> CompiledModel:
+    """Return a variant as it stands in for the model: under its name."""
+    return dataclasses.replace(
+        compiled, name=base.name, version=base.version, queue=base.queue, smaller=base.smaller
+    )
+
+
+def held(cast: Cast, draft: Draft, tolerance: float, artifacts: Artifacts) -> tuple[HeldVariant, HeldVariant]:
+    """Cut what each device runs of a book whose devices run different variants, and keep the files.
+
+    The first is what the model itself runs, the second what the variant does.
+    """
+    whose = (draft.cloud, draft.board) if cast.board.name else (draft.board, draft.cloud)
+    first, second = (_Cutting(cast, draft, which) for which in (0, 1))
+    return (
+        first.held(whose[0], tolerance, artifacts),
+        second.held(whose[1], tolerance, artifacts),
+    )
+
+
+class _Cutting:
+    """One variant of a cast, cut at a draft's boundaries."""
+
+    def __init__(self, cast: Cast, draft: Draft, which: int) -> None:
+        if cast.met is None:
+            raise AssertionError("devices of one variant share their blocks")
+        self._variant, self._draft, self._planned = cast.of[which], draft, cast.planned
+        self._cutter = Cutter(self._variant.directory, self._variant.compiled)
+        self._sets = [cast.met.down_set(which, one) for one in draft.boundaries]
+        other = cast.of[1 - which].compiled
+        self._bridges: Bridges = bridges(which, self._variant.compiled, other, cast.met)
+
+    def held(self, device: DeviceId, tolerance: float, artifacts: Artifacts) -> HeldVariant:
+        """Return what `device` runs, its files kept."""
+        count = len(self._sets) - 1
+        cuts = [self._block(index, index, index + 1) for index in range(count)]
+        fused = self._pieces(device, self._draft.chosen.pieces, count)
+        spare = self._pieces(device, self._draft.spare, count + len(self._draft.chosen.pieces))
+        for one in [*cuts, *(cut for _, cut in (*fused, *spare))]:
+            if one.file:
+                artifacts.put(one.file)
+        compiled = self._variant.compiled
+        return HeldVariant(
+            device,
+            self._variant.name,
+            tuple(one.block for one in cuts),
+            self._golden(cuts, artifacts),
+            compiled.blob,
+            compiled.blob_size,
+            tolerance,
+            tuple(piece for piece, _ in fused),
+            tuple(piece for piece, _ in spare),
+        )
+
+    def _block(self, number: int, first: int, last: int) -> CutBlock:
+        return bridged(self._cutter.block(number, self._sets[first], self._sets[last]), self._bridges)
+
+    def _pieces(self, device: DeviceId, pieces: Sequence[Piece], number: int) -> list[tuple[Fused, CutBlock]]:
+        found = []
+        for index, piece in enumerate(pieces, number):
+            if piece.device == device:
+                cut = self._block(index, piece.first, piece.last)
+                found.append((Fused(device, piece.first, piece.last, cut.block), cut))
+        return found
+
+    def _golden(self, cuts: Sequence[CutBlock], artifacts: Artifacts) -> Sha256:
+        """Keep what the blocks make one after another, of the first sample."""
+        names = self._crossing()
+        if not self._bridges:
+            return keep_golden(self._variant.directory, self._variant.compiled, names, artifacts)
+        own = {one.name for one in self._variant.compiled.graph.tensors}
+        doors = golden(
+            self._variant.directory, self._variant.compiled, sorted(names & own & self._before(cuts))
+        )
+        made = chained(self._variant.directory, cuts, doors)
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: made[name] for name in sorted(names)})  # type: ignore[arg-type]
+        return artifacts.put(buffer.getvalue())
+
+    def _before(self, cuts: Sequence[CutBlock]) -> set[TensorName]:
+        """Return what is there before the first block that an engine runs: given, or made by Pillow."""
+        made = {spec.name for one in cuts if one.file for spec in one.block.outputs}
+        return {spec.name for one in cuts for spec in (*one.block.inputs, *one.block.outputs)} - made
+
+    def _crossing(self) -> set[TensorName]:
+        graph = self._planned.graph
+        borders: Sequence[Sequence[CostTensor]] = frontiers(graph, self._draft.boundaries)
+        outputs = {tensor.name for tensor in graph.tensors if tensor.is_output}
+        return outputs | {tensor.name for border in borders for tensor in border}
