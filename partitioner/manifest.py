@@ -144,7 +144,10 @@ def read_manifest(text: str) -> Manifest:
     accuracy, queue = root.table("accuracy"), root.table("queue")
     root.finish()
     manifest = Manifest(
-        **{key: model.take(key, str, "") for key in ("name", "description", "license", "smaller", "variant_of")},
+        **{
+            key: model.take(key, str, "")
+            for key in ("name", "description", "license", "smaller", "variant_of")
+        },
         inputs=tuple(_input(table) for table in inputs),
         outputs=tuple(_output(table) for table in outputs),
         accuracy=_accuracy(accuracy),

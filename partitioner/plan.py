@@ -265,7 +265,7 @@ class HeldVariant:
 
     Attributes:
         device: who runs it.
-        variant: the variant's name; "" for the model itself, where another device runs a variant.
+        variant, version: which model it is, pushed as a variant of the book's; "" for the book's model itself.
         blocks: one for each block of the book.
         golden, blob, blob_size, tolerance: as in `PlanBook`, of the variant.
         fused, spare: as in `PlanBook`, those of this device.
@@ -280,6 +280,7 @@ class HeldVariant:
     tolerance: float = 1e-3
     fused: tuple[Fused, ...] = ()
     spare: tuple[Fused, ...] = ()
+    version: ModelVersion = ModelVersion("")
 
 
 @dataclass(frozen=True)
@@ -302,8 +303,7 @@ class PlanBook:
         spare: stages of its other pages as one block each; opened in the background where such a page stays.
         replicas: devices that stand in for others, best first.
         smaller: a declared smaller model, whose answers are marked degraded; "" for none.
-        variants: devices that run another variant of the model than `blocks` are of. No device is told of them: each
-            is told the book as it holds it.
+        variants: devices that run a variant of the model. None is told of them: each is told the book as it holds it.
     """
 
     model: ModelName

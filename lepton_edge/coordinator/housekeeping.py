@@ -14,7 +14,9 @@ from partitioner.units import ModelName, ModelVersion, Sha256
 def wanted_versions(state: State) -> set[tuple[ModelName, ModelVersion]]:
     """Return the compiled models that a name means, or that an epoch runs on."""
     named = {(record.name, record.version) for record in state.models.values()}
-    return named | {(e.model, e.version) for e in state.epochs.values() if e.state not in OVER}
+    running = [one for one in state.epochs.values() if one.state not in OVER]
+    variants = {(held.variant, held.version) for e in running if e.book for held in e.book.variants}
+    return named | {(e.model, e.version) for e in running} | {(ModelName(name), v) for name, v in variants}
 
 
 def wanted_artifacts(state: State) -> set[Sha256]:

@@ -19,7 +19,7 @@ from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.options import as_loaded, as_supposed, book_options, guessed, with_wait
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
-from lepton_edge.coordinator.variants import Cast, Variant, casts, held
+from lepton_edge.coordinator.variants import Cast, Variant, casts, held, shared
 from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
 from partitioner.book.choice import value
@@ -167,7 +167,10 @@ def _shared(cast: Cast, draft: Draft, artifacts: Artifacts) -> PlanBook:
     alike = HeldVariant(
         draft.board, "", blocks, golden, compiled.blob, compiled.blob_size, tolerance, pieces, others
     )
-    return _outline(cast, draft, alike)
+    book = _outline(cast, draft, alike)
+    if not cast.board.name:
+        return book
+    return dataclasses.replace(book, variants=shared(cast.board, book, (draft.board, draft.cloud)))
 
 
 def _outline(cast: Cast, draft: Draft, held: HeldVariant) -> PlanBook:

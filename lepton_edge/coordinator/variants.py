@@ -26,20 +26,28 @@ from partitioner.errors import InvalidProblem
 from partitioner.graph import CostTensor, frontiers
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
 from partitioner.onnx_io.bridge import Bridges, bridged
-from partitioner.plan import Fused, HeldVariant
+from partitioner.plan import Fused, HeldVariant, PlanBook
 from partitioner.profile import golden
 from partitioner.profile.chained import chained
 from partitioner.profile.variant_loss import variant_loss
-from partitioner.units import DeviceId, Sha256, TensorName
+from partitioner.units import DeviceId, ModelVersion, Sha256, TensorName
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A compiled variant and where it lies; `name` is "" for the model itself."""
+    """A compiled variant and where it lies; `name` is "" for the model itself.
+
+    `version` is the variant's own, whatever the model says that it stands in for.
+    """
 
     name: str
     directory: Path
     compiled: CompiledModel
+
+    @property
+    def version(self) -> ModelVersion:
+        """The version of the variant; "" for the model itself, whose version is the book's."""
+        return self.compiled.version if self.name else ModelVersion("")
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,19 @@ def held(cast: Cast, draft: Draft, tolerance: float, artifacts: Artifacts) -> tu
     )
 
 
+def shared(variant: Variant, book: PlanBook, devices: Sequence[DeviceId]) -> tuple[HeldVariant, ...]:
+    """Return what `devices` hold of a book whose blocks are all of one variant: the blocks, and their own pieces."""
+    return tuple(
+        HeldVariant(
+            device, variant.name, book.blocks, book.golden, book.blob, book.blob_size, book.tolerance,
+            tuple(one for one in book.fused if one.device == device),
+            tuple(one for one in book.spare if one.device == device),
+            variant.version,
+        )
+        for device in devices
+    )  # fmt: skip
+
+
 class _Cutting:
     """One variant of a cast, cut at a draft's boundaries."""
 
@@ -179,6 +200,7 @@ class _Cutting:
             tolerance,
             tuple(piece for piece, _ in fused),
             tuple(piece for piece, _ in spare),
+            self._variant.version,
         )
 
     def _block(self, number: int, first: int, last: int) -> CutBlock:

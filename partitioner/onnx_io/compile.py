@@ -59,7 +59,7 @@ def compile_model(
     try:
         loaded = load.load(source, work, called)
         made = _composed(loaded.model, work, rules, shapes)
-        compiled = _written(made, into, work, labels)
+        compiled = _described(_written(made, into, work, labels), rules)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     compiled = replace(
@@ -67,14 +67,21 @@ def compile_model(
         name=name,
         version=_version(loaded.files, rules, shapes, labels),
         source_bytes=Bytes(sum(one.stat().st_size for one in loaded.files)),
+    )
+    _write_labels(into, labels)
+    _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
+    return compiled
+
+
+def _described(compiled: CompiledModel, rules: Manifest) -> CompiledModel:
+    """Return the model with what its manifest says of it as a whole."""
+    return replace(
+        compiled,
         description=rules.description,
         queue=rules.queue,
         smaller=ModelName(rules.smaller),
         variant_of=ModelName(rules.variant_of),
     )
-    _write_labels(into, labels)
-    _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
-    return compiled
 
 
 def load_compiled(directory: Path) -> CompiledModel:

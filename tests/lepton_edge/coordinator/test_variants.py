@@ -18,7 +18,7 @@ from lepton_edge.core.calls import DeviceSpeed, Wishes
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
 from partitioner.onnx_io import load_compiled, runtime
 from partitioner.plan import Block, PlanBook
-from tests.lepton_edge.coordinator import quantized
+from tests.partitioner.onnx_io import quantized_pair as quantized
 
 SLOW_LINK = LinkProfile(2e5, 2e5, 0.001, 0.001)
 MODEL, INT8 = "net", "net-int8"
@@ -77,13 +77,15 @@ def mixed(desk: Desk) -> tuple[PlanBook, dict[str, Any]]:
     return desk.plan(desk.order(desk.profile(INT8, "board", 1e-4, 1e-4, 1e-4, 0.05), None))
 
 
-def test_the_board_runs_int8_and_the_cloud_the_model_itself_where_that_is_best(mixed: Any) -> None:
+def test_the_board_runs_int8_and_the_cloud_the_model_itself_where_that_is_best(
+    desk: Desk, mixed: Any
+) -> None:
     book, told = mixed
     assert (told["variants"]["board"], told["variants"]["cloud"]) == (INT8, "")
     assert told["variants"]["label"] == "net-int8 on the board, the model itself in the cloud"
     page = book.page(book.active)
     assert [stage.device for stage in page.stages] == ["board", "cloud"]
-    assert [one.variant for one in book.variants] == [INT8]
+    assert [(one.variant, one.version) for one in book.variants] == [(INT8, desk.compiled[INT8].version)]
     ways = {one["label"]: one["seconds"] for one in told["variants"]["ways"]}
     assert ways[told["variants"]["label"]] == min(ways.values()) < ways["the model itself on both"]
 
@@ -139,7 +141,10 @@ def test_int8_on_both_is_a_book_of_its_own_blocks_under_the_models_name(desk: De
     order = desk.order(desk.profile(INT8, "board", 1e-4), desk.profile(INT8, "cloud", 1e-5))
     book, told = desk.plan(order)
     assert (told["variants"]["board"], told["variants"]["cloud"]) == (INT8, INT8)
-    assert (book.model, book.variants, book.blob) == (MODEL, (), desk.compiled[INT8].blob)
+    assert (book.model, book.blob) == (MODEL, desk.compiled[INT8].blob)
+    assert [(one.device, one.variant) for one in book.variants] == [("board", INT8), ("cloud", INT8)]
+    assert book.held_by("board").blocks == book.held_by("cloud").blocks == book.blocks
+    assert book.variants[0].version == desk.compiled[INT8].version
 
 
 def test_a_slower_variant_is_not_taken(desk: Desk) -> None:
