@@ -19,6 +19,12 @@ def wanted_versions(state: State) -> set[tuple[ModelName, ModelVersion]]:
     return named | {(e.model, e.version) for e in running} | {(ModelName(name), v) for name, v in variants}
 
 
+def runs_as_variant(state: State, name: ModelName) -> ModelName | None:
+    """Return a model of which devices run `name` as its variant, None where no epoch does."""
+    running = [one for one in state.epochs.values() if one.state not in OVER and one.book is not None]
+    return next((e.model for e in running if e.book and any(h.variant == name for h in e.book.variants)), None)
+
+
 def wanted_artifacts(state: State) -> set[Sha256]:
     """Return the artifacts that an agent may still ask for."""
     wanted = {sha256 for record in state.models.values() for sha256 in _of_model(record)}

@@ -104,7 +104,7 @@ def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
         return ()
     found = []
     for record in state.models.values():
-        if record.variant_of != run.model:
+        if record.variant_of != run.model or record.name == run.model:
             continue
         board, cloud = (_counting(state, record, name) for name in (run.board, run.cloud))
         if board or cloud:
