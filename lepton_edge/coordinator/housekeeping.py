@@ -22,7 +22,9 @@ def wanted_versions(state: State) -> set[tuple[ModelName, ModelVersion]]:
 def runs_as_variant(state: State, name: ModelName) -> ModelName | None:
     """Return a model of which devices run `name` as its variant, None where no epoch does."""
     running = [one for one in state.epochs.values() if one.state not in OVER and one.book is not None]
-    return next((e.model for e in running if e.book and any(h.variant == name for h in e.book.variants)), None)
+    return next(
+        (e.model for e in running if e.book and any(h.variant == name for h in e.book.variants)), None
+    )
 
 
 def wanted_artifacts(state: State) -> set[Sha256]:

@@ -23,7 +23,6 @@ from lepton_edge.coordinator import (
     epochs,
     hearing,
     housekeeping,
-    housekeeping,
     leading,
     losing,
     operations,

@@ -100,8 +100,6 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
 
 def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
     """Return the variants of the model that were measured on a device that takes part, and still count there."""
-    if not (run.board and run.cloud):
-        return ()
     found = []
     for record in state.models.values():
         if record.variant_of != run.model or record.name == run.model:
@@ -112,8 +110,8 @@ def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
     return tuple(found)
 
 
-def _counting(state: State, model: ModelRecord, device: DeviceId) -> DeviceProfile | None:
-    record = state.profiles.get((model.name, model.version, device))
+def _counting(state: State, model: ModelRecord, device: DeviceId | None) -> DeviceProfile | None:
+    record = state.profiles.get((model.name, model.version, device)) if device else None
     return record.profile if record is not None and not stale(state, record) else None
 
 

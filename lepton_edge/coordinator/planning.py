@@ -19,12 +19,12 @@ from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.options import as_loaded, as_supposed, book_options, guessed, with_wait
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
-from lepton_edge.coordinator.variants import Cast, Variant, casts, held, shared
+from lepton_edge.coordinator.variants import Cast, Variant, casts, chosen_by, held, shared, strangers
 from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
 from partitioner.book.choice import value
 from partitioner.compiled import CompiledModel
-from partitioner.errors import LeptonError
+from partitioner.errors import LeptonError, NoFeasiblePlan
 from partitioner.graph import CostTensor, frontiers
 from partitioner.nouns_json import to_json
 from partitioner.onnx_io import cut, load_compiled
@@ -62,6 +62,7 @@ def make_plan(
     document["queue"] = to_json(_queue(base.compiled.queue, order.queue))
     document["load"] = to_json(order.load)
     document["variants"] = ways
+    document["notes"] += strangers(base, job.order)
     if order.explain_only:
         return None, document
     return _book(cast, draft, artifacts), document
@@ -72,7 +73,8 @@ Considered = tuple[Cast, Draft]
 
 def _chosen(base: Variant, order: PlanOrder) -> tuple[Cast, Draft, dict[str, Any]]:
     """Return the best way to give the devices variants, its draft, and what to tell of the others."""
-    if not order.variants:
+    chosen = order.wishes.board_variant or order.wishes.cloud_variant
+    if not (order.variants or chosen):
         cast = Cast(base, base, base.compiled, _ready(order, base.compiled))
         return cast, _with_front(cast), {}
     considered = _considered(base, order)
@@ -105,7 +107,13 @@ def _partial(base: Variant, order: PlanOrder) -> list[str]:
 
 def _considered(base: Variant, order: PlanOrder) -> list[Considered]:
     """Return a draft for each way to give the devices variants; raises why the model itself cannot run if none can."""
-    drafts = [(cast, _draft(cast)) for cast in casts(base, _ready(order, base.compiled))]
+    wanted = [cast for cast in casts(base, _ready(order, base.compiled)) if chosen_by(cast, base, order)]
+    if not wanted:
+        raise NoFeasiblePlan(
+            "the variants that were chosen were not all measured on these devices, or do not meet",
+            "measure them: lepton-edge deploy VARIANT --dry-run; or choose less with --variant",
+        )
+    drafts = [(cast, _draft(cast)) for cast in wanted]
     found = [(cast, draft) for cast, draft in drafts if isinstance(draft, Draft)]
     if not found:
         raise next(draft for _, draft in drafts if isinstance(draft, LeptonError))

@@ -73,29 +73,77 @@ class Cast:
     def label(self) -> str:
         """Return what runs where, for people ("int8 on the board, the model itself in the cloud")."""
         near, far = (one.name or "the model itself" for one in (self.board, self.cloud))
-        return f"{near} on both" if near == far else f"{near} on the board, {far} in the cloud"
+        if self.met is not None:
+            return f"{near} on the board, {far} in the cloud"
+        return f"{near} on both" if self.order.board and self.order.cloud else near
 
 
 def casts(base: Variant, order: PlanOrder) -> Iterator[Cast]:
     """Yield the ways to give the devices variants of the model that were measured on them; the model alone first."""
     yield Cast(base, base, base.compiled, order)
-    if order.board is None or order.cloud is None:
-        return
     for one in order.variants:
         yield from _of_variant(base, one, order)
 
 
+def strangers(base: Variant, order: PlanOrder) -> list[str]:
+    """Return what is said to be a variant and is none, as sentences that say why."""
+    whys = {
+        one.model: _why_apart(base.compiled, _loaded(base, one, order).compiled) for one in order.variants
+    }
+    return [
+        f"{name} is called a variant of {base.compiled.name}, but {why}" for name, why in whys.items() if why
+    ]
+
+
+def _why_apart(base: CompiledModel, other: CompiledModel) -> str:
+    try:
+        meeting(base, other)
+    except InvalidProblem as error:
+        return error.message
+    return ""
+
+
+def chosen_by(cast: Cast, base: Variant, order: PlanOrder) -> bool:
+    """Return whether the devices run what a person chose for them, if anything."""
+    own = str(base.compiled.name)
+    near = order.wishes.board_variant if order.board or order.board_estimate else ""
+    far = order.wishes.cloud_variant if order.cloud or order.cloud_estimate else ""
+    return all(wish in ("", one.name or own) for one, wish in ((cast.board, near), (cast.cloud, far)))
+
+
 def _of_variant(base: Variant, one: VariantOrder, order: PlanOrder) -> Iterator[Cast]:
-    folder = base.directory.parent.parent / one.model / one.version
-    compiled = load_compiled(folder).as_known_by(order.minor)
-    variant = Variant(str(one.model), folder, compiled)
+    variant = _loaded(base, one, order)
     within = _within_loss(base, variant, order)
-    if within is None:
+    if within is None or _why_apart(base.compiled, variant.compiled):
         return
-    if one.board is not None and one.cloud is not None:
+    if (one.board is None) == (order.board is None) and (one.cloud is None) == (order.cloud is None):
         both = dataclasses.replace(within, board=one.board, cloud=one.cloud)
-        yield Cast(variant, variant, _named(compiled, base.compiled), both)
-    yield from _mixed(base, variant, within, (one.board, one.cloud))
+        yield _cast(variant, variant, _named(variant.compiled, base.compiled), both)
+    if order.board is not None and order.cloud is not None:
+        yield from _mixed(base, variant, within, one)
+
+
+def _loaded(base: Variant, one: VariantOrder, order: PlanOrder) -> Variant:
+    folder = base.directory.parent.parent / one.model / one.version
+    return Variant(str(one.model), folder, load_compiled(folder).as_known_by(order.minor))
+
+
+def _cast(
+    board: Variant, cloud: Variant, planned: CompiledModel, order: PlanOrder, met: Meeting | None = None
+) -> Cast:
+    """Return the cast; of the operators that a device lacks only those count that its own variant has."""
+    wishes = order.wishes
+    operators = [_operators(one.compiled) for one in (board, cloud)]
+    lacks = [
+        tuple(one for one in lacked if one in own or one not in operators[0] | operators[1])
+        for own, lacked in zip(operators, (wishes.board_lacks, wishes.cloud_lacks), strict=True)
+    ]
+    wishes = dataclasses.replace(wishes, board_lacks=lacks[0], cloud_lacks=lacks[1])
+    return Cast(board, cloud, planned, dataclasses.replace(order, wishes=wishes), met)
+
+
+def _operators(compiled: CompiledModel) -> set[str]:
+    return {one for layer in compiled.graph.layers for one in layer.operators}
 
 
 def _within_loss(base: Variant, variant: Variant, order: PlanOrder) -> PlanOrder | None:
@@ -112,27 +160,20 @@ def _within_loss(base: Variant, variant: Variant, order: PlanOrder) -> PlanOrder
     return dataclasses.replace(order, wishes=dataclasses.replace(order.wishes, max_loss=most - loss))
 
 
-def _mixed(
-    base: Variant,
-    variant: Variant,
-    order: PlanOrder,
-    profiles: tuple[DeviceProfile | None, DeviceProfile | None],
-) -> Iterator[Cast]:
-    """Yield the variant on one device and the model itself on the other."""
-    try:
-        met = meeting(base.compiled, variant.compiled)
-    except InvalidProblem:
-        return  # declared a variant, and is none: it is a model of its own
+def _mixed(base: Variant, variant: Variant, order: PlanOrder, one: VariantOrder) -> Iterator[Cast]:
+    """Yield the variant on one of two devices, where it was measured, and the model itself on the other."""
+    met = meeting(base.compiled, variant.compiled)
     planned = joint_model(base.compiled, variant.compiled, met)
-    board, cloud = profiles
-    if board is not None and order.cloud is not None:
-        here = over_joint(board, 1, met, planned.graph)
-        there = over_joint(order.cloud, 0, met, planned.graph)
-        yield Cast(variant, base, planned, dataclasses.replace(order, board=here, cloud=there), met)
-    if cloud is not None and order.board is not None:
-        here = over_joint(order.board, 0, met, planned.graph)
-        there = over_joint(cloud, 1, met, planned.graph)
-        yield Cast(base, variant, planned, dataclasses.replace(order, board=here, cloud=there), met)
+
+    def told(profile: DeviceProfile, which: int) -> DeviceProfile:
+        return over_joint(profile, which, met, planned.graph)
+
+    if one.board is not None and order.cloud is not None:
+        near, far = told(one.board, 1), told(order.cloud, 0)
+        yield _cast(variant, base, planned, dataclasses.replace(order, board=near, cloud=far), met)
+    if one.cloud is not None and order.board is not None:
+        near, far = told(order.board, 0), told(one.cloud, 1)
+        yield _cast(base, variant, planned, dataclasses.replace(order, board=near, cloud=far), met)
 
 
 def _named(compiled: CompiledModel, base: CompiledModel) -> CompiledModel:
@@ -165,6 +206,7 @@ def shared(variant: Variant, book: PlanBook, devices: Sequence[DeviceId]) -> tup
             variant.version,
         )
         for device in devices
+        if device
     )  # fmt: skip
 
 

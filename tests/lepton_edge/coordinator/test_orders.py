@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.limits import MAX_DOCUMENTS
 from lepton_edge.core import messages as m
 from partitioner.costs import DeviceProfile, Measurement
@@ -310,6 +311,18 @@ def test_a_variant_counts_where_its_measurement_still_does(pair: Any, make: Any)
     pair.state.profiles["net-int8", "v1", "cloud"] = dataclasses.replace(
         record, fingerprint="another machine"
     )
+    pair.deploy()
+    pair.run()
+    (offered,) = pair.ordered[-1].variants
+    assert offered.board is not None
+    assert offered.cloud is None
+
+
+def test_a_board_that_is_left_alone_is_offered_its_variants_too(pair: Any, make: Any) -> None:
+    pair.push(dataclasses.replace(make.model("net-int8"), variant_of="net"))
+    pair.deploy("net-int8", dry_run=True)
+    pair.run()
+    pair.do(e.Detached("x", pair.state.devices["cloud"].stream))
     pair.deploy()
     pair.run()
     (offered,) = pair.ordered[-1].variants

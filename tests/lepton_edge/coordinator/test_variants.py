@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -16,7 +18,9 @@ from lepton_edge.coordinator.planning import make_plan
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.core.calls import DeviceSpeed, Wishes
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement
-from partitioner.onnx_io import load_compiled, runtime
+from partitioner.errors import NoFeasiblePlan
+from partitioner.manifest import Manifest
+from partitioner.onnx_io import compile_model, load_compiled, runtime
 from partitioner.plan import Block, PlanBook
 from tests.partitioner.onnx_io import quantized_pair as quantized
 
@@ -173,3 +177,59 @@ def test_what_is_supposed_of_a_device_is_supposed_of_its_variant_too(desk: Desk)
 def test_without_variants_nothing_is_told_of_them(desk: Desk) -> None:
     own = [desk.profile(MODEL, "board", 0.02), desk.profile(MODEL, "cloud", 0.001)]
     assert desk.plan(PlanOrder(MODEL, "v1", *own, SLOW_LINK))[1]["variants"] == {}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "board", "cloud"),
+    [
+        ({"board_variant": INT8, "cloud_variant": MODEL}, INT8, ""),
+        ({"board_variant": MODEL, "cloud_variant": INT8}, "", INT8),
+        ({"board_variant": MODEL, "cloud_variant": MODEL}, "", ""),
+        ({"cloud_variant": INT8}, INT8, INT8),
+    ],
+)
+def test_a_person_chooses_who_runs_what(desk: Desk, wishes: dict[str, str], board: str, cloud: str) -> None:
+    order = desk.order(
+        desk.profile(INT8, "board", 1e-4), desk.profile(INT8, "cloud", 1e-5), wishes=Wishes(**wishes)
+    )
+    told = desk.plan(order)[1]["variants"]
+    assert (told["board"], told["cloud"]) == (board, cloud)
+
+
+@pytest.mark.parametrize("variants", [True, False])
+def test_a_variant_that_was_not_measured_cannot_be_chosen(desk: Desk, variants: bool) -> None:
+    order = desk.order(desk.profile(INT8, "board", 1e-4), None, wishes=Wishes(cloud_variant=INT8))
+    with pytest.raises(NoFeasiblePlan, match="not all measured"):
+        desk.plan(order if variants else dataclasses.replace(order, variants=()))
+
+
+def test_an_operator_is_lacked_by_who_runs_a_variant_that_has_it(desk: Desk) -> None:
+    board = desk.profile(INT8, "board", 1e-4, 1e-4, 1e-4, 0.05)
+    wishes = Wishes(board_variant=INT8, cloud_variant=MODEL, cloud_lacks=("DequantizeLinear",))
+    book, _ = desk.plan(desk.order(board, None, wishes=wishes))
+    assert [stage.device for stage in book.page(book.active).stages] == ["board", "cloud"]
+
+
+def test_a_board_alone_runs_what_is_quicker(desk: Desk) -> None:
+    order = desk.order(desk.profile(INT8, "board", 1e-4), None)
+    book, told = desk.plan(dataclasses.replace(order, cloud=None, link=None))
+    assert told["variants"]["board"] == INT8
+    assert [(one.device, one.variant) for one in book.variants] == [("board", INT8)]
+    assert book.blob == desk.compiled[INT8].blob
+    slow = dataclasses.replace(desk.order(desk.profile(INT8, "board", 0.1), None), cloud=None, link=None)
+    assert desk.plan(slow)[0].variants == ()
+
+
+def test_what_has_other_inputs_is_no_variant_and_that_is_said(desk: Desk, tmp_path: Path) -> None:
+    other = quantized.net(quantized=True)
+    other.graph.input[0].name = other.graph.node[1].input[0] = "another"
+    onnx.save(other, str(tmp_path / "other.onnx"))
+    folder = desk.folders[MODEL].parent.parent / "stranger" / "v1"
+    rules = Manifest(variant_of=MODEL)
+    compile_model(tmp_path / "other.onnx", "stranger", folder, manifest=rules, shapes={}, labels={})
+    profiles = desk.profile(INT8, "board", 1e-4), desk.profile(INT8, "cloud", 1e-5)
+    order = dataclasses.replace(desk.order(None, None), variants=(VariantOrder("stranger", "v1", *profiles),))
+    book, told = desk.plan(order)
+    assert [one["label"] for one in told["variants"]["ways"]] == ["the model itself on both"]
+    assert any("stranger is called a variant of net, but " in one for one in told["notes"])
+    assert book.variants == ()
