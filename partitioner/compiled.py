@@ -39,11 +39,25 @@ class CodecSample:
 
 
 @dataclass(frozen=True)
+class IntegerSide:
+    """A tensor of integers, and the float tensor that it is the quantized form of.
+
+    `source` is about (`tensor` - `zero`) x `scale`, one scale for all of it (float32 held exactly).
+    """
+
+    tensor: TensorName
+    source: TensorName
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True)
 class CompiledModel:
     """One variant of a model, ready to be planned and cut.
 
     `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
-    `smaller` names the model that may answer in its place, marked degraded.
+    `smaller` names the model that may answer in its place, marked degraded. `integers` are the tensors that cross
+    quantized, by which a variant meets others of its model, which `variant_of` names ("" for a model of its own).
     """
 
     name: ModelName
@@ -63,6 +77,8 @@ class CompiledModel:
     unmeasured: tuple[TensorName, ...] = ()
     queue: QueueRule = QueueRule()
     smaller: ModelName = ModelName("")
+    integers: tuple[IntegerSide, ...] = ()
+    variant_of: ModelName = ModelName("")
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""

@@ -5,7 +5,8 @@ together). Unknown keys are errors, because a misspelt `mean` would silently cos
 where and what.
 
     format = 1
-    [model]                 name, description, license, smaller (another model, which may answer degraded)
+    [model]                 name, description, license, smaller (another model, which may answer degraded),
+                            variant_of (the model that this is another precision of)
     [[input]]               kind = "picture": resize, crop, layout, channels, scale, mean, std
                             kind = "array": shape
     [[output]]              softmax, top_k (5 where softmax or labels are asked for without it), labels, keep
@@ -121,6 +122,7 @@ class Manifest:
     accuracy: Accuracy = Accuracy()
     queue: QueueRule = QueueRule()
     smaller: str = ""
+    variant_of: str = ""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -142,7 +144,10 @@ def read_manifest(text: str) -> Manifest:
     accuracy, queue = root.table("accuracy"), root.table("queue")
     root.finish()
     manifest = Manifest(
-        **{key: model.take(key, str, "") for key in ("name", "description", "license", "smaller")},
+        **{
+            key: model.take(key, str, "")
+            for key in ("name", "description", "license", "smaller", "variant_of")
+        },
         inputs=tuple(_input(table) for table in inputs),
         outputs=tuple(_output(table) for table in outputs),
         accuracy=_accuracy(accuracy),

@@ -8,7 +8,7 @@ by every storey above and travel on the wire (each has a message of the same nam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from partitioner.units import (
     BlockIndex,
@@ -260,6 +260,30 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class HeldVariant:
+    """What one device runs in place of a book's blocks: those of a variant of the model, between the same frontiers.
+
+    Attributes:
+        device: who runs it.
+        variant, version: which model it is, pushed as a variant of the book's; "" for the book's model itself.
+        blocks: one for each block of the book.
+        golden, blob, blob_size, tolerance: as in `PlanBook`, of the variant.
+        fused, spare: as in `PlanBook`, those of this device.
+    """
+
+    device: DeviceId
+    variant: str
+    blocks: tuple[Block, ...]
+    golden: Sha256 = Sha256("")
+    blob: Sha256 = Sha256("")
+    blob_size: Bytes = Bytes(0)
+    tolerance: float = 1e-3
+    fused: tuple[Fused, ...] = ()
+    spare: tuple[Fused, ...] = ()
+    version: ModelVersion = ModelVersion("")
+
+
+@dataclass(frozen=True)
 class PlanBook:
     """Pages that share blocks.
 
@@ -279,6 +303,7 @@ class PlanBook:
         spare: stages of its other pages as one block each; opened in the background where such a page stays.
         replicas: devices that stand in for others, best first.
         smaller: a declared smaller model, whose answers are marked degraded; "" for none.
+        variants: devices that run a variant of the model. None is told of them: each is told the book as it holds it.
     """
 
     model: ModelName
@@ -300,6 +325,25 @@ class PlanBook:
     spare: tuple[Fused, ...] = ()
     replicas: tuple[Replica, ...] = ()
     smaller: ModelName = ModelName("")
+    variants: tuple[HeldVariant, ...] = ()
+
+    def held_by(self, device: DeviceId) -> PlanBook:
+        """Return the book as `device` holds it, or as the one does that it stands in for: with its own variant."""
+        of = next((one.of for one in self.replicas if one.device == device), device)
+        held = next((one for one in self.variants if one.device in (device, of)), None)
+        if held is None:
+            return replace(self, variants=()) if self.variants else self
+        return replace(
+            self,
+            blocks=held.blocks,
+            golden=held.golden,
+            blob=held.blob,
+            blob_size=held.blob_size,
+            tolerance=held.tolerance,
+            fused=held.fused,
+            spare=held.spare,
+            variants=(),
+        )
 
     def page(self, name: PageName) -> Page:
         """Return the page called `name`; raise KeyError when the book has none."""

@@ -110,6 +110,14 @@ WISHES: dict[str, tuple[Any, Any]] = {  # parameter: type and default, option
             text="An operator, such as Resize, that the device cannot run. Repeatable.",
         ),
     ),
+    "variant": (
+        list[str] | None,
+        option(
+            "--variant",
+            shown="board=NAME|cloud=NAME",
+            text="The variant of the model, or the model itself, that the device runs. Repeatable.",
+        ),
+    ),
 }
 
 

@@ -71,6 +71,7 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
     watts = _by_role("--watts", given.get("watts"), ("board", "cloud", "radio"))
     memory = _by_role("--memory", given.get("memory"), ("board", "cloud"))
     lacks = _lists_by_role("--lacks", given.get("lacks"), ("board", "cloud"))
+    variant = _by_role("--variant", given.get("variant"), ("board", "cloud"))
     egress, objective = given.get("max_egress"), given.get("objective")
     prices = {} if objective is None else read_objective(objective)
     return Wishes(
@@ -93,6 +94,8 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
         radio_watts=_float("--watts", watts.get("radio", "0")),
         board_lacks=lacks["board"],
         cloud_lacks=lacks["cloud"],
+        board_variant=variant.get("board", ""),
+        cloud_variant=variant.get("cloud", ""),
     )
 
 

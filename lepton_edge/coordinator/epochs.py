@@ -51,7 +51,8 @@ def _message(state: State, device: Device, kind: str, record: EpochRecord, comma
         if record.book is None:
             raise AssertionError(f"epoch {record.key} is over: nobody prepares it")
         peers = peers_of(state, record, device)
-        return Prepare(command, record.epoch, record.book, record.blocks_of(device.name), peers)
+        book = record.book.held_by(device.name)
+        return Prepare(command, record.epoch, book, record.blocks_of(device.name), peers)
     if kind in ("activate", "reactivate"):
         return Activate(command, record.model, record.epoch)
     if kind in ("try", "resume"):

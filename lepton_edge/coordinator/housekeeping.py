@@ -14,7 +14,17 @@ from partitioner.units import ModelName, ModelVersion, Sha256
 def wanted_versions(state: State) -> set[tuple[ModelName, ModelVersion]]:
     """Return the compiled models that a name means, or that an epoch runs on."""
     named = {(record.name, record.version) for record in state.models.values()}
-    return named | {(e.model, e.version) for e in state.epochs.values() if e.state not in OVER}
+    running = [one for one in state.epochs.values() if one.state not in OVER]
+    variants = {(held.variant, held.version) for e in running if e.book for held in e.book.variants}
+    return named | {(e.model, e.version) for e in running} | {(ModelName(name), v) for name, v in variants}
+
+
+def runs_as_variant(state: State, name: ModelName) -> ModelName | None:
+    """Return a model of which devices run `name` as its variant, None where no epoch does."""
+    running = [one for one in state.epochs.values() if one.state not in OVER and one.book is not None]
+    return next(
+        (e.model for e in running if e.book and any(h.variant == name for h in e.book.variants)), None
+    )
 
 
 def wanted_artifacts(state: State) -> set[Sha256]:
@@ -31,6 +41,7 @@ def _of_model(record: ModelRecord) -> set[Sha256]:
 
 
 def _of_book(book: PlanBook) -> set[Sha256]:
+    held = {sha256 for one in book.variants for sha256 in _of_book(book.held_by(one.device))}
     pieces = {one.block.artifact for one in (*book.fused, *book.spare)}
     blocks = {block.artifact for block in book.blocks} | pieces
-    return (blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}
+    return (held | blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}

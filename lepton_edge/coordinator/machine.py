@@ -22,6 +22,7 @@ from lepton_edge.coordinator import (
     deployments,
     epochs,
     hearing,
+    housekeeping,
     leading,
     losing,
     operations,
@@ -69,7 +70,7 @@ from lepton_edge.coordinator.events import (
 )
 from lepton_edge.coordinator.records import ACTIVE, wire_error
 from lepton_edge.coordinator.state import Deployment, Moment, State
-from lepton_edge.core.errors import Overloaded, UnknownModel
+from lepton_edge.core.errors import Overloaded, RequestError, UnknownModel
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.messages import (
     Deploy,
@@ -159,6 +160,9 @@ def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Comman
     if any(run is not None and run.model == event.name for run in (state.running, *state.aside.values())):
         busy = Overloaded(f"{event.name!r} is being deployed", "remove it when that is over")
         return [Fail(event.cause, event.call, wire_error(busy))]
+    if (of := housekeeping.runs_as_variant(state, event.name)) is not None:
+        used = RequestError(f"devices run {event.name!r} as a variant of {of!r}", f"remove {of!r} first")
+        return [Fail(event.cause, event.call, wire_error(used))]
     del state.models[event.name]
     for key in [key for key in state.profiles if key[0] == event.name]:
         del state.profiles[key]

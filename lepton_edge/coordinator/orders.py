@@ -12,16 +12,18 @@ from lepton_edge.coordinator import placement, reach
 from lepton_edge.coordinator.records import (
     EpochRecord,
     Estimate,
+    ModelRecord,
     PlanOrder,
     ProfileRecord,
     Scale,
+    VariantOrder,
     changed_since,
     fingerprint,
 )
 from lepton_edge.coordinator.state import ADAPT, Deployment, Device, State
 from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
-from partitioner.costs import LinkProfile
+from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem, ProfileError
 from partitioner.units import Bytes, DeviceId
 
@@ -90,9 +92,27 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         tuple(name for name, record in records.items() if record is not None and stale(state, record)),
         minor=min((minor_of(state, name) for name in records), default=PROTOCOL_MINOR),
         queue=run.request.queue,
+        variants=_variants(state, run),
     )
     order = _supposing(order, run)
     return _adapting(order, state, run) if run.goal == ADAPT else order
+
+
+def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
+    """Return the variants of the model that were measured on a device that takes part, and still count there."""
+    found = []
+    for record in state.models.values():
+        if record.variant_of != run.model or record.name == run.model:
+            continue
+        board, cloud = (_counting(state, record, name) for name in (run.board, run.cloud))
+        if board or cloud:
+            found.append(VariantOrder(record.name, record.version, board, cloud))
+    return tuple(found)
+
+
+def _counting(state: State, model: ModelRecord, device: DeviceId | None) -> DeviceProfile | None:
+    record = state.profiles.get((model.name, model.version, device)) if device else None
+    return record.profile if record is not None and not stale(state, record) else None
 
 
 def _adapting(order: PlanOrder, state: State, run: Deployment) -> PlanOrder:

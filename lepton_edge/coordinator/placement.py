@@ -124,7 +124,7 @@ def holds(
 
 def _of_board(book: PlanBook, board: Device, room: Bytes) -> tuple[int, ...]:
     whole = any(page.name == LOCAL_PAGE for page in book.pages)  # else nothing would ever run the rest there
-    if whole and fits(block_weights(book, tuple(range(len(book.blocks)))), room):
+    if whole and fits(block_weights(book.held_by(board.name), tuple(range(len(book.blocks)))), room):
         return tuple(range(len(book.blocks)))
     return _reach(book, board.name)
 

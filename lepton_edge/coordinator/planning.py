@@ -17,15 +17,18 @@ from lepton_edge.coordinator.extrapolation import completed, is_partial
 from lepton_edge.coordinator.fusing import fuse
 from lepton_edge.coordinator.jobs import PlanJob
 from lepton_edge.coordinator.options import as_loaded, as_supposed, book_options, guessed, with_wait
-from lepton_edge.coordinator.records import PlanOrder
+from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
+from lepton_edge.coordinator.variants import Cast, Variant, casts, chosen_by, held, shared, strangers
 from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
+from partitioner.book.choice import value
 from partitioner.compiled import CompiledModel
+from partitioner.errors import LeptonError, NoFeasiblePlan
 from partitioner.graph import CostTensor, frontiers
 from partitioner.nouns_json import to_json
 from partitioner.onnx_io import cut, load_compiled
-from partitioner.plan import QUEUE_POLICIES, Frontier, PlanBook, QueueRule, TensorSpec, TurnRule
+from partitioner.plan import QUEUE_POLICIES, Frontier, HeldVariant, PlanBook, QueueRule, TensorSpec, TurnRule
 from partitioner.report import explain
 from partitioner.units import TensorName
 
@@ -49,29 +52,114 @@ def make_plan(
     Without a book where only the explanation is asked for. `tell` hears what a person should know of how it will run.
     Raises NoFeasiblePlan, InvalidProblem or ProfileError.
     """
-    directory = Path(job.directory)
-    compiled = load_compiled(directory).as_known_by(job.order.minor)
-    order, partial = _completed(as_supposed(job.order), compiled)
-    order = as_loaded(order)
-    options, enough = book_options(order), time.monotonic() + FRONT_SECONDS
-    draft = make_book(
-        compiled, order.board, order.cloud, order.link, options, stop=lambda: time.monotonic() > enough
-    )
-    document = explain(compiled, draft, order.board, order.cloud, order.link, options=options)
+    base = _base(job)
+    cast, draft, ways = _chosen(base, job.order)
+    order, options = cast.order, book_options(cast.order)
+    document = explain(cast.planned, draft, order.board, order.cloud, order.link, options=options)
     for told in draft.chosen.blockwise:
         tell("planning", 0, 0, told)
-    document["estimated"] = [*dict.fromkeys([*guessed(order), *partial])]
-    document["queue"] = to_json(_queue(compiled.queue, order.queue))
+    document["estimated"] = [*dict.fromkeys([*guessed(order), *_partial(base, job.order)])]
+    document["queue"] = to_json(_queue(base.compiled.queue, order.queue))
     document["load"] = to_json(order.load)
+    document["variants"] = ways
+    document["notes"] += strangers(base, job.order)
     if order.explain_only:
         return None, document
-    return _book(directory, compiled, draft, order, artifacts), document
+    return _book(cast, draft, artifacts), document
 
 
-def _book(
-    directory: Path, compiled: CompiledModel, draft: Draft, order: PlanOrder, artifacts: Artifacts
-) -> PlanBook:
+Considered = tuple[Cast, Draft]
+
+
+def _chosen(base: Variant, order: PlanOrder) -> tuple[Cast, Draft, dict[str, Any]]:
+    """Return the best way to give the devices variants, its draft, and what to tell of the others."""
+    chosen = order.wishes.board_variant or order.wishes.cloud_variant
+    if not (order.variants or chosen):
+        cast = Cast(base, base, base.compiled, _ready(order, base.compiled))
+        return cast, _with_front(cast), {}
+    considered = _considered(base, order)
+    cast, _ = min(considered, key=lambda one: value(one[1].objective, one[1].chosen.page.prediction))
+    return cast, _with_front(cast), told_variants(cast, considered)
+
+
+def _base(job: PlanJob) -> Variant:
+    directory = Path(job.directory)
+    return Variant("", directory, load_compiled(directory).as_known_by(job.order.minor))
+
+
+def _ready(order: PlanOrder, compiled: CompiledModel) -> PlanOrder:
+    """Return the order with whole profiles, as supposed and as loaded, those of variants too."""
+    ready = as_loaded(_completed(as_supposed(order), compiled)[0])
+    return dataclasses.replace(ready, variants=tuple(_as_ready(order, one) for one in order.variants))
+
+
+def _as_ready(order: PlanOrder, one: VariantOrder) -> VariantOrder:
+    own = dataclasses.replace(order, board=one.board or order.board, cloud=one.cloud or order.cloud)
+    own = as_loaded(as_supposed(own))
+    return dataclasses.replace(
+        one, board=own.board if one.board else None, cloud=own.cloud if one.cloud else None
+    )
+
+
+def _partial(base: Variant, order: PlanOrder) -> list[str]:
+    return _completed(as_supposed(order), base.compiled)[1]
+
+
+def _considered(base: Variant, order: PlanOrder) -> list[Considered]:
+    """Return a draft for each way to give the devices variants; raises why the model itself cannot run if none can."""
+    wanted = [cast for cast in casts(base, _ready(order, base.compiled)) if chosen_by(cast, base, order)]
+    if not wanted:
+        raise NoFeasiblePlan(
+            "the variants that were chosen were not all measured on these devices, or do not meet",
+            "measure them: lepton-edge deploy VARIANT --dry-run; or choose less with --variant",
+        )
+    drafts = [(cast, _draft(cast)) for cast in wanted]
+    found = [(cast, draft) for cast, draft in drafts if isinstance(draft, Draft)]
+    if not found:
+        raise next(draft for _, draft in drafts if isinstance(draft, LeptonError))
+    return found
+
+
+def _draft(cast: Cast) -> Draft | LeptonError:
+    """Return the draft, or why there is none: a wish that this way cannot keep, or that cannot be meant of it."""
+    order = cast.order
+    try:
+        return make_book(cast.planned, order.board, order.cloud, order.link, book_options(order))
+    except LeptonError as error:
+        return error
+
+
+def _with_front(cast: Cast) -> Draft:
+    order, enough = cast.order, time.monotonic() + FRONT_SECONDS
+    return make_book(
+        cast.planned, order.board, order.cloud, order.link, book_options(order),
+        stop=lambda: time.monotonic() > enough,
+    )  # fmt: skip
+
+
+def told_variants(cast: Cast, considered: Sequence[Considered]) -> dict[str, Any]:
+    """Return who runs which variant, and what every way to give them would take (seconds)."""
+    ways = [(one.label, draft.chosen.page) for one, draft in considered]
+    return {
+        "board": cast.board.name,
+        "cloud": cast.cloud.name,
+        "label": cast.label,
+        "ways": [
+            {"label": label, "page": page.name, "seconds": page.prediction.latency} for label, page in ways
+        ],
+    }
+
+
+def _book(cast: Cast, draft: Draft, artifacts: Artifacts) -> PlanBook:
     """Cut the model at the draft's boundaries, and keep the files."""
+    if cast.met is None:
+        return _shared(cast, draft, artifacts)
+    own, variant = held(cast, draft, QUANTIZED_TOLERANCE, artifacts)
+    return dataclasses.replace(_outline(cast, draft, own), variants=(variant,))
+
+
+def _shared(cast: Cast, draft: Draft, artifacts: Artifacts) -> PlanBook:
+    directory, compiled = cast.board.directory, cast.planned
     cuts = cut(directory, compiled, draft.inner)
     for one in cuts:
         if one.file:
@@ -81,24 +169,40 @@ def _book(
         artifacts.put(one.file)
     borders = frontiers(compiled.graph, draft.boundaries)
     golden = keep_golden(directory, compiled, _golden_names(compiled, borders), artifacts)
+    pieces, others = tuple(one for one, _ in fused), tuple(one for one, _ in spare)
+    blocks = tuple(one.block for one in cuts)
+    tolerance = _tolerance(compiled)
+    alike = HeldVariant(
+        draft.board, "", blocks, golden, compiled.blob, compiled.blob_size, tolerance, pieces, others
+    )
+    book = _outline(cast, draft, alike)
+    if not cast.board.name:
+        return book
+    return dataclasses.replace(book, variants=shared(cast.board, book, (draft.board, draft.cloud)))
+
+
+def _outline(cast: Cast, draft: Draft, held: HeldVariant) -> PlanBook:
+    """Return the book of a draft over the blocks that are `held`."""
+    compiled, order = cast.planned, cast.order
+    borders = frontiers(compiled.graph, draft.boundaries)
     return PlanBook(
         compiled.name,
         compiled.version,
-        tuple(one.block for one in cuts),
+        held.blocks,
         tuple(_frontier(border) for border in borders),
         compiled.inputs,
         compiled.outputs,
         tuple(with_wait(page, order.load) for page in draft.pages),
         draft.active,
         draft.fallback,
-        golden,
-        compiled.blob,
-        compiled.blob_size,
-        _tolerance(compiled),
-        tuple(one for one, _ in fused),
+        held.golden,
+        held.blob,
+        held.blob_size,
+        held.tolerance,
+        held.fused,
         _queue(compiled.queue, order.queue),
         turning(draft, order),
-        tuple(one for one, _ in spare),
+        held.spare,
         smaller=compiled.smaller,
     )
 

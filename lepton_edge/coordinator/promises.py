@@ -162,15 +162,14 @@ def _to_move(record: EpochRecord, book: PlanBook) -> int:
     """Return the bytes of weights that the board would have to fetch, at most."""
     if record.book is None:
         return 0
-    have = {
-        ref.sha256 for index in record.blocks_of(record.board) for ref in record.book.blocks[index].weights
-    }
+    holding, telling = (one.held_by(record.board) for one in (record.book, book))
+    have = {ref.sha256 for index in record.blocks_of(record.board) for ref in holding.blocks[index].weights}
     wanted = {
         ref.sha256: ref.length
         for page in book.pages
         for stage in page.stages
         if stage.device == record.board
-        for block in book.blocks[stage.first : stage.last]
+        for block in telling.blocks[stage.first : stage.last]
         for ref in block.weights
     }
     return sum(length for sha256, length in wanted.items() if sha256 not in have)
@@ -178,7 +177,7 @@ def _to_move(record: EpochRecord, book: PlanBook) -> int:
 
 def held(record: EpochRecord, device: DeviceId) -> Bytes:
     """Return the bytes of weights that a device holds for an epoch."""
-    return block_weights(record.book, record.blocks_of(device)) if record.book else Bytes(0)
+    return block_weights(record.book.held_by(device), record.blocks_of(device)) if record.book else Bytes(0)
 
 
 def differs(record: EpochRecord, book: PlanBook) -> bool:
@@ -189,4 +188,10 @@ def differs(record: EpochRecord, book: PlanBook) -> bool:
 
 
 def _outline(book: PlanBook) -> tuple[object, ...]:
-    return book.version, book.active, tuple((page.name, page.stages) for page in book.pages)
+    return (
+        book.version,
+        book.active,
+        tuple((page.name, page.stages) for page in book.pages),
+        book.blob,
+        tuple((one.device, one.variant) for one in book.variants),
+    )

@@ -103,4 +103,5 @@ def _record(compiled: CompiledModel) -> ModelRecord:
         compiled.sample_count,
         compiled.source_bytes,
         compiled.description,
+        compiled.variant_of,
     )

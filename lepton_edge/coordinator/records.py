@@ -40,6 +40,7 @@ class ModelRecord:
     """One compiled model in short; the whole lies in its directory.
 
     `weights` is the bytes of its distinct initializers, `layers` the contracted nodes of its composed graph.
+    `variant_of` names the model that it is another precision of.
     """
 
     name: ModelName
@@ -52,6 +53,7 @@ class ModelRecord:
     samples: int = 0
     source_bytes: Bytes = Bytes(0)
     description: str = ""
+    variant_of: ModelName = ModelName("")
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,16 @@ class CloudLoad:
 
 
 @dataclass(frozen=True)
+class VariantOrder:
+    """A variant that a plan may use, with its profiles; None on a device where it was never measured."""
+
+    model: ModelName
+    version: ModelVersion
+    board: DeviceProfile | None
+    cloud: DeviceProfile | None
+
+
+@dataclass(frozen=True)
 class PlanOrder:
     """What the worker needs to plan: the model, the measurements, the wishes, the room (bytes).
 
@@ -221,6 +233,7 @@ class PlanOrder:
     load: CloudLoad | None = (
         None  # of the cloud, with what is not this model of this board; None: nothing to notice
     )
+    variants: tuple[VariantOrder, ...] = ()
 
 
 def fingerprint(hello: Hello) -> str:

@@ -23,7 +23,7 @@ def add(
     first = next((hold for hold in holds if hold.device == run.cloud), None)
     if first is None:
         return book, holds, []
-    roomy = _roomy(state, run, placement.block_weights(book, first.blocks))
+    roomy = _roomy(state, run, placement.block_weights(book.held_by(first.device), first.blocks))
     told: list[Command] = [
         telling.tell(run, "preparing", f"{name} has no room for what {first.device} holds: it is no replica")
         for name in run.replicas
@@ -47,7 +47,7 @@ def news(state: State, run: Deployment, book: PlanBook) -> bool:
     held = placement.holds(book, None, cloud)
     if record is None or not held:
         return False
-    weights = placement.block_weights(book, held[0].blocks)
+    weights = placement.block_weights(book.held_by(held[0].device), held[0].blocks)
     return not {*_roomy(state, run, weights)} <= {*record.replicas}
 
 

@@ -113,6 +113,7 @@ def _model(state: State, record: ModelRecord) -> Json:
         "model": record.name,
         "version": record.version,
         "description": record.description,
+        "variant_of": record.variant_of,
         "weights_bytes": record.weights,
         "source_bytes": record.source_bytes,
         "layers": record.layers,

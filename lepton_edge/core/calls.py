@@ -31,6 +31,8 @@ class Wishes:
         board_watts, cloud_watts, radio_watts: declared power while busy, and of the board's radio; 0 for what the
             device told.
         board_lacks, cloud_lacks: operators that the device cannot run.
+        board_variant, cloud_variant: which variant of the model the device runs, by the name that it was pushed
+            under (the model's own for the model itself); "" for what is best.
     """
 
     latency: float = 0.0
@@ -54,6 +56,8 @@ class Wishes:
     radio_watts: float = 0.0
     board_lacks: tuple[str, ...] = ()
     cloud_lacks: tuple[str, ...] = ()
+    board_variant: str = ""
+    cloud_variant: str = ""
 
     @property
     def weighted(self) -> bool:
@@ -63,7 +67,8 @@ class Wishes:
     @property
     def texts(self) -> tuple[str, ...]:
         """Everything that a person wrote as a name."""
-        return (self.own_cut, *self.stay, *self.board_lacks, *self.cloud_lacks)
+        names = (self.own_cut, self.board_variant, self.cloud_variant)
+        return (*names, *self.stay, *self.board_lacks, *self.cloud_lacks)
 
     def over(self, base: Wishes) -> Wishes:
         """Return `base` with what is wished here in its place; prices replace prices as a whole."""

@@ -21,7 +21,7 @@ from partitioner.compiled import CompiledModel
 from partitioner.errors import InvalidManifest, InvalidModel
 from partitioner.manifest import Manifest
 from partitioner.nouns_json import from_json, to_json
-from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, scope
+from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, quantized, scope
 from partitioner.onnx_io.blob import Span
 from partitioner.onnx_io.compose import Composition
 from partitioner.onnx_io.contract import contract
@@ -59,7 +59,7 @@ def compile_model(
     try:
         loaded = load.load(source, work, called)
         made = _composed(loaded.model, work, rules, shapes)
-        compiled = _written(made, into, work, labels)
+        compiled = _described(_written(made, into, work, labels), rules)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     compiled = replace(
@@ -67,13 +67,21 @@ def compile_model(
         name=name,
         version=_version(loaded.files, rules, shapes, labels),
         source_bytes=Bytes(sum(one.stat().st_size for one in loaded.files)),
-        description=rules.description,
-        queue=rules.queue,
-        smaller=ModelName(rules.smaller),
     )
     _write_labels(into, labels)
     _write_atomically(into / MODEL_FILE, json.dumps(to_json(compiled)).encode())
     return compiled
+
+
+def _described(compiled: CompiledModel, rules: Manifest) -> CompiledModel:
+    """Return the model with what its manifest says of it as a whole."""
+    return replace(
+        compiled,
+        description=rules.description,
+        queue=rules.queue,
+        smaller=ModelName(rules.smaller),
+        variant_of=ModelName(rules.variant_of),
+    )
 
 
 def load_compiled(directory: Path) -> CompiledModel:
@@ -129,6 +137,7 @@ def _written(made: Composition, into: Path, work: Path, labels: Mapping[str, byt
         blob=Sha256(writer.sha256),
         blob_size=Bytes(writer.size),
         operators=_operators(made.model),
+        integers=quantized.integer_sides(made.model, into),
     )
 
 
@@ -182,7 +191,7 @@ def _said(rules: Manifest) -> dict[str, Any]:
     return {
         name: rule
         for name, rule in to_json(rules).items()
-        if name not in ("queue", "smaller") or getattr(rules, name) != getattr(Manifest, name)
+        if name not in ("queue", "smaller", "variant_of") or getattr(rules, name) != getattr(Manifest, name)
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import (
@@ -218,7 +219,7 @@ def _put_back(graph: GraphProto, hidden: Sequence[TensorProto]) -> None:
     graph.initializer.extend(hidden)
 
 
-def constant_value(tensor: TensorProto, folder: Path) -> object:
+def constant_value(tensor: TensorProto, folder: Path) -> Any:
     """Return the numpy array of an initializer, wherever its bytes lie."""
     inside = TensorProto()
     inside.CopyFrom(tensor)

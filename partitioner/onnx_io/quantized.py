@@ -1,4 +1,4 @@
-"""Quantized operators: whether a model has any, and how large one step of its outputs is.
+"""Quantized operators: whether a model has any, how large one step of its outputs is, what its integers stand for.
 
 Law: reads operators and scales; changes nothing.
 """
@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
+from partitioner.compiled import IntegerSide
 from partitioner.onnx_io import load
+from partitioner.units import TensorName
 
+_BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 _MARKS = ("Quant", "QLinear", "QAttention", "QGemm", "Integer", "NBits", "DequantizeLinear")
 _KEEPS_STEP = frozenset(
     ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Relu", "Clip")
@@ -40,6 +43,27 @@ def output_steps(model: ModelProto, folder: Path) -> dict[str, float]:
         if scale is not None:
             steps[output.name] = float(np.max(np.asarray(load.constant_value(scale, folder), np.float64)))
     return steps
+
+
+def integer_sides(model: ModelProto, folder: Path) -> tuple[IntegerSide, ...]:
+    """Return the tensors of 8-bit integers that a QuantizeLinear of one scale makes, by name."""
+    constants = {one.name: one for one in model.graph.initializer}
+    found = [
+        _side(node, constants, folder)
+        for node in model.graph.node
+        if node.op_type == "QuantizeLinear" and not node.domain
+    ]
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.tensor))
+
+
+def _side(node: NodeProto, constants: dict[str, TensorProto], folder: Path) -> IntegerSide | None:
+    """Return what a QuantizeLinear makes, where its scale and zero point are constants of one number each."""
+    if len(node.input) < 3 or not {*node.input[1:3]} <= constants.keys():
+        return None
+    scale, zero = (load.constant_value(constants[name], folder) for name in node.input[1:3])
+    if scale.size != 1 or zero.size != 1 or scale.dtype != np.float32 or zero.dtype not in _BYTES:
+        return None
+    return IntegerSide(TensorName(node.output[0]), TensorName(node.input[0]), scale.item(), zero.item())
 
 
 def _scale(node: NodeProto | None, constants: dict[str, TensorProto]) -> TensorProto | None:

@@ -211,6 +211,17 @@ def load_line(document: Document) -> list[str]:
     ]
 
 
+def variant_lines(document: Document) -> list[str]:
+    """Return who runs which variant of the model, and what the other ways to give them would take."""
+    variants = document.get("variants")
+    if not variants:
+        return []
+    ways = sorted(variants["ways"], key=lambda way: float(way["seconds"]))
+    others = [way for way in ways if way["label"] != variants["label"]]
+    told = [f"{way['label']} {milliseconds(way['seconds'])}" for way in others]
+    return [f"Variants: {variants['label']}" + (f"; {', '.join(told)}" if told else "")]
+
+
 def limit_lines(document: Document) -> list[str]:
     """Return what was wanted: the objective where it is not latency, and each limit and wish."""
     objective = objective_of(document)

@@ -24,6 +24,7 @@ from partitioner.report.sentences import (
     load_line,
     regret_line,
     run_line,
+    variant_lines,
 )
 
 __all__ = ["megabits", "render", "size"]
@@ -62,7 +63,8 @@ def _facts(document: Document) -> list[str]:
     changes = change_lines(document)
     head = ["What would change the decision (each plan judged in one piece):"] if changes else []
     proven = [*bound_lines(document), *regret_line(document)]
-    given = [*limit_lines(document), *_queue_line(document), *link_line(document), *load_line(document)]
+    given = [*variant_lines(document), *limit_lines(document), *_queue_line(document)]
+    given += [*link_line(document), *load_line(document)]
     return [*given, *proven, *head, *(f"  {line}" for line in changes)]
 
 

@@ -169,3 +169,8 @@ def test_a_wrong_queue_rule_is_named(line: str, says: str) -> None:
     with pytest.raises(InvalidManifest) as wrong:
         read_manifest(f"[queue]\n{line}")
     assert says in str(wrong.value)
+
+
+def test_what_a_model_is_a_variant_of_is_named_and_else_it_is_none() -> None:
+    assert read_manifest('[model]\nvariant_of = "net"').variant_of == "net"
+    assert read_manifest("").variant_of == ""

@@ -132,7 +132,7 @@ class ShowProfile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., measure: bool = ..., refresh: bool = ...) -> None: ...
 
 class Wishes(_message.Message):
-    __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts", "board_lacks", "cloud_lacks")
+    __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts", "board_lacks", "cloud_lacks", "board_variant", "cloud_variant")
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     THROUGHPUT_FIELD_NUMBER: _ClassVar[int]
     ENERGY_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,8 @@ class Wishes(_message.Message):
     RADIO_WATTS_FIELD_NUMBER: _ClassVar[int]
     BOARD_LACKS_FIELD_NUMBER: _ClassVar[int]
     CLOUD_LACKS_FIELD_NUMBER: _ClassVar[int]
+    BOARD_VARIANT_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_VARIANT_FIELD_NUMBER: _ClassVar[int]
     latency: float
     throughput: float
     energy: float
@@ -175,7 +177,9 @@ class Wishes(_message.Message):
     radio_watts: float
     board_lacks: _containers.RepeatedScalarFieldContainer[str]
     cloud_lacks: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ...) -> None: ...
+    board_variant: str
+    cloud_variant: str
+    def __init__(self, latency: _Optional[float] = ..., throughput: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., min_throughput: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ..., max_loss: _Optional[float] = ..., keep_output: bool = ..., stay: _Optional[_Iterable[str]] = ..., first_layers: _Optional[int] = ..., own_cut: _Optional[str] = ..., measure: bool = ..., board_memory: _Optional[int] = ..., cloud_memory: _Optional[int] = ..., board_watts: _Optional[float] = ..., cloud_watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., board_lacks: _Optional[_Iterable[str]] = ..., cloud_lacks: _Optional[_Iterable[str]] = ..., board_variant: _Optional[str] = ..., cloud_variant: _Optional[str] = ...) -> None: ...
 
 class Deploy(_message.Message):
     __slots__ = ("name", "keep_input_on_board", "dry_run", "board", "cloud", "page", "wishes", "refresh", "queue", "replicas", "canary", "canary_requests", "fixed")

@@ -203,7 +203,7 @@ class Replica(_message.Message):
     def __init__(self, device: _Optional[str] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PlanBook(_message.Message):
-    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue", "turning", "spare", "replicas", "smaller")
+    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue", "turning", "spare", "replicas", "smaller", "variants")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +223,7 @@ class PlanBook(_message.Message):
     SPARE_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     SMALLER_FIELD_NUMBER: _ClassVar[int]
+    VARIANTS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
@@ -242,7 +243,32 @@ class PlanBook(_message.Message):
     spare: _containers.RepeatedCompositeFieldContainer[Fused]
     replicas: _containers.RepeatedCompositeFieldContainer[Replica]
     smaller: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ..., turning: _Optional[_Union[TurnRule, _Mapping]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ..., smaller: _Optional[str] = ...) -> None: ...
+    variants: _containers.RepeatedCompositeFieldContainer[HeldVariant]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ..., turning: _Optional[_Union[TurnRule, _Mapping]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ..., smaller: _Optional[str] = ..., variants: _Optional[_Iterable[_Union[HeldVariant, _Mapping]]] = ...) -> None: ...
+
+class HeldVariant(_message.Message):
+    __slots__ = ("device", "variant", "blocks", "golden", "blob", "blob_size", "tolerance", "fused", "spare", "version")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_FIELD_NUMBER: _ClassVar[int]
+    BLOB_FIELD_NUMBER: _ClassVar[int]
+    BLOB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    FUSED_FIELD_NUMBER: _ClassVar[int]
+    SPARE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    variant: str
+    blocks: _containers.RepeatedCompositeFieldContainer[Block]
+    golden: str
+    blob: str
+    blob_size: int
+    tolerance: float
+    fused: _containers.RepeatedCompositeFieldContainer[Fused]
+    spare: _containers.RepeatedCompositeFieldContainer[Fused]
+    version: str
+    def __init__(self, device: _Optional[str] = ..., variant: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., version: _Optional[str] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("median", "spread", "runs")

@@ -98,7 +98,7 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
     limits = "--max-egress 20kB --max-loss 1.5 --no-measure --refresh --memory board=256MB --queue newest"
     stays = "--keep-output-on-board --stay a --stay b --first-layers 3"
     watts = "--watts board=5 --watts cloud=60 --watts radio=1.5"
-    lacks = "--lacks board=Resize --lacks board=Odd --lacks cloud=TopK"
+    lacks = "--lacks board=Resize --lacks board=Odd --lacks cloud=TopK --variant board=net-int8"
     words = f"{money} {limits} {stays} {watts} {lacks}".split()
     said = line.run("deploy", "net", *words)
     assert said.code == 0, said.err
@@ -124,6 +124,7 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
         radio_watts=1.5,
         board_lacks=("Resize", "Odd"),
         cloud_lacks=("TopK",),
+        board_variant="net-int8",
     )
 
 
@@ -131,6 +132,7 @@ def test_every_wish_of_deploy_arrives_in_the_units_of_the_house(line: CommandLin
     "words",
     [
         ("--lacks", "Resize"),
+        ("--variant", "int8"),
         ("--watts", "5"),
         ("--watts", "gateway=5"),
         ("--watts", "board=hot"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.limits import MAX_ENDED_EPOCHS
 from lepton_edge.coordinator.records import ACTIVE, DRAINING, RETIRED
 from lepton_edge.core import messages as m
+from partitioner.plan import HeldVariant
 
 
 @pytest.fixture
@@ -139,3 +142,19 @@ def test_an_entry_that_is_lost_while_it_drains_keeps_nobody_waiting(deployed: An
     deployed.run()
     assert deployed.epoch_states()[1] == RETIRED
     assert deployed.state.devices["cloud"].epochs == {("net", 2): "active"}
+
+
+def test_each_device_is_told_the_book_as_it_holds_it(
+    pair: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = make.book()
+    blocks = tuple(dataclasses.replace(one, artifact="9" * 64) for one in book.blocks)
+    mixed = dataclasses.replace(book, variants=(HeldVariant("board", "net-int8", blocks),))
+    monkeypatch.setitem(type(pair).work_done.__globals__, "book", lambda *names: mixed)
+    pair.deploy()
+    pair.run()
+    said = [one for one in pair.log if isinstance(one, c.Say) and isinstance(one.message, m.Prepare)]
+    told = {pair.device(one.stream): one.message.book for one in said}
+    assert {one.artifact for one in told["board"].blocks} == {"9" * 64}
+    assert {one.artifact for one in told["cloud"].blocks} == {"0" * 64, "1" * 64}
+    assert told["board"].variants == told["cloud"].variants == ()

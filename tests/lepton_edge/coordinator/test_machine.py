@@ -18,7 +18,7 @@ from lepton_edge.coordinator.records import ACTIVE, FAILED, RETIRED
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
 from lepton_edge.core.telemetry import EpochReport
-from partitioner.plan import LOCAL_PAGE
+from partitioner.plan import LOCAL_PAGE, HeldVariant
 
 FULL = WireError("storage_full", "no space left on the device", "free some", "device", True)
 
@@ -240,6 +240,25 @@ def test_removing_a_model_retires_it_everywhere_also_where_it_returns_later(pair
     assert pair.state.devices["board"].epochs == {}
     pair.attach(make.hello("cloud", "cloud", epochs=(m.EpochStatus("net", "v1", 1, "active"),)))
     assert [type(message) for _, message in pair.said] == [m.Welcome, m.Retire]
+
+
+def test_a_variant_that_devices_run_is_not_removed(
+    pair: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.push(dataclasses.replace(make.model("net-int8"), variant_of="net"))
+    book = make.book()
+    mixed = dataclasses.replace(book, variants=(HeldVariant("board", "net-int8", book.blocks),))
+    monkeypatch.setitem(type(pair).work_done.__globals__, "book", lambda *names: mixed)
+    pair.deploy()
+    pair.run()
+    call = pair.call(lambda cause, number: e.RemoveAsked(cause, number, "net-int8"))
+    assert pair.answer_of(call).error.code == "request_error"
+    assert "as a variant of 'net'" in pair.answer_of(call).error.message
+    assert "net-int8" in pair.state.models
+    for name in ("net", "net-int8"):
+        call = pair.call(lambda cause, number, name=name: e.RemoveAsked(cause, number, name))
+        pair.run()
+        assert pair.answer_of(call).ending == c.Removed(name)
 
 
 def test_a_full_disk_ends_the_running_deployment(pair: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
+from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.limits import MAX_DOCUMENTS
 from lepton_edge.core import messages as m
 from partitioner.costs import DeviceProfile, Measurement
@@ -284,3 +285,46 @@ def test_what_is_planned_and_tried_is_what_the_oldest_protocol_knows(pair: Any, 
     asked = [one.minor for one in pair.log if isinstance(one, c.MakeTrial)]
     assert sorted(asked) == [m.PROTOCOL_MINOR - 1, m.PROTOCOL_MINOR]
     assert pair.ordered[-1].minor == m.PROTOCOL_MINOR - 1
+
+
+def test_a_plan_is_offered_the_variants_that_were_measured_on_its_devices(pair: Any, make: Any) -> None:
+    variant = dataclasses.replace(make.model("net-int8"), variant_of="net")
+    pair.push(variant)
+    pair.push(dataclasses.replace(make.model("never measured"), variant_of="net"))
+    pair.push(make.model("another"))
+    for name in ("net-int8", "another"):
+        pair.deploy(name, dry_run=True)
+        pair.run()
+    pair.deploy()
+    pair.run()
+    (offered,) = pair.ordered[-1].variants
+    assert (offered.model, offered.version) == (variant.name, variant.version)
+    assert (offered.board.device, offered.cloud.device) == ("board", "cloud")
+    assert pair.ordered[0].variants == (), "of a variant there are no variants"
+
+
+def test_a_variant_counts_where_its_measurement_still_does(pair: Any, make: Any) -> None:
+    pair.push(dataclasses.replace(make.model("net-int8"), variant_of="net"))
+    pair.deploy("net-int8", dry_run=True)
+    pair.run()
+    record = pair.state.profiles["net-int8", "v1", "cloud"]
+    pair.state.profiles["net-int8", "v1", "cloud"] = dataclasses.replace(
+        record, fingerprint="another machine"
+    )
+    pair.deploy()
+    pair.run()
+    (offered,) = pair.ordered[-1].variants
+    assert offered.board is not None
+    assert offered.cloud is None
+
+
+def test_a_board_that_is_left_alone_is_offered_its_variants_too(pair: Any, make: Any) -> None:
+    pair.push(dataclasses.replace(make.model("net-int8"), variant_of="net"))
+    pair.deploy("net-int8", dry_run=True)
+    pair.run()
+    pair.do(e.Detached("x", pair.state.devices["cloud"].stream))
+    pair.deploy()
+    pair.run()
+    (offered,) = pair.ordered[-1].variants
+    assert offered.board is not None
+    assert offered.cloud is None

@@ -160,3 +160,13 @@ def test_a_document_of_an_older_coordinator_renders(document: dict[str, Any]) ->
         key: value for key, value in old.items() if key not in ("alternatives", "flips", "pareto", "regret")
     }
     assert "mobile: cloud-encoded" in text(old)
+
+
+def test_who_runs_which_variant_is_told_with_the_other_ways(document: dict[str, Any]) -> None:
+    assert "Variants" not in text(document)
+    ways = [("int8 on both", 0.08), ("itself on both", 0.07), ("int8 on the board", 0.05)]
+    document["variants"] = {
+        "label": "int8 on the board",
+        "ways": [{"label": label, "page": "cut-1", "seconds": seconds} for label, seconds in ways],
+    }
+    assert "Variants: int8 on the board; itself on both 70.0 ms, int8 on both 80.0 ms" in text(document)

@@ -1,0 +1,82 @@
+"""Int8 on the board, float in the cloud: pushed, chosen, split at integers, answered; also without the cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import lepton_edge
+from tests.partitioner.onnx_io import quantized_pair
+
+pytestmark = pytest.mark.journey
+
+INPUT = {"x": np.random.default_rng(4).standard_normal((1, quantized_pair.WIDTH)).astype(np.float32)}
+
+
+@pytest.fixture
+def served(house: Any, tmp_path: Path) -> Any:
+    """A house whose board runs the int8 variant of what its cloud runs."""
+    house.start_coordinator()
+    house.start_agent("board", "board")
+    house.start_agent("cloud", "cloud")
+    for name, quantized in (("net", False), ("net-int8", True)):
+        onnx.save(quantized_pair.net(quantized), str(tmp_path / f"{name}.onnx"))
+    (tmp_path / "int8.toml").write_text('[model]\nvariant_of = "net"\n')
+    house.command("model", "push", "net", str(tmp_path / "net.onnx"))
+    house.command(
+        "model",
+        "push",
+        "net-int8",
+        str(tmp_path / "net-int8.onnx"),
+        "--manifest",
+        str(tmp_path / "int8.toml"),
+    )
+    house.command("deploy", "net-int8", "--dry-run")
+    house.command("deploy", "net", "--variant", "board=net-int8", "--variant", "cloud=net")
+    return house
+
+
+def answer_of(quantized: bool) -> Any:
+    model = quantized_pair.net(quantized).SerializeToString()
+    return onnxruntime.InferenceSession(model).run(None, INPUT)[0]
+
+
+def test_int8_here_and_float_there_answer_together(served: Any) -> None:
+    plan = served.json("plan", "explain", "net")
+    assert (plan["variants"]["board"], plan["variants"]["cloud"]) == ("net-int8", "")
+    said = " ".join(served.command("plan", "explain", "net").split())
+    assert "Variants: net-int8 on the board, the model itself in the cloud" in said
+    cut = next(one["page"] for one in plan["candidates"] if one["page"].startswith("cut-") and one["in_book"])
+    with lepton_edge.Client(served.coordinator) as client:
+        split = client.infer("net", INPUT, page=cut)
+        far = client.infer("net", INPUT, page="cloud-raw")
+        near = client.infer("net", INPUT, page="local")
+    float_answer, int8_answer = answer_of(False), answer_of(True)
+    largest = np.abs(float_answer).max()
+    np.testing.assert_allclose(split["y"], float_answer, atol=0.05 * largest)
+    assert np.abs(split["y"] - float_answer).max() > 0, "its beginning is int8"
+    assert np.abs(split["y"] - int8_answer).max() > 0, "its end is float"
+    np.testing.assert_allclose(far["y"], float_answer, atol=0.05 * largest)
+    np.testing.assert_allclose(near["y"], int8_answer, atol=0.01 * largest)
+    assert [hop.device for hop in split.hops] == ["client", "board", "cloud"]
+
+
+def test_without_the_cloud_and_after_a_restart_the_variant_answers_and_is_not_degraded(served: Any) -> None:
+    served.kill("cloud")
+    served.kill("board")
+    served.start_agent("board", "board")
+    with lepton_edge.Client(served.coordinator) as client:
+        result = client.infer("net", INPUT)
+    largest = np.abs(answer_of(True)).max()
+    np.testing.assert_allclose(result["y"], answer_of(True), atol=0.01 * largest)
+    assert result.page == "local"
+    assert not result.degraded
+
+
+def test_the_variant_that_runs_stays_while_it_runs(served: Any) -> None:
+    assert "as a variant of 'net'" in served.command("model", "remove", "net-int8", status=6)
