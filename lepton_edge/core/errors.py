@@ -12,6 +12,8 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     │   ├── UnknownPage              the book has no such page
     │   ├── NotFound                 no such device, artifact, ...
     │   ├── AlreadyExists            two agents with one name, a model name that is taken
+    │   ├── Unauthenticated          no certificate, or none that counts: expired, revoked, of another authority
+    │   ├── PermissionDenied         known, and may not do that
     │   ├── Superseded               a newer request of the same caller took its place while it waited
     │   └── DeadlineExceeded         the deadline passed (or was past on arrival)
     ├── ServiceError             we, a device or the network are at fault; mostly retryable
@@ -86,6 +88,18 @@ class AlreadyExists(RequestError):
     """The name is taken."""
 
     code = "already_exists"
+
+
+class Unauthenticated(RequestError):
+    """The caller did not prove who it is: no certificate or token, or one that is expired, revoked or another's."""
+
+    code = "unauthenticated"
+
+
+class PermissionDenied(RequestError):
+    """The caller is known, and may not do what it asked for."""
+
+    code = "permission_denied"
 
 
 class Superseded(RequestError):
@@ -215,6 +229,8 @@ GRPC_STATUS: dict[str, str] = {
     "unknown_page": "NOT_FOUND",
     "not_found": "NOT_FOUND",
     "already_exists": "ALREADY_EXISTS",
+    "unauthenticated": "UNAUTHENTICATED",
+    "permission_denied": "PERMISSION_DENIED",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
     "superseded": "ABORTED",
     "unavailable": "UNAVAILABLE",
