@@ -276,6 +276,13 @@ class ShowEvents:
     kind: str = ""
 
 
+@dataclass(frozen=True)
+class CheckDoors:
+    """Ask whether the data ports of a device, "" for each attached one, answer where the coordinator is."""
+
+    device: DeviceId = DeviceId("")
+
+
 AdminCall = (
     ListDevices
     | ListModels
@@ -294,9 +301,10 @@ AdminCall = (
     | RemoveDevice
     | RollBack
     | MoveModel
+    | CheckDoors
 )
 
-_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack, MoveModel)
+_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack, MoveModel, CheckDoors)
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),

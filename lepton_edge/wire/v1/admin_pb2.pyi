@@ -335,8 +335,14 @@ class MoveModel(_message.Message):
     board: str
     def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., board: _Optional[str] = ...) -> None: ...
 
+class CheckDoors(_message.Message):
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
+
 class AdminCall(_message.Message):
-    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events", "drain_device", "remove_device", "roll_back", "move_model")
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events", "drain_device", "remove_device", "roll_back", "move_model", "check_doors")
     LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
     LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
     SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -354,6 +360,7 @@ class AdminCall(_message.Message):
     REMOVE_DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLL_BACK_FIELD_NUMBER: _ClassVar[int]
     MOVE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHECK_DOORS_FIELD_NUMBER: _ClassVar[int]
     list_devices: ListDevices
     list_models: ListModels
     show_model: ShowModel
@@ -371,7 +378,8 @@ class AdminCall(_message.Message):
     remove_device: RemoveDevice
     roll_back: RollBack
     move_model: MoveModel
-    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ..., drain_device: _Optional[_Union[DrainDevice, _Mapping]] = ..., remove_device: _Optional[_Union[RemoveDevice, _Mapping]] = ..., roll_back: _Optional[_Union[RollBack, _Mapping]] = ..., move_model: _Optional[_Union[MoveModel, _Mapping]] = ...) -> None: ...
+    check_doors: CheckDoors
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ..., drain_device: _Optional[_Union[DrainDevice, _Mapping]] = ..., remove_device: _Optional[_Union[RemoveDevice, _Mapping]] = ..., roll_back: _Optional[_Union[RollBack, _Mapping]] = ..., move_model: _Optional[_Union[MoveModel, _Mapping]] = ..., check_doors: _Optional[_Union[CheckDoors, _Mapping]] = ...) -> None: ...
 
 class AdminEvent(_message.Message):
     __slots__ = ("progress", "document", "wire_error")
