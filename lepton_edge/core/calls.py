@@ -7,8 +7,10 @@ Law: frozen nouns without I/O, each with a message of the same name and field na
 from __future__ import annotations
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 
+from lepton_edge.core.keys import KeyCall
 from partitioner.units import Bytes, DeviceId, Epoch, ModelName, TensorName
 
 NO_LIMIT = -1.0
@@ -179,11 +181,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class ShowProfile:
-    """Ask for a model's profile on every device; measure what is missing or stale first, with `refresh` all."""
+    """Ask for a model's profile on every device; measure what is missing or stale first, with `refresh` all.
+
+    With `devices` only these are measured (protocol 1.1; a coordinator of 1.0 measures on all).
+    """
 
     name: ModelName
     measure: bool = True
     refresh: bool = False
+    devices: tuple[DeviceId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,9 +308,13 @@ AdminCall = (
     | RollBack
     | MoveModel
     | CheckDoors
+    | KeyCall
 )
 
-_CALLS_OF_MINOR_1 = (PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack, MoveModel, CheckDoors)
+_CALLS_OF_MINOR_1 = (
+    *(PinPlan, WhatIf, ShowEvents, DrainDevice, RemoveDevice, RollBack, MoveModel, CheckDoors),
+    *typing.get_args(KeyCall),
+)
 _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),

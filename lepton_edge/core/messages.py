@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lepton_edge.core.calls import AdminCall as AdminCall
+from lepton_edge.core.calls import CheckDoors as CheckDoors
 from lepton_edge.core.calls import Deploy as Deploy
 from lepton_edge.core.calls import DeviceSpeed as DeviceSpeed
 from lepton_edge.core.calls import DrainDevice as DrainDevice
@@ -41,7 +42,7 @@ from lepton_edge.core.telemetry import StageReport as StageReport
 from lepton_edge.core.telemetry import Telemetry as Telemetry
 from lepton_edge.core.telemetry import TurnReport as TurnReport
 from partitioner.costs import DeviceProfile, LinkProfile
-from partitioner.plan import Block, PlanBook, TensorSpec
+from partitioner.plan import Block, Coder, PlanBook, TensorSpec
 from partitioner.units import (
     Bytes,
     CodecName,
@@ -62,6 +63,8 @@ class Hardware:
     """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius).
 
     `threads` compute; `power_mode` is what the system calls it ("performance", "nvpmodel 2"), "" where unknown.
+    `features` are what the processor can, as the kernel calls it ("avx512_vnni", "asimddp"), of those that integer
+    kernels are chosen by; none where unknown (and before protocol 1.1).
     """
 
     architecture: str
@@ -76,6 +79,7 @@ class Hardware:
     python: str = ""
     threads: int = 0
     power_mode: str = ""
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Hello:
 
     `watts` and `radio_watts` are declared by who started it. `probe` is the seconds of its speed probe. 0: unknown.
     `relay`: it forwards for agents that cannot reach each other. `leader` is whom it obeyed last; `adopt`: another may
-    command it from now on, whatever it serves.
+    command it from now on, whatever it serves. `machine` is a hash that is another on another machine.
     """
 
     device: DeviceId
@@ -133,6 +137,7 @@ class Hello:
     relay: bool = False
     leader: Leader | None = None
     adopt: bool = False
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -276,7 +281,8 @@ class ProfileCommand:
 
     `whole` is the whole composed graph as one block (after its pseudo-nodes), `pseudo` the pseudo-node blocks,
     `segments` further blocks to time interleaved with it, `golden` an .npz artifact holding every input tensor that
-    these blocks and codec trials need, by name. Stop after `budget` seconds with what was measured.
+    these blocks and codec trials need, by name. Stop after `budget` seconds with what was measured. `coders` are the
+    trained codecs among the trials.
     """
 
     command: str
@@ -291,6 +297,7 @@ class ProfileCommand:
     blob_size: Bytes
     repeats: int
     budget: Seconds
+    coders: tuple[Coder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -310,8 +317,15 @@ class GaugeCommand:
     command: str
 
 
+@dataclass(frozen=True)
+class Revoked:
+    """Certificates that nobody is to believe any more, by their serials in hexadecimal: all that have not expired."""
+
+    serials: tuple[str, ...]
+
+
 CoordinatorSays = (
-    Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand
+    Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand | Revoked
 )
 
 

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from lepton_edge.core import messages
 from lepton_edge.core.errors import CorruptFrame
-from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, plan_pb2
+from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, keys_pb2, plan_pb2
 from partitioner import plan
 from partitioner.codecs import ALL_DTYPES
 from partitioner.errors import LeptonError
@@ -32,7 +32,7 @@ Read = Callable[[Any], Any]  # (message): take the field's value, checked
 
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 _PLANS: dict[type, dict[str, tuple[Write, Read]]] = {}  # as many as there are nouns
-_STUBS = (plan_pb2, frame_pb2, admin_pb2, control_pb2)
+_STUBS = (plan_pb2, frame_pb2, keys_pb2, admin_pb2, control_pb2)
 _MESSAGES: dict[str, Any] = {
     name: getattr(stub, name) for stub in _STUBS for name in stub.DESCRIPTOR.message_types_by_name
 }

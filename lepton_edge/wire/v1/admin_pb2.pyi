@@ -1,4 +1,5 @@
 from lepton_edge.wire.v1 import frame_pb2 as _frame_pb2
+from lepton_edge.wire.v1 import keys_pb2 as _keys_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -122,14 +123,16 @@ class Upload(_message.Message):
     def __init__(self, part: _Optional[str] = ..., data: _Optional[bytes] = ..., last: bool = ...) -> None: ...
 
 class ShowProfile(_message.Message):
-    __slots__ = ("name", "measure", "refresh")
+    __slots__ = ("name", "measure", "refresh", "devices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
     REFRESH_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     measure: bool
     refresh: bool
-    def __init__(self, name: _Optional[str] = ..., measure: bool = ..., refresh: bool = ...) -> None: ...
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., measure: bool = ..., refresh: bool = ..., devices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Wishes(_message.Message):
     __slots__ = ("latency", "throughput", "energy", "egress", "min_throughput", "max_latency", "max_energy", "max_egress", "max_loss", "keep_output", "stay", "first_layers", "own_cut", "measure", "board_memory", "cloud_memory", "board_watts", "cloud_watts", "radio_watts", "board_lacks", "cloud_lacks", "board_variant", "cloud_variant")
@@ -342,7 +345,7 @@ class CheckDoors(_message.Message):
     def __init__(self, device: _Optional[str] = ...) -> None: ...
 
 class AdminCall(_message.Message):
-    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events", "drain_device", "remove_device", "roll_back", "move_model", "check_doors")
+    __slots__ = ("list_devices", "list_models", "show_model", "remove_model", "push_model", "upload", "show_profile", "deploy", "explain_plan", "show_status", "pin_plan", "what_if", "show_events", "drain_device", "remove_device", "roll_back", "move_model", "check_doors", "create_token", "list_tokens", "revoke_token", "list_joining", "approve_device", "revoke_device", "create_key", "list_keys", "revoke_key")
     LIST_DEVICES_FIELD_NUMBER: _ClassVar[int]
     LIST_MODELS_FIELD_NUMBER: _ClassVar[int]
     SHOW_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +364,15 @@ class AdminCall(_message.Message):
     ROLL_BACK_FIELD_NUMBER: _ClassVar[int]
     MOVE_MODEL_FIELD_NUMBER: _ClassVar[int]
     CHECK_DOORS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LIST_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LIST_JOINING_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_DEVICE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIST_KEYS_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_KEY_FIELD_NUMBER: _ClassVar[int]
     list_devices: ListDevices
     list_models: ListModels
     show_model: ShowModel
@@ -379,7 +391,16 @@ class AdminCall(_message.Message):
     roll_back: RollBack
     move_model: MoveModel
     check_doors: CheckDoors
-    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ..., drain_device: _Optional[_Union[DrainDevice, _Mapping]] = ..., remove_device: _Optional[_Union[RemoveDevice, _Mapping]] = ..., roll_back: _Optional[_Union[RollBack, _Mapping]] = ..., move_model: _Optional[_Union[MoveModel, _Mapping]] = ..., check_doors: _Optional[_Union[CheckDoors, _Mapping]] = ...) -> None: ...
+    create_token: _keys_pb2.CreateToken
+    list_tokens: _keys_pb2.ListTokens
+    revoke_token: _keys_pb2.RevokeToken
+    list_joining: _keys_pb2.ListJoining
+    approve_device: _keys_pb2.ApproveDevice
+    revoke_device: _keys_pb2.RevokeDevice
+    create_key: _keys_pb2.CreateKey
+    list_keys: _keys_pb2.ListKeys
+    revoke_key: _keys_pb2.RevokeKey
+    def __init__(self, list_devices: _Optional[_Union[ListDevices, _Mapping]] = ..., list_models: _Optional[_Union[ListModels, _Mapping]] = ..., show_model: _Optional[_Union[ShowModel, _Mapping]] = ..., remove_model: _Optional[_Union[RemoveModel, _Mapping]] = ..., push_model: _Optional[_Union[PushModel, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., show_profile: _Optional[_Union[ShowProfile, _Mapping]] = ..., deploy: _Optional[_Union[Deploy, _Mapping]] = ..., explain_plan: _Optional[_Union[ExplainPlan, _Mapping]] = ..., show_status: _Optional[_Union[ShowStatus, _Mapping]] = ..., pin_plan: _Optional[_Union[PinPlan, _Mapping]] = ..., what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., show_events: _Optional[_Union[ShowEvents, _Mapping]] = ..., drain_device: _Optional[_Union[DrainDevice, _Mapping]] = ..., remove_device: _Optional[_Union[RemoveDevice, _Mapping]] = ..., roll_back: _Optional[_Union[RollBack, _Mapping]] = ..., move_model: _Optional[_Union[MoveModel, _Mapping]] = ..., check_doors: _Optional[_Union[CheckDoors, _Mapping]] = ..., create_token: _Optional[_Union[_keys_pb2.CreateToken, _Mapping]] = ..., list_tokens: _Optional[_Union[_keys_pb2.ListTokens, _Mapping]] = ..., revoke_token: _Optional[_Union[_keys_pb2.RevokeToken, _Mapping]] = ..., list_joining: _Optional[_Union[_keys_pb2.ListJoining, _Mapping]] = ..., approve_device: _Optional[_Union[_keys_pb2.ApproveDevice, _Mapping]] = ..., revoke_device: _Optional[_Union[_keys_pb2.RevokeDevice, _Mapping]] = ..., create_key: _Optional[_Union[_keys_pb2.CreateKey, _Mapping]] = ..., list_keys: _Optional[_Union[_keys_pb2.ListKeys, _Mapping]] = ..., revoke_key: _Optional[_Union[_keys_pb2.RevokeKey, _Mapping]] = ...) -> None: ...
 
 class AdminEvent(_message.Message):
     __slots__ = ("progress", "document", "wire_error")

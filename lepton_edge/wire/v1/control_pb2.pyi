@@ -1,5 +1,6 @@
 from lepton_edge.wire.v1 import admin_pb2 as _admin_pb2
 from lepton_edge.wire.v1 import frame_pb2 as _frame_pb2
+from lepton_edge.wire.v1 import keys_pb2 as _keys_pb2
 from lepton_edge.wire.v1 import plan_pb2 as _plan_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -10,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hardware(_message.Message):
-    __slots__ = ("architecture", "system", "cores", "memory_total", "memory_available", "processor", "providers", "engine", "temperature", "python", "threads", "power_mode")
+    __slots__ = ("architecture", "system", "cores", "memory_total", "memory_available", "processor", "providers", "engine", "temperature", "python", "threads", "power_mode", "features")
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     CORES_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +24,7 @@ class Hardware(_message.Message):
     PYTHON_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
     POWER_MODE_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     architecture: str
     system: str
     cores: int
@@ -35,7 +37,8 @@ class Hardware(_message.Message):
     python: str
     threads: int
     power_mode: str
-    def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ..., threads: _Optional[int] = ..., power_mode: _Optional[str] = ...) -> None: ...
+    features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, architecture: _Optional[str] = ..., system: _Optional[str] = ..., cores: _Optional[int] = ..., memory_total: _Optional[int] = ..., memory_available: _Optional[int] = ..., processor: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., temperature: _Optional[float] = ..., python: _Optional[str] = ..., threads: _Optional[int] = ..., power_mode: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("identity", "term", "incarnation")
@@ -62,7 +65,7 @@ class EpochStatus(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ..., leader: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay", "leader", "adopt")
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay", "leader", "adopt", "machine")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +82,7 @@ class Hello(_message.Message):
     RELAY_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     device: str
     role: str
     incarnation: str
@@ -95,7 +99,8 @@ class Hello(_message.Message):
     relay: bool
     leader: Leader
     adopt: bool
-    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., adopt: bool = ...) -> None: ...
+    machine: str
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., adopt: bool = ..., machine: _Optional[str] = ...) -> None: ...
 
 class StageReport(_message.Message):
     __slots__ = ("model", "epoch", "page", "first", "last", "count", "median", "spread", "total")
@@ -388,7 +393,7 @@ class CodecTrial(_message.Message):
     def __init__(self, tensor: _Optional[_Union[_plan_pb2.TensorSpec, _Mapping]] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class ProfileCommand(_message.Message):
-    __slots__ = ("command", "model", "version", "whole", "pseudo", "segments", "codecs", "golden", "blob", "blob_size", "repeats", "budget")
+    __slots__ = ("command", "model", "version", "whole", "pseudo", "segments", "codecs", "golden", "blob", "blob_size", "repeats", "budget", "coders")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -401,6 +406,7 @@ class ProfileCommand(_message.Message):
     BLOB_SIZE_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    CODERS_FIELD_NUMBER: _ClassVar[int]
     command: str
     model: str
     version: str
@@ -413,7 +419,8 @@ class ProfileCommand(_message.Message):
     blob_size: int
     repeats: int
     budget: float
-    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., whole: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ..., pseudo: _Optional[_Iterable[_Union[_plan_pb2.Block, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[ProfileSegment, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTrial, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., repeats: _Optional[int] = ..., budget: _Optional[float] = ...) -> None: ...
+    coders: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Coder]
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., whole: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ..., pseudo: _Optional[_Iterable[_Union[_plan_pb2.Block, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[ProfileSegment, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTrial, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., repeats: _Optional[int] = ..., budget: _Optional[float] = ..., coders: _Optional[_Iterable[_Union[_plan_pb2.Coder, _Mapping]]] = ...) -> None: ...
 
 class ProbeCommand(_message.Message):
     __slots__ = ("command", "peer", "sizes", "budget")
@@ -432,6 +439,12 @@ class GaugeCommand(_message.Message):
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     command: str
     def __init__(self, command: _Optional[str] = ...) -> None: ...
+
+class Revoked(_message.Message):
+    __slots__ = ("serials",)
+    SERIALS_FIELD_NUMBER: _ClassVar[int]
+    serials: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, serials: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("sha256", "offset", "packed")
@@ -476,7 +489,7 @@ class AgentSays(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., progress: _Optional[_Union[_admin_pb2.Progress, _Mapping]] = ..., profiled: _Optional[_Union[Profiled, _Mapping]] = ..., probed: _Optional[_Union[Probed, _Mapping]] = ..., epoch_status: _Optional[_Union[EpochStatus, _Mapping]] = ..., gauged: _Optional[_Union[Gauged, _Mapping]] = ...) -> None: ...
 
 class CoordinatorSays(_message.Message):
-    __slots__ = ("welcome", "rejected", "prepare", "activate", "drain", "retire", "profile_command", "probe_command", "gauge_command")
+    __slots__ = ("welcome", "rejected", "prepare", "activate", "drain", "retire", "profile_command", "probe_command", "gauge_command", "revoked")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     PREPARE_FIELD_NUMBER: _ClassVar[int]
@@ -486,6 +499,7 @@ class CoordinatorSays(_message.Message):
     PROFILE_COMMAND_FIELD_NUMBER: _ClassVar[int]
     PROBE_COMMAND_FIELD_NUMBER: _ClassVar[int]
     GAUGE_COMMAND_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     rejected: Rejected
     prepare: Prepare
@@ -495,7 +509,8 @@ class CoordinatorSays(_message.Message):
     profile_command: ProfileCommand
     probe_command: ProbeCommand
     gauge_command: GaugeCommand
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., prepare: _Optional[_Union[Prepare, _Mapping]] = ..., activate: _Optional[_Union[Activate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., profile_command: _Optional[_Union[ProfileCommand, _Mapping]] = ..., probe_command: _Optional[_Union[ProbeCommand, _Mapping]] = ..., gauge_command: _Optional[_Union[GaugeCommand, _Mapping]] = ...) -> None: ...
+    revoked: Revoked
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., prepare: _Optional[_Union[Prepare, _Mapping]] = ..., activate: _Optional[_Union[Activate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., profile_command: _Optional[_Union[ProfileCommand, _Mapping]] = ..., probe_command: _Optional[_Union[ProbeCommand, _Mapping]] = ..., gauge_command: _Optional[_Union[GaugeCommand, _Mapping]] = ..., revoked: _Optional[_Union[Revoked, _Mapping]] = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ()

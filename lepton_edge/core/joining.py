@@ -1,0 +1,56 @@
+"""How one who has no certificate yet is let in, and how certificates are renewed: what is said on the wire.
+
+Law: frozen nouns without I/O, with messages of the same names and fields in
+`protos/lepton_edge/wire/v1/control.proto`. `lepton_edge/security` makes and checks what they carry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from partitioner.units import Seconds
+
+
+@dataclass(frozen=True)
+class AuthorityTold:
+    """The certificates of a coordinator's own authority, PEM; believed once one has the hash that a token names."""
+
+    certificates: bytes
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """Ask for a certificate with a token.
+
+    Attributes:
+        token: its id; secret: what proves that it was given to who asks.
+        request: a certificate signing request, PEM; the key to it stays where it was made.
+        name: the device or key that wants to join.
+        machine: a hash that is another on another machine; "" where nothing tells machines apart.
+        software: the release that asks.
+    """
+
+    token: str
+    secret: str = field(repr=False)
+    request: bytes
+    name: str
+    machine: str = ""
+    software: str = ""
+
+
+@dataclass(frozen=True)
+class RenewRequest:
+    """Ask for a new certificate with the one that is held."""
+
+    request: bytes
+    machine: str = ""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The answer: a certificate and the authorities to believe, PEM; or `pending`: ask again after `retry_after` s."""
+
+    certificate: bytes = b""
+    authority: bytes = b""
+    pending: bool = False
+    retry_after: Seconds = Seconds(0.0)
