@@ -129,18 +129,18 @@ class ByHand:
             if isinstance(word, Outcome) and word.command in self._outcomes:
                 self._outcomes.pop(word.command).set_result(word)
 
-    async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+    async def fetch(self, request: FetchRequest, peer: rpc.PeerContext) -> AsyncIterator[FetchChunk]:
         """Yield an artifact in one piece; raises NotFound."""
         content = self.artifacts.get(request.sha256)
         if content is None:
             raise NotFound(f"no artifact {request.sha256}")
         yield FetchChunk(request.offset, Bytes(len(content)), content[request.offset :])
 
-    def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+    def admin(self, calls: AsyncIterator[AdminCall], peer: rpc.PeerContext) -> AsyncIterator[AdminEvent]:
         """Refuse: nobody administers this one."""
         raise Unavailable("nobody administers a coordinator that is played by hand", "start a real one")
 
-    async def describe(self) -> Description:
+    async def describe(self, peer: rpc.PeerContext) -> Description:
         """Say who answers here."""
         return Description("coordinator", "by-hand", "bench", 1, 0)
 

@@ -29,6 +29,11 @@ GOVERNORS = (
 CGROUP_MEMORY = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 CGROUP_USED = (Path("/sys/fs/cgroup/memory.current"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"))
 CPUINFO_KEYS = ("model name", "Model", "Hardware", "Processor", "cpu model")
+FEATURES = (
+    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8",
+    "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve",
+)  # fmt: skip
+"""What integer and half-precision kernels are chosen by; a processor tells a hundred more."""
 PROCESSOR_SENSORS = ("cpu", "soc", "x86_pkg", "acpitz", "package")
 
 
@@ -48,6 +53,7 @@ def probe() -> Hardware:
         python=platform.python_version(),
         threads=cores(),
         power_mode=power_mode(),
+        features=features(),
     )
 
 
@@ -74,6 +80,14 @@ def processor() -> str:
         if name := _text(file).strip("\0 \n"):
             return name
     return _cpuinfo_name(_text(CPUINFO)) or platform.processor() or platform.machine()
+
+
+def features() -> tuple[str, ...]:
+    """Return which of `FEATURES` the first processor has; none where the system does not tell (not Linux)."""
+    lines = _text(CPUINFO).splitlines()
+    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    has = set(told.partition(":")[2].split())
+    return tuple(one for one in FEATURES if one in has)
 
 
 def power_mode() -> str:

@@ -1,21 +1,24 @@
 """Candidates of a compression, timed on real devices: pushed, measured and removed again by the client.
 
 Law: a `Measure` for the compress room, which knows no device. Whatever ends it (an error, Ctrl-C), the models that it
-pushed are removed. The original is measured again beside every candidate: a board gets warm, and others use it.
+pushed are removed. The original is measured before and after every candidate, on one device after the other: a board
+gets warm, and others use it.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lepton_edge.cli.output import dig
 from lepton_edge.client import Client
+from lepton_edge.compress.platforms import common, of_processor
 from lepton_edge.compress.recipe import Compared, Timing
 from lepton_edge.core.errors import LeptonError, NotFound, Overloaded, Unavailable, UnknownModel, UsageError
 from partitioner.units import Bytes, DeviceId, Seconds
@@ -24,9 +27,6 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 REMOVAL_PATIENCE, AGAIN = 120.0, 0.5
 """Seconds for which a device's measurement is waited for, and between two tries."""
-
-
-_PLATFORMS = {"x86_64": "x86", "amd64": "x86", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class DeviceMeasure:
@@ -49,6 +49,7 @@ class DeviceMeasure:
         self._mark = f"compress-{secrets.token_hex(4)}"
         self._pushed: set[str] = set()
         self._kinds: dict[str, str] = {}
+        self._platforms: dict[str, str] = {}
 
     def __enter__(self) -> DeviceMeasure:
         """Look whether the devices are there.
@@ -63,23 +64,25 @@ class DeviceMeasure:
                 raise NotFound(f"there is no device {name!r}", f"registered: {', '.join(known) or 'none'}")
             if not known[name].get("connected", True):
                 raise Unavailable(f"{name} is not connected", "see lepton-edge device list")
-        self._kinds = {
-            name: str(dig(known[name], "hardware", "architecture") or "") for name in self._devices
-        }
+        for name in self._devices:
+            hardware = dig(known[name], "hardware") or {}
+            kind, features = str(hardware.get("architecture") or ""), hardware.get("features") or []
+            self._kinds[name] = kind
+            self._platforms[name] = of_processor(kind, [str(one) for one in features])
         return self
 
     def platform(self) -> str:
-        """Return the name of the platform that the devices are of; "" where they did not tell.
+        """Return the name of the platform whose models are right on all devices; "" where they did not tell.
 
         Raises:
-            UsageError: they are of several.
+            UsageError: they are of several kinds, and no model is right on all.
         """
-        found = {_PLATFORMS.get(kind.lower(), "") for kind in self._kinds.values()}
-        if len(found) > 1:
+        found = common(list(self._platforms.values()))
+        if found is None:
             told = ", ".join(f"{name} is {kind or 'unknown'}" for name, kind in self._kinds.items())
             hint = "compress for one kind at a time, or say --platform"
             raise UsageError(f"--device: processors of several kinds: {told}", hint)
-        return next(iter(found), "")
+        return found
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -114,18 +117,39 @@ class DeviceMeasure:
         Raises:
             LeptonError: a device could not measure it.
         """
-        before = self._measured(f"{self._mark}-original", original)
-        after = self._measured(f"{self._mark}-candidate", candidate)
-        return tuple(Compared(after(name), before(name)) for name in self._devices)
+        first, second = f"{self._mark}-original", f"{self._mark}-candidate"
+        if first not in self._pushed:
+            self._push(first, original)
+        self._push(second, candidate)
+        return tuple(self._compared(first, second, name) for name in self._devices)
 
-    def _measured(self, name: str, file: Path) -> Callable[[str], Timing]:
-        first = name not in self._pushed
-        if first or name.endswith("candidate"):
-            self._pushed.add(name)
-            self._asked.push(name, file, manifest=self._manifest, shapes=self._shapes)
-        told = self._asked.profile(name, refresh=True)
+    def _push(self, name: str, file: Path) -> None:
+        self._pushed.add(name)
+        self._asked.push(name, file, manifest=self._manifest, shapes=self._shapes)
+
+    def _compared(self, original: str, candidate: str, device: str) -> Compared:
+        """Return both times on `device`: the original's before and after, since it changes its speed meanwhile."""
+        before = self._measured(original, device)
+        between = self._measured(candidate, device)
+        return Compared(between, together(before, self._measured(original, device)))
+
+    def _measured(self, name: str, device: str) -> Timing:
+        told = self._asked.profile(name, refresh=True, devices=[device])
         rows = {str(one.get("device")): one for one in told.get("devices", [])}
-        return lambda device: _timing(device, rows.get(device))
+        return _timing(device, rows.get(device))
+
+
+def together(one: Timing, other: Timing) -> Timing:
+    """Return two measurements of one model on one device as one.
+
+    What they are apart is no scatter that more runs make smaller: the spread is as wide as lets the error of the
+    median be that much.
+    """
+    runs = one.runs + other.runs
+    apart = abs(one.median - other.median) / 2
+    spread = max(one.spread, other.spread, apart * math.sqrt(runs))
+    median = Seconds((one.median + other.median) / 2)
+    return Timing(one.device, median, Seconds(spread), runs, max(one.memory, other.memory))
 
 
 def _timing(device: str, row: dict[str, Any] | None) -> Timing:

@@ -40,6 +40,7 @@ class AsyncControl:
         manifest: str | Path | None = None,
         samples: str | Path | None = None,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
+        bottlenecks: Sequence[str | Path] = (),
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Upload the ONNX file at `path` as `name` and compile it; return the model's document.
@@ -50,6 +51,7 @@ class AsyncControl:
             manifest: a TOML manifest; the label files that it names are taken from beside it.
             samples: a directory of pictures or arrays, or one .npz: what codec losses are measured on.
             shapes: sizes for inputs with symbolic dimensions, by input name.
+            bottlenecks: folders of codecs that were trained for this very file (`compress --bottleneck`).
             progress: called for each step, on the event loop.
 
         Raises:
@@ -57,7 +59,8 @@ class AsyncControl:
             InvalidModel, UnsupportedOperator, InvalidManifest: as the names say.
         """
         refuse_odd_texts(name, *(shapes or {}))
-        push = Push(name, Path(path), _path(manifest), _path(samples), shapes)
+        folders = tuple(Path(one) for one in bottlenecks)
+        push = Push(name, Path(path), _path(manifest), _path(samples), shapes, folders)
         return await self._ask(upload(push, parts(push)), "model", progress)
 
     async def deploy(
@@ -165,10 +168,20 @@ class AsyncControl:
         return await self._ask(admin.only(call), "plan")
 
     async def profile(
-        self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
+        self,
+        name: str,
+        *,
+        measure: bool = True,
+        refresh: bool = False,
+        devices: Sequence[str] = (),
+        progress: OnProgress | None = None,
     ) -> dict[str, Any]:
-        """Return what was measured of `name` on every device; `measure` what was not yet, `refresh` all."""
-        call = messages.ShowProfile(_model(name), measure, refresh)
+        """Return what was measured of `name` on every device; `measure` what was not yet, `refresh` all.
+
+        With `devices` only these are measured.
+        """
+        only = tuple(DeviceId(one) for one in devices)
+        call = messages.ShowProfile(_model(name), measure, refresh, only)
         return await self._ask(admin.only(call), "profile", progress)
 
     async def models(self) -> dict[str, Any]:

@@ -163,14 +163,16 @@ class Client:
         manifest: str | Path | None = None,
         samples: str | Path | None = None,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
+        bottlenecks: Sequence[str | Path] = (),
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Upload and compile a model; see `AsyncClient.push`. `progress` runs on the client's own thread."""
         return self._run(
             self._client.push(
-                name, path, manifest=manifest, samples=samples, shapes=shapes, progress=progress
+                name, path, manifest=manifest, samples=samples, shapes=shapes, bottlenecks=bottlenecks,
+                progress=progress,
             )
-        )
+        )  # fmt: skip
 
     def deploy(
         self,
@@ -253,10 +255,19 @@ class Client:
         return self._run(self._client.explain(name, epoch, board=board))
 
     def profile(
-        self, name: str, *, measure: bool = True, refresh: bool = False, progress: OnProgress | None = None
+        self,
+        name: str,
+        *,
+        measure: bool = True,
+        refresh: bool = False,
+        devices: Sequence[str] = (),
+        progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Return what was measured of `name`; see `AsyncClient.profile`."""
-        return self._run(self._client.profile(name, measure=measure, refresh=refresh, progress=progress))
+        asked = self._client.profile(
+            name, measure=measure, refresh=refresh, devices=devices, progress=progress
+        )
+        return self._run(asked)
 
     def models(self) -> dict[str, Any]:
         """Return the pushed models."""

@@ -7,6 +7,7 @@ documentation (DESIGN section 6); a board that was measured says more than this 
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from pathlib import Path
 
 from lepton_edge.compress.errors import CompressionRefused
@@ -27,6 +28,7 @@ TARGETS = {
 
 _CPUINFO = Path("/proc/cpuinfo")
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
+_X86, _ARM = ("x86_64", "amd64"), ("aarch64", "arm64")
 
 
 def target_of(name: str) -> Target:
@@ -42,9 +44,33 @@ def target_of(name: str) -> Target:
 
 def this_machine() -> Target:
     """Return the processor that this is."""
-    if platform.machine().lower() in ("aarch64", "arm64"):
+    if platform.machine().lower() in _ARM:
         return TARGETS["arm64"]
     return TARGETS["x86" if has_vnni(_flags()) else "x86-novnni"]
+
+
+def of_processor(architecture: str, features: Collection[str]) -> str:
+    """Return the name of the platform of a device that tells this of itself; "" where it is none that is known.
+
+    Both dot product instructions of ARM and their lack want signed bytes of 8 bits: its sums have 32 bits either way.
+    An x86 that does not tell its features counts as one that has VNNI.
+    """
+    kind = architecture.lower()
+    if kind in _ARM:
+        return "arm64"
+    if kind not in _X86:
+        return ""
+    return "x86" if has_vnni(" ".join(features)) else "x86-novnni"
+
+
+def common(names: Collection[str]) -> str | None:
+    """Return the platform whose models are right on all of `names`; None where there is none.
+
+    Weights of 7 bits are as right where nothing saturates.
+    """
+    if set(names) == {"x86", "x86-novnni"}:
+        return "x86-novnni"
+    return next(iter(names)) if len(set(names)) == 1 else None
 
 
 def has_vnni(flags: str) -> bool:

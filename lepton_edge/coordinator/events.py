@@ -29,7 +29,7 @@ from lepton_edge.core.messages import (
     WhatIf,
 )
 from partitioner.plan import PlanBook
-from partitioner.units import ModelName, Seconds
+from partitioner.units import DeviceId, ModelName, Seconds
 
 AgentReport = Telemetry | Outcome | Progress | Profiled | Probed | EpochStatus | Gauged
 
@@ -139,12 +139,16 @@ class WhatIfAsked:
 
 @dataclass(frozen=True)
 class ProfileAsked:
-    """Somebody wants a model measured on every device that has no profile of it; with `refresh`, on every one."""
+    """Somebody wants a model measured on every device that has no profile of it; with `refresh`, on every one.
+
+    With `devices`, only on these.
+    """
 
     cause: str
     call: CallId
     name: ModelName
     refresh: bool = False
+    devices: tuple[DeviceId, ...] = ()
 
 
 @dataclass(frozen=True)

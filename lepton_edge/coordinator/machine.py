@@ -182,7 +182,8 @@ def _deploy_asked(state: State, event: DeployAsked, now: Seconds) -> list[Comman
 
 def _profile_asked(state: State, event: ProfileAsked, now: Seconds) -> list[Command]:
     request = Deploy(event.name, refresh=event.refresh)
-    return deployments.begin(state, Deployment(event.cause, event.call, "profile", request), now)
+    run = Deployment(event.cause, event.call, "profile", request, only=event.devices)
+    return deployments.begin(state, run, now)
 
 
 def _pin_asked(state: State, event: PinAsked, now: Seconds) -> list[Command]:
@@ -233,8 +234,7 @@ def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]
     run = state.running
     if run is None or run.job != event.job:
         return []
-    run.job = None
-    return deployments.fail_with(state, event.error, now)
+    return deployments.work_failed(state, event.error, now)
 
 
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
@@ -314,7 +314,7 @@ HANDLERS: dict[type[Any], Any] = {
     WhatIfAsked: _what_if_asked,
     ProfileAsked: _profile_asked,
     TrialMade: deployments.trial_made,
-    PlanMade: deployments.plan_made,
+    PlanMade: _plan_made,
     WorkProgress: _work_progress,
     WorkFailed: _work_failed,
     StoreFailed: _store_failed,

@@ -98,7 +98,7 @@ class Service:
 
     # --- files ------------------------------------------------------------------------------------
 
-    async def fetch(self, request: m.FetchRequest) -> AsyncIterator[m.FetchChunk]:
+    async def fetch(self, request: m.FetchRequest, peer: PeerContext) -> AsyncIterator[m.FetchChunk]:
         """Yield the bytes of an artifact or weight tensor from the asked offset on, 1 MiB at a time."""
         path, start, total, packed = await self._find(request)
         if not 0 <= request.offset <= total:
@@ -134,12 +134,14 @@ class Service:
 
     # --- people -----------------------------------------------------------------------------------
 
-    async def describe(self) -> m.Description:
+    async def describe(self, peer: PeerContext) -> m.Description:
         """Say who answers here, and where the entries are."""
         async with self._driver.settled:
             return entries.description(self._driver.state, self.name, self.address)
 
-    async def admin(self, calls: AsyncIterator[m.AdminCall]) -> AsyncIterator[m.AdminEvent]:
+    async def admin(
+        self, calls: AsyncIterator[m.AdminCall], peer: PeerContext
+    ) -> AsyncIterator[m.AdminEvent]:
         """Serve one administrative call: progress, then one document or one error."""
         if self._calls >= MAX_CALLS:
             raise Overloaded(f"{MAX_CALLS} calls are being served", "try again later")
@@ -302,7 +304,7 @@ def _to_decide(call: m.AdminCall) -> Callable[[CallId], e.Event] | None:
     if isinstance(call, m.RemoveModel) and not call.dry_run:
         return lambda number: e.RemoveAsked(number, number, call.name)
     if isinstance(call, m.ShowProfile) and (call.measure or call.refresh):
-        return lambda number: e.ProfileAsked(number, number, call.name, call.refresh)
+        return lambda number: e.ProfileAsked(number, number, call.name, call.refresh, call.devices)
     return None
 
 

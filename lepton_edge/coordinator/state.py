@@ -190,6 +190,9 @@ class Deployment(Undoable):
     asked: Deploy | None = None
 
     @property
+    only: tuple[DeviceId, ...] = ()  # who is measured, of a profile that names them
+    also: list[tuple[DeviceId, Subject]] = field(default_factory=list)  # variants, measured behind `todo`
+    subject: Subject | None = None  # the variant that is measured; None: the model itself
     def model(self) -> ModelName:
         """The model it is about."""
         return self.request.name

@@ -252,15 +252,15 @@ class ControlServicer(Protocol):
         """Serve one agent for as long as its stream lives."""
         ...
 
-    def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+    def fetch(self, request: FetchRequest, peer: PeerContext) -> AsyncIterator[FetchChunk]:
         """Yield an artifact's bytes from the asked offset on."""
         ...
 
-    def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+    def admin(self, calls: AsyncIterator[AdminCall], peer: PeerContext) -> AsyncIterator[AdminEvent]:
         """Serve one administrative call: its first message says what is wanted."""
         ...
 
-    async def describe(self) -> Description:
+    async def describe(self, peer: PeerContext) -> Description:
         """Say who answers here."""
         ...
 
@@ -275,32 +275,34 @@ def control_handlers(servicer: ControlServicer) -> Handlers:
 
     async def fetch(request: bytes, context: Any) -> AsyncIterator[bytes]:
         asked = await _decoded_one(FetchRequest, request, context)
-        async for chunk in _guarded(servicer.fetch(asked), context):
+        async for chunk in _guarded(servicer.fetch(asked, peer_of(context)), context):
             yield convert.encode(chunk)
 
     async def admin(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         calls = _decoded(requests, convert.ADMIN_CALL.decode)
-        async for event in _guarded(servicer.admin(calls), context):
+        async for event in _guarded(servicer.admin(calls, peer_of(context)), context):
             yield convert.ADMIN_EVENT.encode(event)
 
     methods = {
         ATTACH: grpc.stream_stream_rpc_method_handler(attach),
         FETCH: grpc.unary_stream_rpc_method_handler(fetch),
         ADMIN: grpc.stream_stream_rpc_method_handler(admin),
-        DESCRIBE: _describe_method(servicer.describe),
+        DESCRIBE: unary(lambda _, peer: servicer.describe(peer)),
     }
     return [grpc.method_handlers_generic_handler(CONTROL, methods)]
 
 
 def describe_handlers(describe: Describe) -> Handlers:
     """Return the handler of Describe alone, for a data port."""
-    return [grpc.method_handlers_generic_handler(CONTROL, {DESCRIBE: _describe_method(describe)})]
+    return [grpc.method_handlers_generic_handler(CONTROL, {DESCRIBE: unary(lambda _, peer: describe())})]
 
 
-def _describe_method(describe: Describe) -> grpc.RpcMethodHandler:
-    async def answer(_request: bytes, context: Any) -> bytes:
+def unary(ask: Callable[[bytes, PeerContext], Awaitable[Any]]) -> grpc.RpcMethodHandler:
+    """Return the handler of a method with one question and one answer; what `ask` returns is encoded."""
+
+    async def answer(request: bytes, context: Any) -> bytes:
         try:
-            return convert.encode(await describe())
+            return convert.encode(await ask(request, peer_of(context)))
         except LeptonError as error:
             await abort(context, error)
             raise

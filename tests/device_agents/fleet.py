@@ -132,17 +132,17 @@ class Puppet:
                 if command in self.outcomes and not isinstance(word, Progress):
                     self.outcomes[command].set_result(word)
 
-    async def fetch(self, request):
+    async def fetch(self, request, peer):
         self.fetched.append(request.sha256)
         content = self.artifacts.get(request.sha256)
         if content is None:
             raise NotFound(f"no artifact {request.sha256}")
         yield FetchChunk(request.offset, len(content), content[request.offset :])
 
-    def admin(self, calls):
+    def admin(self, calls, peer):
         raise NotImplementedError
 
-    async def describe(self):
+    async def describe(self, peer):
         return Description("coordinator", "puppet", "test", 1, 0)
 
     async def say(self, device, message):

@@ -58,3 +58,15 @@ def test_a_power_mode_is_a_jetsons_else_the_governor_else_unknown(tmp_path, monk
     assert hardware.power_mode() == "schedutil"
     (tmp_path / "status").write_text("pmode:0002\n")
     assert hardware.power_mode() == "nvpmodel 2"
+
+
+def test_features_are_those_that_kernels_are_chosen_by(tmp_path, monkeypatch):
+    file = tmp_path / "cpuinfo"
+    monkeypatch.setattr(hardware, "CPUINFO", file)
+    assert hardware.features() == ()
+    file.write_text(
+        "processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni sse\n\nprocessor\t: 1\nflags\t\t: fpu avx_vnni\n"
+    )
+    assert hardware.features() == ("avx2", "avx512_vnni")
+    file.write_text("processor : 0\nFeatures : fp asimd asimdhp asimddp\n")
+    assert hardware.features() == ("asimd", "asimdhp", "asimddp")

@@ -48,13 +48,13 @@ class Coordinator:
         async for word in said:
             self.heard.append(word)
 
-    async def fetch(self, request):
+    async def fetch(self, request, peer):
         yield FetchChunk(0, 3, b"abc")
 
-    def admin(self, calls):
+    def admin(self, calls, peer):
         raise NotImplementedError
 
-    async def describe(self):
+    async def describe(self, peer):
         return Description("coordinator", "c", "t", 1, 0)
 
 

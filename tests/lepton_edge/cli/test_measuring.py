@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lepton_edge.cli import measuring
 from lepton_edge.cli.measuring import DeviceMeasure
+from lepton_edge.compress import judging
 from lepton_edge.core.errors import NotFound, Overloaded, Unavailable, UnknownModel, UsageError
 
 CANDIDATE, ORIGINAL = Path("candidate.onnx"), Path("original.onnx")
@@ -21,7 +23,8 @@ class Asked:
         self.names = devices
         self.pushed: dict[str, Path] = {}
         self.options: list[dict[str, Any]] = []
-        self.refreshed: list[str] = []
+        self.refreshed: list[tuple[str, str]] = []
+        self.originals: Iterator[float] = iter(())
         self.broken = False
         self.told: dict[str, Any] = {}
 
@@ -37,12 +40,13 @@ class Asked:
             raise UnknownModel(name)
         del self.pushed[name]
 
-    def profile(self, name: str, *, refresh: bool) -> Any:
+    def profile(self, name: str, *, refresh: bool, devices: list[str]) -> Any:
         if self.broken:
             raise Unavailable("the board is gone")
         assert refresh
-        self.refreshed.append(name)
-        median = 0.004 if self.pushed[name] == ORIGINAL else 0.001
+        (device,) = devices
+        self.refreshed.append((device, name.rpartition("-")[2]))
+        median = next(self.originals, 0.004) if self.pushed[name] == ORIGINAL else 0.001
         whole = {"median": median, "spread": 0.0001, "runs": 20}
         return {"devices": [{"device": one, "profile": {"whole": whole}} for one in self.names]}
 
@@ -61,10 +65,24 @@ def test_both_are_measured_anew_on_each_device_and_removed() -> None:
         ("board", 0.25, 20),
         ("shed", 0.25, 20),
     ]
-    assert len(asked.refreshed) == 4
-    assert sum("original" in name for name in asked.refreshed) == 2  # in the same minutes as each candidate
+    turns = ["original", "candidate", "original"]  # on one device after the other: the cloud is not asked
+    once = [(device, what) for device in ("board", "shed") for what in turns]
+    assert asked.refreshed == [*once, *once]
     assert asked.options[0]["shapes"] == {"x": (1, 3)}
     assert asked.pushed == {}
+
+
+def test_a_device_that_changes_its_speed_meanwhile_is_not_called_faster() -> None:
+    asked = Asked("board")
+    asked.originals = iter((0.001, 0.0014))
+    with measure(asked, "board") as timed:
+        (found,) = timed(CANDIDATE, ORIGINAL)
+    assert found.original.median == pytest.approx(0.0012)
+    assert found.original.runs == 40
+    assert judging.not_faster([found], "latency")
+    asked.originals = iter((0.00119, 0.00121))
+    with measure(asked, "board") as timed:
+        assert not judging.not_faster(timed(CANDIDATE, ORIGINAL), "latency")
 
 
 def test_the_original_is_pushed_once() -> None:
@@ -148,8 +166,21 @@ def test_the_platform_is_the_devices() -> None:
         timed.platform()
 
 
+def test_a_processor_that_saturates_decides_for_its_like() -> None:
+    asked = Asked("new", "old", "silent")
+    asked.told["new"] = {"hardware": {"architecture": "x86_64", "features": ["avx2", "avx512_vnni"]}}
+    asked.told["old"] = {"hardware": {"architecture": "x86_64", "features": ["avx2"]}}
+    asked.told["silent"] = {"hardware": {"architecture": "x86_64"}}
+    for devices, platform in ((["new"], "x86"), (["old"], "x86-novnni"), (["new", "old"], "x86-novnni")):
+        with measure(asked, *devices) as timed:
+            assert timed.platform() == platform
+    with measure(asked, "silent") as timed:
+        assert timed.platform() == "x86"
+
+
 def test_a_device_that_measured_nothing_is_said() -> None:
     asked = Asked("board")
-    asked.profile = lambda name, refresh: {"devices": [{"device": "board", "profile": {}}]}  # type: ignore[method-assign]
+    nothing = {"devices": [{"device": "board", "profile": {}}]}
+    asked.profile = lambda name, refresh, devices: nothing  # type: ignore[method-assign]
     with pytest.raises(NotFound, match="board measured nothing"), measure(asked, "board") as timed:
         timed(CANDIDATE, ORIGINAL)

@@ -99,11 +99,11 @@ class Coordinator:
     calls: list[AdminCall] = field(default_factory=list)
     minor: int = PROTOCOL_MINOR
 
-    async def describe(self) -> Description:
+    async def describe(self, peer: object) -> Description:
         peers = (Peer(DeviceId("pi"), self.entries),) if self.entries else ()
         return Description("coordinator", "c", "0.1.0", PROTOCOL_MAJOR, self.minor, "", peers)
 
-    async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+    async def admin(self, calls: AsyncIterator[AdminCall], peer: object) -> AsyncIterator[AdminEvent]:
         async for call in calls:
             self.calls.append(call)
         if not isinstance(self.calls[0], PushModel):
@@ -115,7 +115,7 @@ class Coordinator:
         raise NotImplementedError
         yield
 
-    async def fetch(self, request: object) -> AsyncIterator[object]:
+    async def fetch(self, request: object, peer: object) -> AsyncIterator[object]:
         raise NotImplementedError
         yield
 
@@ -317,7 +317,7 @@ async def test_a_wrong_path_or_name_costs_the_coordinator_nothing(tmp_path: Path
 
 async def test_a_cancelled_call_is_cancelled(tmp_path: Path) -> None:
     class Silent(Coordinator):
-        async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+        async def admin(self, calls: AsyncIterator[AdminCall], peer: object) -> AsyncIterator[AdminEvent]:
             await asyncio.sleep(60)
             yield Progress("c", "never", 0, 0)
 

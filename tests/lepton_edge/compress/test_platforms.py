@@ -39,3 +39,26 @@ def test_a_platform_is_a_target_or_its_name() -> None:
     assert platforms.chosen(None) == platforms.chosen("") == platforms.this_machine()
     with pytest.raises(CompressionRefused, match="no platform 'abacus'"):
         platforms.chosen("abacus")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features", "name"),
+    [
+        ("x86_64", ("avx2", "avx512_vnni"), "x86"),
+        ("AMD64", ("avx2",), "x86-novnni"),
+        ("x86_64", (), "x86"),  # an agent of protocol 1.0 tells none
+        ("aarch64", ("asimd", "asimddp"), "arm64"),
+        ("arm64", (), "arm64"),
+        ("riscv64", (), ""),
+    ],
+)
+def test_a_device_is_of_the_platform_that_it_tells(
+    architecture: str, features: tuple[str, ...], name: str
+) -> None:
+    assert platforms.of_processor(architecture, features) == name
+
+
+def test_seven_bits_serve_processors_with_vnni_and_without() -> None:
+    assert platforms.common(["x86", "x86-novnni", "x86"]) == "x86-novnni"
+    assert platforms.common(["arm64", "arm64"]) == "arm64"
+    assert platforms.common(["arm64", "x86"]) is None

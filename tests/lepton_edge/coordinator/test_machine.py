@@ -230,6 +230,13 @@ def test_profiling_measures_every_connected_device(pair: Any) -> None:
     assert {device for _, _, device in pair.state.profiles} == {"board", "cloud"}
 
 
+def test_profiling_measures_only_the_devices_that_are_named(pair: Any) -> None:
+    call = pair.call(lambda cause, number: e.ProfileAsked(cause, number, "net", devices=("cloud", "attic")))
+    pair.run()
+    assert pair.answer_of(call).ending == c.Measured("net")
+    assert {device for _, _, device in pair.state.profiles} == {"cloud"}
+
+
 def test_removing_a_model_retires_it_everywhere_also_where_it_returns_later(pair: Any, make: Any) -> None:
     pair.deploy()
     pair.run()

@@ -59,13 +59,13 @@ class Servicer:
         finally:
             self.ended.set()
 
-    async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchChunk]:
+    async def fetch(self, request: FetchRequest, peer: PeerContext) -> AsyncIterator[FetchChunk]:
         if not request.sha256:
             raise NotFound("no such artifact")
         for offset in range(request.offset, 30, 10):
             yield FetchChunk(offset, 30, bytes(10))  # type: ignore[arg-type]
 
-    async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
+    async def admin(self, calls: AsyncIterator[AdminCall], peer: PeerContext) -> AsyncIterator[AdminEvent]:
         async for call in calls:
             if isinstance(call, RemoveModel):
                 raise ValueError("a bug")
@@ -74,7 +74,7 @@ class Servicer:
                 yield Document("lepton-edge/plan/1", " " * (rpc.LONGEST_MESSAGE + 1))
         yield Document("lepton-edge/devices/1", "[]")
 
-    async def describe(self) -> Description:
+    async def describe(self, peer: PeerContext) -> Description:
         return Description("coordinator", "here", "0.1", 1, 0)
 
 
