@@ -1,14 +1,17 @@
 """How a tensor may travel, declared as data.
 
 Law: a codec is a declaration: what it holds, its graph part (arithmetic, run by the engine) and its byte part
-(compression, run by the wire), each by name. Nothing here encodes anything. A new codec is one entry in ``CODECS``
+(compression, run by the wire), each by name. Nothing here encodes anything. A trained codec belongs to one tensor of one
+model, which brings its two graphs along (`plan.Coder`); its name says that it is one. Another new codec is one entry in ``CODECS``
 plus, where it brings a new one, a graph part in `device_agents/engine/graph_parts.py` or a byte part in
 `lepton_edge/wire/byte_parts.py` (and either in numpy in `partitioner/profile/lossy.py`, to measure what it loses).
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 from dataclasses import dataclass
 
 from partitioner.units import CodecName
@@ -126,3 +129,21 @@ JPEG = Codec(
 CODECS: dict[CodecName, Codec] = {
     codec.name: codec for codec in (RAW, ZSTD, SPARSE, F16, F16_SPARSE, BF16, U8, U8_LZ4, U8_ZSTD, JPEG)
 }
+
+TRAINED = "bottleneck:"
+"""How the name of a trained codec begins."""
+CODE = "code"
+"""The byte part of a trained codec: what its encoder makes travels as it is."""
+_TRAINED_NAME = re.compile(rf"{TRAINED}[A-Za-z0-9._-]{{1,80}}")
+
+
+def codec_named(name: CodecName) -> Codec | None:
+    """Return what is declared of a codec: one of ``CODECS``, or a trained one; None for a name that is neither."""
+    return CODECS.get(name) or _trained(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _trained(name: CodecName) -> Codec | None:
+    if not _TRAINED_NAME.fullmatch(name):
+        return None
+    return Codec(name, _FLOATS, lossless=False, byte_part=CODE, nominal_ratio=16.0, rates=(2e7, 2e7), since=1)

@@ -7,6 +7,7 @@ Law: frozen nouns without I/O. A compiled model is a directory that `onnx_io` wr
     weights.bin     the weights blob: every initializer once, aligned to 4096 bytes where 64 KiB or more, else to 64
     samples.npz     up to 32 samples: arrays "INDEX/INPUT"; encoded pictures are uint8 [bytes]
     labels/FILE     label files
+    coders/SHA.onnx the graphs of its trained codecs
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from partitioner.codecs import CODECS
+from partitioner.codecs import codec_named
 from partitioner.graph import CostGraph
-from partitioner.plan import InputSpec, OutputSpec, QueueRule, WeightRef
+from partitioner.plan import Coder, InputSpec, OutputSpec, QueueRule, WeightRef
 from partitioner.units import Bytes, CodecName, ModelName, ModelVersion, Sha256, TensorName
 
 
@@ -58,6 +59,7 @@ class CompiledModel:
     `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
     `smaller` names the model that may answer in its place, marked degraded. `integers` are the tensors that cross
     quantized, by which a variant meets others of its model, which `variant_of` names ("" for a model of its own).
+    `coders` are the trained codecs that were pushed with it, each for one of its tensors.
     """
 
     name: ModelName
@@ -79,8 +81,17 @@ class CompiledModel:
     smaller: ModelName = ModelName("")
     integers: tuple[IntegerSide, ...] = ()
     variant_of: ModelName = ModelName("")
+    coders: tuple[Coder, ...] = ()
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""
-        known = tuple(one for one in self.codecs if one.codec in CODECS and CODECS[one.codec].since <= minor)
-        return dataclasses.replace(self, codecs=known)
+        return dataclasses.replace(
+            self,
+            codecs=tuple(one for one in self.codecs if _is_known(one.codec, minor)),
+            coders=tuple(one for one in self.coders if _is_known(one.codec, minor)),
+        )
+
+
+def _is_known(name: CodecName, minor: int) -> bool:
+    codec = codec_named(name)
+    return codec is not None and codec.since <= minor

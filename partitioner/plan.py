@@ -284,6 +284,24 @@ class HeldVariant:
 
 
 @dataclass(frozen=True)
+class Coder:
+    """A trained codec: two small graphs for one tensor, run where it leaves a device and where it arrives.
+
+    Attributes:
+        codec: its name, which begins with `codecs.TRAINED` and is of these two graphs alone.
+        tensor: what it codes, float32.
+        code: what travels, uint8; its first dimension may be dynamic, and is then as long as the tensor's.
+        encoder, decoder: artifacts: ONNX models of one input and one output, weights included.
+    """
+
+    codec: CodecName
+    tensor: TensorSpec
+    code: TensorSpec
+    encoder: Sha256
+    decoder: Sha256
+
+
+@dataclass(frozen=True)
 class PlanBook:
     """Pages that share blocks.
 
@@ -304,6 +322,7 @@ class PlanBook:
         replicas: devices that stand in for others, best first.
         smaller: a declared smaller model, whose answers are marked degraded; "" for none.
         variants: devices that run a variant of the model. None is told of them: each is told the book as it holds it.
+        coders: the trained codecs that its pages use.
     """
 
     model: ModelName
@@ -326,6 +345,7 @@ class PlanBook:
     replicas: tuple[Replica, ...] = ()
     smaller: ModelName = ModelName("")
     variants: tuple[HeldVariant, ...] = ()
+    coders: tuple[Coder, ...] = ()
 
     def held_by(self, device: DeviceId) -> PlanBook:
         """Return the book as `device` holds it, or as the one does that it stands in for: with its own variant."""

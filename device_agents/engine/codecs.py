@@ -1,7 +1,7 @@
 """Tensors to wire tensors and back: the codecs' arithmetic here, their bytes in the wire.
 
-Law: joins a codec's graph part (`graph_parts.py`) and byte part (the wire's); which codec a tensor takes is the
-page's matter. A tensor that a codec cannot hold (another dtype, empty, NaN, infinity, above 65504 in f16)
+Law: joins a codec's graph part (`graph_parts.py`; of a trained codec, `coders.py`) and byte part (the wire's); which
+codec a tensor takes is the page's matter. A tensor that a codec cannot hold (another dtype, empty, NaN, infinity, above 65504 in f16)
 travels raw, and the wire tensor says so.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from device_agents.engine.coders import Coders
 from device_agents.engine.graph_parts import Coded, graph_parts
 from device_agents.engine.runtime import Runtime
-from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.errors import CorruptFrame, StaleEpoch
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
 from lepton_edge.wire import tensors
-from partitioner.codecs import CODECS, GRAPH_PARTS, RAW, Codec
+from partitioner.codecs import CODE, GRAPH_PARTS, RAW, Codec, codec_named
 from partitioner.units import CodecName, TensorName
 
 LARGEST_JPEG_SIDE = 65_500
@@ -26,12 +27,15 @@ class TensorCodec:
 
     def __init__(self, runtime: Runtime) -> None:
         self._parts = graph_parts(runtime)
+        self.coders = Coders(runtime)
 
     def encode(self, name: TensorName, array: Array, codec: CodecName) -> WireTensor:
         """Return `array` as it travels by `codec`, or raw where that codec cannot hold it."""
-        declared = CODECS.get(codec, RAW)
+        declared = codec_named(codec) or RAW
         if not _fits(array, declared):
             return tensors.pack(name, array, RAW.name)
+        if declared.byte_part == CODE:
+            return self._coded(name, array, codec) or tensors.pack(name, array, RAW.name)
         if not declared.graph_part:
             return tensors.pack(name, array, declared.name)
         coded = self._parts[declared.graph_part].encode(array)
@@ -54,18 +58,39 @@ class TensorCodec:
         Raises CorruptFrame for a codec that is not known here or a payload that does not fit, InvalidInput
         for a broken picture.
         """
-        declared = CODECS.get(tensor.codec)
+        declared = codec_named(tensor.codec)
         if declared is None:
             raise CorruptFrame(f"tensor {tensor.name!r} came by codec {tensor.codec!r}", "update this device")
-        if not declared.graph_part:
-            return tensors.unpack(tensor)
         if tensor.dtype not in declared.holds:
             raise CorruptFrame(f"codec {declared.name} holds no {tensor.dtype} ({tensor.name!r})")
+        if declared.byte_part == CODE:
+            return self._decoded(tensor)
+        if not declared.graph_part:
+            return tensors.unpack(tensor)
         dtype = np.dtype(GRAPH_PARTS[declared.graph_part])
         size = int(np.prod(tensor.shape, dtype=np.int64)) * dtype.itemsize
         payload = tensors.decompress(tensor.payload, declared.byte_part, size, dtype.itemsize)
         coded = np.frombuffer(payload, dtype).reshape(tensor.shape)
         return self._parts[declared.graph_part].decode(Coded(coded, tensor.scale, tensor.zero_point))
+
+    def _coded(self, name: TensorName, array: Array, codec: CodecName) -> WireTensor | None:
+        coder = self.coders.opened(codec)
+        code = coder.encode(array) if coder is not None else None
+        if code is None:
+            return None
+        payload = memoryview(np.ascontiguousarray(code)).cast("B")
+        return WireTensor(name, tensors.dtype_name(array.dtype), array.shape, codec, payload)
+
+    def _decoded(self, tensor: WireTensor) -> Array:
+        coder = self.coders.opened(tensor.codec)
+        if coder is None:
+            raise StaleEpoch(f"codec {tensor.codec} is not open here", "try again")
+        array = coder.decode(memoryview(tensor.payload).cast("B"), tuple(tensor.shape))
+        if array is None:
+            raise CorruptFrame(
+                f"{len(tensor.payload)} bytes are no code of {tensor.name!r} by {tensor.codec}"
+            )
+        return array
 
 
 def _fits(array: Array, codec: Codec) -> bool:

@@ -7,6 +7,7 @@ is never left out.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import time
@@ -86,13 +87,16 @@ async def run_profile(
     """
     owner = f"profile {command.command}"
     artifacts = {block.artifact for block in _blocks(command) if block.artifact}
+    artifacts |= {name for one in command.coders for name in (one.encoder, one.decoder)}
     store.hold(owner, [*artifacts, command.golden, command.blob])
     try:
         weights = await _weights(store, fetch, command, told)
         golden = load_golden(await store.artifact(command.golden, fetch))
         files = {name: await store.artifact(name, fetch) for name in artifacts}
+        await asyncio.to_thread(engine.codec.coders.open, owner, command.coders, files)
         return await _Measuring(engine, command, files, weights, golden).profile(device, told)
     finally:
+        engine.codec.coders.close(owner)
         store.release(owner)
 
 

@@ -43,6 +43,14 @@ _ShapeOption = Annotated[
 ]
 
 
+_BottleneckOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--bottleneck", metavar="FOLDER", help="A codec trained for this file: `compress --bottleneck`."
+    ),
+]
+
+
 @app.command()
 def push(
     name: NewModelArgument,
@@ -52,6 +60,7 @@ def push(
         Path | None, typer.Option(help="Pictures or arrays to measure the loss of codecs on.")
     ] = None,
     shape: _ShapeOption = None,
+    bottleneck: _BottleneckOption = None,
     *,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
@@ -59,7 +68,10 @@ def push(
     """Upload a model and compile it."""
     shapes = dict(read_shape(one) for one in shape or [])
     with client(coordinator) as asked, ProgressLine() as progress:
-        told = asked.push(name, file, manifest=manifest, samples=samples, shapes=shapes, progress=progress)
+        told = asked.push(
+            name, file, manifest=manifest, samples=samples, shapes=shapes, bottlenecks=bottleneck or (),
+            progress=progress,
+        )  # fmt: skip
     print_document(told, form, _render_model)
 
 

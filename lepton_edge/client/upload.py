@@ -1,4 +1,4 @@
-"""A push as the sequence of messages that carries it: the model, its manifest, labels and samples.
+"""A push as the sequence of messages that carries it: the model, its manifest, labels, samples and trained codecs.
 
 Law: reads the files that the caller names, in bounded pieces, and nothing else; no network. Every file is
 looked for before the first message leaves, so that a wrong path costs nobody anything. Of the manifest it
@@ -32,6 +32,9 @@ PIECE = 1 << 20
 MAX_SAMPLES = 32
 """Sample files sent at most; of a larger directory, evenly spread ones."""
 
+CODER_FILES = ("bottleneck.json", "encoder.onnx", "decoder.onnx")
+"""What a folder of a trained codec holds."""
+
 SAMPLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".npz", ".npy"})
 
 
@@ -45,13 +48,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Push:
-    """What is pushed under which name. `samples` is a directory of pictures or arrays, or one .npz file."""
+    """What is pushed under which name.
+
+    `samples` is a directory of pictures or arrays, or one .npz file; `bottlenecks` are folders of trained codecs.
+    """
 
     name: str
     model: Path
     manifest: Path | None = None
     samples: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] | None = None
+    bottlenecks: tuple[Path, ...] = ()
 
 
 def parts(push: Push) -> list[Part]:
@@ -66,6 +73,10 @@ def parts(push: Push) -> list[Part]:
         found += [Part("manifest", push.manifest), *_labels(push.manifest)]
     if push.samples is not None:
         found += [Part(f"sample:{path.name}", path) for path in _samples(push.samples)]
+    for number, folder in enumerate(push.bottlenecks):
+        found += [
+            Part(f"coder:{number}-{folder.resolve().name}/{name}", folder / name) for name in CODER_FILES
+        ]
     for part in found:
         if not part.path.is_file():
             raise InvalidInput(f"there is no file {part.path}", "check the path")

@@ -24,7 +24,8 @@ from partitioner.compiled import CompiledModel
 from partitioner.errors import ModelTooLarge, UnsupportedOperator
 from partitioner.graph import CostTensor, chain, frontiers, needed_boundaries
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
-from partitioner.plan import Block, TensorSpec
+from partitioner.onnx_io.coders import coder_file
+from partitioner.plan import Block, Coder, TensorSpec
 from partitioner.profile import golden
 from partitioner.units import Bytes, CodecName, Seconds, Sha256, TensorName
 
@@ -72,7 +73,15 @@ def make_trial(job: TrialJob, artifacts: Artifacts) -> ProfileCommand:
         compiled.blob_size,
         REPEATS,
         BUDGET,
+        kept_coders(directory, compiled.coders, artifacts),
     )
+
+
+def kept_coders(directory: Path, coders: Sequence[Coder], artifacts: Artifacts) -> tuple[Coder, ...]:
+    """Keep the graphs of trained codecs as artifacts; return the codecs."""
+    for name in dict.fromkeys(name for one in coders for name in (one.encoder, one.decoder)):
+        artifacts.put(coder_file(directory, name).read_bytes())
+    return tuple(coders)
 
 
 def keep_golden(
@@ -185,7 +194,7 @@ def _codec_trials(compiled: CompiledModel) -> tuple[CodecTrial, ...]:
         known = sorted(_sized([tensors[name] for name in names if name in tensors]), key=lambda one: one.size)
         if not codec.lossless:
             trials += [_trial(tensor, codec.name) for tensor in _spread(known)]
-    return tuple(trials)
+    return (*trials, *(CodecTrial(one.tensor, one.codec) for one in compiled.coders))
 
 
 def _sized(tensors: list[CostTensor]) -> list[CostTensor]:

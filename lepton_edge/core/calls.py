@@ -172,7 +172,10 @@ class PushModel:
 
 @dataclass(frozen=True)
 class Upload:
-    """A piece of an upload: `part` is "model", "manifest", "labels:FILE", or "sample:FILE" (in order, `last` ends)."""
+    """A piece of an upload, in order (`last` ends a part).
+
+    `part` is "model", "manifest", "labels:FILE", "sample:FILE" or "coder:FOLDER/FILE".
+    """
 
     part: str
     data: bytes

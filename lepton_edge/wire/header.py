@@ -20,7 +20,7 @@ from lepton_edge.core.frames import Frame, FrameKind, Hop, LabelScore, WireError
 from lepton_edge.core.links import MAX_FRAME_BYTES, WINDOW_BYTES
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import frame_pb2
-from partitioner.codecs import CODECS, DTYPE_BYTES, GRAPH_PARTS, Codec
+from partitioner.codecs import CODE, DTYPE_BYTES, GRAPH_PARTS, Codec, codec_named
 from partitioner.units import (
     Bytes,
     CodecName,
@@ -136,7 +136,13 @@ def _shared_bytes(frame: Frame, limits: FrameLimits) -> bytes:
 
 def is_lasting(looks: Sequence[Look], encoded: bytes) -> bool:
     """Say whether what frames share is likely to come again, and short enough to be remembered."""
-    return len(encoded) <= MAX_SHARED and not any([CODECS[CodecName(look[3])].byte_part for look in looks])
+    return len(encoded) <= MAX_SHARED and not any([_varies(CodecName(look[3])) for look in looks])
+
+
+def _varies(name: CodecName) -> bool:
+    """Say whether a tensor of one shape takes now more, now fewer bytes by a codec."""
+    codec = codec_named(name)
+    return codec is None or codec.byte_part not in ("", CODE)
 
 
 def remember(known: dict[K, V], key: K, value: V, most: int = MAX_ALIKE) -> None:
@@ -271,7 +277,7 @@ def check_tensors(looks: Sequence[Look], limits: FrameLimits) -> None:
 
 def _check_tensor(look: Look, limits: FrameLimits) -> None:
     name, dtype, shape, by, size, scale = look
-    codec = CODECS.get(CodecName(by))
+    codec = codec_named(CodecName(by))
     if codec is None:
         raise CorruptFrame(f"tensor {name[:80]!r} travels by the unknown codec {by[:40]!r}")
     if dtype not in codec.holds:
@@ -291,7 +297,7 @@ def _check_size(look: Look, codec: Codec, limits: FrameLimits) -> None:
     if elements * DTYPE_BYTES[dtype] > limits.decoded_bytes:
         raise CorruptFrame(f"tensor {name[:80]!r} of shape {list(shape)} passes the size limit")
     if codec.byte_part:
-        return  # its decoder is told the size that must come out
+        return  # its decoder is told the size that must come out, or knows what a code's shape must be
     expected = elements * _CODED_BYTES.get(codec.graph_part, DTYPE_BYTES[dtype])
     if expected != size:
         raise CorruptFrame(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from partitioner.codecs import CODECS, RAW, Codec
+from partitioner.codecs import CODECS, RAW, Codec, codec_named
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import CodecTime, DeviceProfile
 from partitioner.graph import CostTensor
@@ -48,7 +48,7 @@ class _Clock:
         """Return the seconds to encode and to decode."""
         if time := self._times.get((tensor.name, codec.name)):
             return CodecSeconds(time.encode, time.decode)
-        if lines := self._lines[codec.name]:
+        if lines := self._lines.get(codec.name):
             return CodecSeconds(Seconds(lines[0].at(tensor.size)), Seconds(lines[1].at(tensor.size)))
         encode, decode = codec.rates
         slow = self._slowdown * tensor.size
@@ -61,7 +61,7 @@ def codec_options(compiled: CompiledModel) -> dict[TensorName, tuple[CodecOption
     return {
         tensor.name: tuple(
             _option(tensor, codec, samples.get((tensor.name, codec.name)))
-            for codec in CODECS.values()
+            for codec in (*CODECS.values(), *_trained(compiled, tensor))
             if _holds(codec, tensor) and (codec is RAW or (tensor.name, codec.name) in samples)
         )
         for tensor in compiled.graph.tensors
@@ -69,12 +69,18 @@ def codec_options(compiled: CompiledModel) -> dict[TensorName, tuple[CodecOption
     }
 
 
+def _trained(compiled: CompiledModel, tensor: CostTensor) -> list[Codec]:
+    """Return the codecs that were trained for a tensor."""
+    named = [codec_named(one.codec) for one in compiled.coders if one.tensor.name == tensor.name]
+    return [codec for codec in named if codec is not None]
+
+
 def codec_seconds(compiled: CompiledModel, profile: DeviceProfile) -> dict[CodecKey, CodecSeconds]:
     """Return what encoding and decoding each tensor by each codec that it is offered takes on a device."""
     clock = _Clock(profile, {tensor.name: tensor.size for tensor in compiled.graph.tensors})
     tensors = {tensor.name: tensor for tensor in compiled.graph.tensors}
     return {
-        (name, option.codec): clock.seconds(tensors[name], CODECS[option.codec])
+        (name, option.codec): clock.seconds(tensors[name], codec_named(option.codec) or RAW)
         for name, options in codec_options(compiled).items()
         for option in options
     }

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from partitioner.codecs import CODECS, RAW, Codec
+from partitioner.codecs import CODE, CODECS, RAW, Codec, codec_named
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.errors import InvalidProblem
 from partitioner.graph import CostGraph, CostTensor, chain, frontiers
 from partitioner.manifest import Accuracy
 from partitioner.onnx_io import Cutter
+from partitioner.onnx_io.coders import OpenCoders
+from partitioner.plan import Coder
 from partitioner.profile.activations import SAMPLES, Part
-from partitioner.profile.lossy import journeys
+from partitioner.profile.lossy import Journey, journeys
 from partitioner.profile.samples import Array, Tensors, read_samples
 from partitioner.units import Bytes, CodecName, Seconds, TensorName
 
@@ -79,7 +81,7 @@ def measure_codecs(
         return Measured()
     bench = _Bench(directory, compiled, samples, rule, time.perf_counter() + budget)
     found = bench.encoded()
-    trials = plausible(compiled.graph)
+    trials = plausible(compiled.graph, compiled.coders)
     used = bench.fit(trials)
     progress(0, len(trials), used)
     done = 0
@@ -89,17 +91,25 @@ def measure_codecs(
     return Measured(tuple(found), tuple(trial.tensor.name for trial in trials[done:]))
 
 
-def plausible(graph: CostGraph) -> list[Trial]:
-    """Return every tensor that a lossy codec may hold, the most plausible to be sent first."""
+def plausible(graph: CostGraph, coders: Sequence[Coder] = ()) -> list[Trial]:
+    """Return every tensor that a lossy codec may hold, the most plausible to be sent first.
+
+    Those are the ones that a codec was trained for.
+    """
     live = frontiers(graph, chain(graph))
     trials = [
-        Trial(tensor, *_live(live[tensor.producer + 1]), codecs=_holding(tensor))
+        Trial(tensor, *_live(live[tensor.producer + 1]), codecs=_holding(tensor, coders))
         for tensor in graph.tensors
         if tensor.consumers and tensor.size >= LEAST_BYTES
     ]
     trials = [trial for trial in trials if trial.runs]
     smallest = _smaller_than_before(trials)
-    return sorted(trials, key=lambda one: (not one.tensor.picture, one not in smallest, one.live_bytes))
+    coded = {one.tensor.name for one in coders}
+
+    def order(one: Trial) -> tuple[bool, bool, bool, int]:
+        return one.tensor.name not in coded, not one.tensor.picture, one not in smallest, one.live_bytes
+
+    return sorted(trials, key=order)
 
 
 class _Bench:
@@ -125,6 +135,7 @@ class _Bench:
         self._seconds = (time.perf_counter() - begin) / len(samples)
         self._samples = samples
         self._compiled = compiled
+        self._coders = OpenCoders(directory, compiled.coders)
 
     def encoded(self) -> list[CodecSample]:
         """Return the mean size of the pictures as they were pushed."""
@@ -191,7 +202,7 @@ class _Bench:
         sizes: list[list[int]] = [[] for _ in group]
         losses, kept = [], []
         for sample, beginning, wanted in zip(self._samples, beginnings, self._wanted, strict=False):
-            arrivals = journeys(group, beginning[name])
+            arrivals = self._journeys(group, beginning[name])
             for own, (_, size) in zip(sizes, arrivals, strict=True):
                 own.append(size)
             loss, top1 = 0.0, 1.0
@@ -206,6 +217,11 @@ class _Bench:
             for codec, own in zip(group, sizes, strict=True)
         ]
 
+    def _journeys(self, group: Sequence[Codec], array: Array) -> list[Journey]:
+        if group[0].byte_part == CODE:
+            return [self._coders.journey(codec.name, array) for codec in group]
+        return journeys(group, array)
+
     def _part(self, given: frozenset[TensorName], wanted: Sequence[TensorName]) -> Part:
         return Part(self._directory, self._cutter, given, wanted)
 
@@ -219,15 +235,16 @@ def _live(tensors: Sequence[CostTensor]) -> tuple[tuple[TensorName, ...], int]:
     return tuple(one.name for one in tensors), sum(one.size for one in tensors)
 
 
-def _holding(tensor: CostTensor) -> tuple[tuple[Codec, ...], ...]:
+def _holding(tensor: CostTensor, coders: Sequence[Coder]) -> tuple[tuple[Codec, ...], ...]:
     """Return the codecs to measure, those of one arithmetic together; raw needs no measuring."""
+    trained = [codec_named(one.codec) for one in coders if one.tensor.name == tensor.name]
     groups: dict[str, list[Codec]] = {}
     for codec in CODECS.values():
         held = tensor.dtype in codec.holds and (tensor.picture or not codec.pictures_only)
         if codec is not RAW and held:
             part = codec.byte_part if codec.byte_part == "jpeg" else codec.graph_part
             groups.setdefault(part, []).append(codec)
-    return tuple(tuple(group) for group in groups.values())
+    return (*((codec,) for codec in trained if codec is not None), *(tuple(one) for one in groups.values()))
 
 
 def _smaller_than_before(trials: Sequence[Trial]) -> set[Trial]:
