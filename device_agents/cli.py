@@ -9,10 +9,12 @@ unexpected, 2 a wrong command line or setting, 3 refused by the coordinator or a
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import typing
@@ -53,12 +55,23 @@ WARNING = (
 )
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-app = typer.Typer(help="Run an agent on this device: start.", add_completion=False)
+UNWELL = 16
+"""The exit status of a doctor that found something that does not work."""
+
+
+class Form(str, enum.Enum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+app = typer.Typer(help="Run an agent on this device: start, doctor.", add_completion=False)
 
 
 @app.callback()
 def group() -> None:
-    """Run an agent on this device: start."""
+    """Run an agent on this device: start, doctor."""
 
 
 Address = Annotated[
@@ -152,8 +165,39 @@ def start(
     run(configuration(given, config, os.environ), log_level)
 
 
+@app.command()
+def doctor(
+    *,
+    role: Role = None,
+    name: Name = None,
+    coordinator: Address = None,
+    state_directory: Folder = None,
+    config: TomlFile = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="Lines for people, or JSON for programs.")
+    ] = Form.TABLE,
+) -> None:
+    """Look for what is wrong on this device, and between it and its coordinator; each finding says what to do."""
+    from device_agents import doctor as examination  # it may load the engine: `start` does not
+
+    flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
+    given = {field: value for field, value in flags.items() if value is not None}
+    report = examination.examine(configuration({**_role(config), **given}, config, os.environ))
+    told = json.dumps(report.document(), indent=2) if form is Form.JSON else "\n".join(report.lines())
+    typer.echo(told)
+    if not report.healthy:
+        raise typer.Exit(UNWELL)
+
+
+def _role(file: Path | None) -> dict[str, str]:
+    """Return the role for a command that does well without one: a board's, where nobody said."""
+    said = _file_layer(file).get("role") or os.environ.get(f"{PREFIX}ROLE")
+    return {} if said else {"role": "board"}
+
+
 def run(config: AgentConfig, log_level: str = "info") -> None:
     """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
+    _refuse_32_bits(struct.calcsize("P") * 8)
     if log_level.lower() not in LEVELS:
         raise UsageError(
             f"there is no log level {log_level!r}",
@@ -167,6 +211,19 @@ def run(config: AgentConfig, log_level: str = "info") -> None:
     if os.name == "posix":
         os.execv(sys.executable, command)
     raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+def _refuse_32_bits(bits: int) -> None:
+    """Say at once what otherwise shows as a failed import of onnxruntime.
+
+    Raises:
+        UsageError: this Python has no 64 bits.
+    """
+    if bits < 64:
+        raise UsageError(
+            f"this is a {bits}-bit Python, for which there is no onnxruntime",
+            "install a 64-bit system (Raspberry Pi OS 64-bit runs from a Pi 3 on); see lepton-edge agent doctor",
+        )
 
 
 def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, str]) -> AgentConfig:

@@ -12,6 +12,7 @@ OK = 0
 UNEXPECTED = 1
 USAGE = 2
 ANSWERS_DIFFER = 13
+UNWELL = 16
 INTERRUPTED = 130
 
 _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -69,6 +70,7 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     ANSWERS_DIFFER: ("`model check`: some split answers differently from the whole", ()),
     14: ("the peer broke the protocol", ("protocol_error", "corrupt_frame")),
     15: ("who asks is not known there, or may not do that", ("unauthenticated", "permission_denied")),
+    UNWELL: ("`doctor`: something does not work", ()),
     INTERRUPTED: ("interrupted", ()),
 }
 

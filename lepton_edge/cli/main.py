@@ -37,6 +37,9 @@ class _Commands(LazyGroup):
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
         "events": LazyCommand(f"{_ROOM}.events:app", "Show what changed, why, and whether it paid."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
+        "doctor": LazyCommand(
+            f"{_ROOM}.doctor:app", "Look for what is wrong here, with the coordinator and its devices."
+        ),
         "version": LazyCommand(f"{_ROOM}.version:app", "Show the versions of what is installed."),
     }
 

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from lepton_edge.coordinator import commands as c
-from lepton_edge.coordinator import entries, history, reports
+from lepton_edge.coordinator import doors, entries, history, reports
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
 from lepton_edge.coordinator.conversations import Call
@@ -25,6 +25,7 @@ from lepton_edge.coordinator.driver import Driver, unexpected
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
+from lepton_edge.coordinator.state import Device
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.uploads import Spool, receive
 from lepton_edge.core import messages as m
@@ -163,6 +164,9 @@ class Service:
             events = self._push(call, rest)
         elif isinstance(call, m.ShowEvents):
             events = history.tell(self._driver, self._store, call)
+        elif isinstance(call, m.CheckDoors):
+            yield history.document(await doors.document(await self._doors(call)))
+            return
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)
         else:
@@ -172,6 +176,10 @@ class Service:
             return
         async for event in events:
             yield event
+
+    async def _doors(self, call: m.CheckDoors) -> list[Device]:
+        async with self._driver.settled:
+            return doors.chosen(self._driver.state, call.device)
 
     def _read(self, call: m.AdminCall) -> reports.Json:
         """Return the document that answers a call which changes nothing."""

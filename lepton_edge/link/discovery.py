@@ -200,7 +200,7 @@ def why_nothing(silent: list[str], timeout: float) -> DiscoveryFailed:
         reason = f"announced at {', '.join(silent)}, but nobody answers there: stopped, or behind a firewall"
     elif not default_route_address():
         reason = "this machine has no network but loopback, and no coordinator runs on it"
-    elif not _can_multicast():
+    elif not can_multicast():
         reason = "this machine has no route for multicast"
     elif in_container():
         reason = "this is a container, whose network rarely lets multicast through"
@@ -217,7 +217,8 @@ def default_route_address() -> str:
     return _source_address(_ELSEWHERE)
 
 
-def _can_multicast() -> bool:
+def can_multicast() -> bool:
+    """Say whether this machine has a route for multicast."""
     return bool(_source_address(_MDNS_GROUP))
 
 

@@ -67,7 +67,7 @@ def test_the_most_likely_reason_is_named(
     monkeypatch: pytest.MonkeyPatch, address: str, multicast: bool, container: bool, reason: str
 ) -> None:
     monkeypatch.setattr(discovery, "default_route_address", lambda: address)
-    monkeypatch.setattr(discovery, "_can_multicast", lambda: multicast)
+    monkeypatch.setattr(discovery, "can_multicast", lambda: multicast)
     monkeypatch.setattr(discovery, "in_container", lambda: container)
     assert reason in str(discovery.why_nothing([], 3.0))
 

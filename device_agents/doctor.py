@@ -1,0 +1,67 @@
+"""`lepton-edge agent doctor`: what is wrong on this device, and between it and its coordinator.
+
+Law: asks, has it judged (`lepton_edge.doctor`); changes nothing and needs no running agent. The engine is loaded to be
+asked what it can, and where it cannot be loaded, that is a finding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.messages import Hardware
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, system
+from lepton_edge.doctor.facts import Coordinator
+from partitioner.units import DeviceId
+
+
+def examine(config: AgentConfig, found: Coordinator | None = None) -> Report:
+    """Return what is to be said of the device that `config` describes; asks its coordinator unless `found` is it."""
+    device = DeviceId(config.name)
+    if found is None:
+        found = asyncio.run(asking.ask(config.coordinator, device))
+    hardware, broken = _hardware()
+    machine = system.facts(config.state_directory, hardware)
+    findings = [
+        *checks.machine(machine),
+        *broken,
+        *_saved(config.state_directory),
+        *checks.coordinator(found),
+        *checks.doors(found, device, dialled=config.role == "cloud"),
+    ]
+    return Report("agent", machine, tuple(findings))
+
+
+def _hardware() -> tuple[Hardware | None, Sequence[Finding]]:
+    try:
+        from device_agents import hardware  # it loads the engine, which may be what is broken
+
+        return hardware.probe(), ()
+    except (ImportError, OSError) as error:
+        fix = "pip install --force-reinstall onnxruntime, in its environment; a 32-bit system cannot have it"
+        return None, (Finding("engine", Level.PROBLEM, f"the engine cannot be loaded: {error}", fix),)
+
+
+def _saved(state_directory: Path) -> list[Finding]:
+    """Return what a start without a network would serve."""
+    try:
+        told = json.loads((state_directory / "epochs.json").read_text(encoding="utf-8"))
+        models = sorted({f"{one['book']['model']} (epoch {one['epoch']})" for one in told["epochs"]})
+    except FileNotFoundError:
+        models = []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "deploy again; the file was cut off or edited"
+        return [
+            Finding(
+                "offline", Level.WARNING, f"what it would serve after a reboot cannot be read: {error}", fix
+            )
+        ]
+    if models:
+        return [
+            Finding("offline", Level.OK, f"after a reboot without a network it serves {', '.join(models)}")
+        ]
+    fix = "deploy a model on it: lepton-edge deploy NAME"
+    return [Finding("offline", Level.NOTE, "after a reboot without a network it would serve nothing", fix)]

@@ -1,0 +1,63 @@
+"""`lepton-edge doctor`: what is wrong on this machine, with the coordinator, and with its devices.
+
+Law: asks, has it judged (`lepton_edge.doctor`), and prints; the agent's own is `lepton-edge agent doctor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lepton_edge.cli import exit_codes, settings
+from lepton_edge.cli.connect import client
+from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, system
+from lepton_edge.doctor.facts import Coordinator
+from partitioner.errors import LeptonError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def doctor(
+    *,
+    coordinator: CoordinatorOption = None,
+    state_directory: Annotated[
+        Path | None, typer.Option(help="Of the coordinator on this machine; its default place otherwise.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Look for what is wrong here, with the coordinator and with its devices; each finding says what to do."""
+    found = asyncio.run(asking.ask(coordinator or ""))
+    report = examine(found, state_directory or settings.state_directory(dict(os.environ), "coordinator"))
+    if form is Format.JSON:
+        typer.echo(json.dumps(report.document(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(report.lines()))
+    if not report.healthy:
+        raise typer.Exit(exit_codes.UNWELL)
+
+
+def examine(found: Coordinator, state_directory: Path) -> Report:
+    """Return what is to be said of this machine and of what a coordinator answered."""
+    machine = system.facts(state_directory)
+    findings = [*checks.machine(machine), *checks.coordinator(found), *_fleet(found)]
+    return Report("coordinator", machine, tuple(findings))
+
+
+def _fleet(found: Coordinator) -> list[Finding]:
+    if found.why:
+        return []
+    try:
+        with client(found.address) as asked:
+            status = asked.status()
+    except LeptonError as error:
+        return [Finding("devices", Level.NOTE, f"its devices are not told: {error.message}", error.hint)]
+    roles = {row["device"]: row.get("role") for row in status.get("devices", [])}
+    ports = [checks.doors(found, name, dialled=roles.get(name) == "cloud") for name, _ in found.devices]
+    return [*fleet.findings(status), *(one for port in ports for one in port if one.check == "ports")]
