@@ -19,7 +19,7 @@ from lepton_edge.compress.measure import LocalMeasure
 from lepton_edge.compress.platforms import chosen
 from lepton_edge.compress.recipe import Budget, Recipe
 from lepton_edge.compress.report import Report
-from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_samples, split
+from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_samples, set_apart, split
 from lepton_edge.compress.sources import Source, open_model
 from lepton_edge.compress.trying import Job
 from lepton_edge.compress.workspace import Subject, Workspace
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 CALIBRATION_SHARE, MOST_CALIBRATION = 0.4, 512
+APART_SHARE = 1 / 3
+"""Of the pictures that judge, so many only confirm the choice that the others made."""
 TIMED_SAMPLES = 4
 TAKEN = frozenset({"original", "search", "report"})
 """Names of files in the folder of a search, without their endings."""
@@ -62,7 +64,8 @@ def _job(asked: Asked, source: Source) -> Job:
     """Return what is to be compressed and how it is judged, with the data opened and split."""
     told = description.described(asked.description, asked.model)
     samples = open_samples(asked.data, source.model, told)
-    calibration, held_out = split(samples, asked.seed, CALIBRATION_SHARE)
+    calibration, judging = split(samples, asked.seed, CALIBRATION_SHARE)
+    held_out, apart = set_apart(judging, asked.seed, APART_SHARE)
     usual = metrics.usual(source.model, told, samples.labelled)
     training = None if asked.training is None else open_samples(asked.training, source.model, told)
     if training is not None:
@@ -82,6 +85,7 @@ def _job(asked: Asked, source: Source) -> Job:
         own={one.name: one for one in asked.steps},
         seed=asked.seed,
         progress=asked.progress,
+        apart=apart,
     )
 
 
@@ -114,7 +118,9 @@ def _searched(
             raise
         finally:
             shutil.rmtree(folder / "scratch", ignore_errors=True)
-    origin = manifest.Origin(data, len(job.calibration), len(job.held_out), training, job.target, job.seed)
+    apart = 0 if job.apart is None else len(job.apart)
+    counts = (len(job.calibration), len(job.held_out))
+    origin = manifest.Origin(data, *counts, training, job.target, job.seed, apart)
     return _saved(report, folder, origin)
 
 

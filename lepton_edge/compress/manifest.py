@@ -35,6 +35,7 @@ class Origin:
         training: sha256 of the training data, "" without any.
         target: the processor that it was made for.
         seed: of everything random.
+        apart: samples that only confirmed it.
     """
 
     samples: str
@@ -43,6 +44,7 @@ class Origin:
     training: str
     target: Target
     seed: int
+    apart: int = 0
 
 
 def document(report: Report, chosen: Candidate, origin: Origin) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def document(report: Report, chosen: Candidate, origin: Origin) -> dict[str, Any
         "stored": chosen.stored,
         "parent": {"sha256": report.original.sha256, "size": report.original.size},
         "recipe": to_json(chosen.recipe)["steps"],
-        "samples": {"sha256": origin.samples, "calibration": origin.calibration, "judged": origin.judged},
+        "samples": _samples(origin),
         "training": origin.training,
         "score": to_json(chosen.score),
         "original_score": to_json(report.original.score),
@@ -65,7 +67,14 @@ def document(report: Report, chosen: Candidate, origin: Origin) -> dict[str, Any
         "target": to_json(origin.target),
         "seed": origin.seed,
         "versions": versions(),
+        "confirmed": to_json(chosen.confirmed),
+        "original_confirmed": to_json(report.original.confirmed),
     }
+
+
+def _samples(origin: Origin) -> dict[str, Any]:
+    counts = {"calibration": origin.calibration, "judged": origin.judged, "apart": origin.apart}
+    return {"sha256": origin.samples, **counts}
 
 
 def versions() -> dict[str, str]:

@@ -108,6 +108,7 @@ class Candidate:
         rejected: why it is not used, "" where it may be.
         originals: what the original took in turns with it, for each of `timings`.
         refused: whether a step said that it cannot help here, so that nothing was tried.
+        confirmed: of samples that chose nothing; None where it was not the best, or there are none.
     """
 
     recipe: Recipe
@@ -120,6 +121,7 @@ class Candidate:
     rejected: str = ""
     originals: tuple[Timing, ...] = ()
     refused: bool = False
+    confirmed: Score | None = None
 
 
 @dataclass(frozen=True)

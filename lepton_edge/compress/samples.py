@@ -260,6 +260,17 @@ def split(samples: Chosen, seed: int = 0, share: float = 0.5) -> tuple[Chosen, C
     return replace(samples, wanted=tuple(chosen)), replace(samples, wanted=tuple(rest))
 
 
+def set_apart(samples: Chosen, seed: int, share: float) -> tuple[Chosen, Chosen | None]:
+    """Return samples to choose by, and samples to confirm the choice with, of other pictures.
+
+    `share` of the pictures are set apart; none where that would be fewer than LEAST_SAMPLES.
+    """
+    if len(set(samples.sources)) * share < LEAST_SAMPLES:
+        return samples, None
+    apart, rest = split(samples, seed, share)
+    return rest, apart
+
+
 def first_feeds(samples: Samples, count: int) -> list[Mapping[str, Any]]:
     """Return the feeds of the first `count` samples."""
     found: list[Mapping[str, Any]] = []

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lepton_edge.compress import attempts, judging, refining
+from lepton_edge.compress import attempts, confirming, judging, refining
+from lepton_edge.compress.confirming import Confirmer
 from lepton_edge.compress.errors import BudgetNotMet, CompressionRefused
 from lepton_edge.compress.measure import HERE
 from lepton_edge.compress.platforms import this_machine
@@ -54,7 +55,9 @@ def run(job: Job, workspace: Workspace, recipe: Recipe | None = None) -> Report:
     except TimeIsUp:
         told = f"the time limit of {limit:.0f} s passed before the original was judged"
         raise BudgetNotMet(told, "allow more time, or give fewer samples") from None
-    going = _Going(job, workspace, trier)
+    apart = job.apart
+    confirmer = None if apart is None else Confirmer(job.original, apart, job.metric, job.progress)
+    going = _Going(job, workspace, trier, confirmer)
     try:
         ended = going.only(recipe) if recipe is not None else going.search()
     except TimeIsUp:
@@ -81,8 +84,9 @@ def _check(budget: Budget) -> None:
 class _Going:
     """One search while it goes on."""
 
-    def __init__(self, job: Job, workspace: Workspace, trier: Trier) -> None:
+    def __init__(self, job: Job, workspace: Workspace, trier: Trier, confirmer: Confirmer | None) -> None:
         self._job = job
+        self._confirmer = confirmer
         self._workspace = workspace
         self._trier = trier
         self._known = {recipe_key(one.recipe): one for one in (trier.original, *workspace.candidates)}
@@ -171,9 +175,13 @@ class _Going:
         if recipe is not None:
             key = recipe_key(completed(recipe, job.own))
             asked = tuple(one for one in candidates if recipe_key(one.recipe) == key)
+        asked = self._confirmed(asked)
+        judged = {recipe_key(one.recipe): one for one in asked}
+        candidates = tuple(judged.get(recipe_key(one.recipe), one) for one in candidates)
         best = self._best(asked)
         file = self._workspace.model_of(best) if best is not None else None
-        told = Report(job.name, job.budget, original, candidates, best, ended, self._notes(), file)
+        notes = (*filter(None, (self._doubt(best, original),)), *self._notes())
+        told = Report(job.name, job.budget, original, candidates, best, ended, notes, file)
         usual = defaults([one.recipe for one in candidates], job.own)
         made = replace(told, platform=job.target.name, defaults=usual)
         if best is None:
@@ -185,7 +193,26 @@ class _Going:
         original = self._trier.original
         timed = (one.originals for one in self._workspace.candidates if one.originals)
         timings = original.timings or next(timed, ())
-        return replace(original, timings=timings, originals=timings)
+        confirmed = self._confirmer.original if self._confirmer is not None else None
+        return replace(original, timings=timings, originals=timings, confirmed=confirmed)
+
+    def _confirmed(self, asked: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """Return `asked` with the best confirmed by samples apart; each that would be best and fails is rejected."""
+        if self._confirmer is None:
+            return asked
+        found = list(asked)
+        while (best := self._best(tuple(found))) is not None and best.confirmed is None:
+            model = self._workspace.model_of(best)
+            found[found.index(best)] = self._confirmer.confirm(best, model, self._job.budget)
+        return tuple(found)
+
+    def _doubt(self, best: Candidate | None, original: Candidate) -> str:
+        """Return how far the best owes its score to the samples that chose it."""
+        if best is None:
+            return ""
+        if self._confirmer is not None:
+            return confirming.told(best, original, self._job.budget.max_drop)
+        return confirming.missing(self._tried(), len(self._job.held_out))
 
     def _best(self, candidates: tuple[Candidate, ...]) -> Candidate | None:
         usable = [one for one in candidates if not one.rejected]

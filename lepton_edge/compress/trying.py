@@ -78,6 +78,7 @@ class Job:
         size: bytes of what it came from.
         calibration: samples for techniques.
         held_out: samples to judge with, of other pictures.
+        apart: samples to judge the best once more with, of yet others; None where there are too few.
         metric: how answers are judged.
         budget: what may be lost, and what is to be won.
         target: the processor that will run it.
@@ -102,6 +103,7 @@ class Job:
     own: Mapping[str, Technique] = field(default_factory=dict)
     seed: int = 0
     progress: Progress = lambda what, done, total: None
+    apart: Chosen | None = None
 
 
 class Trier:

@@ -46,7 +46,9 @@ def test_the_best_model_its_manifest_and_the_report_are_written(place: Path) -> 
     assert report.file == folder / "net.onnx"
     told = manifest.load(report.file)
     assert told["sha256"] == report.best.sha256
-    assert told["samples"]["calibration"] + told["samples"]["judged"] == 60
+    counted = [told["samples"][kind] for kind in ("calibration", "judged", "apart")]
+    assert counted == [24, 24, 12]
+    assert told["confirmed"]["count"] == told["original_confirmed"]["count"] == 12
     assert json.loads((folder / "report.json").read_text())["best"]["sha256"] == report.best.sha256
     assert "<svg" in (folder / "report.html").read_text()
     assert (place / "net.onnx").read_bytes() == before

@@ -29,7 +29,7 @@ def test_it_says_what_was_done_to_what_with_which_data(tmp_path: Path) -> None:
     told = manifest.load(saved(tmp_path))
     assert told["recipe"] == [{"technique": "int8", "options": {"a": 1, "b": 2}}]
     assert told["parent"] == {"sha256": "s", "size": 4000}
-    assert told["samples"] == {"sha256": "d" * 64, "calibration": 20, "judged": 30}
+    assert told["samples"] == {"sha256": "d" * 64, "calibration": 20, "judged": 30, "apart": 0}
     assert told["score"]["mean"] == 0.945
     assert told["original_score"]["mean"] == 0.95
     assert told["timings"][0]["device"] == "board"

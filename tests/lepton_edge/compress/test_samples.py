@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.compress.errors import TooLittleData, UnusableData
-from lepton_edge.compress.samples import first_feeds, open_samples, split
+from lepton_edge.compress.samples import first_feeds, open_samples, set_apart, split
 from lepton_edge.compress.technique import Sample
 from tests.lepton_edge.compress import small
 
@@ -156,3 +156,12 @@ def test_a_function_that_fails_is_said_with_its_place() -> None:
 
     with pytest.raises(UnusableData, match=r"KeyError: 'photographs' \(test_samples.py:\d+\)"):
         open_samples(broken, small.classifier())
+
+
+def test_a_share_of_the_pictures_is_set_apart_where_there_are_enough() -> None:
+    chosen = open_samples(small.data(small.classifier(), 60), small.classifier())
+    rest, apart = set_apart(chosen, 0, 0.25)
+    assert apart is not None
+    assert (len(rest), len(apart)) == (45, 15)
+    assert not set(rest.sources) & set(apart.sources)
+    assert set_apart(chosen.take(30), 0, 0.25) == (chosen.take(30), None)
