@@ -9,7 +9,6 @@ unexpected, 2 a wrong command line or setting, 3 refused by the coordinator or a
 from __future__ import annotations
 
 import dataclasses
-import enum
 import json
 import os
 import re
@@ -20,10 +19,31 @@ import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from device_agents.options import (
+    Address,
+    Addresses,
+    Adopt,
+    Bind,
+    Folder,
+    Form,
+    FormOption,
+    Level,
+    Name,
+    Port,
+    RadioWatts,
+    Relay,
+    Role,
+    Slowdown,
+    Threads,
+    TomlFile,
+    Transport,
+    Watts,
+    Workers,
+)
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
 from partitioner.nouns_json import to_json
@@ -59,67 +79,12 @@ UNWELL = 16
 """The exit status of a doctor that found something that does not work."""
 
 
-class Form(str, enum.Enum):
-    """How a report is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 app = typer.Typer(help="Run an agent on this device: start, doctor.", add_completion=False)
 
 
 @app.callback()
 def group() -> None:
     """Run an agent on this device: start, doctor."""
-
-
-Address = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
-]
-Addresses = Annotated[
-    list[str] | None,
-    typer.Option(metavar="HOST:PORT", help="What peers are told to dial instead; may be repeated."),
-]
-Bind = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
-]
-Folder = Annotated[Path | None, typer.Option(help="Where weights and active plans are kept.")]
-Level = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
-Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
-Role = Annotated[str | None, typer.Option(help="board or cloud; must be given.")]
-Slowdown = Annotated[
-    float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
-]
-Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one per physical core.")]
-Workers = Annotated[
-    int | None, typer.Option(min=0, help="Requests computed at once; 0: as many as the cores allow.")
-]
-Watts = Annotated[
-    float | None, typer.Option(min=0.0, metavar="W", help="Power while busy, above idle; a declaration.")
-]
-RadioWatts = Annotated[
-    float | None, typer.Option(min=0.0, metavar="W", help="Power of its radio while a link carries bytes.")
-]
-Relay = Annotated[
-    bool | None,
-    typer.Option(
-        "--relay/--no-relay", help="Forward for agents that cannot reach each other; a cloud does by default."
-    ),
-]
-Adopt = Annotated[
-    bool | None,
-    typer.Option(
-        "--adopt", help="Let another coordinator have this agent, whatever it serves for the one before."
-    ),
-]
-Transport = Annotated[
-    str | None,
-    typer.Option(help="auto: plain streams where the peer knows them (default); grpc: nothing but gRPC."),
-]
-TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 
 
 @app.command()
@@ -173,9 +138,7 @@ def doctor(
     coordinator: Address = None,
     state_directory: Folder = None,
     config: TomlFile = None,
-    form: Annotated[
-        Form, typer.Option("--format", help="Lines for people, or JSON for programs.")
-    ] = Form.TABLE,
+    form: FormOption = Form.TABLE,
 ) -> None:
     """Look for what is wrong on this device, and between it and its coordinator; each finding says what to do."""
     from device_agents import doctor as examination  # it may load the engine: `start` does not

@@ -1,0 +1,68 @@
+"""The options of an agent's commands, said once.
+
+Law: declarations only.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(str, enum.Enum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
+]
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST:PORT", help="What peers are told to dial instead; may be repeated."),
+]
+Bind = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
+]
+Folder = Annotated[Path | None, typer.Option(help="Where weights and active plans are kept.")]
+Level = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
+Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
+Role = Annotated[str | None, typer.Option(help="board or cloud; must be given.")]
+Slowdown = Annotated[
+    float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
+]
+Threads = Annotated[int | None, typer.Option(min=0, help="To compute with; 0: one per physical core.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Requests computed at once; 0: as many as the cores allow.")
+]
+Watts = Annotated[
+    float | None, typer.Option(min=0.0, metavar="W", help="Power while busy, above idle; a declaration.")
+]
+RadioWatts = Annotated[
+    float | None, typer.Option(min=0.0, metavar="W", help="Power of its radio while a link carries bytes.")
+]
+Relay = Annotated[
+    bool | None,
+    typer.Option(
+        "--relay/--no-relay", help="Forward for agents that cannot reach each other; a cloud does by default."
+    ),
+]
+Adopt = Annotated[
+    bool | None,
+    typer.Option(
+        "--adopt", help="Let another coordinator have this agent, whatever it serves for the one before."
+    ),
+]
+Transport = Annotated[
+    str | None,
+    typer.Option(help="auto: plain streams where the peer knows them (default); grpc: nothing but gRPC."),
+]
+TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
+FormOption = Annotated[Form, typer.Option("--format", help="Lines for people, or JSON for programs.")]
