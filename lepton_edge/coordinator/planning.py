@@ -16,10 +16,19 @@ from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.extrapolation import completed, is_partial
 from lepton_edge.coordinator.fusing import fuse
 from lepton_edge.coordinator.jobs import PlanJob
-from lepton_edge.coordinator.options import as_loaded, as_supposed, book_options, guessed, with_wait
+from lepton_edge.coordinator.options import as_loaded, as_supposed, guessed, with_wait
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
-from lepton_edge.coordinator.trials import keep_golden
-from lepton_edge.coordinator.variants import Cast, Variant, casts, chosen_by, held, shared, strangers
+from lepton_edge.coordinator.trials import keep_golden, kept_coders
+from lepton_edge.coordinator.variants import (
+    Cast,
+    Variant,
+    casts,
+    chosen_by,
+    held,
+    options_of,
+    shared,
+    strangers,
+)
 from lepton_edge.core.errors import InvalidInput
 from partitioner.book import Draft, make_book
 from partitioner.book.choice import value
@@ -54,7 +63,7 @@ def make_plan(
     """
     base = _base(job)
     cast, draft, ways = _chosen(base, job.order)
-    order, options = cast.order, book_options(cast.order)
+    order, options = cast.order, options_of(cast)
     document = explain(cast.planned, draft, order.board, order.cloud, order.link, options=options)
     for told in draft.chosen.blockwise:
         tell("planning", 0, 0, told)
@@ -124,7 +133,7 @@ def _draft(cast: Cast) -> Draft | LeptonError:
     """Return the draft, or why there is none: a wish that this way cannot keep, or that cannot be meant of it."""
     order = cast.order
     try:
-        return make_book(cast.planned, order.board, order.cloud, order.link, book_options(order))
+        return make_book(cast.planned, order.board, order.cloud, order.link, options_of(cast))
     except LeptonError as error:
         return error
 
@@ -132,7 +141,7 @@ def _draft(cast: Cast) -> Draft | LeptonError:
 def _with_front(cast: Cast) -> Draft:
     order, enough = cast.order, time.monotonic() + FRONT_SECONDS
     return make_book(
-        cast.planned, order.board, order.cloud, order.link, book_options(order),
+        cast.planned, order.board, order.cloud, order.link, options_of(cast),
         stop=lambda: time.monotonic() > enough,
     )  # fmt: skip
 
@@ -152,6 +161,7 @@ def told_variants(cast: Cast, considered: Sequence[Considered]) -> dict[str, Any
 
 def _book(cast: Cast, draft: Draft, artifacts: Artifacts) -> PlanBook:
     """Cut the model at the draft's boundaries, and keep the files."""
+    kept_coders(cast.of[0].directory, cast.planned.coders, artifacts)
     if cast.met is None:
         return _shared(cast, draft, artifacts)
     own, variant = held(cast, draft, QUANTIZED_TOLERANCE, artifacts)
@@ -185,6 +195,7 @@ def _outline(cast: Cast, draft: Draft, held: HeldVariant) -> PlanBook:
     """Return the book of a draft over the blocks that are `held`."""
     compiled, order = cast.planned, cast.order
     borders = frontiers(compiled.graph, draft.boundaries)
+    used = {choice.codec for page in draft.pages for stage in page.stages for choice in stage.codecs}
     return PlanBook(
         compiled.name,
         compiled.version,
@@ -204,6 +215,7 @@ def _outline(cast: Cast, draft: Draft, held: HeldVariant) -> PlanBook:
         turning(draft, order),
         held.spare,
         smaller=compiled.smaller,
+        coders=tuple(one for one in compiled.coders if one.codec in used),
     )
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.options import book_options
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
-from partitioner.book import Draft, Piece
-from partitioner.book.joint import bridges, joint_model, over_joint
+from partitioner.book import BookOptions, Draft, Piece
+from partitioner.book.joint import bridges, joint_model, over_joint, sizes_of
 from partitioner.book.meeting import Meeting, meeting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
@@ -83,6 +84,18 @@ def casts(base: Variant, order: PlanOrder) -> Iterator[Cast]:
     yield Cast(base, base, base.compiled, order)
     for one in order.variants:
         yield from _of_variant(base, one, order)
+
+
+def options_of(cast: Cast) -> BookOptions:
+    """Return what is asked of the book of a cast; each device counts the weights of the variant that it runs.
+
+    Raises InvalidProblem for a wish that cannot be meant.
+    """
+    options = book_options(cast.order)
+    if cast.met is None:
+        return options
+    near, far = (sizes_of(one.compiled) for one in (cast.board, cast.cloud))
+    return dataclasses.replace(options, board_weights=near, cloud_weights=far)
 
 
 def strangers(base: Variant, order: PlanOrder) -> list[str]:

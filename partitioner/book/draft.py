@@ -5,6 +5,7 @@ Law: frozen nouns. The coordinator makes a `PlanBook` of a draft by cutting the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from partitioner.plan import Page
@@ -29,6 +30,8 @@ class BookOptions:
         first_layers: so many layers of the chain stay on the board.
         own_cut: the person's own split: the name of a layer, or of a tensor; everything that it needs, and it,
             runs on the board, the rest in the cloud. Empty for none.
+        board_weights, cloud_weights: bytes of each initializer as the device holds it, where the two run different
+            variants; None where it holds what the compiled model says.
         page: take this page of the book instead of the best, also one that may not be chosen else; a name that
             no page has is passed over.
         board_lacks, cloud_lacks: operators that the device cannot run.
@@ -53,6 +56,8 @@ class BookOptions:
     board_lacks: tuple[str, ...] = ()
     cloud_lacks: tuple[str, ...] = ()
     page: PageName = PageName("")
+    board_weights: Mapping[TensorName, Bytes] | None = None
+    cloud_weights: Mapping[TensorName, Bytes] | None = None
 
 
 @dataclass(frozen=True)

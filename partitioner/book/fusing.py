@@ -91,7 +91,8 @@ def once_more(problem: Problem, device: Device, layers: DownSet) -> Bytes:
     Activations count as they do for any plan: those of one run, and where the profile measured their peak.
     """
     everything = range(len(problem.graph.layers))
-    held = weights_of(problem, everything) + weights_of(problem, layers) + max(device.activations, default=0)
+    twice = (weights_of(problem, device.name, held) for held in (everything, layers))
+    held = sum(twice) + max(device.activations, default=0)
     return Bytes(math.ceil(held * (1 + problem.headroom) * (1 - 1e-12)))
 
 

@@ -27,13 +27,12 @@ def joint_model(first: CompiledModel, second: CompiledModel, found: Meeting) -> 
         dataclasses.replace(crossing(pair), producer=maker, consumers=readers)
         for pair, (maker, readers) in zip(found.tensors, found.edges, strict=True)
     )
-    heavier = int(_weight(second) > _weight(first))
     models = (first, second)
-    layers = tuple(_layer(index, found, models, heavier) for index in range(len(found.groups)))
+    layers = tuple(_layer(index, found, models) for index in range(len(found.groups)))
     return dataclasses.replace(
         first,
         graph=CostGraph(layers, tensors),
-        weights=models[heavier].weights,
+        weights=(*first.weights, *(ref for ref in second.weights if ref.name not in sizes_of(first))),
         operators=tuple(sorted({*first.operators, *second.operators})),
         codecs=_codecs(models, {tensor.name for tensor in tensors}),
         unmeasured=(),
@@ -73,25 +72,28 @@ def over_joint(profile: DeviceProfile, which: int, found: Meeting, graph: CostGr
     return dataclasses.replace(profile, segments=tuple(told))
 
 
-def _weight(model: CompiledModel) -> int:
-    return sum({ref.sha256: ref.length for ref in model.weights}.values())
+def sizes_of(model: CompiledModel) -> dict[TensorName, Bytes]:
+    """Return the bytes of each initializer of a variant: what a device that runs it holds of a joint layer."""
+    return {ref.name: ref.length for ref in model.weights}
 
 
-def _layer(index: int, found: Meeting, models: Sequence[CompiledModel], heavier: int) -> Layer:
-    """Return a joint layer: called as in the first variant, with the nodes of both."""
+def _layer(index: int, found: Meeting, models: Sequence[CompiledModel]) -> Layer:
+    """Return a joint layer: called as in the first variant, with the nodes and the weights of both.
+
+    A device counts those of its own variant (`sizes_of`); `Layer.weights` are those of the heavier layers.
+    """
     own, other = (
         [model.graph.layers[layer] for layer in sorted(layers)]
         for model, layers in zip(models, found.groups[index], strict=True)
     )
     all_of = [*own, *other]
-    heavy = (own, other)[heavier]
-    names = {name for layer in heavy for name in layer.weight_names}
-    lengths = {ref.name: ref.length for ref in models[heavier].weights}
+    names = {name for layer in all_of for name in layer.weight_names}
+    sizes = [sizes_of(model) for model in models]
     return Layer(
         index,
         own[0].name,
         tuple(dict.fromkeys(node for layer in all_of for node in layer.nodes)),
-        Bytes(sum(lengths.get(name, 0) for name in names)),
+        Bytes(max(sum(known.get(name, 0) for name in names) for known in sizes)),
         tuple(sorted(names)),
         own[0].pseudo,
         all(layer.from_input for layer in own),

@@ -87,8 +87,12 @@ def make_setting(
     problem = Problem(
         compiled.graph,
         (
-            dataclasses.replace(near, lacks=lacking(compiled.graph, options.board_lacks)),
-            dataclasses.replace(far, lacks=lacking(compiled.graph, options.cloud_lacks)),
+            dataclasses.replace(
+                near, lacks=lacking(compiled.graph, options.board_lacks), weight_bytes=options.board_weights
+            ),
+            dataclasses.replace(
+                far, lacks=lacking(compiled.graph, options.cloud_lacks), weight_bytes=options.cloud_weights
+            ),
         ),
         hops_of(near.name, far.name, link),
         order=(near.name, far.name),

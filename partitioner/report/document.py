@@ -19,7 +19,7 @@ from partitioner.graph import CostGraph, frontiers
 from partitioner.plan import Page
 from partitioner.predict import StageCosts, stage_costs
 from partitioner.report.curves import curve
-from partitioner.report.memory import held_layers, memory, weights_of
+from partitioner.report.memory import held_layers, memory, own_weights, weights_of
 from partitioner.report.proof import proof
 from partitioner.report.sentences import noise_lines
 from partitioner.report.topology import WireBytes, crossing, topology, wire_bytes
@@ -56,7 +56,7 @@ def explain(
     known = wire_bytes(compiled)
     rows = [_candidate(compiled, draft, one, measured, known) for one in draft.candidates]
     proven = proof(compiled.graph, draft)
-    devices = _devices(compiled, draft, profiles, costs)
+    devices = _devices(compiled, draft, profiles, costs, options)
     return {
         **_decision(compiled, draft, rows),
         "advice": advice(rows, proven, draft.preferred),
@@ -229,10 +229,13 @@ def _link(link: LinkProfile | None) -> Document | None:
     }
 
 
-def _devices(compiled: CompiledModel, draft: Draft, profiles: Profiles, costs: Costs) -> list[Document]:
+def _devices(
+    compiled: CompiledModel, draft: Draft, profiles: Profiles, costs: Costs, options: BookOptions
+) -> list[Document]:
     held = held_layers(draft)
     return [
-        _device(profile, costs[role].error) | {"role": role, "weights": weights_of(compiled, held[role])}
+        _device(profile, costs[role].error)
+        | {"role": role, "weights": weights_of(compiled, held[role], own_weights(options, role))}
         for role, profile in profiles.items()
     ]
 

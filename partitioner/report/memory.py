@@ -13,9 +13,10 @@ from partitioner.book import BookOptions, Draft
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.predict import activations
-from partitioner.units import DeviceId
+from partitioner.units import Bytes, DeviceId, TensorName
 
 Document = dict[str, Any]
+Sizes = Mapping[TensorName, Bytes]
 
 
 def memory(
@@ -28,11 +29,15 @@ def memory(
     held = held_layers(draft)
     limits = {"board": options.board_memory, "cloud": options.cloud_memory}
     return [
-        _needs(compiled, profile, role, held[role])
-        | {"headroom": options.headroom, "limit": limits.get(role, 0)}
-        | {"needed": _needed(compiled, profile, held[role], options.headroom)}
+        _needs(compiled, profile, held[role], own_weights(options, role), options.headroom)
+        | {"role": role, "headroom": options.headroom, "limit": limits.get(role, 0)}
         for role, profile in profiles.items()
     ]
+
+
+def own_weights(options: BookOptions, role: str) -> Sizes | None:
+    """Return the bytes of each initializer as the device of `role` holds it; None where the model says it."""
+    return {"board": options.board_weights, "cloud": options.cloud_weights}.get(role)
 
 
 def held_layers(draft: Draft) -> dict[str, frozenset[int]]:
@@ -56,26 +61,30 @@ def layers_of(draft: Draft, name: str, device: DeviceId) -> frozenset[int]:
     return frozenset().union(*parts)
 
 
-def weights_of(compiled: CompiledModel, layers: Iterable[int]) -> int:
-    """Return the bytes of the weights of `layers`, a tied one once."""
+def weights_of(compiled: CompiledModel, layers: Iterable[int], own: Sizes | None = None) -> int:
+    """Return the bytes of the weights of `layers`, a tied one once; by `own` sizes where they are given."""
     names = {name for index in layers for name in compiled.graph.layers[index].weight_names}
-    return sum(ref.length for ref in compiled.weights if ref.name in names)
+    sizes = {ref.name: ref.length for ref in compiled.weights} if own is None else own
+    return sum(size for name, size in sizes.items() if name in names)
 
 
-def _needs(compiled: CompiledModel, profile: DeviceProfile, role: str, layers: frozenset[int]) -> Document:
+def _needs(
+    compiled: CompiledModel,
+    profile: DeviceProfile,
+    layers: frozenset[int],
+    own: Sizes | None,
+    headroom: float,
+) -> Document:
+    weights = weights_of(compiled, layers, own)
+    alive = _largest_activation(compiled, profile, layers)
     return {
         "device": profile.device,
-        "role": role,
         "layers": len(layers),
-        "weights": weights_of(compiled, layers),
-        "activations": _largest_activation(compiled, profile, layers),
+        "weights": weights,
+        "activations": alive,
         "activations_measured": profile.activation_peak > 0,
+        "needed": round((weights + alive) * (1 + headroom)),
     }
-
-
-def _needed(compiled: CompiledModel, profile: DeviceProfile, layers: frozenset[int], headroom: float) -> int:
-    held = weights_of(compiled, layers) + _largest_activation(compiled, profile, layers)
-    return round(held * (1 + headroom))
 
 
 def _largest_activation(compiled: CompiledModel, profile: DeviceProfile, layers: frozenset[int]) -> int:

@@ -188,7 +188,8 @@ def _check_options(name: str, options: tuple[CodecOption, ...]) -> None:
 
 
 def _check_weights(problem: Problem) -> None:
-    _check_bytes("the bytes of a weight", problem.weight_bytes.values(), "push the model again")
+    for sizes in (problem.weight_bytes, *(one.weight_bytes or {} for one in problem.devices)):
+        _check_bytes("the bytes of a weight", sizes.values(), "push the model again")
     _check_bytes(
         "the weights of a layer", (one.weights for one in problem.graph.layers), "push the model again"
     )

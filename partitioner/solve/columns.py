@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from partitioner.solve.metrics import Metrics
 from partitioner.solve.problem import HopKey, Problem
-from partitioner.solve.segments import Weights, too_small
+from partitioner.solve.segments import WeightsOf, too_small
 from partitioner.units import DeviceId
 
 MOST_BITS = 50  # shared weights that one column can tell apart (a float64 is exact to 2^53): the largest
@@ -48,7 +48,7 @@ class Columns:
     count: int
 
 
-def columns_of(problem: Problem, metrics: Metrics, weights: Weights) -> Columns:
+def columns_of(problem: Problem, metrics: Metrics, weights: WeightsOf) -> Columns:
     """Return the columns that labels of `problem` need."""
     count = len(metrics.sums)
     peak, count = (count, count + 1) if metrics.weight > 0 else (NONE, count)

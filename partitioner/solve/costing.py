@@ -122,17 +122,17 @@ def memory_of(problem: Problem, device: DeviceId, layers: Iterable[int]) -> Byte
     held = list(layers)
     activations = problem.device(device).activations
     peak = max((activations[one] for one in held), default=0) if activations else 0
-    needs = (weights_of(problem, held) + peak) * (1 + problem.headroom)
+    needs = (weights_of(problem, device, held) + peak) * (1 + problem.headroom)
     return Bytes(math.ceil(needs * (1 - 1e-12)))
 
 
-def weights_of(problem: Problem, layers: Iterable[int]) -> Bytes:
-    """Return the bytes of the weights of `layers` on one device, a tied one once."""
-    held = [problem.graph.layers[one] for one in layers]
-    if not problem.weight_bytes:
+def weights_of(problem: Problem, device: DeviceId, layers: Iterable[int]) -> Bytes:
+    """Return the bytes of the weights of `layers` on `device`, a tied one once."""
+    held, sizes = [problem.graph.layers[one] for one in layers], problem.sizes_on(problem.device(device))
+    if not sizes:
         return Bytes(sum(layer.weights for layer in held))
     names = {name for layer in held for name in layer.weight_names}
-    return Bytes(sum(problem.weight_bytes.get(name, 0) for name in names))
+    return Bytes(sum(sizes.get(name, 0) for name in names))
 
 
 def _opened(problem: Problem, layout: Layout, boundaries: list[Boundary]) -> _Ledger:

@@ -54,6 +54,8 @@ def _check_device(device: Device) -> None:
     _must(f"the layer costs of {device.name}", device.costs.layers, SEQUENCE)
     _must(f"the activations of {device.name}", device.activations, SEQUENCE)
     _check_pairs(f"the codecs of {device.name}", device.codecs, CodecSeconds)
+    if device.weight_bytes is not None:
+        _must(f"the bytes of weights on {device.name}", device.weight_bytes, Mapping)
     _must(f"what {device.name} lacks", device.lacks, (*SEQUENCE, Set))
     _check_members(f"what {device.name} lacks", device.lacks, Integral)
 

@@ -121,7 +121,16 @@ def _alike(problem: Problem, one: Device, other: Device) -> bool:
 def _same_costs(one: Device, other: Device) -> bool:
     return all(
         getattr(one, field) == getattr(other, field)
-        for field in ("costs", "codecs", "memory", "activations", "watts", "radio_watts", "lacks")
+        for field in (
+            "costs",
+            "codecs",
+            "memory",
+            "activations",
+            "watts",
+            "radio_watts",
+            "lacks",
+            "weight_bytes",
+        )
     )
 
 

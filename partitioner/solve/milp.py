@@ -224,10 +224,11 @@ class _Model:
         if device.activations:
             peaks = [scaled(one, alive) for one, alive in zip(here, device.activations, strict=True)]
             self.programme.at_least_each(peak, peaks)
-        if not self.problem.weight_bytes:
+        sizes = self.problem.sizes_on(device)
+        if not sizes:
             return plus(peak, *(scaled(here[layer.index], layer.weights) for layer in self.graph.layers))
         total = peak
-        for name, size in self.problem.weight_bytes.items():
+        for name, size in sizes.items():
             held = self.programme.binary()
             users = [layer.index for layer in self.graph.layers if name in layer.weight_names]
             self.programme.at_least_each(held, (here[user] for user in users))

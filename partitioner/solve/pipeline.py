@@ -145,7 +145,8 @@ def _ground(problem: Problem) -> _Ground:
 
 def _tied(problem: Problem) -> int:
     weights = weights_of(problem)
-    return len(weights.shared) if any(too_small(problem, one, weights) for one in problem.devices) else 0
+    small = [one.name for one in problem.devices if too_small(problem, one, weights)]
+    return max((len(weights[name].shared) for name in small), default=0)
 
 
 def _searched(problem: Problem, downs: Lattice, ground: _Ground, bound: bool = True) -> _Outcome:

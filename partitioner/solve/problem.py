@@ -90,6 +90,8 @@ class Device:
         watts: declared power while it is busy, above idle; 0 when nobody declared it.
         radio_watts: declared power of its radio while one of its links carries bytes.
         lacks: layers with an operator that it cannot run.
+        weight_bytes: bytes of each initializer as this device holds it, where it runs a variant of the model; None
+            where it holds what the problem says.
     """
 
     name: DeviceId
@@ -100,6 +102,7 @@ class Device:
     watts: Watts = Watts(0.0)
     radio_watts: Watts = Watts(0.0)
     lacks: frozenset[int] = frozenset()
+    weight_bytes: Mapping[TensorName, Bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ class Problem:
         keep_input: graph inputs, and what is made from them by mere preparation (`Layer.from_input`), must not
             cross any boundary.
         weight_bytes: bytes of each initializer, by name; needed only to count tied weights once. Where it is
-            empty, `Layer.weights` are summed.
+            empty, `Layer.weights` are summed. A device may hold other bytes (`Device.weight_bytes`).
         headroom: fraction of weights and activations that must be free beside them.
         objective, limits: what is wanted.
     """
@@ -198,6 +201,10 @@ class Problem:
     def entry(self) -> DeviceId:
         """The device that admits requests."""
         return self.devices[0].name
+
+    def sizes_on(self, device: Device) -> Mapping[TensorName, Bytes]:
+        """Return the bytes of each initializer as `device` holds it; empty where `Layer.weights` are summed."""
+        return self.weight_bytes if device.weight_bytes is None else device.weight_bytes
 
     def device(self, name: DeviceId) -> Device:
         """Return the device called `name`.

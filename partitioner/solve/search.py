@@ -24,7 +24,7 @@ from partitioner.solve.labels import Floats, ideals, thinned, undominated
 from partitioner.solve.lattice import Bools, Lattice
 from partitioner.solve.metrics import Metrics
 from partitioner.solve.problem import Problem
-from partitioner.solve.segments import Segments, Weights
+from partitioner.solve.segments import Segments, WeightsOf
 
 Rows = npt.NDArray[np.intp]
 
@@ -65,7 +65,7 @@ class Space:
     columns: Columns
     flow: Flow
     rest: Floats
-    weights: Weights
+    weights: WeightsOf
     alive: dict[int, Floats]
     headroom: float
     start: Floats
@@ -227,7 +227,7 @@ class Search:
 
         Of more shared weights than a column tells apart the smallest count each time; in a bound, never.
         """
-        space, weights = self.space, self.space.weights
+        space, weights = self.space, self.space.weights[self.space.stations[index].device.name]
         sets = space.lattice.sets
         fresh = sets[down] & ~sets[starts]
         labels[:, held.weights] += fresh @ weights.own

@@ -7,6 +7,7 @@ out for all pairs, and only for a device that could be too small.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from partitioner.predict import engine_layers
 from partitioner.solve.labels import Floats
 from partitioner.solve.lattice import Bools, Lattice
 from partitioner.solve.problem import Device, Problem
-from partitioner.units import TensorName
+from partitioner.units import Bytes, DeviceId, TensorName
 
 BLOCK = 256  # rows of a table of pairs that are held as bytes at a time
 
@@ -40,6 +41,9 @@ class Weights:
         """Return the bytes of each row of `layers` (bool [rows, layers]), shared ones once."""
         used = (layers.astype(np.float64) @ self.users.T.astype(np.float64)) > 0
         return np.asarray(layers @ self.own + used @ self.shared)
+
+
+WeightsOf = Mapping[DeviceId, Weights]
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,22 @@ class Segments:
         return np.asarray(self.seconds[end] - self.seconds[starts] + self.fixed * divided)
 
 
-def weights_of(problem: Problem) -> Weights:
-    """Return the weights of the problem's graph, told apart by who shares them."""
+def weights_of(problem: Problem) -> WeightsOf:
+    """Return the weights of the problem's graph as each device holds them, told apart by who shares them."""
+    alike = _weights(problem, problem.weight_bytes)
+    return {
+        one.name: alike if one.weight_bytes is None else _weights(problem, one.weight_bytes)
+        for one in problem.devices
+    }
+
+
+def _weights(problem: Problem, sizes: Mapping[TensorName, Bytes]) -> Weights:
     layers = problem.graph.layers
-    if not problem.weight_bytes:
+    if not sizes:
         own = np.array([layer.weights for layer in layers], dtype=np.float64)
         return Weights(own, np.empty(0), np.empty((0, len(layers)), dtype=np.bool_))
     bytes_of: dict[tuple[int, ...], float] = {}
-    for users, size in _users(problem):
+    for users, size in _users(problem, sizes):
         bytes_of[users] = bytes_of.get(users, 0.0) + size
     own = np.zeros(len(layers))
     for users, size in bytes_of.items():
@@ -92,17 +104,16 @@ def weights_of(problem: Problem) -> Weights:
     return Weights(own, np.array([bytes_of[users] for users in shared]), table)
 
 
-def _users(problem: Problem) -> list[tuple[tuple[int, ...], float]]:
+def _users(problem: Problem, sizes: Mapping[TensorName, Bytes]) -> list[tuple[tuple[int, ...], float]]:
     users: dict[TensorName, list[int]] = {}
     for layer in problem.graph.layers:
         for name in set(layer.weight_names):
             users.setdefault(name, []).append(layer.index)
-    known = problem.weight_bytes
-    return [(tuple(layers), float(known[name])) for name, layers in users.items() if name in known]
+    return [(tuple(layers), float(sizes[name])) for name, layers in users.items() if name in sizes]
 
 
 def segments_of(
-    problem: Problem, lattice: Lattice, device: Device, weights: Weights, pairs: bool
+    problem: Problem, lattice: Lattice, device: Device, weights: WeightsOf, pairs: bool
 ) -> Segments:
     """Return the tables of `device`; `pairs` says whether its memory is to be looked at here."""
     graph = problem.graph
@@ -123,13 +134,13 @@ def banned_layers(problem: Problem, device: Device) -> Bools:
     return _mask(problem.graph, elsewhere | device.lacks)
 
 
-def too_small(problem: Problem, device: Device, weights: Weights) -> bool:
+def too_small(problem: Problem, device: Device, weights: WeightsOf) -> bool:
     """Return whether `device` could not hold all layers that it may run at once."""
     if not device.memory:
         return False
     layers = ~banned_layers(problem, device)[None, :]
     peak = (layers * activations(problem, device)).max(initial=0.0)
-    return bool((weights.of(layers)[0] + peak) * (1 + problem.headroom) > device.memory)
+    return bool((weights[device.name].of(layers)[0] + peak) * (1 + problem.headroom) > device.memory)
 
 
 def activations(problem: Problem, device: Device) -> Floats:
@@ -138,14 +149,14 @@ def activations(problem: Problem, device: Device) -> Floats:
     return np.array(known, dtype=np.float64)
 
 
-def _fits(problem: Problem, lattice: Lattice, device: Device, weights: Weights) -> Bools | None:
+def _fits(problem: Problem, lattice: Lattice, device: Device, weights: WeightsOf) -> Bools | None:
     if not too_small(problem, device, weights):
         return None
     alive, room = activations(problem, device), device.memory / (1 + problem.headroom) / (1 - 1e-12)
     fits = np.empty((len(lattice), len(lattice)), dtype=np.bool_)
     for first in range(0, len(lattice), BLOCK):
         rows = range(first, min(first + BLOCK, len(lattice)))
-        need = _pair_weights(lattice, weights, rows)
+        need = _pair_weights(lattice, weights[device.name], rows)
         if alive.any():
             need += pair_activations(lattice, alive, rows)
         fits[rows.start : rows.stop] = need <= room

@@ -21,7 +21,7 @@ from partitioner.solve.problem import Device, HopKey, Problem
 from partitioner.solve.search import Rows, Space
 from partitioner.solve.segments import (
     Segments,
-    Weights,
+    WeightsOf,
     activations,
     banned_layers,
     pair_activations,
@@ -71,7 +71,7 @@ def _legal_only(problem: Problem, lattice: Lattice) -> Lattice:
 
 
 def _segments(
-    problem: Problem, lattice: Lattice, stations: Sequence[Station], weights: Weights, columns: Columns
+    problem: Problem, lattice: Lattice, stations: Sequence[Station], weights: WeightsOf, columns: Columns
 ) -> dict[DeviceId, Segments]:
     devices = {one.device.name: one.device for one in stations}
     return {

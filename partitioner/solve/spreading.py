@@ -76,11 +76,12 @@ def _rows(
 
 
 def _memory(problem: Problem, among: Sequence[Sequence[Device]]) -> tuple[coo_array, Floats]:
-    own = weights_of(problem).own
-    scale = max(float(own.max(initial=0.0)), 1.0)
+    weights, count = weights_of(problem), len(problem.graph.layers)
+    own = [weights[kind[0].name].own for kind in among]
+    scale = max(1.0, *(float(one.max(initial=0.0)) for one in own))
     limited = [index for index, kind in enumerate(among) if kind[0].memory]
-    table = np.zeros((len(limited), len(among) * len(own) + 1))
+    table = np.zeros((len(limited), len(among) * count + 1))
     for row, index in enumerate(limited):
-        table[row, index * len(own) : (index + 1) * len(own)] = own / scale
+        table[row, index * count : (index + 1) * count] = own[index] / scale
     room = [len(among[one]) * among[one][0].memory / (1 + problem.headroom) / scale for one in limited]
     return coo_array(table), np.array(room) * (1 + SLACK)

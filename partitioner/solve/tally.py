@@ -153,15 +153,15 @@ def memory_needs(problem: Problem, table: Table) -> Iterator[tuple[Device, Colum
         here = np.isin(table.stages, own)
         alive = np.array(device.activations or np.zeros(here.shape[1]), dtype=float)
         peak = (here * alive).max(axis=1, initial=0.0)
-        yield device, (_weights(problem, here) + peak) * (1 + problem.headroom)
+        yield device, (_weights(problem, device, here) + peak) * (1 + problem.headroom)
 
 
-def _weights(problem: Problem, here: Mask) -> Column:
-    layers = problem.graph.layers
-    if not problem.weight_bytes:
+def _weights(problem: Problem, device: Device, here: Mask) -> Column:
+    layers, sizes = problem.graph.layers, problem.sizes_on(device)
+    if not sizes:
         return np.asarray(here @ np.array([layer.weights for layer in layers], dtype=float))
     held = np.zeros(len(here))
-    for name, size in problem.weight_bytes.items():
+    for name, size in sizes.items():
         users = [layer.index for layer in layers if name in layer.weight_names]
         held += size * here[:, users].any(axis=1)
     return held

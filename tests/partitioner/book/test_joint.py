@@ -7,13 +7,15 @@ import random
 
 import pytest
 
-from partitioner.book import make_book
-from partitioner.book.joint import bridges, joint_model, over_joint
+from partitioner.book import BookOptions, make_book
+from partitioner.book.joint import bridges, joint_model, over_joint, sizes_of
 from partitioner.book.meeting import meeting
 from partitioner.compiled import CodecSample, CompiledModel
 from partitioner.costs import DeviceProfile, LayerShare, LinkProfile, Measurement, SegmentTime
 from partitioner.graph import down_sets, live_tensors
 from partitioner.plan import WeightRef
+from partitioner.report import explain
+from partitioner.units import Bytes
 from tests.partitioner.book.test_meeting import LINE, key, model, random_net
 
 SHORT: list[tuple[str, int, tuple[int, ...]]] = LINE
@@ -63,12 +65,31 @@ def test_only_the_float_variant_is_bridged() -> None:
     assert bridges(1, integers, floats, found) == {}
 
 
-def test_weights_are_those_of_the_heavier_variant() -> None:
+def test_a_device_counts_the_weights_of_the_variant_that_it_runs() -> None:
     light, heavy = weighing(model(4, LONG), 10), weighing(model(3, SHORT), 1000)
     for first, second in ((light, heavy), (heavy, light)):
         joint = joint_model(first, second, meeting(first, second))
         assert [layer.weights for layer in joint.graph.layers] == [1000] * 3
-        assert sum(ref.length for ref in joint.weights) == 3000
+        own = [
+            [sum(sizes_of(one).get(name, 0) for name in layer.weight_names) for layer in joint.graph.layers]
+            for one in (light, heavy)
+        ]
+        assert own == [[10, 20, 10], [1000, 1000, 1000]]
+
+
+def test_what_fits_only_as_the_light_variant_runs_where_that_is_held() -> None:
+    light, heavy = weighing(model(3, SHORT), 10), weighing(model(3, SHORT, integers=("a",)), 1000)
+    found = meeting(light, heavy)
+    joint = joint_model(light, heavy, found)
+    board = over_joint(profile(light, "board", [0.001] * 3), 0, found, joint.graph)
+    cloud = over_joint(profile(heavy, "cloud", [1.0] * 3), 1, found, joint.graph)
+    room = BookOptions(board_memory=Bytes(100), headroom=0.0)
+    own = dataclasses.replace(room, board_weights=sizes_of(light), cloud_weights=sizes_of(heavy))
+    assert make_book(joint, board, cloud, LINK, own).active == "local"
+    told = explain(joint, make_book(joint, board, cloud, LINK, own), board, cloud, LINK, options=own)
+    assert [one["weights"] for one in told["memory"]] == [30, 3000]
+    heavier = dataclasses.replace(own, board_weights=sizes_of(heavy))
+    assert make_book(joint, board, cloud, LINK, heavier).active != "local"
 
 
 def test_of_what_both_measured_the_greater_loss_counts_and_either_may_refuse() -> None:

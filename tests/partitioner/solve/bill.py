@@ -101,9 +101,11 @@ def _memory(problem: Problem, layout: Layout, name: DeviceId) -> float:
     ]
     layers = [problem.graph.layers[one] for one in held]
     weights = sum(layer.weights for layer in layers)
-    if problem.weight_bytes:
+    own = problem.device(name).weight_bytes
+    sizes = problem.weight_bytes if own is None else own
+    if sizes:
         names = {weight for layer in layers for weight in layer.weight_names}
-        weights = sum(problem.weight_bytes[one] for one in names)
+        weights = sum(sizes.get(one, 0) for one in names)
     alive = problem.device(name).activations
     peak = max((alive[one] for one in held), default=0) if alive else 0
     return (weights + peak) * (1 + problem.headroom)

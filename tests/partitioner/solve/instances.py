@@ -51,6 +51,7 @@ def random_problem(seed: int, family: str = "") -> Problem:
         recurs = problem.order is not None and problem.order.count(problem.entry) > 1
         if recurs and count > 2 and problem.weight_bytes and problem.devices[0].activations:
             problem = _with_tied_ends(dice, problem)
+        problem = _with_variants(random.Random(f"variants {seed} {family}"), problem)
     if family in ("limits", "everything") or (family == "bottleneck" and dice.random() < 0.2):
         problem = dataclasses.replace(problem, limits=_limits(dice))
     return problem
@@ -304,6 +305,18 @@ def _with_tied_ends(dice: random.Random, problem: Problem) -> Problem:
     entry = dataclasses.replace(problem.devices[0], memory=memory, lacks=frozenset())
     pins = {0: problem.entry, len(layers) - 1: problem.entry}
     return dataclasses.replace(problem, devices=(entry, *problem.devices[1:]), pins=pins)
+
+
+def _with_variants(dice: random.Random, problem: Problem) -> Problem:
+    """Some devices hold weights of their own: lighter or heavier, perhaps not all of them."""
+    if dice.random() < 0.5:
+        return problem
+    names = sorted({name for layer in problem.graph.layers for name in layer.weight_names})
+    devices = []
+    for one in problem.devices:
+        own = {name: Bytes(dice.choice([0, 2, 10, 80])) for name in names if dice.random() < 0.8}
+        devices.append(dataclasses.replace(one, weight_bytes=own) if dice.random() < 0.5 else one)
+    return dataclasses.replace(problem, devices=tuple(devices))
 
 
 def _limits(dice: random.Random) -> Limits:
