@@ -105,7 +105,7 @@ def _is_throttled(device: Device) -> bool:
 def _judge(state: State, key: WatchKey, watch: Watch, page: Page, at: Moment) -> list[Command]:
     """Hold a stage against its page; follow the profile's scale when it was off often enough in a row."""
     device, model, epoch = key[:3]
-    profile_key = (model, state.epochs[model, epoch].version, device)
+    profile_key = (*state.epochs[model, epoch].runs_on(device), device)
     record = state.profiles.get(profile_key)
     expected = _expected(state, page, key, record)
     if record is None or expected < LEAST or watch.report.median <= 0:
@@ -129,14 +129,14 @@ def _follow(
 ) -> list[Command]:
     """Put the scale that was found into a device's profile of a model, and tell it with its cause."""
     scale, why = found
-    key = (epoch.model, epoch.version, device)
+    key = (*epoch.runs_on(device), device)
     state.drifted[key] = at.now
     new = dataclasses.replace(state.profiles[key], scale=scale, drift="" if scale == 1.0 else why)
     state.profiles[key] = new
     about: dict[str, Any] = {"device": device, "model": epoch.model, "epoch": epoch.epoch, **seconds}
     message = "as it was measured again" if scale == 1.0 else f"{scale:.2f} times what was measured"
     told = changes.note(state, "drift", why, at, message=message, **about)
-    return [KeepProfile(at.cause, epoch.model, epoch.version, new), told]
+    return [KeepProfile(at.cause, *epoch.runs_on(device), new), told]
 
 
 # --- a device that is never alone -------------------------------------------------------------------------
@@ -155,7 +155,8 @@ def strained(state: State, device: Device, reports: Sequence[LoadReport], at: Mo
 def _strain(state: State, device: Device, record: EpochRecord, at: Moment) -> list[Command]:
     """Follow a device that has been far slower for a while than any page says: by the mean of its work."""
     key = (device.name, record.key)
-    load, profile = state.loads.get(key), state.profiles.get((record.model, record.version, device.name))
+    profile_key = (*record.runs_on(device.name), device.name)
+    load, profile = state.loads.get(key), state.profiles.get(profile_key)
     expected = _longest(state, device, record, profile)
     slow = load is not None and load.runs > 0 and load.busy > (1.0 + STRAIN) * expected * load.runs
     if (
@@ -170,7 +171,7 @@ def _strain(state: State, device: Device, record: EpochRecord, at: Moment) -> li
     took = load.busy / load.runs
     scale = record.scale_of(device.name) * took / expected
     since = state.strains.setdefault(key, at.now)
-    drifted_at = state.drifted.get((record.model, record.version, device.name), -PATIENCE)
+    drifted_at = state.drifted.get(profile_key, -PATIENCE)
     known = abs(scale / profile.scale - 1.0) <= STRAIN
     if known or at.now - since < HELD or at.now - drifted_at < PATIENCE:
         return []

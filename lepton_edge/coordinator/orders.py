@@ -16,6 +16,7 @@ from lepton_edge.coordinator.records import (
     PlanOrder,
     ProfileRecord,
     Scale,
+    Subject,
     VariantOrder,
     changed_since,
     fingerprint,
@@ -25,7 +26,7 @@ from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem, ProfileError
-from partitioner.units import Bytes, DeviceId
+from partitioner.units import Bytes, DeviceId, ModelName
 
 GAUGING = 1  # the minor version of the protocol from which on an agent knows a GaugeCommand
 HOW_TO_MEASURE = "deploy without --no-measure, or measure it: lepton-edge profile show NAME"
@@ -38,9 +39,9 @@ def stale(state: State, record: ProfileRecord) -> str:
     return changed or record.drift
 
 
-def is_measured(state: State, run: Deployment, device: Device) -> bool:
-    """Return whether `device` needs no measurement for this deployment."""
-    record = state.profiles.get((run.model, run.version, device.name))
+def is_measured(state: State, run: Deployment, device: Device, subject: Subject | None = None) -> bool:
+    """Return whether `device` needs no measurement of the model, or of its variant `subject`, for this deployment."""
+    record = state.profiles.get((*(subject or (run.model, run.version)), device.name))
     if record is None or run.request.refresh:
         return False
     if run.goal == ADAPT:  # requests run: what drifted is planned with as far as it drifted
@@ -61,8 +62,14 @@ def with_inputs(state: State, run: Deployment, record: EpochRecord) -> EpochReco
 
 
 def _scales(state: State, run: Deployment) -> tuple[Scale, ...]:
-    """Return how far the devices of a replan have drifted; a person's deployment measures them instead."""
-    records = [(name, _record(state, run, name)) for name in (run.board, run.cloud) if name]
+    """Return how far the devices of a replan have drifted, by what they run; a person's deployment measures anew."""
+    active = state.active_epoch(*run.target)
+    same = active if active is not None and active.version == run.version else None
+    records = [
+        (name, state.profiles.get((*(same.runs_on(name) if same else (run.model, run.version)), name)))
+        for name in (run.board, run.cloud)
+        if name
+    ]
     return tuple(Scale(name, one.scale) for name, one in records if one is not None and one.scale != 1.0)
 
 
@@ -101,18 +108,25 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
 def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
     """Return the variants of the model that were measured on a device that takes part, and still count there."""
     found = []
-    for record in state.models.values():
-        if record.variant_of != run.model or record.name == run.model:
-            continue
+    for record in variants_of(state, run.model):
         board, cloud = (_counting(state, record, name) for name in (run.board, run.cloud))
         if board or cloud:
             found.append(VariantOrder(record.name, record.version, board, cloud))
     return tuple(found)
 
 
+def variants_of(state: State, model: ModelName) -> list[ModelRecord]:
+    """Return the models that were pushed as variants of `model`."""
+    return [one for one in state.models.values() if one.variant_of == model and one.name != model]
+
+
 def _counting(state: State, model: ModelRecord, device: DeviceId | None) -> DeviceProfile | None:
+    """Return the measurement of a variant while the device is as it was, drifted or not."""
     record = state.profiles.get((model.name, model.version, device)) if device else None
-    return record.profile if record is not None and not stale(state, record) else None
+    known = state.devices.get(device) if device else None
+    if record is None or (known and changed_since(record.fingerprint, fingerprint(known.hello))):
+        return None
+    return record.profile
 
 
 def _adapting(order: PlanOrder, state: State, run: Deployment) -> PlanOrder:

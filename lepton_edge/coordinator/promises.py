@@ -116,7 +116,7 @@ def _as_now(state: State, record: EpochRecord, page: Page, now: Seconds) -> Pred
 
 def _drifted(state: State, record: EpochRecord, device: DeviceId) -> float:
     """Return how many times the seconds a device takes that it was planned with."""
-    profile = state.profiles.get((record.model, record.version, device))
+    profile = state.profiles.get((*record.runs_on(device), device))
     return profile.scale / record.scale_of(device) if profile is not None else 1.0
 
 

@@ -28,6 +28,8 @@ StreamId = NewType("StreamId", str)  # one attachment of one agent
 CallId = NewType("CallId", str)  # one admin call that waits for its one answer
 JobId = NewType("JobId", str)  # one piece of work of the worker process
 EpochKey = tuple[ModelName, Epoch]
+Subject = tuple[ModelName, ModelVersion]
+"""What was measured: a model, which may be a variant of the one that is planned, and its version."""
 
 PLANNED, PREPARING, READY, ACTIVE = "PLANNED", "PREPARING", "READY", "ACTIVE"
 DRAINING, RETIRED, FAILED = "DRAINING", "RETIRED", "FAILED"
@@ -131,6 +133,13 @@ class EpochRecord:
     def scale_of(self, device: DeviceId) -> float:
         """Return how many times its measured seconds `device` was taken to need."""
         return next((scale.times for scale in self.scales if scale.device == device), 1.0)
+
+    def runs_on(self, device: DeviceId) -> Subject:
+        """Return the model and version whose blocks `device` runs: those of a variant, where it runs one."""
+        book = self.book
+        of = next((one.of for one in book.replicas if one.device == device), device) if book else device
+        held = [one for one in book.variants if one.variant and one.device in (device, of)] if book else []
+        return (ModelName(held[0].variant), held[0].version) if held else (self.model, self.version)
 
     def blocks_of(self, device: DeviceId) -> tuple[int, ...]:
         """Return the blocks that `device` must hold; empty when it has no part in this epoch."""

@@ -299,7 +299,7 @@ def _with_measured(explained: Json, measured: Mapping[PageName, Seconds]) -> Jso
 def _stale(state: State, record: EpochRecord) -> list[Json]:
     """Return the devices of a plan that are no longer as they were measured."""
     profiles = [
-        (hold.device, state.profiles.get((record.model, record.version, hold.device)))
+        (hold.device, state.profiles.get((*record.runs_on(hold.device), hold.device)))
         for hold in record.holds
     ]
     whys = [(device, orders.stale(state, kept)) for device, kept in profiles if kept is not None]

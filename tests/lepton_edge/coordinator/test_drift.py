@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import commands as c
-from lepton_edge.coordinator import drift
+from lepton_edge.coordinator import drift, orders
 from lepton_edge.coordinator.events import Tick
+from lepton_edge.coordinator.state import ADAPT, Deployment
 from lepton_edge.core import messages as m
+from partitioner.plan import HeldVariant
 
 TELEMETRY = m.Telemetry(0.5, 1 << 30, 1 << 20, 40.0, 0, 9, 0, 1.0)
 
@@ -244,3 +246,20 @@ def test_where_requests_have_it_for_themselves_their_medians_count_alone(planned
 def test_a_moment_of_strain_is_none(planned: Any) -> None:
     busy(planned, 4.5, 0.03)
     assert drifted(planned) == ""
+
+
+def test_the_drift_of_a_variant_is_its_own_and_what_is_replanned_by_itself_knows_it(planned: Any) -> None:
+    state = planned.state
+    record, own = state.epochs["net", 1], state.profiles["net", "v1", "board"]
+    state.profiles["net-int8", "v7", "board"] = own
+    held = HeldVariant("board", "net-int8", record.book.blocks, version="v7")
+    state.epochs["net", 1] = dataclasses.replace(
+        record, book=dataclasses.replace(record.book, variants=(held,))
+    )
+    tell(planned, report(20, 0.013))
+    kept, told = tell(planned, report(40, 0.013))
+    assert (kept.model, kept.version, told.change.model) == ("net-int8", "v7", "net")
+    assert drifted(planned) == "", "the model itself was not run there"
+    assert state.profiles["net-int8", "v7", "board"].scale == pytest.approx(1.3)
+    run = Deployment("x", "", ADAPT, m.Deploy("net"), version="v1", board="board", cloud="cloud")
+    assert orders.with_inputs(state, run, record).scale_of("board") == pytest.approx(1.3)
