@@ -221,7 +221,13 @@ class Agent:
         _on_signals(asked.set)
         tasks = [
             asyncio.create_task(one)
-            for one in (asked.wait(), self.control.run(), self.health.watch(), self.watch.run())
+            for one in (
+                asked.wait(),
+                self.control.run(),
+                self.health.watch(),
+                self.watch.run(),
+                self.saved.watch(),
+            )
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -54,6 +54,7 @@ from device_agents.machine.commands import (
 from device_agents.machine.events import (
     CancelArrived,
     EpochKey,
+    EpochOpened,
     EpochRefused,
     Event,
     LinkClosed,
@@ -254,16 +255,17 @@ class Driver:
         self._answer(command.link, command.frame)
 
     def _ask_ready(self, command: AskReady) -> None:
-        key, peer, page = command.key, command.peer, command.frame.page
+        frame = command.frame
+        of = command.key, command.peer, frame.page, frame.request_id
 
         def told(answer: Frame) -> None:
-            self.submit(ReadyTold(key, peer, page, answer.error))
+            self.submit(ReadyTold(*of, answer.error))
 
         def failed(error: LeptonError) -> None:
-            self.submit(ReadyTold(key, peer, page, as_wire(error, self.state.device)))
+            self.submit(ReadyTold(*of, as_wire(error, self.state.device)))
 
         try:
-            self.parts.peers.link(peer).ask(command.frame, told, failed)
+            self.parts.peers.link(command.peer).ask(frame, told, failed)
         except LeptonError as error:
             failed(error)
 
@@ -276,7 +278,13 @@ class Driver:
             log.warning("epoch refused", model=command.key.model, epoch=command.key.epoch, error=str(error))
             return EpochRefused(command.key, as_wire(error, self.state.device))
 
-        self._opening[command.key] = self._start(self.parts.holdings.open(command), failed, PrepareFailed)
+        self._opening[command.key] = self._start(self._opened_epoch(command), failed, PrepareFailed)
+
+    async def _opened_epoch(self, command: OpenEpoch) -> EpochOpened:
+        event = await self.parts.holdings.open(command)
+        if not command.command:  # restored: it serves at once, and its requests may be batched a little later
+            self.parts.background.prove(command.key)
+        return event
 
     def _close_epoch(self, command: CloseEpoch) -> None:
         opening = self._opening.pop(command.key, None)
@@ -301,10 +309,7 @@ class Driver:
         self.parts.peers.keep(command.peers)
 
     def _persist(self, command: Persist) -> None:
-        try:
-            self.parts.saved.write(command.epochs)
-        except OSError as error:  # inference goes on; only a reboot without a coordinator would miss it
-            log.warning("the active epochs could not be saved", error=str(error))
+        self.parts.saved.keep(command.epochs)
 
     def _say(self, command: Say) -> None:
         self.parts.say(command.message)

@@ -62,12 +62,16 @@ class Holdings:
         return self._open[key]
 
     async def open(self, command: OpenEpoch) -> EpochOpened:
-        """Fetch, open and verify; raises what went wrong, with nothing held."""
+        """Fetch, open and verify; raises what went wrong, with nothing held.
+
+        One that is restored is not proven for batches (`prove`): whoever waits for this device waits for its return.
+        """
         self._store.hold(_owner(command.key), _artifacts(command))
         try:
             epoch = self._open[command.key] = await self._make(command)
         finally:
             if command.key not in self._open:
+                self._engine.codec.coders.close(_owner(command.key))
                 self._store.release(_owner(command.key))
         await self._engine.tidy()  # reading graphs and checking them took as much again
         return EpochOpened(command.key, epoch.blocks.opened, self._engine.resident())
@@ -86,15 +90,18 @@ class Holdings:
         now = self.opened(key)
         self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(held, fused))
 
-    async def prove(self, key: EpochKey, blocks: Collection[int]) -> None:
-        """Find out which of the blocks that were added may run for several requests; until then they run for one."""
+    async def prove(self, key: EpochKey, blocks: Collection[int] | None = None) -> None:
+        """Find out which of `blocks` (None: all) may run for several requests; until then they run for one each."""
         epoch = self.opened(key)
-        found = {index: epoch.blocks.held[index] for index in blocks if index in epoch.blocks.held}
+        wanted = epoch.blocks.held if blocks is None else blocks
+        found = {index: epoch.blocks.held[index] for index in wanted if index in epoch.blocks.held}
         proven = await self._engine.prove_beside(found, epoch.golden, epoch.book.tolerance)
         now = self._open.get(key)
         if now is not None:
             left = {index: one for index, one in proven.items() if now.blocks.held.get(index) is found[index]}
-            self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(left, {}))
+            fused = {ends: one for ends, one in now.blocks.fused.items() if one.by_rows is None}
+            self._open[key] = dataclasses.replace(now, blocks=now.blocks.with_more(left, fused))
+        await self._engine.tidy()  # batches took several times what a request takes
 
     async def _opened_fresh(self, epoch: OpenedEpoch, blocks: list[Block]) -> dict[int, OpenBlock]:
         book = epoch.book
@@ -117,6 +124,7 @@ class Holdings:
     def close(self, key: EpochKey) -> None:
         """Free an epoch's blocks and let the store evict its files."""
         self._open.pop(key, None)
+        self._engine.codec.coders.close(_owner(key))
         self._store.release(_owner(key))
 
     async def tidy(self) -> None:
@@ -142,12 +150,20 @@ class Holdings:
         labels = {spec.labels: await self._lines(spec.labels) for spec in book.outputs if spec.labels}
         golden = await self._store.artifact(book.golden, self._fetch) if book.golden else None
         self._tell(command, "opening", 0, len(held))
+        await self._open_coders(command)
         blocks = await self._blocks(held, files, weights, command)
         self._tell(command, "verifying", 0, len(held))
         if golden is not None:
-            blocks = await self._engine.accept(blocks, golden, book.tolerance)
+            blocks = await self._accepted(blocks, golden, command)
         blocks = dataclasses.replace(blocks, fused=await self._open_fused(command, weights, golden))
         return OpenedEpoch(book, blocks, labels, golden)
+
+    async def _open_coders(self, command: OpenEpoch) -> None:
+        """Open the trained codecs of the book: every device is one end of some page."""
+        coders = command.book.coders
+        names = [name for one in coders for name in (one.encoder, one.decoder)]
+        files = {name: await self._store.artifact(name, self._fetch) for name in names}
+        await asyncio.to_thread(self._engine.codec.coders.open, _owner(command.key), coders, files)
 
     def _fused(self, command: OpenEpoch) -> list[Fused]:
         held = set(command.hold)
@@ -171,12 +187,16 @@ class Holdings:
                 files = await self._files([one.block])
                 blocks = await self._blocks([one.block], files, weights, command)
                 if golden is not None:
-                    blocks = await self._engine.accept(blocks, golden, command.book.tolerance)
+                    blocks = await self._accepted(blocks, golden, command)
             except LeptonError as error:
                 log.warning("a stage runs block by block", model=command.book.model, reason=error.message)
                 continue
             opened[one.first, one.last] = blocks.held[int(one.block.index)]
         return opened
+
+    async def _accepted(self, blocks: OpenBlocks, golden: Path, command: OpenEpoch) -> OpenBlocks:
+        tolerance, prove = command.book.tolerance, bool(command.command)
+        return await self._engine.accept(blocks, golden, tolerance, prove=prove)
 
     async def _weights(self, command: OpenEpoch, held: list[Block]) -> Path | None:
         refs = [ref for block in held for ref in block.weights]
@@ -226,4 +246,5 @@ def _artifacts(command: OpenEpoch) -> list[Sha256]:
     files = [block.artifact for block in book.blocks if block.index in here]
     files += [one.block.artifact for one in (*book.fused, *book.spare)]
     files += [spec.labels for spec in book.outputs]
+    files += [name for one in book.coders for name in (one.encoder, one.decoder)]
     return [name for name in (*files, book.golden, book.blob) if name]

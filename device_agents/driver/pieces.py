@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 
 import structlog
 
 from device_agents.driver.holdings import Holdings
 from device_agents.engine import Engine
 from device_agents.machine.commands import OpenPieces
-from device_agents.machine.events import PiecesOpened
+from device_agents.machine.events import EpochKey, PiecesOpened
 from device_agents.machine.failures import as_wire
 from lepton_edge.core.errors import PrepareFailed
 from partitioner.errors import LeptonError
@@ -61,16 +62,20 @@ class Background:
         await self._engine.tidy()  # reading a graph took as much again; it takes some milliseconds
         log.info("opened beside requests", model=command.key.model, **found)
         if blocks:  # the page may be taken already: whether its requests may be batched can wait
-            task = asyncio.create_task(self._prove(command))
-            self._proving.add(task)
-            task.add_done_callback(self._proving.discard)
+            self.prove(command.key, command.blocks)
         return PiecesOpened(command.key, command.first, command.last, command.blocks, dropped)
 
-    async def _prove(self, command: OpenPieces) -> None:
+    def prove(self, key: EpochKey, blocks: Collection[int] | None = None) -> None:
+        """Begin to find out which of an epoch's `blocks` (None: all) may run for several requests."""
+        task = asyncio.create_task(self._prove(key, blocks))
+        self._proving.add(task)
+        task.add_done_callback(self._proving.discard)
+
+    async def _prove(self, key: EpochKey, blocks: Collection[int] | None) -> None:
         try:
-            await self._holdings.prove(command.key, command.blocks)
+            await self._holdings.prove(key, blocks)
         except LeptonError as error:  # the epoch is gone, say
-            log.info("blocks are not batched", model=command.key.model, why=error.message)
+            log.info("blocks are not batched", model=key.model, why=error.message)
 
     def _failed(self, command: OpenPieces, dropped: tuple[Run, ...], error: LeptonError) -> PiecesOpened:
         """Return what is to be told after a failure: what was dropped runs block by block now."""

@@ -235,11 +235,15 @@ class PiecesOpened:
 
 @dataclass(frozen=True)
 class ReadyTold:
-    """`peer` has opened its blocks of a page, or said why not, or cannot be asked: `error`."""
+    """`peer` has opened its blocks of a page, or said why not, or cannot be asked: `error`.
+
+    `question` is the id of the one that this answers: another one may have been asked since, of another process there.
+    """
 
     key: EpochKey
     peer: DeviceId
     page: PageName
+    question: RequestId
     error: WireError | None = None
 
 

@@ -13,7 +13,9 @@ from device_agents.machine.commands import Answer
 from device_agents.machine.events import EpochKey, LinkId
 from device_agents.machine.failures import error_frame
 from lepton_edge.core.frames import Frame, FrameKind, WireError
-from partitioner.units import DeviceId, PageName, Seconds
+from partitioner.units import DeviceId, PageName, RequestId, Seconds
+
+NOTHING_ASKED = RequestId("")
 
 FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.25), Seconds(10.0)
 """Between two questions about one page, after an answer that said no."""
@@ -23,13 +25,23 @@ FIRST_PAUSE, LONGEST_PAUSE = Seconds(0.25), Seconds(10.0)
 class Beyond:
     """What is known of one page at a far side: it is ready there until `until`.
 
-    `asked_at`: since when a word of it is awaited, below 0 for not; `again`: when it may be asked again.
+    `asked_at`: since when a word of it is awaited, the answer to `question`, below 0 for not; `again`: when it may be
+    asked again.
     """
 
     until: float = -math.inf
     asked_at: float = -1.0
+    question: RequestId = NOTHING_ASKED
     again: float = 0.0
     pause: Seconds = FIRST_PAUSE
+
+    def ask(self, question: RequestId, now: float) -> None:
+        """Take note of what was asked just now."""
+        self.question, self.asked_at = question, now
+
+    def awaits(self, question: RequestId) -> bool:
+        """Whether the answer to `question` is awaited: not that to an earlier one, of another process there."""
+        return self.asked_at >= 0 and self.question == question
 
     def said(self, ready: bool, believed: Seconds, now: float) -> None:
         """Take note of the word that was awaited. A yes holds from when it was asked for."""

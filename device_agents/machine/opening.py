@@ -19,7 +19,9 @@ from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Seconds, Sha256
 
 KEPT = Seconds(300.0)
-"""A block that was wanted within this stays."""
+"""A block that was wanted within this stays. It must be more than an entry believes in it (`readiness.BELIEVED`, 120 s)
+and the 10 s that a request may be on its way; beyond that it is a choice: a link that is away for some minutes (a lift,
+a tunnel, a router that restarts) finds everything open, and what nobody needs any more goes soon after."""
 AGAIN = Seconds(60.0)
 """What could not be opened is tried again after this."""
 NO_ROOM = Seconds(5.0)

@@ -30,17 +30,17 @@ def ask(state: State, work: Work, now: float) -> list[Command]:
         if replica.of == route.peer and replica.device in state.peers_up:
             known = held.memory.proofs.setdefault((replica.device, work.page), Beyond())
             if known.asked_at < 0 and now >= max(known.again, known.until - HEALTHY + ASK_EVERY):
-                known.asked_at = now
                 frame = readiness.question(state, held, work.page, route.last, work.terms.beyond)
+                known.ask(frame.request_id, now)
                 commands.append(AskReady(held.key, replica.device, frame))
     return commands
 
 
 def told(state: State, event: ReadyTold, now: float) -> None:
-    """Take the word of a replica; one that comes after its link was lost tells nothing."""
+    """Take the word of a replica; one that comes after its link was lost tells nothing of who is there now."""
     held = state.epochs.get(event.key)
     known = held.memory.proofs.get((event.peer, event.page)) if held is not None else None
-    if known is not None and known.asked_at >= 0:
+    if known is not None and known.awaits(event.question):
         known.said(_is_yes(event.error), HEALTHY, now)
 
 

@@ -62,8 +62,9 @@ def want(state: State, held: EpochState, option: Option, now: float) -> list[Com
     known = held.memory.beyond.setdefault((option.peer, option.name), Beyond())
     if known.asked_at >= 0 or now < known.again:
         return opened
-    known.asked_at = now
-    return [*opened, AskReady(held.key, option.peer, question(state, held, option.name, run[1]))]
+    frame = question(state, held, option.name, run[1])
+    known.ask(frame.request_id, now)
+    return [*opened, AskReady(held.key, option.peer, frame)]
 
 
 def question(
@@ -86,10 +87,10 @@ def question(
 
 
 def told(state: State, event: ReadyTold, now: float) -> list[Command]:
-    """Take the word of a far side; one that comes after its link was lost tells nothing."""
+    """Take the word of a far side; one that comes after its link was lost tells nothing of who is there now."""
     held = state.epochs.get(event.key)
     known = held.memory.beyond.get((event.peer, event.page)) if held is not None else None
-    if held is None or known is None or known.asked_at < 0:
+    if held is None or known is None or not known.awaits(event.question):
         return []
     known.said(event.error is None, BELIEVED, now)
     if held.turner is not None:

@@ -341,15 +341,15 @@ class Agent(Node):
         )
 
     def _AskReady(self, command: c.AskReady) -> None:
-        key, peer, page = command.key, command.peer, command.frame.page
-        lines = self.peers.get(peer)
+        of = command.key, command.peer, command.frame.page, command.frame.request_id
+        lines = self.peers.get(command.peer)
         if not lines:
-            self.submit(e.ReadyTold(key, peer, page, GONE))
+            self.submit(e.ReadyTold(*of, GONE))
             return
         lines[0].ask(
             command.frame,
-            lambda frame: self.submit(e.ReadyTold(key, peer, page, frame.error)),
-            lambda: self.submit(e.ReadyTold(key, peer, page, GONE)),
+            lambda frame: self.submit(e.ReadyTold(*of, frame.error)),
+            lambda: self.submit(e.ReadyTold(*of, GONE)),
         )
 
     def _CancelStage(self, command: c.CancelStage) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from device_agents.driver.driver import Driver, Parts
+from device_agents.driver.saved import SavedEpochs
 from device_agents.machine import State
 from device_agents.machine.commands import Measure, OpenEpoch, Persist
 from device_agents.machine.events import CoordinatorSaid, EpochKey
@@ -72,14 +74,16 @@ async def test_an_event_from_inside_a_step_waits_for_its_end(driver, monkeypatch
     assert order == ["begin a", "end a", "begin b"]
 
 
-async def test_a_full_disk_does_not_stop_inference(driver) -> None:
+async def test_a_full_disk_does_not_stop_inference(driver, tmp_path) -> None:
     tried = []
 
     def write(epochs):
         tried.append(epochs)
         raise OSError(28, "No space left on device")
 
-    driver.parts.saved.write = write
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    saved.write = write
+    driver.connect(dataclasses.replace(driver.parts, saved=saved))
     with capture_logs() as logs:
         driver._execute(Persist(()))  # told, not raised
     assert tried == [()]

@@ -98,6 +98,19 @@ async def test_blocks_that_were_added_are_proven_afterwards_and_only_where_they_
         await world.holdings.prove(key, (0,))
 
 
+async def test_an_epoch_that_is_restored_serves_before_it_is_known_what_may_be_batched(world) -> None:
+    restored = dataclasses.replace(world.command(), command="")
+    await world.holdings.open(restored)
+    assert [one.by_rows for one in world.holdings.opened(restored.key).blocks.held.values()] == [None, None]
+    await world.holdings.prove(restored.key)
+    found = [one.by_rows for one in world.holdings.opened(restored.key).blocks.held.values()]
+    prepared = dataclasses.replace(world.command(epoch=2))
+    world.holdings.close(restored.key)
+    await world.holdings.open(prepared)
+    assert found == [one.by_rows for one in world.holdings.opened(prepared.key).blocks.held.values()]
+    assert None not in found
+
+
 async def test_a_block_that_another_epoch_holds_is_not_opened_twice_beside_requests_either(world) -> None:
     await world.holdings.open(world.command())
     await world.holdings.open(world.command(epoch=2, hold=(1,)))

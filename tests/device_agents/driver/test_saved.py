@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import pytest
+from structlog.testing import capture_logs
+
+from device_agents.driver import saved as room
 from device_agents.driver.saved import SavedEpochs
 from device_agents.machine.events import SavedEpoch
 from lepton_edge.core.messages import Peer
@@ -41,4 +45,36 @@ def test_a_write_that_dies_half_way_leaves_the_old_file(tmp_path, epochs) -> Non
     saved = SavedEpochs(tmp_path / "epochs.json")
     saved.write(epochs)
     saved.file.with_suffix(".new").write_text('{"format": 1, "epo')  # what a kill -9 leaves
+    assert saved.read() == epochs
+
+
+def _refuse(saved: SavedEpochs) -> None:
+    saved.file.with_suffix(".new").mkdir()  # it is no file: whoever writes is refused
+
+
+def test_a_disk_that_refuses_is_told_once_and_counted_until_it_takes_again(tmp_path, epochs) -> None:
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    _refuse(saved)
+    with capture_logs() as told:
+        for _ in range(5):
+            saved.keep(epochs)
+    assert [one["log_level"] for one in told] == ["warning"]
+    saved.file.with_suffix(".new").rmdir()
+    with capture_logs() as told:
+        saved.keep(epochs)
+        saved.keep(epochs)
+    assert [(one["log_level"], one["refused"]) for one in told] == [("info", 5)]
+
+
+async def test_what_the_disk_refused_is_written_when_it_takes_again(tmp_path, epochs, monkeypatch) -> None:
+    monkeypatch.setattr(room, "AGAIN", 0.01)
+    saved = SavedEpochs(tmp_path / "epochs.json")
+    watch = asyncio.create_task(saved.watch())
+    _refuse(saved)
+    saved.keep(epochs)
+    await asyncio.sleep(0.03)
+    saved.file.with_suffix(".new").rmdir()
+    while saved.refused:
+        await asyncio.sleep(0.01)
+    watch.cancel()
     assert saved.read() == epochs

@@ -106,7 +106,7 @@ def test_a_replica_is_sent_the_same_frontier_as_another_attempt(replicated) -> N
 def test_a_replica_out_of_reach_is_not_asked_and_each_is_asked_once(replicated) -> None:
     commands = replicated.sends()
     first, asked = replicated.only(commands, SendStage), replicated.only(commands, AskReady)
-    replicated.happens(ReadyTold(asked.key, asked.peer, asked.frame.page))
+    replicated.happens(ReadyTold(asked.key, asked.peer, asked.frame.page, asked.frame.request_id))
     second = replicated.only(replicated.happens(StageLost(first.work, "gone", "cloud")), SendStage)
     here = replicated.only(replicated.happens(StageLost(second.work, "gone too", "cloud-2")), RunSegment)
     assert (here.first, here.last) == (4, 5), "cloud-3 is not there"

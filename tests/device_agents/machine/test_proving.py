@@ -35,6 +35,7 @@ class Entry:
         replicas = (Replica("cloud-2", "cloud"), Replica("cloud-3", "cloud"))
         book = dataclasses.replace(world.book(), replicas=replicas)
         self.world, self.state, self.now, self.count = world, world.agent(hold=hold, book=book), 0.0, 0
+        self.questions: dict[str, str] = {}  # the last one of each device
         for device in ("cloud-2", "cloud-3"):
             self.happens(PeerUp(device))
 
@@ -42,6 +43,9 @@ class Entry:
         self.now += after
         commands = step(self.state, event, self.now)
         validate(self.state)
+        for one in commands:
+            if isinstance(one, AskReady):
+                self.questions[one.peer] = one.frame.request_id
         return commands
 
     def sends(self) -> tuple[SendStage, list[AskReady]]:
@@ -55,7 +59,8 @@ class Entry:
         return self.world.only(commands, SendStage), [one for one in commands if isinstance(one, AskReady)]
 
     def told(self, peer: str, error: WireError | None = None, after: float = 0.001) -> None:
-        assert self.happens(ReadyTold(EpochKey("net", 1), peer, "cut-4", error), after) == []
+        question = self.questions.get(peer, "")
+        assert self.happens(ReadyTold(EpochKey("net", 1), peer, "cut-4", question, error), after) == []
 
     def lost(self, sent: SendStage) -> list[object]:
         return self.happens(StageLost(sent.work, "gone", sent.peer))

@@ -74,6 +74,11 @@ def link(state: State, rate: float, now: float) -> None:
     step(state, LinksSeen((report,)), now)
 
 
+def word(question: int, error: WireError | None = None) -> ReadyTold:
+    """Return what the cloud says to the so manieth question of the board."""
+    return ReadyTold(KEY, "cloud", "cloud-encoded", f"ready-board-{question}", error)
+
+
 def ask(world, state, now, **fields):
     """Ask once; return the page that is taken, and what is asked of the cloud beside it."""
     commands = world.ask(state, now=now, request_id=f"r{now}", **fields)
@@ -99,7 +104,7 @@ def test_requests_go_on_as_before_until_the_far_side_is_ready(world) -> None:
     frame = asked.frame
     assert (frame.page, frame.first_block, frame.epoch, frame.tensors) == ("cloud-encoded", 0, 1, ())
     assert ask(world, board, 0.3) == ("cut-4", []), "it is asked once"
-    step(board, ReadyTold(KEY, "cloud", "cloud-encoded"), 0.4)
+    step(board, word(1), 0.4)
     assert ask(world, board, 0.5) == ("cloud-encoded", [])
 
 
@@ -107,7 +112,7 @@ def test_a_far_side_that_said_no_is_asked_again_after_a_pause(world) -> None:
     board = board_of(world)
     link(board, 1e8, 0.0)
     ask(world, board, 0.0)
-    step(board, ReadyTold(KEY, "cloud", "cloud-encoded", BROKEN), 1.0)
+    step(board, word(1, BROKEN), 1.0)
     assert ask(world, board, 1.1) == ("cut-4", [])
     page, again = ask(world, board, 1.6)
     assert (page, len(again)) == ("cut-4", 1)
@@ -117,7 +122,7 @@ def test_a_word_is_believed_for_a_while_and_longer_where_requests_go_there(world
     board = board_of(world)
     link(board, 1e8, 0.0)
     ask(world, board, 0.0)
-    step(board, ReadyTold(KEY, "cloud", "cloud-encoded"), 0.4)
+    step(board, word(1), 0.4)
     for turn in range(1, 5):
         now = turn * (BELIEVED - 5)
         link(board, 1e8, now)
@@ -132,15 +137,29 @@ def test_a_new_link_may_lead_to_another_process(world) -> None:
     board = board_of(world)
     link(board, 1e8, 0.0)
     ask(world, board, 0.0)
-    step(board, ReadyTold(KEY, "cloud", "cloud-encoded"), 0.4)
+    step(board, word(1), 0.4)
     step(board, PeerDown("cloud"), 0.5)
     step(board, PeerUp("cloud", True), 0.6)
     page, asked = ask(world, board, 0.7)
     assert (page, len(asked)) == ("cut-4", 1)
     step(board, PeerDown("cloud"), 0.8)
     step(board, PeerUp("cloud", True), 0.9)
-    step(board, ReadyTold(KEY, "cloud", "cloud-encoded"), 1.0)
+    step(board, word(2), 1.0)
     assert ask(world, board, 1.1)[0] == "cut-4", "that was the word of the one before"
+
+
+def test_the_word_of_an_earlier_process_is_no_answer_to_what_the_next_one_is_asked(world) -> None:
+    board = board_of(world)
+    link(board, 1e8, 0.0)
+    ask(world, board, 0.0)
+    step(board, PeerDown("cloud"), 0.1)
+    step(board, PeerUp("cloud", True), 0.2)
+    assert len(ask(world, board, 0.3)[1]) == 1, "a new link is asked anew"
+    step(board, word(1), 0.4)
+    assert ask(world, board, 0.5) == ("cut-4", []), "the first process had it open, the second one may not"
+    step(board, word(1, BROKEN), 0.6)
+    step(board, word(2), 0.7)
+    assert ask(world, board, 0.8)[0] == "cloud-encoded"
 
 
 def test_a_page_that_is_nearly_the_best_is_made_ready_ahead(world) -> None:
@@ -348,7 +367,7 @@ class Pair:
                     self.take("board", step(self.board, StageLost(key, "failed", "cloud"), self.now))
             case Frame():
                 asked = self.asked.pop(what.request_id)
-                event = ReadyTold(asked.key, "cloud", asked.frame.page, what.error)
+                event = ReadyTold(asked.key, "cloud", asked.frame.page, what.request_id, what.error)
                 self.take("board", step(self.board, event, self.now))
 
 

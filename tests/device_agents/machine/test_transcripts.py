@@ -30,6 +30,7 @@ class Teller:
         self.state = State("board")
         self.now = 0.0
         self.runs: dict[str, c.RunSegment] = {}
+        self.questions: dict[str, str] = {}
 
     def play(self, line: str) -> list[str]:
         word, *rest = line.split()
@@ -103,7 +104,7 @@ class Teller:
         return self._cloud_answers(name, "cloud-2")
 
     def _told(self, device):
-        return e.ReadyTold(e.EpochKey("net", 1), device, "cut-4")
+        return e.ReadyTold(e.EpochKey("net", 1), device, "cut-4", self.questions[device])
 
     def _lost(self, name, device="cloud"):
         return e.StageLost(self.runs[name].work, f"the link to {device} was lost", device)
@@ -114,6 +115,8 @@ class Teller:
     def _render(self, command) -> str:
         if isinstance(command, c.RunSegment):
             self.runs[command.work.request_id] = command
+        if isinstance(command, c.AskReady):
+            self.questions[command.peer] = command.frame.request_id
         name = command.work.request_id if hasattr(command, "work") else ""
         return f"  {type(command).__name__} {name}".rstrip() + _detail(command)
 
