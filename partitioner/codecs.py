@@ -1,10 +1,11 @@
 """How a tensor may travel, declared as data.
 
 Law: a codec is a declaration: what it holds, its graph part (arithmetic, run by the engine) and its byte part
-(compression, run by the wire), each by name. Nothing here encodes anything. A trained codec belongs to one tensor of one
-model, which brings its two graphs along (`plan.Coder`); its name says that it is one. Another new codec is one entry in ``CODECS``
-plus, where it brings a new one, a graph part in `device_agents/engine/graph_parts.py` or a byte part in
-`lepton_edge/wire/byte_parts.py` (and either in numpy in `partitioner/profile/lossy.py`, to measure what it loses).
+(compression, run by the wire), each by name. Nothing here encodes anything. A trained codec belongs to one tensor of
+one model, which brings its two graphs along (`plan.Coder`); its name says that it is one. Another new codec is one
+entry in ``CODECS`` plus, where it brings a new one, a graph part in `device_agents/engine/graph_parts.py` or a byte
+part in `lepton_edge/wire/byte_parts.py` (and either in numpy in `partitioner/profile/lossy.py`, to measure what it
+loses).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tensors to wire tensors and back: the codecs' arithmetic here, their bytes in the wire.
 
 Law: joins a codec's graph part (`graph_parts.py`; of a trained codec, `coders.py`) and byte part (the wire's); which
-codec a tensor takes is the page's matter. A tensor that a codec cannot hold (another dtype, empty, NaN, infinity, above 65504 in f16)
-travels raw, and the wire tensor says so.
+codec a tensor takes is the page's matter. A tensor that a codec cannot hold (another dtype, empty, NaN, infinity,
+above 65504 in f16) travels raw, and the wire tensor says so.
 """
 
 from __future__ import annotations

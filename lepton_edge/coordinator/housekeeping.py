@@ -44,4 +44,5 @@ def _of_book(book: PlanBook) -> set[Sha256]:
     held = {sha256 for one in book.variants for sha256 in _of_book(book.held_by(one.device))}
     pieces = {one.block.artifact for one in (*book.fused, *book.spare)}
     blocks = {block.artifact for block in book.blocks} | pieces
-    return (held | blocks | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}
+    coders = {name for one in book.coders for name in (one.encoder, one.decoder)}
+    return (held | blocks | coders | {book.golden} | {spec.labels for spec in book.outputs}) - {Sha256("")}

@@ -28,7 +28,8 @@ class PushJob:
     """Compile an uploaded model.
 
     `model`, `labels`, `samples` are where the parts of the upload were spooled; `names` of samples keep their
-    suffixes, which say what they are. `into` is the folder that becomes the compiled model's.
+    suffixes, which say what they are. `into` is the folder that becomes the compiled model's. `coders` are the files of
+    trained codecs, as FOLDER/FILE.
     """
 
     name: ModelName
@@ -38,6 +39,7 @@ class PushJob:
     labels: tuple[tuple[str, str], ...] = ()
     samples: tuple[tuple[str, str], ...] = ()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    coders: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

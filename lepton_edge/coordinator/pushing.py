@@ -19,6 +19,7 @@ from partitioner.errors import InvalidManifest, InvalidModel
 from partitioner.manifest import Accuracy, Manifest, read_manifest
 from partitioner.nouns_json import to_json
 from partitioner.onnx_io import compile_model
+from partitioner.onnx_io.coders import MOST_BYTES, add_coders, file_digest
 from partitioner.profile import measure_codecs
 from partitioner.units import Bytes, Seconds
 
@@ -45,6 +46,7 @@ def push(job: PushJob, artifacts: Artifacts, tell: Tell) -> Compiled:
         called=f"the file pushed as {job.name!r}",
     )
     _check_count(compiled)
+    compiled = _with_coders(compiled, job, into)
     for content in labels.values():
         artifacts.put(content)
     samples = read_samples([(name, Path(path)) for name, path in job.samples], compiled.inputs)
@@ -54,6 +56,17 @@ def push(job: PushJob, artifacts: Artifacts, tell: Tell) -> Compiled:
     compiled = _measured(compiled, into, manifest, tell)
     _write(compiled, into, artifacts)
     return Compiled(_record(compiled), compiled.weights)
+
+
+def _with_coders(compiled: CompiledModel, job: PushJob, into: Path) -> CompiledModel:
+    """Return the model with the trained codecs that came along."""
+    folders: dict[str, dict[str, bytes]] = {}
+    for name, path in job.coders:
+        folder, _, file = name.rpartition("/")
+        if Path(path).stat().st_size > MOST_BYTES:
+            raise InvalidModel(f"{name} of a bottleneck has over {MOST_BYTES >> 20} MB", "make it smaller")
+        folders.setdefault(folder, {})[file] = Path(path).read_bytes()
+    return add_coders(compiled, into, folders, file_digest(Path(job.model)))
 
 
 def _check_count(compiled: CompiledModel) -> None:

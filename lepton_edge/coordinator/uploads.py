@@ -1,4 +1,4 @@
-"""What arrives with a push, written to disk piece by piece: the model, its manifest, labels and samples.
+"""What arrives with a push, written to disk piece by piece: the model, its manifest, labels, samples and trained codecs.
 
 Law: checks names, order and size where the bytes come in; understands no content. Parts are spooled under
 numbers of our own, so that a part's name never becomes a path. Everything lies in one folder, which the
@@ -21,7 +21,8 @@ from lepton_edge.core.messages import AdminCall, PushModel, Upload
 from partitioner.units import Bytes, ModelName
 
 MAX_PARTS = 1024
-KINDS = ("model", "manifest", "data", "labels", "sample")
+KINDS = ("model", "manifest", "data", "labels", "sample", "coder")
+NAMED = ("data", "labels", "sample", "coder")
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Spool:
 
     def _new_file(self, part: str) -> BinaryIO:
         kind, _, name = part.partition(":")
-        if kind not in KINDS or (kind in ("data", "labels", "sample")) != bool(name):
+        if kind not in KINDS or (kind in NAMED) != bool(name):
             raise InvalidInput(f"an upload has no part called {part!r}", f"parts are {', '.join(KINDS)}")
         if part in self.files or len(self.files) >= MAX_PARTS:
             raise InvalidInput(f"part {part!r} came twice, or there are more than {MAX_PARTS} parts")
@@ -101,6 +102,7 @@ class Spool:
             self._named("labels"),
             self._named("sample"),
             tuple((binding.tensor, tuple(binding.shape)) for binding in push.shapes),
+            self._named("coder"),
         )
 
     def _named(self, kind: str) -> tuple[tuple[str, str], ...]:
