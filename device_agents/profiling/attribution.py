@@ -5,10 +5,13 @@ to the node that, in this order: has its name; makes the tensor that its name is
 called TENSOR_nchwc); has a name that the kernel's name contains as a word (NODE/MatMulScaleFusion is mostly
 NODE's work); makes one of its outputs; else to where the nearest attributed neighbour in the optimised graph
 went: what it feeds first (a layout change before a convolution is the convolution's), then what it reads.
+A kernel that onnxruntime turned to another layout may be called NAME_token_5 (quantized convolutions are, as NHWC):
+the number is left out before.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from device_agents.profiling.graph_nodes import GraphNode
@@ -17,6 +20,8 @@ from partitioner.units import NodeName
 
 LAYOUT_SUFFIXES = ("_bn_nchwc", "_mul_nchwc", "_nchwc")
 """What onnxruntime appends to a tensor's name when it renames the kernel that makes it in NCHWc layout."""
+
+_TOKEN = re.compile(r"_token_\d+$")
 
 
 def attribute(
@@ -50,10 +55,11 @@ def _direct(
     longest_first = sorted(names, key=len, reverse=True)
     found = {}
     for kernel in {*kernels, *outputs}:
+        called = kernel if kernel in names else _TOKEN.sub("", kernel)
         place = (
-            (kernel if kernel in names else "")
-            or _maker([kernel.removesuffix(suffix) for suffix in LAYOUT_SUFFIXES], makers)
-            or _contained(kernel, longest_first)
+            (called if called in names else "")
+            or _maker([called.removesuffix(suffix) for suffix in LAYOUT_SUFFIXES], makers)
+            or _contained(called, longest_first)
             or _maker(outputs.get(kernel, ()), makers)
         )
         if place:

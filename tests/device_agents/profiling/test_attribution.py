@@ -72,3 +72,19 @@ def test_what_nobody_knows_is_left_out_and_counted():
 
 def test_nothing_measured_is_nothing_found():
     assert shares({}) == ({}, 0.0)
+
+
+def test_a_quantized_convolution_that_runs_as_nhwc_is_named_with_a_number_behind():
+    optimised = [
+        GraphNode("Transpose", "Transpose", ("x",), ("x_nhwc",)),
+        GraphNode("a/conv_token_1", "QLinearConv", ("x_nhwc", "w"), ("t1_nhwc",)),
+        GraphNode("b/matmul_token_12", "QLinearConv", ("t1_nhwc", "v"), ("t4_nhwc",)),
+        GraphNode("b/add", "QLinearAdd", ("t4_nhwc", "bias"), ("t4",)),
+    ]
+    kernels = {"Transpose": 1.0, "a/conv_token_1": 3.0, "b/matmul_token_12": 4.0, "b/add": 2.0}
+    assert shares(kernels, optimised) == ({"a/conv": 0.4, "b/matmul": 0.4, "b/add": 0.2}, 1.0)
+
+
+def test_a_node_whose_own_name_ends_so_keeps_it():
+    plain = [GraphNode("n_token_1", "Relu", ("x",), ("y",)), GraphNode("n", "Relu", ("y",), ("z",))]
+    assert attribute({"n_token_1": 1.0}, plain, [])[0][0].node == "n_token_1"
