@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
-from lepton_edge.compress import disk
+from lepton_edge.compress import disk, ends
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.compress.evaluate import MAX_MODEL_BYTES
 from lepton_edge.compress.rows import file_digest
@@ -191,9 +191,11 @@ def _from_torch(given: Any, path: Path, example: Sequence[Any]) -> Path:
         )
     with warnings.catch_warnings(), held:
         warnings.simplefilter("ignore")  # the exporter's own deprecations are no news for whoever compresses
-        torch.onnx.export(
-            given, tuple(example), str(path), input_names=_arguments(given, example), dynamo=False
-        )
+        inputs = _arguments(given, example)
+        with torch.no_grad():
+            outputs = ends.of_answer(given(*example), inputs or ())
+        names: dict[str, Any] = {"input_names": inputs, "output_names": outputs}
+        torch.onnx.export(given, tuple(example), str(path), **names, dynamo=False)
     return path
 
 
@@ -239,4 +241,4 @@ def _from_tensorflow(source: Path, path: Path) -> Path:
         raise InvalidModel(
             f"tf2onnx cannot convert {source.name}: {last}", "convert it by hand, then give the .onnx"
         )
-    return path
+    return _saved(ends.plain(onnx.load(path)), path)

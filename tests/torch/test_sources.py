@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -59,6 +59,44 @@ def test_inputs_are_called_as_the_arguments_of_forward() -> None:
     found = open_model(TwoInputs(), (x, x)).model
     assert [one.name for one in found.graph.input] == ["image", "mask"]
     assert [one.name for one in open_model(module(), (x,)).model.graph.input] == ["input"]
+
+
+class Answers(torch.nn.Module):  # type: ignore[misc]
+    """Answers as it is told."""
+
+    def __init__(self, shape: Any) -> None:
+        super().__init__()
+        self.layer, self.shape = torch.nn.Linear(8, 8), shape
+
+    def forward(self, image: Any) -> Any:
+        return self.shape(self.layer(image), image)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+@pytest.mark.parametrize(
+    ("shape", "names"),
+    [
+        (lambda made, given: made, ["output"]),
+        (lambda made, given: (made, made + 1), ["output_0", "output_1"]),
+        (lambda made, given: Pair(made, made + 1), ["first", "second"]),
+        (lambda made, given: {"logits": made, "features": made + 1}, ["logits", "features"]),
+        (lambda made, given: {"image": made}, None),  # an input is called so
+    ],
+)
+def test_outputs_are_called_as_the_module_calls_them(shape: Any, names: list[str] | None) -> None:
+    found = [
+        one.name for one in open_model(Answers(shape), (torch.from_numpy(EXAMPLE[0]),)).model.graph.output
+    ]
+    assert found == names if names is not None else "image" not in found
+
+
+def test_the_output_of_an_exported_program_has_a_name() -> None:
+    program = torch.export.export(module().eval(), (torch.from_numpy(EXAMPLE[0]),))
+    assert [one.name for one in open_model(program).model.graph.output] == ["output"]
 
 
 def test_a_module_without_arguments_is_refused() -> None:
