@@ -1,8 +1,9 @@
-"""Replans that their devices prepare, beside the one deployment that measures and plans: a slow board keeps no other.
+"""Replans beside the one deployment that measures: planned by as many workers as there are, prepared by their devices.
 
-Law: pure. What was planned by itself steps aside once its devices are told to prepare it, at most `MOST` at a time and
-one a board; until it is active or came to nothing, answers about it are decided with it in the place of the deployment
-that runs. What a person asks for goes first, as ever, and is never put aside.
+Law: pure. What is planned anew by itself steps aside once nothing is left to measure, at most `MOST` at a time and
+one a board, so that neither a long plan nor a slow board keeps another one waiting. Until it is active or came to
+nothing, answers about it are decided with it in the place of the deployment that runs. What a person asks for goes
+first, as ever, and is never put aside.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lepton_edge.coordinator.adaptation import Target
+from lepton_edge.coordinator.records import JobId
 from lepton_edge.coordinator.state import ADAPT, Deployment, State
 from partitioner.units import DeviceId
 
@@ -19,8 +21,10 @@ MOST = 8
 
 
 def step_aside(state: State, run: Deployment) -> bool:
-    """Let a deployment be prepared beside others, where it may be; return whether it is."""
-    if run.goal != ADAPT or run.back or not run.waiting or len(state.aside) >= MOST:
+    """Let a deployment be planned or prepared beside others, where it may be; return whether another may run now."""
+    if run.goal != ADAPT or run.back or state.aside.get(run.target) is run:
+        return False
+    if not (run.waiting or run.job) or len(state.aside) >= MOST:
         return False
     state.aside[run.target] = run
     state.running = None
@@ -28,26 +32,32 @@ def step_aside(state: State, run: Deployment) -> bool:
 
 
 def may_begin(state: State, target: Target) -> bool:
-    """Return whether a target may be planned anew beside those that are prepared: none of these is of its board."""
+    """Return whether a target may be planned anew beside those that are under way: none of these is of its board."""
     boards = {run.board for run in state.aside.values()}
     return len(state.aside) < MOST and target not in state.aside and target[1] not in boards
 
 
 def users(state: State, cloud: DeviceId) -> int:
-    """Return how many of those that are prepared move a board onto, on or off a cloud."""
+    """Return how many of those that are under way move a board onto, on or off a cloud."""
     return sum(cloud in _clouds(state, run) for run in state.aside.values())
 
 
 def _clouds(state: State, run: Deployment) -> set[DeviceId]:
     records = (run.record, state.active_epoch(*run.target))
-    return {
+    held = {
         hold.device for one in records if one is not None for hold in one.holds if hold.device != run.board
     }
+    return held | ({run.cloud} if run.cloud else set())
 
 
 def owner(state: State, command: str) -> Deployment | None:
-    """Return the one of those that are prepared which waits for a command."""
+    """Return the one of those that are under way which waits for a command."""
     return next((run for run in state.aside.values() if command in run.waiting), None)
+
+
+def planned_by(state: State, job: JobId) -> Deployment | None:
+    """Return the one of those that are under way which a job of a worker is for."""
+    return next((run for run in state.aside.values() if run.job == job), None)
 
 
 @contextmanager

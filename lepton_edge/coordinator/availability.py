@@ -39,6 +39,24 @@ def candidates(state: State, request: Deploy, now: Seconds) -> list[Device]:
     return placeable(state, now)
 
 
+def awaited(state: State, request: Deploy, now: Seconds) -> list[DeviceId]:
+    """Return whom a deployment waits for: known devices that it may be about, not back since this process began.
+
+    They have a lease for that. Where a role is left open, any device of it may be the one.
+    """
+    began = state.began_at if state.began_at is not None else now
+    if now - began > state.settings.lease:
+        return []
+    named = {request.board, request.cloud, *request.replicas}
+    roles = {role for role, name in (("board", request.board), ("cloud", request.cloud)) if not name}
+    return [
+        device.name
+        for device in state.devices.values()
+        if device.stream is None and device.heard <= 0.0 and device.name not in state.drains
+        if device.name in named or device.hello.role in roles
+    ]
+
+
 def explained(state: State, error: NotFound, now: Seconds) -> NotFound:
     """Return an error for who finds nobody to deploy on, with the devices that are there and in quarantine."""
     told = quarantine.told(state, now)

@@ -102,7 +102,16 @@ def _amiss(state: State, canary: Canary, now: Seconds) -> str:
         return "the version beside it is no longer active"
     if lost := _lost(state, new, now):
         return f"{lost} was lost"
-    return f"not proven within {LONGEST / 3600:.0f} h" if now - canary.since > LONGEST else ""
+    return f"not proven within {LONGEST / 3600:.0f} h" if _tried_for(state, canary, now) > LONGEST else ""
+
+
+def _tried_for(state: State, canary: Canary, now: Seconds) -> float:
+    """Return how long a version is tried: since before this process by dates, which may be wrong by a day at a start.
+
+    So what was tried before counts as half of the longest at most: a wrong clock alone ends nothing.
+    """
+    began = state.began_at if state.began_at is not None else now
+    return min(now - canary.since, LONGEST / 2 + now - began)
 
 
 def _lost(state: State, record: EpochRecord, now: Seconds) -> str:

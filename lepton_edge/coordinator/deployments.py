@@ -13,9 +13,11 @@ import dataclasses
 from lepton_edge.coordinator import (
     adapting,
     aside,
+    availability,
     canary,
     epochs,
     loads,
+    measuring,
     orders,
     parts,
     placement,
@@ -29,10 +31,7 @@ from lepton_edge.coordinator.commands import (
     Deployed,
     Fail,
     Finish,
-    KeepDevice,
-    KeepProfile,
     MakePlan,
-    MakeTrial,
     Measured,
     Supposed,
 )
@@ -43,8 +42,6 @@ from lepton_edge.coordinator.records import (
     PREPARING,
     READY,
     JobId,
-    ProfileRecord,
-    fingerprint,
     wire_error,
 )
 from lepton_edge.coordinator.state import (
@@ -73,12 +70,7 @@ GAUGE_LIMIT = Seconds(30.0)
 def begin(state: State, deployment: Deployment, now: Seconds) -> list[Command]:
     """Run a deployment, or let it wait for the one that runs."""
     if deployment.model not in state.models:
-        known = ", ".join(sorted(state.models)) or "none"
-        error = UnknownModel(
-            f"no model is called {deployment.model!r} (there is: {known})",
-            "push it: lepton-edge model push NAME FILE.onnx",
-        )
-        return [Fail(deployment.cause, deployment.call, wire_error(error))]
+        return [Fail(deployment.cause, deployment.call, wire_error(parts.unknown_model(state, deployment)))]
     gone = _give_way(state, deployment, now)
     if state.running is None:
         state.running = deployment
@@ -117,26 +109,39 @@ def _start(state: State, now: Seconds) -> list[Command]:
     model = state.models.get(run.model)
     if model is None:
         return fail(state, UnknownModel(f"model {run.model!r} was removed meanwhile"), now)
+    away = [] if run.goal == ADAPT else availability.awaited(state, run.request, now)
+    if away:
+        return telling.awaiting(run, away)
     run.version = run.version or model.version
     try:
         devices = parts.choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
     except LeptonError as error:
         return fail(state, error, now)
-    run.todo = parts.to_measure(state, run, devices)
+    measuring.list_all(state, run, devices)
     return _measure_next(state, now)
+
+
+def look_again(state: State, at: Moment) -> list[Command]:
+    """Go on with a deployment once those that it waits for are back, or had their time."""
+    run = state.running
+    return _start(state, at.now) if run is not None and run.phase == "awaiting" else []
 
 
 def _measure_next(state: State, now: Seconds) -> list[Command]:
     """Measure on one device after the other, since they may share a machine; first cut for it."""
     run = telling.running(state)
-    if not run.todo:
-        return _after_profiles(state, now)
-    run.phase, run.job = "trial", JobId(state.new_id())
-    memory = placement.memory_of(state.devices[run.todo[0]])
-    told = telling.tell(run, "cutting", f"into segments to measure on {run.todo[0]}")
-    lacks, minor = orders.lacks(run, run.todo[0]), orders.minor_of(state, run.todo[0])
-    return [told, MakeTrial(run.cause, run.job, run.model, run.version, memory, lacks, minor)]
+    said = measuring.next_trial(state, run)
+    return _after_profiles(state, now) if said is None else said
+
+
+def work_failed(state: State, error: WireError, now: Seconds) -> list[Command]:
+    """Fail, because the worker could not do its job; without a variant that it could not cut it goes on."""
+    run = telling.running(state)
+    run.job = None
+    if run.phase == "trial" and run.subject is not None:
+        return [*measuring.pass_over(run, error.message), *_measure_next(state, now)]
+    return fail_with(state, error, now)
 
 
 def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
@@ -152,22 +157,8 @@ def trial_made(state: State, event: TrialMade, now: Seconds) -> list[Command]:
 
 def profiled(state: State, pending: Pending, message: Profiled, now: Seconds) -> list[Command]:
     """Remember a device's measurement and go on."""
-    run = telling.running(state)
-    seen = fingerprint(state.devices[pending.device].hello)
-    record = ProfileRecord(message.profile, seen, Seconds(now + state.settings.wall))
-    state.profiles[run.model, run.version, pending.device] = record
-    run.todo.remove(pending.device)
-    kept = KeepProfile(run.cause, run.model, run.version, record)
-    return [kept, *_note_speed(state, pending.device, message.probe), *_measure_next(state, now)]
-
-
-def _note_speed(state: State, name: DeviceId, probe: Seconds) -> list[Command]:
-    """Remember how fast a device is, to estimate others by it, or it by others."""
-    device = state.devices[name]
-    if probe <= 0 or probe == device.hello.probe:
-        return []
-    device.hello = dataclasses.replace(device.hello, probe=probe)
-    return [KeepDevice(telling.running(state).cause, device.hello, known=True)]
+    kept = measuring.note(state, telling.running(state), pending.device, message, now)
+    return [*kept, *telling.note_speed(state, pending.device, message.probe), *_measure_next(state, now)]
 
 
 def _after_profiles(state: State, now: Seconds) -> list[Command]:
@@ -205,7 +196,7 @@ def gauged(state: State, pending: Pending, message: Gauged, now: Seconds) -> lis
     """Note how fast a device is and go on."""
     if message.probe <= 0:
         return fail(state, ProfileError(f"{pending.device} cannot tell how fast it is"), now)
-    return [*_note_speed(state, pending.device, message.probe), *_after_profiles(state, now)]
+    return [*telling.note_speed(state, pending.device, message.probe), *_after_profiles(state, now)]
 
 
 def probed(state: State, message: Probed, now: Seconds) -> list[Command]:
@@ -221,7 +212,8 @@ def _plan(state: State, now: Seconds) -> list[Command]:
         return fail(state, error, now)
     order = loads.counted(state, order, run.cloud, run.board, now)
     run.phase, run.job = "planning", JobId(state.new_id())
-    return [telling.tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
+    said: list[Command] = [telling.tell(run, "planning", "and cutting"), MakePlan(run.cause, run.job, order)]
+    return said + _next(state, now) if aside.step_aside(state, run) else said
 
 
 def plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
@@ -331,8 +323,11 @@ def refused(state: State, pending: Pending, outcome: Outcome, now: Seconds) -> l
     error = outcome.error or WireError("prepare_failed", f"{pending.device} failed to {pending.kind}")
     if pending.kind == "probe" and error.code in reach.NOT_THERE:
         return [*reach.note(state, telling.running(state), error, now), *_reach(state, now)]
-    if replicas.is_excused(telling.running(state), pending.device):
+    run = telling.running(state)
+    if replicas.is_excused(run, pending.device):
         return _without(state, pending.device, error.message, now)
+    if pending.kind == "profile" and run.subject is not None:
+        return [*measuring.pass_over(run, error.message), *_measure_next(state, now)]
     named = dataclasses.replace(error, device=pending.device, message=f"{pending.device}: {error.message}")
     return fail_with(state, named, now)
 

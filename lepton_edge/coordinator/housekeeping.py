@@ -32,7 +32,7 @@ def wanted_artifacts(state: State) -> set[Sha256]:
     wanted = {sha256 for record in state.models.values() for sha256 in _of_model(record)}
     for epoch in state.epochs.values():
         if epoch.book is not None:
-            wanted |= _of_book(epoch.book)
+            wanted |= of_book(epoch.book)
     return wanted
 
 
@@ -40,8 +40,9 @@ def _of_model(record: ModelRecord) -> set[Sha256]:
     return {spec.labels for spec in record.outputs if spec.labels}
 
 
-def _of_book(book: PlanBook) -> set[Sha256]:
-    held = {sha256 for one in book.variants for sha256 in _of_book(book.held_by(one.device))}
+def of_book(book: PlanBook) -> set[Sha256]:
+    """Return the artifacts that a book is made of."""
+    held = {sha256 for one in book.variants for sha256 in of_book(book.held_by(one.device))}
     pieces = {one.block.artifact for one in (*book.fused, *book.spare)}
     blocks = {block.artifact for block in book.blocks} | pieces
     coders = {name for one in book.coders for name in (one.encoder, one.decoder)}

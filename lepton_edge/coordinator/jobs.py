@@ -13,8 +13,11 @@ from typing import Any
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator import housekeeping, sharing
+from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.records import ModelRecord, PlanOrder
-from lepton_edge.coordinator.worker import Worker
+from lepton_edge.coordinator.sharing import Made, Shared
+from lepton_edge.coordinator.worker import Workers
 from lepton_edge.core.messages import PROTOCOL_MINOR, ProfileCommand, Progress
 from partitioner.nouns_json import from_json, to_json
 from partitioner.plan import PlanBook, WeightRef
@@ -74,11 +77,13 @@ KINDS: Mapping[str, type[Any]] = {"push": PushJob, "trial": TrialJob, "plan": Pl
 
 
 class Jobs:
-    """The worker's jobs as functions; `state_directory` is the coordinator's."""
+    """The workers' jobs as functions; `state_directory` is the coordinator's. Plans for equal orders are made once."""
 
-    def __init__(self, worker: Worker, state_directory: Path) -> None:
-        self._worker = worker
+    def __init__(self, workers: Workers, state_directory: Path) -> None:
+        self._workers = workers
         self._state_directory = state_directory
+        self._artifacts = Artifacts(state_directory)
+        self._shared = Shared()
 
     async def push(self, job: PushJob, tell: Tell) -> Compiled:
         """Compile an uploaded model; raises what is wrong with it."""
@@ -91,14 +96,38 @@ class Jobs:
             trial = TrialJob(folder, job.model, job.version, job.memory, job.lacks, job.minor)
             command = from_json(ProfileCommand, await self._run("trial", trial, tell))
             return e.TrialMade(job.cause, job.job, command)
-        plan = PlanJob(self._folder(job.order.model, job.order.version), job.order)
-        made = await self._run("plan", plan, tell)
+        made = self._known(job.order) or await self._plan(job.order, tell)
+        return e.PlanMade(job.cause, job.job, made.book, made.document)
+
+    def _known(self, order: PlanOrder) -> Made | None:
+        """Return the plan of an equal order, if its files are still there: they go when no epoch needs them."""
+        found = self._shared.find(order)
+        if found is None or found.book is None:
+            return found
+        if all(self._artifacts.find(one) for one in housekeeping.of_book(found.book)):
+            return found
+        self._shared.forget(order)
+        return None
+
+    async def _plan(self, order: PlanOrder, tell: Tell) -> Made:
+        """Have a plan made without names, so that it can be kept for others, and give it those of the order."""
+        told = sharing.teller(order, tell)
+        async with self._workers.one() as worker:
+            if (found := self._known(order)) is not None:  # made while this one waited
+                return found
+            job = PlanJob(self._folder(order.model, order.version), sharing.nameless(order))
+            with sharing.renaming(order):
+                made = await worker.run(self._asked("plan", job), told)
         book = from_json(PlanBook, made["book"]) if made["book"] else None
-        return e.PlanMade(job.cause, job.job, book, made["document"])
+        self._shared.keep(order, Made(book, made["document"]))
+        return sharing.named(order, Made(book, made["document"]))
 
     def _folder(self, model: ModelName, version: ModelVersion) -> str:
         return str(self._state_directory / "models" / model / version)
 
     async def _run(self, kind: str, job: PushJob | TrialJob | PlanJob, tell: Tell) -> dict[str, Any]:
-        asked = {"kind": kind, "state_directory": str(self._state_directory), "job": to_json(job)}
-        return await self._worker.run(asked, tell)
+        async with self._workers.one() as worker:
+            return await worker.run(self._asked(kind, job), tell)
+
+    def _asked(self, kind: str, job: PushJob | TrialJob | PlanJob) -> dict[str, Any]:
+        return {"kind": kind, "state_directory": str(self._state_directory), "job": to_json(job)}

@@ -11,7 +11,7 @@ from lepton_edge.coordinator import availability, orders, placement, replicas
 from lepton_edge.coordinator.commands import Command, Deployed
 from lepton_edge.coordinator.records import ACTIVE, PLANNED, EpochRecord
 from lepton_edge.coordinator.state import Deployment, Device, State
-from lepton_edge.core.errors import NotFound, UnknownPage
+from lepton_edge.core.errors import NotFound, UnknownModel, UnknownPage
 from partitioner.plan import PlanBook
 from partitioner.units import DeviceId, Epoch, Seconds
 
@@ -74,6 +74,15 @@ def new_epoch(
     record = dataclasses.replace(record, request=run.asked or run.request, board=run.board or DeviceId(""))
     record = orders.with_inputs(state, run, record)
     return record, told
+
+
+def unknown_model(state: State, run: Deployment) -> UnknownModel:
+    """Return the error for a deployment of a model that nobody pushed."""
+    known = ", ".join(sorted(state.models)) or "none"
+    return UnknownModel(
+        f"no model is called {run.model!r} (there is: {known})",
+        "push it: lepton-edge model push NAME FILE.onnx",
+    )
 
 
 def unknown_page(run: Deployment, book: PlanBook) -> UnknownPage | None:

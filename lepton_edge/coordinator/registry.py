@@ -166,7 +166,8 @@ def stood_still(state: State, now: Seconds) -> None:
         return
     state.excused_until = Seconds(now + state.settings.lease)
     for device in state.devices.values():
-        device.heard = Seconds(min(device.heard + lost, now))
+        if device.heard > 0.0:  # who was never heard stays so
+            device.heard = Seconds(min(device.heard + lost, now))
 
 
 def silent(state: State, now: Seconds) -> list[Device]:

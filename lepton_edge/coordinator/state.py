@@ -30,6 +30,7 @@ from lepton_edge.coordinator.records import (
     ModelRecord,
     ProfileRecord,
     StreamId,
+    Subject,
 )
 from lepton_edge.coordinator.standing import Canary, Conduct, Drain
 from lepton_edge.core.changes import PENDING
@@ -156,7 +157,8 @@ class Deployment(Undoable):
 
     `goal` is "activate", "plan" (dry run), "profile", "suppose" (a plan of what is not so: `supposed`), or "adapt"
     (by itself, since `why`: nobody waits, and `call` is empty).
-    `phase` is "waiting", "trial", "profiling", "gauging", "probing", "planning", "preparing", "activating".
+    `phase` is "waiting", "awaiting" (agents that are not back since a start), "trial", "profiling", "gauging",
+    "probing", "planning", "preparing", "activating".
     `request` names the devices that it is placed on; `asked`, where that leaves a choice, is what the person wants and
     the epoch remembers. `todo` are devices still to be measured, or to be activated. `tried` are the probes of this
     deployment, by what came of each; `trying` is under way.
@@ -188,14 +190,19 @@ class Deployment(Undoable):
     trying: Try | None = None
     tried: dict[Try, LinkProfile | WireError] = field(default_factory=dict)
     asked: Deploy | None = None
-
-    @property
     only: tuple[DeviceId, ...] = ()  # who is measured, of a profile that names them
     also: list[tuple[DeviceId, Subject]] = field(default_factory=list)  # variants, measured behind `todo`
     subject: Subject | None = None  # the variant that is measured; None: the model itself
+
+    @property
     def model(self) -> ModelName:
         """The model it is about."""
         return self.request.name
+
+    @property
+    def measured(self) -> Subject:
+        """What is measured: the model itself, or a variant of it."""
+        return self.subject or (self.model, self.version)
 
     @property
     def target(self) -> Target:
@@ -346,5 +353,6 @@ def _validate_deployments(state: State) -> None:
     assert len(calls) == len(set(calls)), "one call waits twice"
     assert state.running is not None or not state.waiting, "deployments wait while none runs"
     for run in [*state.aside.values(), *([state.running] if state.running else [])]:
-        assert run.job is not None or run.waiting, f"the deployment waits for nothing in phase {run.phase}"
+        waits = run.job is not None or run.waiting or run.phase == "awaiting"
+        assert waits, f"the deployment waits for nothing in phase {run.phase}"
         assert run.waiting <= set(state.pending), "the deployment waits for a command that nobody carries out"

@@ -95,10 +95,16 @@ def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:
     return epochs.answered(state, pending, Outcome(pending.command, late), at)
 
 
+def awaited(state: State, at: Moment) -> list[Command]:
+    """Go on with what waited for agents to come back after a start."""
+    return deployments.look_again(state, at)
+
+
 PARTS: dict[str, Callable[[State, Moment], list[Command]]] = {
     "leases": leases,
     "deadlines": deadlines,
     "forgetting": forget,
+    "awaited": awaited,
     "plans": plans,
     "returned": returned,
     "drains": operations.advance,

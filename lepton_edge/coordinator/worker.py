@@ -1,4 +1,4 @@
-"""The worker process as the coordinator sees it: one job at a time, a time limit, typed errors.
+"""Worker processes as the coordinator sees them: one job at a time each, a time limit, typed errors.
 
 Law: knows processes and lines, not what a job is. The worker speaks JSON, one object a line (see
 `compile.py`); it is started when needed, kept warm, and sent home when idle. A job that is cancelled or late
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from lepton_edge.core.errors import ServiceError, from_code
@@ -120,6 +121,30 @@ class Worker:
                 "give the coordinator more memory, or push a smaller model",
             )
         return ServiceError(f"the worker process ended with exit code {code}", "see the coordinator's log")
+
+
+class Workers:
+    """At most so many workers; who needs one waits while all are busy."""
+
+    def __init__(self, time_limit: Seconds, most: int, command: tuple[str, ...] = COMMAND) -> None:
+        self._all = [Worker(time_limit, command) for _ in range(most)]
+        self._idle = list(self._all)
+        self._free = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Worker]:
+        """Have a worker to oneself: the one that worked last, so that others are not started without need."""
+        async with self._free:
+            worker = self._idle.pop()
+            try:
+                yield worker
+            finally:
+                self._idle.append(worker)
+
+    async def close(self) -> None:
+        """End all worker processes, whatever they do."""
+        for worker in self._all:
+            await worker.close()
 
 
 def _result(said: Json) -> Json:

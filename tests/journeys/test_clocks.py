@@ -71,7 +71,8 @@ def test_a_clock_that_jumps_moves_nothing_else(
                 assert machines.all_there()
     load.check()
     assert {result.epoch for _, result in load.answers} == {1}
-    assert {one["kind"] for one in machines.events()} <= {"coordinator", "device", "deploy", "turn", "link"}
+    own = {"turn", "drift"}  # of a busy machine's pace, which is no clock's
+    assert {one["kind"] for one in machines.events()} <= {"coordinator", "device", "deploy", *own}
 
 
 @pytest.mark.parametrize("seconds", [DAY, -DAY])

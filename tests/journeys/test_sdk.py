@@ -49,10 +49,13 @@ def test_every_thread_gets_its_own_right_answer_and_every_result_tells_its_story
         results = list(pool.map(lambda number: client.infer("small", asked(number)), range(24)))
         split = client.infer("small", asked(0), page="cloud-raw", metadata={"camera": "north"})
         plan = client.explain("small")
+        chosen = client.infer("small", asked(0), page=plan["page"])
     for number, result in enumerate(results):
         np.testing.assert_allclose(result["y"], expected(small, asked(number)), rtol=1e-4, atol=1e-5)
     assert len({result.request_id for result in results}) == 24
-    assert results[0].page == plan["page"]
+    assert chosen.page == plan["page"]
+    # Who names no page gets what costs least at its moment: the entry may turn between any two of these.
+    assert {result.page for result in results} <= {row["page"] for row in plan["candidates"] if row["in_book"]}
     client_hop, board, cloud = split.hops
     assert (client_hop.device, board.device, cloud.device) == ("client", "board", "cloud")
     assert board.simulated_slowdown == 4.0

@@ -325,13 +325,15 @@ def moment(world: Any) -> Moment:
 
 def test_a_persons_call_goes_first_and_the_replan_is_tried_again(narrow: Any) -> None:
     slower_board(narrow)
-    while narrow.state.running is None:
+    while not narrow.state.aside:
         narrow.now += 0.5
         narrow.do(Tick())
-    assert narrow.state.running.goal == ADAPT
+    [replan] = narrow.state.aside.values()
+    assert (replan.goal, replan.phase) == (ADAPT, "planning")
+    planned = replan.job
     call = narrow.what_if()
     assert narrow.state.running.call == call, "it runs at once"
-    assert any(isinstance(one, c.Abandon) for one in narrow.log)
+    assert any(isinstance(one, c.Abandon) and one.job == planned for one in narrow.log)
     narrow.run()
     assert isinstance(narrow.answer_of(call), c.Finish)
     narrow.pass_time(60.0)

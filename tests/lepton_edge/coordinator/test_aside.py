@@ -17,8 +17,8 @@ from tests.lepton_edge.coordinator.arithmetic import planner, replans
 
 
 @pytest.fixture
-def struck(make: Any) -> Any:
-    """Three boards, each with a cloud of its own, lose these; another cloud is there. Nobody answers a prepare yet."""
+def town(make: Any) -> Any:
+    """Three boards, each with a cloud of its own, and another cloud."""
 
     class Slow(planner(make.World)):  # type: ignore[misc]
         slow: frozenset[str] = frozenset()
@@ -47,6 +47,13 @@ def struck(make: Any) -> Any:
         world.state.epochs[record.key] = dataclasses.replace(record, request=request)
     world.attach(make.hello("spare", "cloud"))
     world.run()
+    return world
+
+
+@pytest.fixture
+def struck(town: Any) -> Any:
+    """Each loses its cloud, and the first board answers no prepare yet."""
+    world = town
     world.slow = frozenset({"board1"})
     for number in (1, 2, 3):
         world.do(e.Detached("x", world.state.devices[f"cloud{number}"].stream))
@@ -70,6 +77,69 @@ def test_it_is_active_when_it_is_ready_at_last(struck: Any) -> None:
     assert clouds(struck)["board1"] == "spare"
     assert struck.state.aside == {}
     assert len(replans(struck)) == 3
+
+
+def planning(world: Any) -> dict[str, str]:
+    return {run.board: run.phase for run in world.state.aside.values()}
+
+
+@pytest.fixture
+def hesitant(town: Any) -> Any:
+    """Three boards are to be planned anew with what was measured before, and no worker has begun."""
+    for number in (1, 2, 3):
+        town.deploy(board=f"board{number}", cloud="spare", dry_run=True)
+        town.run()
+    for number in (1, 2, 3):
+        town.do(e.Detached("x", town.state.devices[f"cloud{number}"].stream))
+    for _ in range(60):
+        town.now += 0.5
+        for device in town.state.connected():
+            device.heard = town.now
+        town.do(e.Tick())
+    return town
+
+
+def test_all_of_them_are_planned_at_once(hesitant: Any) -> None:
+    assert planning(hesitant) == {f"board{number}": "planning" for number in (1, 2, 3)}
+    assert len(hesitant.work) == 3
+    hesitant.run()
+    assert hesitant.state.aside == {}
+    assert set(clouds(hesitant).values()) == {"spare"}
+
+
+def test_a_plan_that_comes_late_is_for_its_own_board(hesitant: Any) -> None:
+    """The last job is done first, and no answer is taken for another one's."""
+    hesitant.work.reverse()
+    hesitant.run()
+    for record in hesitant.state.active_epochs():
+        used = {stage.device for page in record.book.pages for stage in page.stages}
+        assert used == {record.board, "spare"}
+
+
+def test_a_plan_that_cannot_be_made_ends_its_own_alone(hesitant: Any) -> None:
+    job = hesitant.work.pop(0)
+    failed = job.order.board.device
+    hesitant.do(e.WorkFailed(job.cause, job.job, WireError("service_error", "killed")))
+    assert len(planning(hesitant)) == 2
+    hesitant.run()
+    assert clouds(hesitant) == {
+        board: board.replace("board", "cloud") if board == failed else "spare"
+        for board in ("board1", "board2", "board3")
+    }
+
+
+def test_a_board_that_is_lost_while_it_is_planned_for_ends_that(hesitant: Any) -> None:
+    [job] = [one.job for one in hesitant.work if one.order.board.device == "board2"]
+    hesitant.do(e.Detached("x", hesitant.state.devices["board2"].stream))
+    assert sorted(planning(hesitant)) == ["board1", "board3"]
+    assert job in [one.job for one in hesitant.log if isinstance(one, c.Abandon)]
+
+
+def test_what_a_person_asks_for_ends_what_is_planned(hesitant: Any) -> None:
+    jobs = {one.job for one in hesitant.work}
+    hesitant.deploy(board="board2", cloud="spare")
+    assert jobs <= {one.job for one in hesitant.log if isinstance(one, c.Abandon)}
+    assert hesitant.state.aside == {}
 
 
 def test_what_a_person_asks_for_goes_first(struck: Any) -> None:

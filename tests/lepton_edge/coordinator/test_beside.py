@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.coordinator import canary, writing
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
-from lepton_edge.coordinator import writing
 from lepton_edge.coordinator.records import ACTIVE, DRAINING, FAILED, READY, EpochRecord
 from lepton_edge.coordinator.server import remembered
 from lepton_edge.coordinator.state import Settings
@@ -41,10 +41,11 @@ class Life:
         settings = Settings("0.1", self.store.begin_term(), wall=wall)  # type: ignore[arg-type]
         return self.make.World(remembered(self.store.load(), settings))
 
-    def restart(self) -> None:
+    def restart(self, ahead: float = 0.0) -> None:
+        """Begin again on what was written down, by a clock that is `ahead` of the one before."""
         writing.write(self.store, [one for one in self.world.log if writing.is_keep(one)])
         self.store.close()
-        now = self.world.now + self.world.state.settings.wall
+        now = self.world.now + self.world.state.settings.wall + ahead
         self.world = self._born(wall=now - 5.0)  # 1 s passed, and the clock begins anew
         self.world.now = 6.0
         self.world.do(e.Tick())
@@ -103,6 +104,27 @@ def test_a_trial_goes_on_where_it_was(tried: Life) -> None:
     assert tried.states() == {1: READY, 2: ACTIVE}
 
 
+def test_a_clock_that_is_days_ahead_at_a_start_ends_no_trial(tried: Life) -> None:
+    tried.restart(ahead=3 * canary.LONGEST)
+    tried.back("cloud", e1="active", e2="ready")
+    tried.back("board", e1="active", e2="ready")
+    tried.answer(1, 100)
+    assert tried.states() == {1: ACTIVE, 2: READY}
+    tried.answer(2, 20)
+    assert tried.states() == {1: READY, 2: ACTIVE}
+
+
+def test_what_is_never_proven_ends_whatever_the_clock_says(tried: Life) -> None:
+    tried.restart(ahead=3 * canary.LONGEST)
+    tried.back("cloud", e1="active", e2="ready")
+    tried.back("board", e1="active", e2="ready")
+    tried.world.now += canary.LONGEST / 2 - 1.0
+    tried.answer(1, 100)
+    assert tried.states() == {1: ACTIVE, 2: READY}
+    tried.answer(1, 100)
+    assert tried.states() == {1: ACTIVE}
+
+
 def test_what_was_slow_before_counts_against_it_after(tmp_path: Path, make: Any) -> None:
     life = Life(tmp_path, make)
     life.world.deploy(canary=0.1, canary_requests=50)
@@ -155,11 +177,11 @@ def test_who_comes_back_without_it_ends_it(tried: Life) -> None:
 
 def test_a_second_restart_finds_what_the_first_one_found(tried: Life) -> None:
     tried.restart()
-    canary = tried.world.state.canaries[BOARD]
-    assert (canary.new, canary.old, canary.share, canary.enough) == (("net", 2), ("net", 1), 0.1, 50)
-    assert canary.begun is not None
-    assert canary.begun.answered == 500
-    assert canary.since < tried.world.now
+    found = tried.world.state.canaries[BOARD]
+    assert (found.new, found.old, found.share, found.enough) == (("net", 2), ("net", 1), 0.1, 50)
+    assert found.begun is not None
+    assert found.begun.answered == 500
+    assert found.since < tried.world.now
 
 
 def test_the_version_before_is_there_to_go_back_to(tmp_path: Path, make: Any) -> None:

@@ -453,12 +453,15 @@ class Chaos:
     def _store(self, rest: str) -> None:
         self.world.do(e.StoreFailed("chaos", FULL))
 
+    def _runs(self) -> list[Any]:
+        state = self.world.state
+        return [*state.aside.values(), *([state.running] if state.running else [])]
+
     def finish(self) -> None:
         """Let time pass until nothing can be pending; everybody is silent."""
         for _ in range(40):
             self.world.work.clear()
-            if self.world.state.running is not None and self.world.state.running.job is not None:
-                job = self.world.state.running.job
+            for job in [run.job for run in self._runs() if run.job is not None]:
                 self.world.do(e.WorkFailed("end", job, WireError("deadline_exceeded", "time limit")))
             self.world.now += 400.0
             self.world.do(e.Tick())
@@ -473,6 +476,7 @@ def test_every_call_ends_in_exactly_one_answer_under_any_order_of_events(make: A
     chaos.finish()
     assert set(chaos.asked) <= set(chaos.world.answers)
     assert chaos.world.state.running is None
+    assert not chaos.world.state.aside
     assert not chaos.world.state.pending
 
 
