@@ -230,11 +230,17 @@ def _work_progress(state: State, event: WorkProgress, now: Seconds) -> list[Comm
     return [Tell(run.cause, run.call, dataclasses.replace(event.progress, command=run.call))]
 
 
+def _plan_made(state: State, event: PlanMade, now: Seconds) -> list[Command]:
+    with aside.turned_to(state, aside.planned_by(state, event.job)):
+        return deployments.plan_made(state, event, now)
+
+
 def _work_failed(state: State, event: WorkFailed, now: Seconds) -> list[Command]:
-    run = state.running
-    if run is None or run.job != event.job:
-        return []
-    return deployments.work_failed(state, event.error, now)
+    with aside.turned_to(state, aside.planned_by(state, event.job)):
+        run = state.running
+        if run is None or run.job != event.job:
+            return []
+        return deployments.work_failed(state, event.error, now)
 
 
 def _store_failed(state: State, event: StoreFailed, now: Seconds) -> list[Command]:
