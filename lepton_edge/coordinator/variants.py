@@ -19,6 +19,7 @@ from lepton_edge.coordinator.options import book_options
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
 from partitioner.book import BookOptions, Draft, Piece
+from partitioner.book.bridging import with_bridges
 from partitioner.book.joint import bridges, joint_model, over_joint, sizes_of
 from partitioner.book.meeting import Meeting, meeting
 from partitioner.compiled import CompiledModel
@@ -178,14 +179,17 @@ def _mixed(base: Variant, variant: Variant, order: PlanOrder, one: VariantOrder)
     met = meeting(base.compiled, variant.compiled)
     planned = joint_model(base.compiled, variant.compiled, met)
 
-    def told(profile: DeviceProfile, which: int) -> DeviceProfile:
-        return over_joint(profile, which, met, planned.graph)
+    def told(profile: DeviceProfile, which: int, other: DeviceProfile | None) -> DeviceProfile:
+        mine, theirs = ((base, variant), (variant, base))[which]
+        crossing = bridges(which, mine.compiled, theirs.compiled, met)
+        bridged = with_bridges(profile, mine.compiled.graph, crossing, other)
+        return over_joint(bridged, which, met, planned.graph)
 
     if one.board is not None and order.cloud is not None:
-        near, far = told(one.board, 1), told(order.cloud, 0)
+        near, far = told(one.board, 1, order.board), told(order.cloud, 0, one.cloud)
         yield _cast(variant, base, planned, dataclasses.replace(order, board=near, cloud=far), met)
     if one.cloud is not None and order.board is not None:
-        near, far = told(order.board, 0), told(one.cloud, 1)
+        near, far = told(order.board, 0, one.board), told(one.cloud, 1, order.cloud)
         yield _cast(base, variant, planned, dataclasses.replace(order, board=near, cloud=far), met)
 
 

@@ -42,7 +42,7 @@ class _Clock:
     def __init__(self, profile: DeviceProfile, sizes: dict[TensorName, Bytes]) -> None:
         self._slowdown = profile.simulated_slowdown
         self._times = {(time.tensor, time.codec): time for time in profile.codecs}
-        self._lines = {name: _lines(profile.codecs, name, sizes) for name in CODECS}
+        self._lines = {name: _lines(profile.codecs, name, sizes) for name in CODECS if name != RAW.name}
 
     def seconds(self, tensor: CostTensor, codec: Codec) -> CodecSeconds:
         """Return the seconds to encode and to decode."""
