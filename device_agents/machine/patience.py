@@ -5,9 +5,11 @@ Law: pure arithmetic on what is known of the link and of the far side; it decide
     what it takes now  +  max(3 x the link's p99, 200 ms), 0.6 s at most
 
 and by a device that has nothing else to compute for half of that margin only: then it begins beside it, and suspects
-nobody yet. "Now" is the link's estimate with what was sent before and is still under way on it, the predicted
-computing of this request and of those of ours that wait there already, or what its answers took of late, whichever is
-more: a far side that is busy is not gone, and to answer here instead makes this device busier yet.
+nobody yet. Where an answer from here is expected before the far side's, it begins at once: a request that only looks
+whether a link is as slow as it seems risks nothing then. "Now" is the link's estimate with what was sent before and is
+still under way on it, the predicted computing of this request and of those of ours that wait there already, or what its
+answers took of late, whichever is more: a far side that is busy is not gone, and to answer here instead makes this
+device busier yet.
 """
 
 from __future__ import annotations
@@ -72,7 +74,12 @@ def _predicted_to_take(state: State, work: Work, peer: DeviceId, now: float) -> 
 
 
 def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
-    """Return how long an idle device waits for `peer` until it begins to answer beside it."""
+    """Return how long an idle device waits for `peer` until it begins to answer beside it.
+
+    Not at all where the rest is expected to take less here; whoever names a page is answered by that one, if it can be.
+    """
+    if not work.asked.page and 0 < _rest(state, work, now) < _predicted_to_take(state, work, peer, now):
+        return Seconds(0.0)
     return patience(state, work, peer, now, EARLY)
 
 
@@ -154,6 +161,13 @@ def _near(state: State, work: Work, now: float) -> float:
         return work.terms.near
     whole = (held.book.fallback, 0, len(held.book.blocks))
     return held.turner.own.seconds(whole, work.terms.near, now)
+
+
+def _rest(state: State, work: Work, now: float) -> float:
+    """Return what the whole model takes here now, but for the part that is done: codec work counts as done, too."""
+    near = work.terms.near
+    done = min(1.0, _predicted(state, work).board / near) if near > 0 else 1.0
+    return _near(state, work, now) * (1 - done)
 
 
 def _slow_start(state: State, work: Work, peer: DeviceId) -> float:

@@ -276,3 +276,40 @@ def test_what_a_slow_link_took_is_not_waited_for_when_it_is_quick_again(world) -
     assert _sent(world, state, "slow", 18.0, MEGABYTE // 8)[1] > 1.5
     step(state, LinksSeen((quick,)), 20.5)
     assert _sent(world, state, "quick", 30.0, MEGABYTE // 8)[1] < 0.5
+
+
+def _timer(world, state, size: int, **fields) -> float:
+    """Return after how long an idle device begins to answer beside the cloud."""
+    run = world.only(world.ask(state, request_id="r", now=10.0, **fields), RunSegment)
+    mid = world.tensor("mid", "float32", (1, 8), size)
+    return world.only(step(state, SegmentDone(run.work, 1, forward=(mid,)), 10.0), SetTimer).delay
+
+
+def test_what_is_expected_sooner_from_here_is_begun_at_once(world) -> None:
+    """A look at a link that seems slow took 1.8 s where the board needed 0.3."""
+    slow = (LinkReport("cloud", up=1e5, down=1e5, round_trip=0.05, samples=9),)
+    begins = {}
+    for size in (1_000, MEGABYTE // 8):  # 10 ms and 1.3 s on that link; the rest takes 0.22 s here
+        state = world.agent()
+        step(state, LinksSeen(slow), 9.9)
+        begins[size] = _timer(world, state, size)
+    assert begins[1_000] > 0.1
+    assert begins[MEGABYTE // 8] == 0.0
+
+
+def test_who_names_a_page_is_answered_by_it_however_slow(world) -> None:
+    state = world.agent()
+    step(state, LinksSeen((LinkReport("cloud", up=1e5, down=1e5, round_trip=0.05, samples=9),)), 9.9)
+    assert _timer(world, state, MEGABYTE // 8, page="cut-4") > 1.0
+
+
+def test_an_answer_that_was_expected_sooner_from_here_says_so(world) -> None:
+    state = world.agent()
+    step(state, LinksSeen((LinkReport("cloud", up=1e5, down=1e5, round_trip=0.05, samples=9),)), 9.9)
+    _timer(world, state, MEGABYTE // 8)
+    (work,) = state.works
+    began = world.only(step(state, TimerFired(work, "patience"), 10.0), RunSegment)
+    assert not state.far_sides["cloud"].suspected
+    made = tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
+    reply = world.only(step(state, SegmentDone(work, began.run, outputs=made), 10.3), Reply)
+    assert reply.frame.reason == "fallback: it was expected sooner from here than from cloud"
