@@ -134,7 +134,8 @@ CODECS: dict[CodecName, Codec] = {
 TRAINED = "bottleneck:"
 """How the name of a trained codec begins."""
 CODE = "code"
-"""The byte part of a trained codec: what its encoder makes travels as it is."""
+"""The byte part of a trained codec: what its encoder makes, packed by zstd."""
+CODE_PACKING = "zstd"
 _TRAINED_NAME = re.compile(rf"{TRAINED}[A-Za-z0-9._-]{{1,80}}")
 
 

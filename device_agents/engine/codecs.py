@@ -16,7 +16,7 @@ from lepton_edge.core.errors import CorruptFrame, StaleEpoch
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
 from lepton_edge.wire import tensors
-from partitioner.codecs import CODE, GRAPH_PARTS, RAW, Codec, codec_named
+from partitioner.codecs import CODE, CODE_PACKING, GRAPH_PARTS, RAW, Codec, codec_named
 from partitioner.units import CodecName, TensorName
 
 LARGEST_JPEG_SIDE = 65_500
@@ -78,14 +78,16 @@ class TensorCodec:
         code = coder.encode(array) if coder is not None else None
         if code is None:
             return None
-        payload = memoryview(np.ascontiguousarray(code)).cast("B")
+        payload = tensors.compress(np.ascontiguousarray(code), CODE_PACKING)
         return WireTensor(name, tensors.dtype_name(array.dtype), array.shape, codec, payload)
 
     def _decoded(self, tensor: WireTensor) -> Array:
         coder = self.coders.opened(tensor.codec)
         if coder is None:
             raise StaleEpoch(f"codec {tensor.codec} is not open here", "try again")
-        array = coder.decode(memoryview(tensor.payload).cast("B"), tuple(tensor.shape))
+        size = coder.code_size(tuple(tensor.shape))
+        code = tensors.decompress(tensor.payload, CODE_PACKING, size, 1)
+        array = coder.decode(code, tuple(tensor.shape))
         if array is None:
             raise CorruptFrame(
                 f"{len(tensor.payload)} bytes are no code of {tensor.name!r} by {tensor.codec}"

@@ -42,13 +42,18 @@ class OpenCoder:
             return None
         return _run(self.encoder, np.ascontiguousarray(array), self.coder.codec)
 
-    def decode(self, payload: bytes | memoryview, shape: tuple[int, ...]) -> Array | None:
-        """Return the array of `shape` that a code stands for; None where it is no code of such an array."""
-        code = (*shape[:1], *(int(dim) for dim in self.coder.code.shape[1:]))
-        if len(payload) != math.prod(code):
-            return None
-        made = _run(self.decoder, np.frombuffer(payload, np.uint8).reshape(code), self.coder.codec)
+    def code_size(self, shape: tuple[int, ...]) -> int:
+        """Return the bytes of the code of an array of `shape`."""
+        return math.prod(self._code_shape(shape))
+
+    def decode(self, code: bytes | memoryview, shape: tuple[int, ...]) -> Array | None:
+        """Return the array of `shape` that `code_size` bytes stand for; None where they stand for another one."""
+        array = np.frombuffer(code, np.uint8).reshape(self._code_shape(shape))
+        made = _run(self.decoder, array, self.coder.codec)
         return made if made.shape == shape else None
+
+    def _code_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:1], *(int(dim) for dim in self.coder.code.shape[1:]))
 
 
 class Coders:
@@ -107,12 +112,13 @@ def _prove(one: OpenCoder) -> None:
     shape = tuple(dim if isinstance(dim, int) else 1 for dim in one.coder.tensor.shape)
     try:
         code = one.encode(np.zeros(shape, np.float32))
-        again = None if code is None else one.decode(code.tobytes(), shape)
+        fits = code is not None and code.dtype == np.uint8 and code.size == one.code_size(shape)
+        again = one.decode(code.tobytes(), shape) if code is not None and fits else None
     except ComputeFailed as error:
         raise PrepareFailed(
             f"codec {one.coder.codec} does not run: {error.message}", "push it again"
         ) from error
-    if again is None or code is None or code.dtype != np.uint8 or again.dtype != np.float32:
+    if again is None or again.dtype != np.float32:
         raise PrepareFailed(f"the graphs of codec {one.coder.codec} are none of a coder", "push it again")
 
 

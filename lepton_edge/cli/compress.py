@@ -79,6 +79,14 @@ ShapeOption = Annotated[
         "--shape", metavar="INPUT=1,3,224,224", help="On devices, of an input with symbolic dimensions."
     ),
 ]
+BottleneckOption = Annotated[
+    str,
+    typer.Option(
+        "--bottleneck",
+        metavar="auto|TENSOR",
+        help="Instead: train a codec for splits at this tensor, for `model push --bottleneck`.",
+    ),
+]
 
 
 @app.command()
@@ -100,11 +108,21 @@ def compress(
     platform: PlatformOption = "",
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds choose and split equally.")] = 0,
     shape: ShapeOption = None,
+    bottleneck: BottleneckOption = "",
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Make a model smaller or faster, and keep its accuracy within a budget; the original is never touched."""
     extras.require("compress")
+    if bottleneck:
+        how = {
+            "max_drop": read_drop(max_drop),
+            "out": out,
+            "metric": read_metric(metric) or None,
+            "seed": seed,
+        }
+        make_bottleneck(model, data, bottleneck, {**how, "manifest": manifest, "training": training}, form)
+        return
     options: dict[str, Any] = {"target": target, "out": out, "metric": read_metric(metric), "resume": resume}
     options |= {"max_drop": read_drop(max_drop), "time_limit": read_duration(time_limit), "seed": seed}
     options |= {"max_candidates": candidates, "description": manifest, "training": training}
@@ -115,6 +133,32 @@ def compress(
         kind = platform or (measure.platform() if measure is not None else "")
         report = _run(model, data, {**options, "measure": measure, "platform": _platform(kind)}, form)
     print_document(report.document(), form, render)
+
+
+def make_bottleneck(model: str, data: Path, at: str, how: dict[str, Any], form: Format) -> None:
+    """Train a codec for splits, and say what it is."""
+    from lepton_edge.compress.coding import bottleneck  # an extra's packages: they are required by now
+
+    with ProgressLine() as line:
+        made = bottleneck(model, data, at, **how, progress=steps(line))
+    print_document(made.document(), form, render_bottleneck)
+
+
+def render_bottleneck(told: Row, console: Console) -> None:
+    """Say what a codec sends, what it loses, and what to do with it."""
+    score, original = (told[one]["mean"] for one in ("score", "original"))
+    console.print(
+        f"{told['tensor']}: {told['code']} bytes in place of {told['plain']} (uint8)", soft_wrap=True
+    )
+    console.print(
+        f"{told['score']['metric']} {score:.4f} of {original:.4f}, on {told['score']['count']} samples that it was "
+        "not trained with",
+        soft_wrap=True,
+    )
+    console.print(
+        f"written; push it with the model: model push NAME FILE.onnx --bottleneck {told['folder']}",
+        soft_wrap=True,
+    )
 
 
 def _beside(model: str) -> Path | None:

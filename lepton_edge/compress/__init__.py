@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lepton_edge.compress.adaptation import adapt
     from lepton_edge.compress.bundle import Bundle
     from lepton_edge.compress.changes import Wanted
+    from lepton_edge.compress.coding import Coding, bottleneck
     from lepton_edge.compress.face import compress
     from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step, Target
     from lepton_edge.compress.report import Report
@@ -35,6 +36,8 @@ _HOMES = {
     "Bundle": "bundle",
     "Wanted": "changes",
     "adapt": "adaptation",
+    "Coding": "coding",
+    "bottleneck": "coding",
     "Budget": "recipe",
     "Candidate": "recipe",
     "Recipe": "recipe",
@@ -51,12 +54,14 @@ __all__ = [
     "Budget",
     "Bundle",
     "Candidate",
+    "Coding",
     "Recipe",
     "Report",
     "Step",
     "Target",
     "Wanted",
     "adapt",
+    "bottleneck",
     "compress",
 ]
 

@@ -1,8 +1,8 @@
 """Where a graph can be narrowed to one tensor, and the graph with a small coder there.
 
-Law: ONNX and numpy, no torch. The coder is nodes of the graph like any others; its code is a uint8 tensor, so the
-planner finds a frontier of few bytes there and needs no new codec. The weights of the original are left as they are, so
-that a device holds them once for both.
+Law: ONNX and numpy, no torch. The coder is nodes of the graph like any others, with a uint8 tensor between them; taken
+out again (`encoder`, `decoder`) it is a codec of that tensor, which `coding` writes and the planner weighs. The weights
+of the original are left as they are.
 """
 
 from __future__ import annotations
@@ -211,6 +211,25 @@ def encoder(model: ModelProto) -> ModelProto:
 def decoder(model: ModelProto) -> ModelProto:
     """Return the decoder of a model that has one, alone: `CODE` uint8 in, the neck's tensor out as `DECODED`."""
     return _part(model, CODE, DECODED)
+
+
+def by_rows(part: ModelProto) -> ModelProto:
+    """Return an encoder or decoder that takes any number of rows: the coder's operators do."""
+    made = ModelProto()
+    made.CopyFrom(part)
+    for one in (*made.graph.input, *made.graph.output):
+        dims = one.type.tensor_type.shape.dim
+        if dims:
+            dims[0].dim_param = "rows"
+    del made.graph.value_info[:]
+    onnx.checker.check_model(made)
+    return made
+
+
+def code_bytes(model: ModelProto) -> int:
+    """Return the bytes of one row's code of a model that has a coder."""
+    shape = _shapes(model)[CODE]
+    return int(np.prod(shape[1:]))
 
 
 def _part(model: ModelProto, source: str, made: str) -> ModelProto:

@@ -20,7 +20,7 @@ from lepton_edge.core.frames import Frame, FrameKind, Hop, LabelScore, WireError
 from lepton_edge.core.links import MAX_FRAME_BYTES, WINDOW_BYTES
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import frame_pb2
-from partitioner.codecs import CODE, DTYPE_BYTES, GRAPH_PARTS, Codec, codec_named
+from partitioner.codecs import DTYPE_BYTES, GRAPH_PARTS, Codec, codec_named
 from partitioner.units import (
     Bytes,
     CodecName,
@@ -142,7 +142,7 @@ def is_lasting(looks: Sequence[Look], encoded: bytes) -> bool:
 def _varies(name: CodecName) -> bool:
     """Say whether a tensor of one shape takes now more, now fewer bytes by a codec."""
     codec = codec_named(name)
-    return codec is None or codec.byte_part not in ("", CODE)
+    return codec is None or bool(codec.byte_part)
 
 
 def remember(known: dict[K, V], key: K, value: V, most: int = MAX_ALIKE) -> None:

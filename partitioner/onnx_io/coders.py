@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+import zstandard
 from onnx import ModelProto, TensorProto
 
 from partitioner.codecs import TRAINED
@@ -34,6 +35,7 @@ DESCRIPTION, ENCODER, DECODER = "bottleneck.json", "encoder.onnx", "decoder.onnx
 FILES = (DESCRIPTION, ENCODER, DECODER)
 FOLDER = "coders"
 FORMAT = 1
+ZSTD_LEVEL = 1  # as on the wire
 MOST_BYTES = 32 << 20
 """Of one graph: a coder is small, or it is no use."""
 MOST_CODERS = 16
@@ -159,7 +161,7 @@ def _check_plain(what: str, model: ModelProto) -> None:
 def _proven(said: Description, tensor: CostTensor, encoder: Any, decoder: Any) -> TensorSpec:
     """Return what the code looks like, having run both graphs; with two rows where the tensor may have several."""
     rows = tensor.shape[0] if tensor.shape and isinstance(tensor.shape[0], int) else 2
-    given = np.zeros((rows, *tensor.shape[1:]), np.float32)
+    given = np.zeros((rows, *(int(dim) for dim in tensor.shape[1:])), np.float32)
     code = _run(encoder, given)
     again = _run(decoder, code)
     whole = code.ndim >= 1 and code.shape[0] == rows and code.dtype == np.uint8
@@ -213,4 +215,4 @@ class OpenCoders:
             return array, array.nbytes
         encoder, decoder = self._sides[codec]
         code = _run(encoder, np.ascontiguousarray(array))
-        return _run(decoder, code), code.nbytes
+        return _run(decoder, code), len(zstandard.ZstdCompressor(ZSTD_LEVEL).compress(code.tobytes()))

@@ -40,7 +40,8 @@ def test_a_split_by_the_bottleneck_answers_like_the_model(pushed: Any) -> None:
     found = [
         one for one in pushed.json("model", "show", "net")["codecs"] if one["codec"].startswith("bottleneck:")
     ]
-    assert [(one["tensor"], one["wire_bytes"]) for one in found] == [("r1", coded_net.CODE_BYTES)]
+    assert [one["tensor"] for one in found] == ["r1"]
+    assert 0 < found[0]["wire_bytes"] <= coded_net.CODE_BYTES + 16
     assert 0 < found[0]["loss"] <= BEFORE_END
     assert found[0]["allowed"]
     # bytes cost, and the end cannot run on the board: where to cut and how to send it is the planner's choice
@@ -50,7 +51,7 @@ def test_a_split_by_the_bottleneck_answers_like_the_model(pushed: Any) -> None:
     plan = pushed.json("plan", "explain", "net")
     (crossing,) = plan["graph"]["frontiers"][0]["tensors"]
     assert (crossing["tensor"], crossing["codec"]) == ("r1", found[0]["codec"])
-    assert crossing["wire_bytes"] == coded_net.CODE_BYTES
+    assert crossing["wire_bytes"] == found[0]["wire_bytes"]
     assert found[0]["codec"] in pushed.command("plan", "explain", "net")
     profiles = [one["profile"]["codecs"] for one in pushed.json("profile", "show", "net")["devices"]]
     times = [one for codecs in profiles for one in codecs if one["codec"] == found[0]["codec"]]

@@ -58,9 +58,6 @@ class Bottleneck:
             CompressionRefused: the graph cannot be narrowed at the tensor that is named, or not in such patches.
             TooLittleData, CompressionFailed: as `torch.coding.train_coder` does.
         """
-        from lepton_edge.compress.torch.coding import train_coder
-        from lepton_edge.compress.torch.training import Schedule
-
         neck = chosen(bottlenecks.necks(model), str(options["at"]))
         stride = int(options["stride"])
         if any(side % stride for side in neck.shape[1:]):
@@ -73,6 +70,9 @@ class Bottleneck:
         made = bottlenecks.inserted(model, neck, coder)
         if not int(options["epochs"]):
             return made
+        from lepton_edge.compress.torch.coding import train_coder
+        from lepton_edge.compress.torch.training import Schedule
+
         schedule = Schedule(int(options["epochs"]), int(options["batch"]), float(options["rate"]))
         return train_coder(made, model, neck, materials, schedule)
 

@@ -39,7 +39,8 @@ def coder(codec, code=(1, 2, HALF, HALF), rows=1):
 def test_a_tensor_travels_as_its_code(codec):
     codec.coders.open("one", [coder(codec)], codec.files)
     sent = codec.encode("r1", ARRAY, NAME)
-    assert (sent.codec, len(sent.payload), sent.dtype) == (NAME, coded_net.CODE_BYTES, "float32")
+    assert (sent.codec, sent.dtype, sent.shape) == (NAME, "float32", ARRAY.shape)
+    assert 0 < len(sent.payload) <= coded_net.CODE_BYTES + 16
     check_tensors([look_of(sent)], FrameLimits())
     arrived = codec.decode(sent)
     assert np.abs(arrived[:, :2] - ARRAY[:, :2]).max() <= coded_net.SCALE

