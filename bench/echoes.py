@@ -270,7 +270,7 @@ class CountedStream:
 
     def __init__(self, stream: streams.ChunkStream) -> None:
         self._stream = stream
-        self.peer, self.secure = stream.peer, stream.secure
+        self.peer, self.secure, self.identity = stream.peer, stream.secure, stream.identity
         self.sizes: deque[int] = deque(maxlen=4096)
 
     async def read(self) -> Chunk | None:

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from partitioner.units import Bytes, Seconds
 
+SECURE = False
+"""Whether coordinators and agents speak TLS where nobody says otherwise."""
 CONTROL_PORT = 8010
 DATA_PORT = 8011
+SECURE = False
+"""Whether TLS is spoken unless a person says --insecure."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class CoordinatorConfig:
 
     `bind` beyond loopback is only ever set by --insecure-bind. `advertise` is the address to announce when it differs
     from the bound one. An agent that was not heard for `lease` seconds is lost; it speaks every `heartbeat`.
-    `worker_timeout` bounds one compilation or planning job.
+    `worker_timeout` bounds one compilation or planning job. `secure`: everybody proves who they are, over TLS.
+    `approve`: a person lets each device in. `certificate_life`: of each device's certificate, which renews itself.
     """
 
     state_directory: Path
@@ -32,6 +37,9 @@ class CoordinatorConfig:
     heartbeat: Seconds = Seconds(1.5)
     worker_timeout: Seconds = Seconds(300.0)
     upload_limit: Bytes = Bytes(4 << 30)
+    secure: bool = SECURE
+    approve: bool = False
+    certificate_life: Seconds = Seconds(30 * 86400.0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class AgentConfig:
     0 bytes mean an eighth of the memory, 64 MiB at least.
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
     `adopt`: another coordinator than the one before may command it, whatever it serves.
+    `secure`: it has joined, and speaks TLS with everybody.
     `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
 
@@ -69,3 +78,4 @@ class AgentConfig:
     queue_bytes: Bytes = Bytes(0)
     transport: str = "auto"
     adopt: bool | None = None
+    secure: bool = SECURE

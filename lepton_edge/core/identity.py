@@ -6,8 +6,11 @@ into certificates; everybody else only asks what an identity may do.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
+
+from lepton_edge.core.errors import InvalidInput
 
 ANY_MODEL = "*"
 SCHEME = "lepton-edge"
@@ -65,3 +68,27 @@ class Credentials:
     authority: bytes
     certificate: bytes
     key: bytes = field(repr=False)
+
+    def pem(self) -> bytes:
+        """Return all three as one file: the own certificate, the authorities, the private key."""
+        return b"".join(part.strip() + b"\n" for part in (self.certificate, self.authority, self.key) if part)
+
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+
+
+def credentials_of(pem: bytes) -> Credentials:
+    """Return what one file holds: its first certificate is the owner's, the others are authorities.
+
+    Raises:
+        InvalidInput: it is no such file. The message never shows what is in it.
+    """
+    blocks = [(found.group(1), found.group(0)) for found in _BLOCK.finditer(pem)]
+    certificates = [text for kind, text in blocks if kind == b"CERTIFICATE"]
+    keys = [text for kind, text in blocks if kind.endswith(b"PRIVATE KEY")]
+    if len(certificates) < 2 or len(keys) != 1:
+        raise InvalidInput(
+            "a key file holds a certificate, that of its authority, and one private key",
+            "make one with `lepton-edge client key create`",
+        )
+    return Credentials(b"".join(certificates[1:]), certificates[0], keys[0])

@@ -1,4 +1,4 @@
-"""The first and the last words on a stream: hello, refusal, goodbye.
+"""The first and the last words on a stream: hello, refusal, goodbye; and what a failed frame is answered.
 
 Law: knows streams and their chunks; whether two hellos fit together is `machine.py`'s.
 """
@@ -9,8 +9,9 @@ import asyncio
 
 import structlog
 
-from lepton_edge.core.errors import Unavailable
-from lepton_edge.core.frames import WireError
+from lepton_edge.core.errors import PermissionDenied, Unavailable
+from lepton_edge.core.frames import Frame, FrameKind, WireError
+from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.links import LinkHello
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import codec, rpc, streams
@@ -32,10 +33,25 @@ async def greet(stream: streams.ChunkStream, hello: LinkHello, within: Seconds) 
         await stream.close()
         raise
     try:
-        return _hello_in(first, stream.peer)
+        said = _hello_in(first, stream.peer)
+        _check_identity(said, stream.identity)
+        return said
     except LeptonError as error:
         await refuse(stream, error)
         raise
+
+
+def _check_identity(said: LinkHello, proved: Identity | None) -> None:
+    """Raise PermissionDenied where somebody says to be what it did not prove.
+
+    Only an agent is heard as an agent, and only by its own name; everybody may come as a client.
+    """
+    if proved is None or said.kind == "client" or (proved.role is Role.AGENT and proved.name == said.name):
+        return
+    raise PermissionDenied(
+        f"{said.kind} {said.name!r} showed the certificate of {proved.role.value} {proved.name!r}",
+        "start each agent with credentials of its own",
+    )
 
 
 def _hello_in(first: codec.Chunk | None, peer: str) -> LinkHello:
@@ -60,6 +76,19 @@ async def say_goodbye(stream: streams.ChunkStream, why: WireError) -> None:
             await stream.write(codec.goodbye_chunk(why))
     except LeptonError as error:
         log.debug("no goodbye", peer=stream.peer, error=str(error))
+
+
+def answer_to(frame: Frame, error: BaseException, peer: str) -> Frame:
+    """Return what `peer` is told of what handling its `frame` raised."""
+    if not isinstance(error, LeptonError):
+        log.error("a handler failed", peer=peer, request_id=frame.request_id, exc_info=error)
+        error = LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
+    return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=rpc.wire_error(error))
+
+
+def not_told(peer: str, lost: LeptonError) -> None:
+    """Note that such an answer did not reach its `peer`."""
+    log.info("an error did not reach the peer", peer=peer, because=str(lost))
 
 
 def goodbye_for(error: LeptonError) -> WireError:

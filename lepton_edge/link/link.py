@@ -15,8 +15,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
-
 from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, InvalidInput, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkEstimate, LinkHello, ProbeSample
@@ -27,12 +25,11 @@ from lepton_edge.link.reading import read_all
 from lepton_edge.link.ticking import Ticking
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.link.writer import Writer
-from lepton_edge.wire import codec, front, rpc, streams
+from lepton_edge.wire import codec, front, streams
 from lepton_edge.wire.header import FrameLimits, payload_size
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 from partitioner.units import Bytes, RequestId, Seconds
-
-log = structlog.get_logger("link")
 
 Handler = Callable[["Link", Frame], Awaitable[None] | Held | None]
 
@@ -40,15 +37,22 @@ _OPEN_SLACK = 4 << 20  # a small frame may arrive whole while large ones fill th
 
 
 async def dial(
-    address: str, hello: LinkHello, handler: Handler, limits: Limits | None = None, *, plain: bool = True
+    address: str,
+    hello: LinkHello,
+    handler: Handler,
+    limits: Limits | None = None,
+    *,
+    plain: bool = True,
+    trust: Trust | None = None,
 ) -> Link:
     """Open a link to the data port at "host:port" and return it after the handshake.
 
-    A plain stream where the peer has one and `plain` allows it, else (protocol 1.0, a proxy) one over gRPC. Raises
-    Unavailable when nobody answers, IncompatibleVersion when the peer speaks another protocol.
+    A plain stream where the peer has one and `plain` allows it, else (protocol 1.0, a proxy) one over gRPC; with
+    `trust` over TLS. Raises Unavailable when nobody answers, IncompatibleVersion when the peer speaks another
+    protocol, Unauthenticated and PermissionDenied when it is not who it says.
     """
-    found = await front.dial(address, (limits or Limits()).handshake) if plain else None
-    link = Link(found or streams.DialledStream(address), hello, handler, limits)
+    found = await front.dial(address, (limits or Limits()).handshake, trust) if plain else None
+    link = Link(found or streams.DialledStream(address, trust), hello, handler, limits)
     await link.open()
     return link
 
@@ -62,6 +66,7 @@ class Link:
 
     Attributes:
         peer: what the other side said in its hello.
+        identity: who it proved to be; None where it need not (--insecure), or a relay vouches for it.
         closed: set when the link is over; `error` then says why.
         news: called when `estimate` has become another one; for one listener, who sets it.
     """
@@ -71,7 +76,7 @@ class Link:
     ) -> None:
         self.closed = asyncio.Event()
         self.error: LeptonError | None = None
-        self.peer = LinkHello("", "")
+        self.peer, self.identity = LinkHello("", ""), stream.identity
         self._limits = limits or Limits()
         offered = codec.CHECKSUMS if self._limits.checksum and not stream.secure else ()
         self._hello = dataclasses.replace(hello, checksums=offered)
@@ -369,16 +374,9 @@ class Link:
         error = None if task.cancelled() else task.exception()
         if error is None:
             return
-        if not isinstance(error, LeptonError):
-            log.error("a handler failed", peer=self.peer.name, request_id=frame.request_id, exc_info=error)
-            error = LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
-        if self.closed.is_set() or frame.kind is not FrameKind.REQUEST:
-            return
-        answer = Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=rpc.wire_error(error))
-        self.post(answer, self._not_told)
-
-    def _not_told(self, lost: LeptonError) -> None:
-        log.info("an error did not reach the peer", peer=self.peer.name, because=str(lost))
+        answer = handshake.answer_to(frame, error, self.peer.name)
+        if frame.kind is FrameKind.REQUEST and not self.closed.is_set():
+            self.post(answer, functools.partial(handshake.not_told, self.peer.name))
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._loop.create_task(work)

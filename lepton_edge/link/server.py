@@ -9,9 +9,12 @@ from collections.abc import Callable
 
 import structlog
 
+from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.links import Limits, LinkHello
+from lepton_edge.link import handshake
 from lepton_edge.link.link import Handler, Link
 from lepton_edge.wire import front, rpc, streams
+from lepton_edge.wire.tls import Trust
 
 log = structlog.get_logger("link")
 
@@ -21,13 +24,20 @@ def accepting(
     handler: Handler,
     on_open: Callable[[Link], None] | None = None,
     limits: Limits | None = None,
+    *,
+    known: bool = False,
 ) -> streams.Serve:
     """Return what makes a link of each stream that comes in, and keeps it until it ends.
 
-    `on_open` is told about each link after its handshake; await `link.closed.wait()` to learn of its end.
+    `on_open` is told about each link after its handshake; await `link.closed.wait()` to learn of its end. If `known`,
+    nobody is let in who did not prove who it is.
     """
 
     async def serve(stream: streams.ChunkStream) -> None:
+        if known and stream.identity is None:
+            error = Unauthenticated("no certificate was shown", "join the coordinator, or give a key")
+            await handshake.refuse(stream, error)
+            raise error
         link = Link(stream, hello, handler, limits)
         await link.open()
         by = "grpc" if isinstance(stream, streams.AcceptedStream) else "plain"
@@ -49,15 +59,16 @@ async def open_data_port(
     on_open: Callable[[Link], None] | None = None,
     limits: Limits | None = None,
     plain: bool = True,
+    trust: Trust | None = None,
 ) -> tuple[front.Port, str]:
     """Serve links and Describe on "host:port", over gRPC and if `plain` as plain streams; return it and where it is.
 
-    Raises PortInUse and InvalidInput as `rpc.open_server`.
+    With `trust` over TLS, links for those alone who show a certificate. Raises PortInUse and InvalidInput as
+    `front.open_port`.
     """
-    handlers = link_handlers(hello, handler, describe, on_open=on_open, limits=limits)
-    if not plain:
-        return await rpc.open_server(address, handlers)
-    return await front.open_port(address, handlers, accepting(hello, handler, on_open, limits))
+    serve = accepting(hello, handler, on_open, limits, known=trust is not None)
+    handlers = [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]
+    return await front.open_port(address, handlers, serve if plain else None, trust=trust)
 
 
 def link_handlers(

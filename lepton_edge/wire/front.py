@@ -1,9 +1,12 @@
-"""The front of a data port: one port, two languages. Our preface opens a plain stream; all else is gRPC's.
+"""The front of a port: one port, two languages. Our preface opens a plain stream; all else is gRPC's.
 
 Law: looks at the first bytes of a connection and at nothing behind them. gRPC's own server listens on loopback behind
-it, and gets what is not ours passed on, both ways, until one side ends: peers of protocol 1.0, `Describe`, health
-checks. Where the event loop cannot watch sockets (Windows' default) there is no front, and the port is gRPC's alone.
-TLS will come in here, by ALPN.
+it, and gets what is not ours passed on, both ways, until one side ends: calls, peers of protocol 1.0, health checks.
+Where the event loop cannot watch sockets (Windows' default) there is no front, and the port is gRPC's alone.
+
+With a `Trust` nothing is spoken but TLS 1.3, which ends here: ALPN says which language. Whoever shows no certificate
+is a stranger: bounded in number, rate and time (`strangers.py`), and heard by gRPC's server only, whose methods see
+that nobody is behind it. Who comes in the open is told so in its own language, and gets nothing else.
 """
 
 from __future__ import annotations
@@ -13,17 +16,25 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import sys
-from collections.abc import Coroutine
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
-from lepton_edge.core.errors import InvalidInput, PortInUse, Unavailable
-from lepton_edge.wire import rpc
+from lepton_edge.core.errors import InvalidInput, PortInUse, Unauthenticated, Unavailable
+from lepton_edge.core.identity import NODE_HOST, Identity
+from lepton_edge.wire import rpc, sealing
 from lepton_edge.wire.accepting import Accepting
+from lepton_edge.wire.passing import pass_on
+from lepton_edge.wire.sealed import SealedStream
 from lepton_edge.wire.sockets import SocketStream
+from lepton_edge.wire.strangers import Stranger, Strangers
 from lepton_edge.wire.streams import Serve
+from lepton_edge.wire.tls import AUTHORITY, HTTP2, PLAIN, Trust, unverified_context
+from lepton_edge.wire.turned_away import refuse, tell_tls_only
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -34,13 +45,25 @@ PREFACE = b"LEPTON1\n"
 FIRST_WORDS = Seconds(5.0)
 ANSWERED = Seconds(2.0)
 """Whoever has not answered our preface by then is asked over gRPC: some networks swallow what they do not know."""
-MAX_CONNECTIONS = 512
-MAX_PASSED_ON = 128  # of them: each takes three descriptors, and many systems grant a process 1,024
+STRANGER_STAYS = Seconds(30.0)
+"""Within which whoever shows no certificate has asked what it may ask, and been answered."""
 _BACKLOG = 512
-_UNSENT = (
-    128 << 10
-)  # bytes that the system may hold and not have sent: what waits here can still be overtaken
+_LONGEST_AUTHORITY = 64 << 10  # bytes
+_UNSENT = 128 << 10
+"""Bytes that the system may hold and not have sent: what waits here can still be overtaken."""
 _TCP_NOTSENT_LOWAT = 25  # <netinet/tcp.h> of Linux; Python names it from 3.12 on
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much a port serves at a time: connections, those of them that speak gRPC, and their calls.
+
+    Each that speaks gRPC takes three descriptors, and many systems grant a process 1,024.
+    """
+
+    connections: int = 512
+    passed_on: int = 128
+    calls: int = rpc.MAX_CALLS
 
 
 class Port(Protocol):
@@ -54,18 +77,52 @@ class Port(Protocol):
 # --- dialling -------------------------------------------------------------------------------------
 
 
-async def dial(address: str, within: Seconds = FIRST_WORDS) -> SocketStream | None:
+async def dial(
+    address: str, within: Seconds = FIRST_WORDS, trust: Trust | None = None
+) -> SocketStream | None:
     """Return a plain stream to the data port at "host:port"; None where gRPC is to be tried.
+
+    With `trust` over TLS, to a node that is believed; the stream's `identity` says whose.
 
     Raises:
         Unavailable: nobody listens there, or accepts a connection within `within` seconds.
+        Unauthenticated: who listens proves nothing that is believed, or speaks in the open.
     """
+    with _typed(address):
+        return await asyncio.wait_for(_dialled(address, trust), within)
+
+
+async def authority_at(address: str, within: Seconds = FIRST_WORDS) -> bytes:
+    """Return the certificates (PEM) that the port at `address` says are its authority's, of which nothing is verified.
+
+    Raises:
+        Unavailable, Unauthenticated: as `dial`.
+    """
+    with _typed(address):
+        return await asyncio.wait_for(_authority(address), within)
+
+
+@contextlib.contextmanager
+def _typed(address: str) -> Iterator[None]:
     try:
-        return await asyncio.wait_for(_dialled(address), within)
+        yield
     except asyncio.TimeoutError as error:
         raise Unavailable(f"{address} does not answer", "is it running, and is the network up?") from error
     except OSError as error:
         raise Unavailable(f"{address}: {_words(error)}", "is it running, and is it right?") from error
+
+
+async def _authority(address: str) -> bytes:
+    connection = await _connected(address)
+    sealed = await sealing.dial(connection, unverified_context(), NODE_HOST, address)
+    told = b""
+    with contextlib.closing(sealed):
+        while len(told) <= _LONGEST_AUTHORITY:
+            more = await sealing.until_done(sealed, sealed.recv)
+            if not more:
+                break
+            told += more
+    return told
 
 
 def _words(error: OSError) -> str:
@@ -74,18 +131,39 @@ def _words(error: OSError) -> str:
     return os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
 
 
-async def _dialled(address: str) -> SocketStream | None:
-    loop = asyncio.get_running_loop()
+async def _dialled(address: str, trust: Trust | None) -> SocketStream | None:
+    connection = await _connected(address)
+    try:
+        if trust is not None:
+            return await _sealed(connection, address, trust)
+        return await _in_the_open(connection, address)
+    except NotImplementedError as error:  # an event loop that cannot watch sockets
+        log.debug("no plain stream", address=address, error=repr(error))
+        connection.close()
+        return None
+
+
+async def _sealed(connection: socket.socket, address: str, trust: Trust) -> SocketStream | None:
+    sealed = await sealing.dial(connection, trust.client_context(), NODE_HOST, address)
     with contextlib.ExitStack() as undo:
-        connection = await _connected(address)
+        undo.callback(sealed.close)
+        if sealed.selected_alpn_protocol() != PLAIN:
+            return None
+        stream = SealedStream(sealed, address, trust, trust.identify(sealed))
+        undo.pop_all()
+        return stream
+
+
+async def _in_the_open(connection: socket.socket, address: str) -> SocketStream | None:
+    with contextlib.ExitStack() as undo:
         undo.callback(connection.close)
         try:
-            await loop.sock_sendall(connection, PREFACE)
+            await asyncio.get_running_loop().sock_sendall(connection, PREFACE)
             if await asyncio.wait_for(_first_bytes(connection), ANSWERED) == PREFACE:
                 stream = SocketStream(connection, address)
                 undo.pop_all()
                 return stream
-        except (ConnectionError, NotImplementedError, asyncio.TimeoutError) as error:
+        except (ConnectionError, asyncio.TimeoutError) as error:
             log.debug("no plain stream", address=address, error=repr(error))
     return None
 
@@ -136,23 +214,39 @@ async def _first_bytes(connection: socket.socket) -> bytes:
 
 
 async def open_port(
-    address: str, handlers: rpc.Handlers, serve: Serve, *, next_free: bool = True
+    address: str,
+    handlers: rpc.Handlers,
+    serve: Serve | None = None,
+    *,
+    next_free: bool = True,
+    trust: Trust | None = None,
+    bounds: Bounds = Bounds(),
 ) -> tuple[Port, str]:
-    """Serve "host:port", or the next free one, as `rpc.open_server` does; `serve` is awaited for each plain stream."""
-    if not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop):
-        return await rpc.open_server(address, handlers, next_free=next_free)
-    listening, bound = _listen(address, next_free)
+    """Serve "host:port", or the next free one, as `rpc.open_server` does; `serve` is awaited for each plain stream.
+
+    Without `serve` gRPC alone is spoken, with `trust` nothing but TLS. Raises InvalidInput where `trust` is given and
+    the event loop cannot watch sockets.
+    """
+    watches = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
+    if trust is None and (serve is None or not watches):
+        return await rpc.open_server(address, handlers, next_free=next_free, calls=bounds.calls)
+    if not watches:
+        raise InvalidInput(
+            "this event loop cannot watch sockets, which TLS needs here",
+            "run it on asyncio.SelectorEventLoop",
+        )
+    listening, bound = _listen(address, next_free, trust)
     try:
-        server, behind = await rpc.open_server("127.0.0.1:0", handlers)
+        server, behind = await rpc.open_server("127.0.0.1:0", handlers, calls=bounds.calls)
     except LeptonError:
         listening.close()
         raise
-    return Front(listening, server, behind, serve), bound
+    return Front(listening, server, behind, serve, trust, bounds), bound
 
 
-def _listen(address: str, next_free: bool) -> tuple[socket.socket, str]:
+def _listen(address: str, next_free: bool, trust: Trust | None) -> tuple[socket.socket, str]:
     host, port = rpc.split_address(address)
-    if not rpc.is_loopback(host):
+    if trust is None and not rpc.is_loopback(host):
         log.warning("listening beyond this machine without TLS", address=address)
     ports = range(port, port + (rpc.NEXT_PORTS if next_free and port else 1))
     for one in ports:
@@ -179,11 +273,22 @@ def _bound(host: str, port: int) -> socket.socket:
 class Front:
     """The listening socket, the plain streams, and the connections that are passed on."""
 
-    def __init__(self, listening: socket.socket, server: Any, behind: str, serve: Serve) -> None:
-        self._server, self._behind, self._serve = server, behind, serve
+    def __init__(
+        self,
+        listening: socket.socket,
+        server: Any,
+        behind: str,
+        serve: Serve | None,
+        trust: Trust | None,
+        bounds: Bounds,
+    ) -> None:
+        self._server, self._behind = server, rpc.split_address(behind)
+        self._serve, self._trust, self._bounds = serve, trust, bounds
         self._loop = asyncio.get_running_loop()
         self._passing = 0
-        self._accepting = Accepting(listening, "the data port", MAX_CONNECTIONS, self._served)
+        self._strangers = Strangers()
+        served = self._served if trust is None else self._secured
+        self._accepting = Accepting(listening, "a port", bounds.connections, served)
 
     async def stop(self, grace: float | None) -> None:
         """Accept nobody any more; end what runs, calls of gRPC within `grace` seconds."""
@@ -191,63 +296,103 @@ class Front:
         await self._server.stop(grace)
         await self._accepting.end()
 
+    # --- in the open ------------------------------------------------------------------------------
+
     async def _served(self, connection: socket.socket, where: Any) -> None:
         peer = rpc.join_address(*where[:2])
         try:
             connection.setblocking(False)
             _prepare(connection)
             first = await asyncio.wait_for(_first_bytes(connection), FIRST_WORDS)
-            if first == PREFACE:
-                await self._plain(connection, peer)
-            elif first and self._passing < MAX_PASSED_ON:
-                await self._passed_on(connection, first)
+            if first == PREFACE and self._serve is not None:
+                await self._loop.sock_sendall(connection, PREFACE)
+                await self._plain(SocketStream(connection, peer), self._serve)
+            elif first:
+                await self._passed_on(connection, rpc.PeerContext(peer), first)
         except (OSError, asyncio.TimeoutError) as error:
             log.debug("a connection ended", peer=peer, error=str(error))
         finally:
             connection.close()
 
-    async def _plain(self, connection: socket.socket, peer: str) -> None:
-        await self._loop.sock_sendall(connection, PREFACE)
-        stream = SocketStream(connection, peer)
+    async def _plain(self, stream: SocketStream, serve: Serve) -> None:
         try:
-            await self._serve(stream)
+            await serve(stream)
         except LeptonError as error:
-            log.info("a plain stream ended", peer=peer, why=str(error))
+            log.info("a plain stream ended", peer=stream.peer, why=str(error))
         finally:
             stream.end()
 
-    async def _passed_on(self, connection: socket.socket, first: bytes) -> None:
-        outer = await asyncio.open_connection(sock=connection)
-        writers = [outer[1]]
+    async def _passed_on(self, outer: socket.socket, who: rpc.PeerContext, first: bytes = b"") -> None:
+        if self._passing >= self._bounds.passed_on:
+            return
         self._passing += 1
         try:
-            inner = await asyncio.open_connection(*rpc.split_address(self._behind))
-            writers.append(inner[1])
-            inner[1].write(first)
-            await _pumped(_pump(outer[0], inner[1]), _pump(inner[0], outer[1]))
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as inner:
+                inner.setblocking(False)
+                _prepare(inner)
+                inner.bind(("127.0.0.1", 0))  # here, so that nobody else's connection has this port meanwhile
+                with rpc.passed_on(rpc.join_address(*inner.getsockname()[:2]), who):
+                    await self._loop.sock_connect(inner, self._behind)
+                    await self._loop.sock_sendall(inner, first)
+                    await pass_on(outer, inner)
         finally:
             self._passing -= 1
-            for writer in writers:
-                writer.close()
-            for writer in writers:
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
 
+    # --- with TLS ---------------------------------------------------------------------------------
 
-async def _pumped(*pumps: Coroutine[Any, Any, None]) -> None:
-    """Run both directions until they end; when one breaks, the other ends too."""
-    tasks = [asyncio.ensure_future(pump) for pump in pumps]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    async def _secured(self, connection: socket.socket, where: Any) -> None:
+        peer = rpc.join_address(*where[:2])
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            try:
+                stranger = undo.enter_context(self._strangers.inside(where[0]))
+                connection.setblocking(False)
+                _prepare(connection)
+                sealed = await asyncio.wait_for(self._shaken(connection, stranger, peer), FIRST_WORDS)
+                if sealed is not None:
+                    undo.callback(sealed.close)
+                    await self._identified(sealed, stranger, peer)
+            except (OSError, asyncio.TimeoutError, LeptonError) as error:
+                log.info("a connection was refused or broke", peer=peer, why=str(error) or "it took too long")
 
+    async def _shaken(self, connection: socket.socket, stranger: Stranger, peer: str) -> ssl.SSLSocket | None:
+        """Return the connection after its handshake; None where it came in the open, and was told."""
+        assert self._trust is not None
+        first = await sealing.first_byte(connection)
+        if first != sealing.HANDSHAKE:
+            await tell_tls_only(connection, await _first_bytes(connection), PREFACE, peer)
+            return None
+        await stranger.turn()
+        return await sealing.accept(connection, self._trust.server_context(*self._languages), peer)
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until it ends; then end the other side's reading."""
-    while received := await reader.read(1 << 16):
-        writer.write(received)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
+    @property
+    def _languages(self) -> tuple[str, ...]:
+        return (HTTP2, AUTHORITY) if self._serve is None else (PLAIN, HTTP2, AUTHORITY)
+
+    async def _identified(self, sealed: ssl.SSLSocket, stranger: Stranger, peer: str) -> None:
+        assert self._trust is not None
+        identity = self._trust.identify(sealed)
+        if identity is None or sealed.selected_alpn_protocol() == AUTHORITY:
+            await asyncio.wait_for(self._asked_by_stranger(sealed, peer), STRANGER_STAYS)
+            return
+        stranger.known()
+        if sealed.selected_alpn_protocol() == PLAIN and self._serve is not None:
+            await self._plain(SealedStream(sealed, peer, self._trust, identity), self._serve)
+            return
+        with self._trust.holding(identity):
+            await self._http2(sealed, peer, identity)
+
+    async def _asked_by_stranger(self, sealed: ssl.SSLSocket, peer: str) -> None:
+        trust, language = self._trust, sealed.selected_alpn_protocol()
+        assert trust is not None
+        if language == AUTHORITY:
+            await sealing.until_done(sealed, lambda: sealed.send(trust.credentials.authority))
+        elif language == PLAIN:
+            error = Unauthenticated("no certificate was shown", "join the coordinator, or give a key")
+            await refuse(SealedStream(sealed, peer, trust, None), error)
+        else:
+            await self._http2(sealed, peer, None)
+
+    async def _http2(self, sealed: ssl.SSLSocket, peer: str, identity: Identity | None) -> None:
+        if sealed.selected_alpn_protocol() == HTTP2:
+            await self._passed_on(sealed, rpc.PeerContext(peer, identity, sealed=True))

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.identity import ANY_MODEL, Identity, Role
 from lepton_edge.wire.accepting import Accepting
 from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.streams import Serve
@@ -28,6 +29,8 @@ log = structlog.get_logger("wire")
 
 SHORT = Path("/tmp")  # on every system with Unix sockets; the module tempfile would cost an agent 0.7 MB
 MAX_STREAMS = 256  # that one door serves at a time; whoever comes then takes the other way
+THIS_USER = Identity(Role.CLIENT, "this-user", (ANY_MODEL,))
+"""Who comes in here: the operating system lets nobody but the agent's own user (and root) into the folder."""
 _BUFFER = 1 << 20  # bytes that the system is asked to hold in each direction; it grants what it likes
 
 
@@ -38,16 +41,16 @@ async def dial(path: str) -> SocketStream:
     connection.setblocking(False)
     try:
         connection.connect(path)  # at once, or not at all: who listens is on this machine
-        return _stream(connection, path)
+        return _stream(connection, path, None)
     except (OSError, NotImplementedError) as error:
         connection.close()
         raise Unavailable(f"no near door at {path}: {error}") from error
 
 
-def _stream(connection: socket.socket, path: str) -> SocketStream:
+def _stream(connection: socket.socket, path: str, identity: Identity | None) -> SocketStream:
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
         connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-    return SocketStream(connection, path, secure=True)
+    return SocketStream(connection, path, secure=True, identity=identity, linger=0.0)
 
 
 def _refuse_strange(path: str) -> None:
@@ -77,7 +80,7 @@ class NearDoor:
         await self._accepting.end()
 
     async def _served(self, connection: socket.socket, _where: object) -> None:
-        stream = _stream(connection, self.path)
+        stream = _stream(connection, self.path, THIS_USER)
         try:
             await self._serve(stream)
         except LeptonError as error:

@@ -1,4 +1,4 @@
-"""The method table, and the one door for channels, servers, their options and (later) their credentials.
+"""The method table, and the one door for channels, servers, their options and their credentials.
 
 Law: gRPC is known here and in `streams.py` only. Nouns go in and come out; errors cross as their code in a
 trailer and are rebuilt on the other side. Methods are served by generic handlers with identity serializers:
@@ -8,32 +8,18 @@ nothing is decoded by gRPC itself.
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
-import math
-import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import grpc
 import structlog
 
 from lepton_edge.core.errors import (
-    GRPC_STATUS,
-    CorruptFrame,
-    DeadlineExceeded,
-    IncompatibleVersion,
-    InvalidInput,
-    Overloaded,
     PortInUse,
-    Unavailable,
-    from_code,
 )
-from lepton_edge.core.frames import WireError
+from lepton_edge.core.identity import NODE_HOST, Identity
 from lepton_edge.core.messages import (
     AdminCall,
     AdminEvent,
@@ -44,15 +30,24 @@ from lepton_edge.core.messages import (
     FetchRequest,
 )
 from lepton_edge.wire import convert
-from partitioner.errors import Fault, LeptonError
-from partitioner.units import DeviceId
+from lepton_edge.wire.addresses import is_free
+from lepton_edge.wire.addresses import is_loopback as is_loopback
+from lepton_edge.wire.addresses import join_address as join_address
+from lepton_edge.wire.addresses import split_address as split_address
+from lepton_edge.wire.crossing import ERROR_TRAILER as ERROR_TRAILER
+from lepton_edge.wire.crossing import abort as abort
+from lepton_edge.wire.crossing import from_rpc_error as from_rpc_error
+from lepton_edge.wire.crossing import raised as raised
+from lepton_edge.wire.crossing import typed as typed
+from lepton_edge.wire.crossing import wire_error as wire_error
+from lepton_edge.wire.tls import Trust
+from partitioner.errors import LeptonError
 
 log = structlog.get_logger("wire")
 
 PACKAGE = "lepton_edge.wire.v1"
 CONTROL, DATA = f"{PACKAGE}.Control", f"{PACKAGE}.Data"
 ATTACH, FETCH, ADMIN, DESCRIBE = "Attach", "Fetch", "Admin", "Describe"
-ERROR_TRAILER = "lepton-error-bin"
 FETCH_CHUNK = 1 << 20  # bytes of an artifact per message; gRPC's default limit of 4 MiB stays
 MAX_CALLS = 512  # streams and calls that a server serves at a time, unless it is told otherwise
 NEXT_PORTS = 32  # how far to look for the next free port
@@ -90,18 +85,36 @@ Describe = Callable[[], Awaitable[Description]]
 
 @dataclass(frozen=True)
 class PeerContext:
-    """Who is on the other side, as the transport knows it: "host:port"."""
+    """Who is on the other side, as the transport knows it.
+
+    Attributes:
+        peer: "host:port".
+        identity: who it proved to be; None where it proved nothing, or this is an --insecure port.
+        sealed: whether it came by TLS.
+    """
 
     peer: str
+    identity: Identity | None = None
+    sealed: bool = False
 
 
 # --- channels and servers -------------------------------------------------------------------------
 
 
-def open_channel(address: str, longest: int = LONGEST_MESSAGE) -> grpc.aio.Channel:
-    """Return a channel to "host:port"; it connects when first used. No message above `longest` bytes is taken."""
-    options = [*_CHANNEL_OPTIONS, ("grpc.max_receive_message_length", longest)]
-    return grpc.aio.insecure_channel(address, options=options)
+def open_channel(
+    address: str, longest: int = LONGEST_MESSAGE, *, trust: Trust | None = None, host: str = NODE_HOST
+) -> grpc.aio.Channel:
+    """Return a channel to "host:port"; it connects when first used. No message above `longest` bytes is taken.
+
+    With `trust` over TLS, to somebody whose certificate names `host`; without it in the open.
+    """
+    options: list[tuple[str, int | str]] = [*_CHANNEL_OPTIONS, ("grpc.max_receive_message_length", longest)]
+    if trust is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    shown = trust.credentials
+    credentials = grpc.ssl_channel_credentials(shown.authority, shown.key or None, shown.certificate or None)
+    options.append(("grpc.ssl_target_name_override", host))
+    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 async def open_server(
@@ -126,7 +139,7 @@ async def open_server(
 
 def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
     for port in ports:
-        if not _is_free(host, port):  # asked first, because gRPC also complains on stderr, once a port
+        if not is_free(host, port):  # asked first, because gRPC also complains on stderr, once a port
             continue
         with contextlib.suppress(RuntimeError):  # what gRPC raises for a taken port
             bound = int(server.add_insecure_port(join_address(host, port)))
@@ -135,111 +148,24 @@ def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
     raise PortInUse(f"{host} has no free port in {ports[0]}..{ports[-1]}", "choose another with --port")
 
 
-def _is_free(host: str, port: int) -> bool:
-    """Say whether `port` can be listened on; InvalidInput where `host` cannot; the rest is left to gRPC."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            if os.name == "posix":  # elsewhere it would let two listen; here it skips what lingers
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise InvalidInput(f"{host!r} is no address of this machine", "listen on one that is") from error
-        return error.errno != errno.EADDRINUSE
-    return True
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of "host:port" or "[v6]:port"; InvalidInput when it is no address."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise InvalidInput(f"{address!r} is no address", "write HOST:PORT")
-    return host.strip("[]"), int(port)
-
-
-def join_address(host: str, port: int) -> str:
-    """Return "host:port", with brackets where `host` is an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+_behind: dict[str, PeerContext] = {}
+"""Who is behind what the fronts of this process pass on to their gRPC servers, by the address that these see."""
 
 
 def peer_of(context: Any) -> PeerContext:
-    """Return who called, as gRPC tells it."""
-    return PeerContext(unquote(context.peer()).partition(":")[2])
+    """Return who called; where a front passed the connection on, as that knows it, else as gRPC tells it."""
+    caller = unquote(context.peer()).partition(":")[2]
+    return _behind.get(caller) or PeerContext(caller)
 
 
-# --- errors across the wire -----------------------------------------------------------------------
-
-
-def wire_error(error: LeptonError, device: str = "") -> WireError:
-    """Return `error` as it travels."""
-    wait = math.ceil(error.retry_after * 1e3)
-    return WireError(
-        error.code, error.message, error.hint, error.fault, error.retryable, DeviceId(device), wait,
-        error.elsewhere,
-    )  # fmt: skip
-
-
-def raised(error: WireError) -> LeptonError:
-    """Return the error that `error` stands for, ready to be raised."""
-    made = from_code(error.code, error.message, error.hint, cast(Fault, error.fault), error.retryable)
-    made.retry_after, made.elsewhere = error.retry_after_ms / 1e3, error.elsewhere
-    return made
-
-
-_BY_STATUS: dict[grpc.StatusCode, tuple[type[LeptonError], str]] = {
-    grpc.StatusCode.UNAVAILABLE: (Unavailable, "is it running, and is the address right?"),
-    grpc.StatusCode.CANCELLED: (Unavailable, "the connection was closed: try again"),
-    grpc.StatusCode.DEADLINE_EXCEEDED: (DeadlineExceeded, ""),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: (Overloaded, ""),
-    grpc.StatusCode.UNIMPLEMENTED: (IncompatibleVersion, "is this the right port, and the same release?"),
-    grpc.StatusCode.DATA_LOSS: (CorruptFrame, ""),
-}
-
-
-def from_rpc_error(error: grpc.aio.AioRpcError, address: str = "") -> LeptonError:
-    """Return the typed error behind a gRPC failure: the one in its trailer, else the one its status means."""
-    for key, value in error.trailing_metadata() or ():
-        if key == ERROR_TRAILER:
-            return raised(convert.decode(WireError, value))
-    kind, hint = _BY_STATUS.get(error.code(), (Unavailable, ""))
-    return kind(f"{address or 'the peer'}: {error.details() or error.code().name}", hint)
-
-
-async def abort(context: Any, error: LeptonError) -> None:
-    """End a call with `error`'s status and the error itself in the trailer."""
-    status = getattr(grpc.StatusCode, GRPC_STATUS.get(error.code, "INTERNAL"))
-    trailer = ((ERROR_TRAILER, convert.encode(wire_error(error))),)
-    await context.abort(status, str(error)[:1024], trailer)
-
-
-class typed:  # noqa: N801 (read as a word of a with statement)
-    """Turn gRPC's failures in the body into errors of the tree.
-
-    What led to the failed call is cut off: whoever kept the error would keep the call with it, and its connection.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del trace
-        if isinstance(error, grpc.aio.AioRpcError):
-            error.__traceback__ = None
-            raise from_rpc_error(error, self._address) from error
+@contextlib.contextmanager
+def passed_on(inner: str, who: PeerContext) -> Iterator[None]:
+    """Have `peer_of` know meanwhile who is behind the connection that comes from `inner`."""
+    _behind[inner] = who
+    try:
+        yield
+    finally:
+        del _behind[inner]
 
 
 # --- the control port: serving --------------------------------------------------------------------

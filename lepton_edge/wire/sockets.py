@@ -22,6 +22,7 @@ import numpy as np
 import structlog
 
 from lepton_edge.core.errors import CorruptFrame, Unavailable
+from lepton_edge.core.identity import Identity
 from lepton_edge.wire.codec import Chunk
 from lepton_edge.wire.streams import Over, Take
 from partitioner.errors import LeptonError
@@ -108,16 +109,25 @@ def _placed(length: int, lead: int) -> memoryview:
 class SocketStream:
     """A `ChunkStream` over a connected socket; one task reads and one task writes at a time.
 
-    `secure` says that no network is between which could damage bytes. A stream over a network lingers when it is
-    closed, so that its last word is not lost: a socket that is closed with bytes unread resets the connection.
+    `secure` says that nothing between could damage bytes, `identity` who the other side proved to be. A stream over a
+    network lingers for so many seconds when it is closed, so that its last word is not lost: a socket that is closed
+    with bytes unread resets the connection.
 
     Raises NotImplementedError where the event loop cannot watch sockets (Windows' default).
     """
 
-    def __init__(self, connection: socket.socket, peer: str, *, secure: bool = False) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        peer: str,
+        *,
+        secure: bool = False,
+        identity: Identity | None = None,
+        linger: float = LINGER,
+    ) -> None:
         connection.setblocking(False)
-        self.peer, self.secure = peer, secure
-        self._linger = 0.0 if secure else LINGER
+        self.peer, self.secure, self.identity = peer, secure, identity
+        self._linger = linger
         self._socket, self._number = connection, connection.fileno()
         self._loop = asyncio.get_running_loop()
         self._receiver = Receiver()
@@ -143,8 +153,7 @@ class SocketStream:
         if self._over:
             self._tell(self._error)
         elif self._paused:
-            self._paused = False
-            self._loop.add_reader(self._number, self._readable)
+            self._go_on()
         return True
 
     async def read(self) -> Chunk | None:
@@ -162,8 +171,7 @@ class SocketStream:
         chunk = self._ready.popleft()
         self._held -= len(chunk)
         if self._paused and self._held < READY_BYTES:
-            self._paused = False
-            self._loop.add_reader(self._number, self._readable)
+            self._go_on()
         return chunk
 
     async def write(self, head: Chunk, *payload: Chunk) -> None:
@@ -181,7 +189,8 @@ class SocketStream:
             return False
         pieces = payload if len(payload) <= _MOST_PARTS else (b"".join(payload),)
         length = len(head) + sum([len(piece) for piece in pieces])
-        self._rest = self._send([HEAD.pack(length, len(head)), head, *pieces], HEAD.size + length)
+        parts = self._parts([HEAD.pack(length, len(head)), head, *pieces])
+        self._rest = self._send(parts, HEAD.size + length)
         if self._rest:
             self._loop.add_writer(self._number, self._flush)
         return True
@@ -199,18 +208,22 @@ class SocketStream:
 
     # --- reading ----------------------------------------------------------------------------------
 
+    def _go_on(self) -> None:
+        self._paused = False
+        self._loop.add_reader(self._number, self._readable)
+
     def _readable(self) -> None:
         try:
             self._receive()
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self._finish(Unavailable(f"{self.peer}: {error.strerror}"))
+            self._finish(self._broken(error))
         except CorruptFrame as error:  # nothing more can be read, but the peer can still be told why
             self._error = error
             self._loop.remove_reader(self._number)
             self._tell(error)
-        if self._held >= READY_BYTES and not self._over:
+        if self._full and not self._over:
             self._paused = True
             self._loop.remove_reader(self._number)
 
@@ -223,9 +236,13 @@ class SocketStream:
                 return self._finish(broken)
             self._give(self._receiver.took(count))
             drained = count < len(space) and not self._receiver.amid  # amid a chunk, more is on its way
-            if drained or self._held >= READY_BYTES or self._over:
+            if drained or self._full or self._over:
                 return None
         return None
+
+    @property
+    def _full(self) -> bool:
+        return self._held >= READY_BYTES
 
     def _give(self, chunks: list[Chunk]) -> None:
         try:
@@ -254,18 +271,27 @@ class SocketStream:
     def _send(self, parts: list[Chunk], size: int) -> list[Chunk]:
         """Give `parts` of `size` bytes to the system; return what it did not take. Unavailable when nobody is there."""
         try:
-            sent = self._socket.sendmsg(parts)
-            return [] if sent == size else _after(parts, sent)
+            return self._give_to_system(parts, size)
         except (BlockingIOError, InterruptedError):
             return parts
         except OSError as error:
-            self._finish(Unavailable(f"{self.peer}: {error.strerror}"))
-            raise Unavailable(f"{self.peer}: {error.strerror}") from error
+            self._finish(self._broken(error))
+            raise self._broken(error) from error
+
+    def _parts(self, parts: list[Chunk]) -> list[Chunk]:
+        return parts
+
+    def _give_to_system(self, parts: list[Chunk], size: int) -> list[Chunk]:
+        sent = self._socket.sendmsg(parts)
+        return [] if sent == size else _after(parts, sent)
+
+    def _broken(self, error: OSError) -> LeptonError:
+        return Unavailable(f"{self.peer}: {error.strerror}")
 
     def _flush(self) -> None:
         try:
             self._rest = self._send(self._rest, sum([len(part) for part in self._rest]))
-        except Unavailable:
+        except LeptonError:
             return  # the stream is over, and says so to whoever reads or writes
         if not self._rest:
             self._loop.remove_writer(self._number)
@@ -291,8 +317,11 @@ class SocketStream:
         ended: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self._number, self._discard, memoryview(bytearray(SCRATCH)), ended)
         with contextlib.suppress(OSError, asyncio.TimeoutError):
-            self._socket.shutdown(socket.SHUT_WR)
+            self._say_end()
             await asyncio.wait_for(ended, linger)
+
+    def _say_end(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
 
     def _discard(self, waste: memoryview, ended: asyncio.Future[None]) -> None:
         try:
@@ -318,6 +347,11 @@ class SocketStream:
 
 def _nobody(error: LeptonError | None) -> None:
     """The end was told already."""
+
+
+def is_told(told: Over) -> bool:
+    """Say whether the end of a stream was told, so that nothing more is to be taken."""
+    return told is _nobody
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

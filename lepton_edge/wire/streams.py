@@ -14,8 +14,10 @@ from typing import Any, Protocol
 import grpc
 
 from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.identity import Identity
 from lepton_edge.wire import rpc
 from lepton_edge.wire.codec import Chunk
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 
 LINK = "Link"
@@ -28,11 +30,14 @@ Serve = Callable[["ChunkStream"], Awaitable[None]]
 class ChunkStream(Protocol):
     """Both directions of a link, whoever dialled; `secure` where nothing damages its bytes (TLS, no network).
 
+    `identity` is who the other side proved to be, as far as that is known here.
+
     One task reads and one task writes at a time.
     """
 
     peer: str
     secure: bool
+    identity: Identity | None
 
     async def read(self) -> Chunk | None:
         """Return the next chunk, which nobody will change, or None after the last; Unavailable when it breaks."""
@@ -65,11 +70,10 @@ class _GrpcStream:
     already.
     """
 
-    secure = False
     ends: tuple[type[BaseException], ...]
 
-    def __init__(self, peer: str, call: Any) -> None:
-        self.peer = peer
+    def __init__(self, peer: str, call: Any, secure: bool, identity: Identity | None = None) -> None:
+        self.peer, self.secure, self.identity = peer, secure, identity
         self._call = call
 
     async def read(self) -> bytes | None:
@@ -103,13 +107,17 @@ class _GrpcStream:
 
 
 class DialledStream(_GrpcStream):
-    """The stream as its dialler has it; owns its channel."""
+    """The stream as its dialler has it; owns its channel.
+
+    With `trust` it is verified to be a node's; gRPC does not tell whose, so that its identity is unknown.
+    """
 
     ends = (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError)
 
-    def __init__(self, address: str) -> None:
-        self._channel = rpc.open_channel(address)
-        super().__init__(address, self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")())
+    def __init__(self, address: str, trust: Trust | None = None) -> None:
+        self._channel = rpc.open_channel(address, trust=trust)
+        call = self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")()
+        super().__init__(address, call, secure=trust is not None)
 
     def _meaning(self, error: BaseException) -> BaseException:
         """Return what `error` of the call means: a typed error, or that the task was cancelled."""
@@ -133,7 +141,8 @@ class AcceptedStream(_GrpcStream):
     ends = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
     def __init__(self, context: Any) -> None:
-        super().__init__(rpc.peer_of(context).peer, context)
+        who = rpc.peer_of(context)
+        super().__init__(who.peer, context, who.sealed, who.identity)
 
     async def close(self) -> None:
         """Do nothing: the stream ends when the method that serves it returns."""

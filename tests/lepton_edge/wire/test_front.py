@@ -27,9 +27,9 @@ async def describe() -> Description:
 
 
 @asynccontextmanager
-async def opened(serve: streams.Serve = echo) -> AsyncIterator[str]:
+async def opened(serve: streams.Serve = echo, bounds: front.Bounds | None = None) -> AsyncIterator[str]:
     handlers = [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]
-    port, address = await front.open_port("127.0.0.1:0", handlers, serve)
+    port, address = await front.open_port("127.0.0.1:0", handlers, serve, bounds=bounds or front.Bounds())
     try:
         yield address
     finally:
@@ -134,9 +134,8 @@ async def pour(stream: streams.ChunkStream) -> None:
         await stream.write(bytes(1 << 20))
 
 
-async def test_more_connections_than_it_serves_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "MAX_CONNECTIONS", 2)
-    async with opened() as address:
+async def test_more_connections_than_it_serves_are_turned_away() -> None:
+    async with opened(bounds=front.Bounds(connections=2)) as address:
         kept = [await front.dial(address) for _ in range(2)]
         assert await front.dial(address) is None
         assert kept[0] is not None
@@ -145,10 +144,9 @@ async def test_more_connections_than_it_serves_are_turned_away(monkeypatch: pyte
         assert await front.dial(address) is not None
 
 
-async def test_connections_for_grpc_are_bounded_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "MAX_PASSED_ON", 1)
+async def test_connections_for_grpc_are_bounded_by_themselves() -> None:
     loop = asyncio.get_running_loop()
-    async with opened() as address:
+    async with opened(bounds=front.Bounds(passed_on=1)) as address:
         with connected(address) as first, connected(address) as second:
             await loop.sock_sendall(first, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             assert await asyncio.wait_for(loop.sock_recv(first, 1), 2.0)

@@ -1,0 +1,118 @@
+"""Bounds on those who have not proved who they are, so that they take nothing from those who have.
+
+Law: counts, and says who waits and who goes; knows no socket. A stranger is in until it is known or gone. Whoever's
+address has most strangers gives way when there are too many; an address that shows no certificates gets so many
+handshakes a second (whoever then proves who it is gets its back). An IPv6 address counts as its /64.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lepton_edge.core.errors import Overloaded
+
+MOST = 192
+"""Strangers at a time."""
+BURST = 64
+"""Handshakes that an address gets at once, and"""
+RATE = 20.0
+"""a second, without anybody who proves who it is."""
+_PAUSE = 0.05  # seconds between two looks of whoever waits for a handshake
+_ADDRESSES = 1024  # that are remembered
+
+
+@dataclass
+class _Allowance:
+    left: float = BURST
+    seen: float = field(default_factory=time.monotonic)
+
+
+class Strangers:
+    """Those who are being served without being known, each in a task of its own."""
+
+    def __init__(self) -> None:
+        self._inside: dict[asyncio.Task[None], str] = {}  # oldest first
+        self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+
+    @contextlib.contextmanager
+    def inside(self, host: str) -> Iterator[Stranger]:
+        """Count the current task as a stranger's from `host`, until it is known or leaves.
+
+        It is cancelled when others need its place more. Raises Overloaded where there is none for it.
+        """
+        task, address = asyncio.current_task(), _network(host)
+        assert task is not None
+        if len(self._inside) >= MOST:
+            self._make_room(address)
+        self._inside[task] = address
+        try:
+            yield Stranger(self, task, address)
+        finally:
+            self._inside.pop(task, None)
+
+    def _make_room(self, address: str) -> None:
+        crowd, most = Counter(self._inside.values()).most_common(1)[0]
+        if crowd == address or most <= 1:
+            raise Overloaded(f"too many connections from {address} that prove nothing", "try again later")
+        oldest = next(task for task, where in self._inside.items() if where == crowd)
+        del self._inside[oldest]
+        oldest.cancel()
+
+    def leave(self, task: asyncio.Task[None], address: str) -> None:
+        """Count a task as a stranger's no more: it is known, and its handshake was none of a stranger's."""
+        if self._inside.pop(task, None) is not None:
+            allowance = self._allowance(address)
+            allowance.left = min(BURST, allowance.left + 1)
+
+    def may_begin(self, address: str) -> bool:
+        """Say whether a handshake from `address` may begin; it is then counted."""
+        allowance = self._allowance(address)
+        if allowance.left < 1:
+            return False
+        allowance.left -= 1
+        return True
+
+    def _allowance(self, address: str) -> _Allowance:
+        found = self._allowances.setdefault(address, _Allowance())
+        self._allowances.move_to_end(address)
+        if len(self._allowances) > _ADDRESSES:
+            self._allowances.popitem(last=False)
+        now = time.monotonic()
+        found.left = min(BURST, found.left + (now - found.seen) * RATE)
+        found.seen = now
+        return found
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """One of them, as the task that serves it has it."""
+
+    among: Strangers
+    task: asyncio.Task[None]
+    address: str
+
+    async def turn(self) -> None:
+        """Wait until its handshake may begin; the caller bounds how long."""
+        while not self.among.may_begin(self.address):  # noqa: ASYNC110 (what is given back tells nobody)
+            await asyncio.sleep(_PAUSE)
+
+    def known(self) -> None:
+        """Say that it proved who it is."""
+        self.among.leave(self.task, self.address)
+
+
+def _network(host: str) -> str:
+    """Return what counts as one address."""
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(found, ipaddress.IPv6Address) and not found.ipv4_mapped:
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(getattr(found, "ipv4_mapped", None) or found)
