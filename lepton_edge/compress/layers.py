@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from lepton_edge.compress.bottlenecks import PREFIX
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.core.results import Array
 from partitioner.onnx_io import scope
@@ -33,6 +34,8 @@ ACTIVATIONS = frozenset(("Relu", "Clip"))
 """Operators that a conversion to integers computes by itself, because it saturates."""
 DATA_INPUTS: Mapping[str, int] = {"Add": 2, "Mul": 2, "Concat": 1 << 30}
 ALREADY = "it is quantized already"
+CODER = f"/{PREFIX}/"
+"""What the nodes of a bottleneck's coder are called by. They stay float: its code is rounded once, by its own scale."""
 MIN_OPSET = 13  # per-channel scales
 
 
@@ -76,6 +79,7 @@ class Graph:
         if (
             node.op_type not in HEAVY
             or node.domain
+            or node.name.startswith(CODER)
             or len(node.input) < 2
             or not self.is_float(node.input[1])
         ):
@@ -205,15 +209,18 @@ def _that_lead_somewhere(graph: Graph, found: dict[str, NodeProto], layers: set[
 
 def why_not(model: ModelProto) -> str:
     """Return why nothing of `model` can be quantized, in one sentence; "" where something can."""
-    operators = {
-        f"{node.domain}/{node.op_type}" for one in scope.all_graphs(model.graph) for node in one.node
-    }
-    if is_quantized(operators):
+    if has_integers(model):
         return ALREADY
     graph = Graph(model)
     if not graph.heavy:
         return "it has no convolution or matrix product with constant float32 weights"
     return broken_weight(graph)
+
+
+def has_integers(model: ModelProto) -> bool:
+    """Return whether anything in `model` computes with quantized numbers; a bottleneck's coder only sends them."""
+    nodes = (node for graph in scope.all_graphs(model.graph) for node in graph.node)
+    return is_quantized(f"{node.domain}/{node.op_type}" for node in nodes if not node.name.startswith(CODER))
 
 
 def refusal(reason: str) -> CompressionRefused:

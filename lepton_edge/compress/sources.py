@@ -24,13 +24,13 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
-from lepton_edge.compress import disk, ends
+from lepton_edge.compress import disk, ends, layers
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused
 from lepton_edge.compress.evaluate import MAX_MODEL_BYTES
 from lepton_edge.compress.rows import file_digest
 from lepton_edge.compress.workspace import model_digest
 from partitioner.errors import InvalidModel, ModelTooLarge
-from partitioner.onnx_io import blob, load, quantized, scope
+from partitioner.onnx_io import blob, load, scope
 from partitioner.units import Sha256
 
 TENSORFLOW = {".keras": "--keras", ".h5": "--keras", ".tflite": "--tflite"}
@@ -101,8 +101,7 @@ def _check_size(size: int, name: str) -> None:
 
 
 def _check_fit(model: ModelProto, name: str) -> None:
-    operators = (f"{node.domain}/{node.op_type}" for node in model.graph.node)
-    if quantized.is_quantized(operators):
+    if layers.has_integers(model):
         raise AlreadyCompressed(f"{name} is quantized already", "give the float model that it was made of")
     for tensor in scope.all_initializers(model.graph):
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE):

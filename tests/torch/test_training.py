@@ -21,7 +21,7 @@ from partitioner.onnx_io import runtime
 torch = pytest.importorskip("torch", reason="torch is not installed: run `make test-torch`")
 
 from lepton_edge.compress.torch.batches import batches  # noqa: E402
-from lepton_edge.compress.torch.losses import Weighing, of_labels, of_teacher  # noqa: E402
+from lepton_edge.compress.torch.losses import Weighing, answers, of_labels, of_teacher  # noqa: E402
 from lepton_edge.compress.torch.module import OnnxModule  # noqa: E402
 from lepton_edge.compress.torch.training import Schedule, rate_at, train  # noqa: E402
 
@@ -160,6 +160,34 @@ def test_training_on_the_grid_wins_back_what_rounding_lost(tmp_path: Path) -> No
     assert _distance(made, original) < 0.5 * _distance(poor, original)
     for name, value in _weights(made).items():
         assert value.dtype == _weights(poor)[name].dtype
+
+
+def _two_headed(seed: int = 0) -> ModelProto:
+    """The same net with a second answer `z` float32 [n, 3], and the best class of the first, int64 [n]."""
+    made = _net(seed=seed)
+    second = np.random.default_rng(seed + 1).normal(size=(8, 3)).astype(np.float32)
+    made.graph.initializer.append(numpy_helper.from_array(second, "w4"))
+    made.graph.node.append(helper.make_node("MatMul", ["f", "w4"], ["z"], "/z/MatMul"))
+    made.graph.node.append(helper.make_node("ArgMax", ["y"], ["best"], "/best/ArgMax", axis=1, keepdims=0))
+    made.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 3]))
+    made.graph.output.append(helper.make_tensor_value_info("best", TensorProto.INT64, ["n"]))
+    return made
+
+
+def _second(model: ModelProto, sample: Sample) -> NDArray[np.float32]:
+    session = runtime.open_session(model, runtime.options(None, runtime.OFF))
+    return np.asarray(runtime.run(session, sample.feeds, ["z"])["z"])
+
+
+def test_every_output_learns_to_answer_as_before(tmp_path: Path) -> None:
+    original, given = _two_headed(), _materials(_two_headed(), tmp_path)
+    assert answers(original) == {"y": "y", "z": "z"}
+    rough = _changed(original, "w4", _weights(original)["w4"] * 0.2)  # only the second output is wrong
+    made = technique("finetune").apply(rough, given, _options("finetune", **SHORT))
+    (sample,) = _samples(1, seed=9)
+    wanted = _second(original, sample)
+    lost = [float(np.abs(_second(one, sample) - wanted).mean()) for one in (rough, made)]
+    assert lost[1] < 0.5 * lost[0]
 
 
 def test_training_on_the_grid_comes_after_quantization() -> None:

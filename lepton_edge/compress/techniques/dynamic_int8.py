@@ -22,9 +22,8 @@ from lepton_edge.compress.technique import Materials
 from lepton_edge.compress.techniques import clean
 from lepton_edge.core.results import Array
 from partitioner.errors import ModelError
-from partitioner.onnx_io import load, scope
+from partitioner.onnx_io import load
 from partitioner.onnx_io.hoist import replace_nodes
-from partitioner.onnx_io.quantized import is_quantized
 
 _BY_THE_ENGINE = ("LSTM", "Attention")
 
@@ -43,10 +42,7 @@ class DynamicInt8:
 
     def refuse(self, model: ModelProto, target: Target) -> str:
         """Return why no matrix product of the model can become integer; "" where one can."""
-        operators = {
-            f"{node.domain}/{node.op_type}" for one in scope.all_graphs(model.graph) for node in one.node
-        }
-        if is_quantized(operators):
+        if layers.has_integers(model):
             return layers.ALREADY
         graph = Graph(model)
         if not _products(graph) and not _for_the_engine(model):

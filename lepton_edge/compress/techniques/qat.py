@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from onnx import ModelProto
 
+from lepton_edge.compress import layers
 from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.technique import Materials
 from lepton_edge.compress.techniques import training
@@ -32,7 +33,8 @@ class QuantizationAwareTraining:
 
     def refuse(self, model: ModelProto, target: Target) -> str:
         """Return that nothing is quantized yet, which operator cannot be trained, or that torch is missing."""
-        if not any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        converting = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+        if all(node.name.startswith(layers.CODER) for node in converting):
             return "nothing is quantized yet: static_int8 comes before it"
         return training.refusal(model)
 

@@ -17,7 +17,7 @@ from lepton_edge.compress import bottlenecks
 from lepton_edge.compress.errors import TooLittleData
 from lepton_edge.compress.technique import Materials, Sample, Samples
 from lepton_edge.compress.torch.batches import Batch, batches
-from lepton_edge.compress.torch.losses import Weighing, answer, of_teacher, relative_square
+from lepton_edge.compress.torch.losses import Weighing, answers, of_teacher, relative_square
 from lepton_edge.compress.torch.module import OnnxModule
 from lepton_edge.compress.torch.recover import LEAST_SAMPLES, batchable
 from lepton_edge.compress.torch.training import Loss, Schedule, reproducible, train
@@ -41,15 +41,15 @@ def train_coder(
     if len(samples) < LEAST_SAMPLES:
         raise TooLittleData(f"{len(samples)} samples to train with", "give some hundreds")
     crossing = _Crossing(samples, without, neck.tensor)
-    name, size = answer(without), schedule.batch if batchable(model) else 1
+    names, size = list(answers(without).values()), schedule.batch if batchable(model) else 1
     frozen = {one.name for one in without.graph.initializer}
     with reproducible(materials.seed):
-        student = OnnxModule(_tail(model, neck.tensor, [name, bottlenecks.DECODED]), frozen).eval()
-        teacher = OnnxModule(_tail(without, neck.tensor, [name])).eval()
+        student = OnnxModule(_tail(model, neck.tensor, [*names, bottlenecks.DECODED]), frozen).eval()
+        teacher = OnnxModule(_tail(without, neck.tensor, names)).eval()
         train(
             student,
             lambda epoch: batches(crossing, size, materials.seed, epoch),
-            _loss(student, teacher, neck.tensor, name),
+            _loss(student, teacher, neck.tensor, names),
             schedule,
             count=len(samples),
             progress=materials.progress,
@@ -58,15 +58,16 @@ def train_coder(
     return _with_weights(model, trained)
 
 
-def _loss(student: OnnxModule, teacher: OnnxModule, tensor: str, name: str) -> Loss:
+def _loss(student: OnnxModule, teacher: OnnxModule, tensor: str, names: list[str]) -> Loss:
     weighing = Weighing(temperature=2.0)
 
     def loss(batch: Batch) -> Tensor:
         with torch.no_grad():
-            theirs = teacher(batch.feeds)[name]
+            theirs = teacher(batch.feeds)
         mine = student(batch.feeds)
         near = relative_square(mine[bottlenecks.DECODED], batch.feeds[tensor])
-        return of_teacher(mine[name], theirs, weighing) + NEARNESS * near
+        each = [of_teacher(mine[name], theirs[name], weighing) for name in names]
+        return torch.stack(each).mean() + NEARNESS * near
 
     return loss
 

@@ -5,13 +5,15 @@ Law: pure functions of tensors; each returns a scalar, mean over the batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto, TensorProto
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+_FLOATS = (TensorProto.FLOAT, TensorProto.UNDEFINED)
 _PASSES = ("Softmax", "LogSoftmax", "Identity")
 
 
@@ -32,13 +34,21 @@ class Weighing:
     features: float = 0.0
 
 
-def answer(model: ModelProto) -> str:
-    """Return the tensor that is compared: the first output, or what went into the softmax that makes it."""
+def answers(model: ModelProto) -> dict[str, str]:
+    """Return for each float output the tensor that is compared: itself, or what went into the softmax that makes it.
+
+    Whole numbers (the best class, say) have no gradient and are left out; of a model that answers nothing else, the
+    first output is what remains.
+    """
     makers = {output: node for node in model.graph.node for output in node.output}
-    name = model.graph.output[0].name
+    floats = [one.name for one in model.graph.output if one.type.tensor_type.elem_type in _FLOATS]
+    return {name: _before_softmax(name, makers) for name in floats or [model.graph.output[0].name]}
+
+
+def _before_softmax(name: str, makers: Mapping[str, NodeProto]) -> str:
     while name in makers and makers[name].op_type in _PASSES:
         name = makers[name].input[0]
-    return str(name)
+    return name
 
 
 def of_labels(logits: Tensor, labels: Tensor, focal: float = 0.0) -> Tensor:

@@ -6,7 +6,7 @@ the samples that it is handed and no others, and changes no model that it is giv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from lepton_edge.compress.errors import TooLittleData
 from lepton_edge.compress.technique import Materials, Samples
 from lepton_edge.compress.torch.batches import Batch, batches
-from lepton_edge.compress.torch.losses import Weighing, answer, of_attention, of_labels, of_teacher
+from lepton_edge.compress.torch.losses import Weighing, answers, of_attention, of_labels, of_teacher
 from lepton_edge.compress.torch.module import OnnxModule
 from lepton_edge.compress.torch.training import Schedule, reproducible, train
 
@@ -65,31 +65,38 @@ def recover(model: ModelProto, materials: Materials, how: Recovery) -> ModelProt
 
 
 class _Comparison:
-    """A loss: the student's answers against labels and against the original's, as they are weighed."""
+    """A loss: the student's answers against labels and against the original's, as they are weighed.
+
+    Labels are those of the first output; every output is compared with the original's, all alike.
+    """
 
     def __init__(
         self, student: OnnxModule, original: ModelProto, model: ModelProto, weighing: Weighing
     ) -> None:
         self._student, self._weighing = student, weighing
         self._teacher = OnnxModule(original).eval() if weighing.labels < 1 or weighing.features else None
-        self._answers = (answer(model), answer(original))
+        mine, theirs = answers(model), answers(original)
+        self._answers = {mine[name]: theirs[name] for name in mine if name in theirs}
+        self._labelled = next(iter(mine.values()))
         self._features = shared_features(model, original) if weighing.features else []
 
     def __call__(self, batch: Batch) -> Tensor:
-        mine = self._student(batch.feeds, keep=[self._answers[0], *self._features])
+        mine = self._student(batch.feeds, keep=[self._labelled, *self._answers, *self._features])
         share = self._weighing.labels if batch.labels is not None else 0.0
         loss = torch.zeros(())
         if share and batch.labels is not None:
-            loss = loss + share * of_labels(mine[self._answers[0]], batch.labels, self._weighing.focal)
+            loss = loss + share * of_labels(mine[self._labelled], batch.labels, self._weighing.focal)
         if self._teacher is not None and share < 1:
             with torch.no_grad():
-                theirs = self._teacher(batch.feeds, keep=[self._answers[1], *self._features])
-            loss = loss + (1 - share) * of_teacher(
-                mine[self._answers[0]], theirs[self._answers[1]], self._weighing
-            )
+                theirs = self._teacher(batch.feeds, keep=[*self._answers.values(), *self._features])
+            loss = loss + (1 - share) * self._of_teacher(mine, theirs)
             for name in self._features:
                 loss = loss + self._weighing.features * of_attention(mine[name], theirs[name])
         return loss
+
+    def _of_teacher(self, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Tensor:
+        each = [of_teacher(mine[one], theirs[other], self._weighing) for one, other in self._answers.items()]
+        return torch.stack(each).mean()
 
 
 def shared_features(model: ModelProto, original: ModelProto) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
+from lepton_edge.compress import bottlenecks, layers
 from lepton_edge.compress.errors import AlreadyCompressed, CompressionRefused, TooLittleData
 from lepton_edge.compress.recipe import Target, Value
 from lepton_edge.compress.sensitivity import First
@@ -125,3 +126,26 @@ def test_embedding_tables_are_stored_in_int8(stored: bool, smaller: float, tmp_p
     assert (model.ByteSize() / made.ByteSize() > 2) is stored
     ids = np.arange(20)[None]
     assert cosine(run(made, ids=ids)["y"], run(model, ids=ids)["y"]) > 0.99
+
+
+def test_a_bottleneck_is_no_quantized_model_and_its_coder_stays_as_it_was(tmp_path: Path) -> None:
+    original = net()
+    given = materials(original, tmp_path)
+    (neck, *_) = bottlenecks.necks(original)
+    coder = bottlenecks.principal(original, neck, given.calibration, neck.shape[0], 1)
+    coded = bottlenecks.inserted(original, neck, coder)
+    assert layers.why_not(coded) == ""
+    assert not layers.has_integers(coded)
+    assert "static_int8 comes before it" in technique("qat").refuse(coded, Target())
+    made = STATIC.apply(coded, given, OPTIONS)
+    assert error(made, coded) < 3e-3
+    before, after = weights_of(coded), weights_of(made)
+    mine = [name for name in before if name.startswith(f"{bottlenecks.PREFIX}.")]
+    assert mine
+    assert all(np.array_equal(before[name], after[name]) for name in mine)
+    makers = {name: node for node in made.graph.node for name in node.output}
+    assert (
+        makers[bottlenecks.CODE].input[0] == f"{bottlenecks.PREFIX}/narrow"
+    )  # rounded once, by its own scale
+    assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) > 2
+    assert STATIC.refuse(made, Target()) == layers.ALREADY
