@@ -28,10 +28,13 @@ from device_agents.options import (
     Addresses,
     Adopt,
     Bind,
+    DryRun,
     Folder,
     Form,
     FormOption,
+    ForUser,
     Level,
+    MemoryMax,
     Name,
     Port,
     RadioWatts,
@@ -46,6 +49,8 @@ from device_agents.options import (
 )
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
+from lepton_edge.systemd import install
+from lepton_edge.systemd.service import Wanted, service, unit_name
 from partitioner.nouns_json import to_json
 
 if sys.version_info >= (3, 11):
@@ -79,12 +84,12 @@ UNWELL = 16
 """The exit status of a doctor that found something that does not work."""
 
 
-app = typer.Typer(help="Run an agent on this device: start, doctor.", add_completion=False)
+app = typer.Typer(help="Run an agent on this device: start, doctor, install-service.", add_completion=False)
 
 
 @app.callback()
 def group() -> None:
-    """Run an agent on this device: start, doctor."""
+    """Run an agent on this device: start, doctor, install-service."""
 
 
 @app.command()
@@ -150,6 +155,39 @@ def doctor(
     typer.echo(told)
     if not report.healthy:
         raise typer.Exit(UNWELL)
+
+
+@app.command("install-service")
+def install_service(
+    *,
+    role: Role = None,
+    name: Name = None,
+    coordinator: Address = None,
+    insecure_bind: Bind = None,
+    state_directory: Folder = None,
+    config: TomlFile = None,
+    memory: MemoryMax = "80%",
+    user: ForUser = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Have systemd start this agent at boot, watch it, and start it anew should it end."""
+    flags = {"role": role, "name": name, "coordinator": coordinator, "bind": insecure_bind}
+    given = {field: value for field, value in flags.items() if value is not None}
+    chosen = configuration({**given, **_given_state(state_directory)}, config, os.environ)
+    settings = {"role": chosen.role, "name": chosen.name, "coordinator": chosen.coordinator, **given}
+    wanted = Wanted("agent", f"agent-{chosen.name}", settings, config, state_directory, memory, user)
+    install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)
+
+
+def _given_state(folder: Path | None) -> dict[str, Any]:
+    return {} if folder is None else {"state_directory": folder}
+
+
+@app.command("uninstall-service")
+def uninstall_service(*, user: ForUser = False, dry_run: DryRun = False) -> None:
+    """End the agent's service and take it out; its state and its settings stay."""
+    steps = install.removing(unit_name("agent"), install.Places.of(user))
+    install.told(steps, typer.echo, dry_run=dry_run)
 
 
 def _role(file: Path | None) -> dict[str, str]:

@@ -66,3 +66,8 @@ Transport = Annotated[
 ]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 FormOption = Annotated[Form, typer.Option("--format", help="Lines for people, or JSON for programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+ForUser = Annotated[
+    bool, typer.Option("--user", help="Under this user's own systemd instead of the system's.")
+]
+MemoryMax = Annotated[str, typer.Option("--memory", metavar="SIZE", help="The most it may take: 80%, 512M.")]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,8 +36,8 @@ from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, R
 from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
 from device_agents.store import ArtifactStore
+from device_agents.store.lock import locked
 from lepton_edge.core.config import AgentConfig
-from lepton_edge.core.errors import AlreadyExists, StorageFull
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import (
     PROTOCOL_MAJOR,
@@ -54,6 +53,7 @@ from lepton_edge.link import near
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.relay import RelayedStream, Tunnels, meet
 from lepton_edge.link.server import open_data_port
+from lepton_edge.systemd import Notifier
 from lepton_edge.wire import rpc
 from lepton_edge.wire.memory import settle_garbage, tune_malloc
 from partitioner.units import Bytes, DeviceId, Seconds
@@ -95,7 +95,7 @@ async def serve(config: AgentConfig, tell: Tell = print) -> None:
         AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
     """
     tune_malloc(_kept(hardware.memory()[0]))
-    with _locked(config):
+    with locked(config.state_directory):
         agent = Agent(config, tell)
         await agent.run()
 
@@ -132,6 +132,7 @@ class Agent:
         self.hardware = dataclasses.replace(
             _within(hardware.probe(), config.memory_limit), threads=self.engine.runtime.threads
         )
+        self.notifier = Notifier()
         self.incarnation = secrets.token_hex(8)
         self.addresses: tuple[str, ...] = ()
         self.door = self.near = ""
@@ -210,6 +211,7 @@ class Agent:
         self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
         self.driver.submit(Restored(self.saved.read()))
+        self.notifier.ready(f"device {self.device}, data port {bound}")
         settle_garbage()
         try:
             await self._serve_until_asked()
@@ -227,6 +229,7 @@ class Agent:
                 self.health.watch(),
                 self.watch.run(),
                 self.saved.watch(),
+                self.notifier.keep_alive(),
             )
         ]
         try:
@@ -242,6 +245,7 @@ class Agent:
 
     async def _end(self, server: Stoppable, near_door: Closable | None) -> None:
         """Let requests in progress end, then let go of everything."""
+        self.notifier.stopping()
         self.driver.submit(Closing())
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN
@@ -356,36 +360,6 @@ def _reachable(bound: str, coordinator: str) -> str:
         probe.connect(target)  # sends nothing: asks the system for a route
         host = probe.getsockname()[0]
     return rpc.join_address(host, port)
-
-
-@contextlib.contextmanager
-def _locked(config: AgentConfig) -> Iterator[None]:
-    """Hold the state directory: two agents on one would overwrite each other's epochs."""
-    try:
-        config.state_directory.mkdir(parents=True, exist_ok=True)
-        file = (config.state_directory / "lock").open("a")
-    except OSError as error:
-        raise StorageFull(
-            f"{config.state_directory} cannot be written: {error.strerror}",
-            "choose another --state-directory",
-        ) from error
-    with file:
-        _lock(file.fileno(), config)
-        yield
-
-
-def _lock(descriptor: int, config: AgentConfig) -> None:
-    if os.name != "posix":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise AlreadyExists(
-            f"another agent uses {config.state_directory}",
-            "start this one with another --name or --state-directory, or stop the other",
-        ) from None
 
 
 def _kept(total: Bytes) -> int:

@@ -15,7 +15,10 @@ from typing import Annotated, Any
 import typer
 
 from lepton_edge.cli import extras, logs, settings
+from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
+from lepton_edge.systemd import install
+from lepton_edge.systemd.service import Wanted, service, unit_name
 
 ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
 
@@ -60,6 +63,40 @@ def start(
     from lepton_edge.coordinator import server  # the extra is there: require() said so
 
     asyncio.run(server.serve(chosen))
+
+
+@app.command("install-service")
+def install_service(
+    *,
+    insecure_bind: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
+    ] = None,
+    state_directory: Annotated[Path | None, typer.Option(help="Where its state is kept.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="The most it may take: 80%, 4G.")] = "80%",
+    user: Annotated[
+        bool, typer.Option("--user", help="Under this user's own systemd instead of the system's.")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Have systemd start the coordinator at boot, watch it, and start it anew should it end."""
+    extras.require("coordinator")
+    settings_of = {"bind": insecure_bind}
+    configuration(settings_of, config, dict(os.environ))
+    wanted = Wanted("coordinator", "coordinator", settings_of, config, state_directory, memory, user)
+    install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)
+
+
+@app.command("uninstall-service")
+def uninstall_service(
+    *,
+    user: Annotated[bool, typer.Option("--user", help="From this user's own systemd.")] = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """End the coordinator's service and take it out; its state and its settings stay."""
+    steps = install.removing(unit_name("coordinator"), install.Places.of(user))
+    install.told(steps, typer.echo, dry_run=dry_run)
 
 
 def configuration(flags: dict[str, Any], file: Path | None, environment: dict[str, str]) -> CoordinatorConfig:

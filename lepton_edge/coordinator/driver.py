@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 EVENT_LIMIT = 1024
 TICK = 0.25
+STUCK = Seconds(15.0)
+"""Without a decision for so long, the loop does not turn: a slow disk makes one take a second."""
 CLOCK_SET = 1.0
 """Seconds by which the machine's clock moves against the decider's before somebody is said to have set it."""
 
@@ -56,7 +58,7 @@ class Driver:
 
     def __init__(self, state: State, store: Store, artifacts: Artifacts, work: Work) -> None:
         self.state = state
-        self.started = self.now()
+        self.started = self._decided_at = self.now()
         self._wall = wall()
         self.pushes = 0  # uploads and compilations under way: their artifacts are in no book yet
         self._store = store
@@ -132,6 +134,11 @@ class Driver:
     async def _decide_all(self) -> None:
         while True:
             await self._survived(await self._queue.get())
+            self._decided_at = self.now()
+
+    def turns(self) -> bool:
+        """Whether events are still decided: there is one at each tick."""
+        return self.now() - self._decided_at < STUCK
 
     def _died(self, task: str, error: Exception) -> None:
         """Have it told that a task died, where there is room for that."""

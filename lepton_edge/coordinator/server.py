@@ -32,6 +32,7 @@ from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.errors import DiscoveryFailed
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
+from lepton_edge.systemd import Notifier
 from lepton_edge.wire import rpc
 from partitioner.units import Seconds
 
@@ -62,6 +63,8 @@ async def serve(config: CoordinatorConfig) -> None:
     asked = _asked_to_end()  # before anybody is told that it is ready, and may ask
     rooms = await _open(config)
     deciding = asyncio.create_task(rooms.driver.run())
+    notifier = Notifier()
+    living = asyncio.create_task(notifier.keep_alive(rooms.driver.turns))
     try:
         server, bound = await rpc.open_server(
             rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service), calls=STREAMS
@@ -69,6 +72,7 @@ async def serve(config: CoordinatorConfig) -> None:
         rooms.service.address = config.advertise or bound
         async with _announced(config, bound):
             print(f"coordinator ready control={bound}", flush=True)
+            notifier.ready(f"control port {bound}")
             await rooms.driver.post(Began("start"))
             log.info(
                 "ready",
@@ -77,8 +81,10 @@ async def serve(config: CoordinatorConfig) -> None:
                 term=rooms.driver.state.settings.term,
             )
             await _until_asked_to_end(asked, deciding)
+        notifier.stopping()
         await server.stop(GRACE)
     finally:
+        living.cancel()
         deciding.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await deciding
