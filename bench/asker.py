@@ -39,6 +39,7 @@ def push(client: Client, job: Job) -> Any:
         manifest=job.get("manifest"),
         samples=job.get("samples"),
         shapes=shapes,
+        bottlenecks=job.get("bottlenecks", ()),
         progress=_tell,
     )
     return {"input": told["inputs"][0]["name"]}

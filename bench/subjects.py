@@ -39,6 +39,7 @@ class Subject:
     manifest: Path | None = None
     samples: Path | None = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    bottlenecks: tuple[Path, ...] = ()
 
 
 def mobilenetv2(directory: Path) -> Subject:

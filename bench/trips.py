@@ -73,6 +73,7 @@ class Site:
             "manifest": str(subject.manifest) if subject.manifest else None,
             "samples": str(subject.samples) if subject.samples else None,
             "shapes": subject.shapes,
+            "bottlenecks": [str(folder) for folder in subject.bottlenecks],
         }
         return Known(subject, self.ask("cloud", job)["input"])
 

@@ -23,6 +23,7 @@ from partitioner.onnx_io import runtime
 
 EPOCHS = 2
 LENGTH: dict[str, Value] = {"epochs": EPOCHS, "batch": 128, "rate": 1e-3}
+CODER: dict[str, Value] = {"narrow": 32, "stride": 7, "epochs": 1, "batch": 128, "rate": 1e-3}
 TRAVELLING = 200  # pictures whose bytes are counted
 
 
@@ -123,8 +124,7 @@ def narrow(scratch: Path) -> None:
 
 def coded(original: onnx.ModelProto, given: Materials) -> onnx.ModelProto:
     """Return the net with a trained coder after its first block: 49 numbers for every 7 x 7 pixels of 32 channels."""
-    how: dict[str, Value] = {"narrow": 32, "stride": 7, "epochs": 1, "batch": 128, "rate": 1e-3}
-    return trained.kept("coded", lambda: judge.applied(original, given, [("bottleneck", how)]))
+    return trained.kept("coded", lambda: judge.applied(original, given, [("bottleneck", CODER)]))
 
 
 def bytes_of(model: onnx.ModelProto, name: str) -> float:

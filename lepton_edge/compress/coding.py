@@ -222,27 +222,45 @@ def _folder(asked: CodingAsked, source: Source) -> Path:
 
 def _written(folder: Path, source: Source, neck: bottlenecks.Neck, found: Coded, trial: _Trial) -> Coding:
     """Write the folder and return what it is."""
-    parts = {ENCODER: bottlenecks.encoder(found.model), DECODER: bottlenecks.decoder(found.model)}
-    files = {name: bottlenecks.by_rows(one).SerializeToString() for name, one in parts.items()}
+    measured = {
+        "score": to_json(found.score),
+        "original": to_json(trial.score),
+        "samples": trial.judging.digest(),
+    }
+    write_folder(
+        folder,
+        source.sha256,
+        neck.tensor,
+        found.model,
+        {"measured": measured, "options": dict(found.options)},
+    )
     plain = neck.shape[0] * neck.shape[1] * neck.shape[2]
-    made = Coding(
-        folder, _name(neck.tensor), neck.tensor, bottlenecks.code_bytes(found.model), plain, found.score, trial.score,
+    return Coding(
+        folder, name_of(neck.tensor), neck.tensor, bottlenecks.code_bytes(found.model), plain, found.score, trial.score,
         found.options, tuple((one.options, one.score) for one in trial.lost),
     )  # fmt: skip
-    said = {
-        "schema": SCHEMA, "format": FORMAT, "name": made.name, "tensor": made.tensor, "parent": source.sha256,
-        "shape": list(neck.shape), "code": made.code, "measured": {"score": to_json(made.score),
-        "original": to_json(trial.score), "samples": trial.judging.digest()}, "options": dict(found.options),
-        "sha256": {name: hashlib.sha256(one).hexdigest() for name, one in files.items()}, "versions": versions(),
+
+
+def write_folder(folder: Path, parent: str, tensor: str, made: ModelProto, said: Mapping[str, Any]) -> None:
+    """Write the coder of `made`, which codes `tensor`, as a folder, for the model file of sha256 `parent`.
+
+    `said` is what else the description tells. Raises StorageFull or InvalidInput where it cannot be written.
+    """
+    parts = {ENCODER: bottlenecks.encoder(made), DECODER: bottlenecks.decoder(made)}
+    files = {name: bottlenecks.by_rows(one).SerializeToString() for name, one in parts.items()}
+    told = {
+        "schema": SCHEMA, "format": FORMAT, "name": name_of(tensor), "tensor": tensor, "parent": parent,
+        "code": bottlenecks.code_bytes(made), **said, "versions": versions(),
+        "sha256": {name: hashlib.sha256(one).hexdigest() for name, one in files.items()},
     }  # fmt: skip
     with disk.told(folder):
         folder.mkdir(parents=True)
         for name, content in files.items():
             disk.write(folder / name, content)
-        disk.write(folder / DESCRIPTION, json.dumps(said, indent=2).encode() + b"\n")
-    return made
+        disk.write(folder / DESCRIPTION, json.dumps(told, indent=2).encode() + b"\n")
 
 
-def _name(tensor: str) -> str:
+def name_of(tensor: str) -> str:
+    """Return what a coder of `tensor` is called: its name in plain letters."""
     plain = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in tensor)
     return plain.strip("-.")[:MOST_NAME] or "coder"
