@@ -11,13 +11,13 @@ import dataclasses
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from device_agents import hardware
+from device_agents import hardware, joining
 from device_agents.driver import Driver, Parts
 from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
@@ -35,8 +35,8 @@ from device_agents.machine import State, links
 from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, Restored
 from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
+from device_agents.state_directory import holding
 from device_agents.store import ArtifactStore
-from device_agents.store.lock import locked
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import (
@@ -95,7 +95,7 @@ async def serve(config: AgentConfig, tell: Tell = print) -> None:
         AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
     """
     tune_malloc(_kept(hardware.memory()[0]))
-    with locked(config.state_directory):
+    with holding(config):
         agent = Agent(config, tell)
         await agent.run()
 
@@ -110,6 +110,8 @@ class Agent:
     def __post_init__(self) -> None:
         config = self.config
         self.device = DeviceId(config.name)
+        self.trust = joining.trust_of(config)
+        self.member = joining.Member(config, self.trust) if self.trust else None
         self.engine = Engine(
             EngineConfig(
                 config.threads,
@@ -187,6 +189,8 @@ class Agent:
             self.driver.submit,
             self._registered,
             lambda said: self.loyalty.heed(said, serves=bool(self.state.epochs)),
+            self.member.revoke if self.member else lambda serials: None,
+            self.trust,
         )
 
     # --- life ---
@@ -202,6 +206,7 @@ class Agent:
             self._describe,
             on_open=self.service.opened,
             plain=self._plain,
+            trust=self.trust,
         )
         near_door = near.open_door(
             self.config.state_directory, hello, self.service.handle, self.service.opened
@@ -230,6 +235,7 @@ class Agent:
                 self.watch.run(),
                 self.saved.watch(),
                 self.notifier.keep_alive(),
+                *self._renewing(),
             )
         ]
         try:
@@ -242,6 +248,9 @@ class Agent:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _renewing(self) -> list[Coroutine[Any, Any, None]]:
+        return [self.member.keep_fresh(lambda: self.control.address)] if self.member else []
 
     async def _end(self, server: Stoppable, near_door: Closable | None) -> None:
         """Let requests in progress end, then let go of everything."""
@@ -268,7 +277,9 @@ class Agent:
         return self.peers.link(device).peer.opens_later
 
     async def _dial(self, address: str) -> Link:
-        return await dial(address, self._link_hello(), self.service.handle, plain=self._plain)
+        return await dial(
+            address, self._link_hello(), self.service.handle, plain=self._plain, trust=self.trust
+        )
 
     async def _dial_through(self, relay: Link, device: DeviceId) -> Link:
         return await meet(self.tunnels, relay, device, self._link_hello(), self.service.handle)
@@ -285,7 +296,7 @@ class Agent:
         hello = LinkHello("client", self.device, __version__)
         if self.near:
             return await near.dial(self.near, hello, self.service.handle)
-        return await dial(self.door, hello, self.service.handle, plain=self._plain)
+        return await dial(self.door, hello, self.service.handle, plain=self._plain, trust=self.trust)
 
     @property
     def _plain(self) -> bool:
@@ -320,6 +331,7 @@ class Agent:
             relay=self.relays,
             leader=self.loyalty.leader,
             adopt=self.loyalty.adopt,
+            machine=self.member.machine if self.member else "",
         )
 
     @property

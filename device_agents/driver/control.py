@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from device_agents.machine.events import CoordinatorSaid
-from lepton_edge.core.errors import NotLeader, Unavailable
+from lepton_edge.core.errors import NotLeader, PermissionDenied, Unavailable
+from lepton_edge.core.identity import COORDINATOR_HOST
 from lepton_edge.core.messages import (
     AgentSays,
     CoordinatorSays,
@@ -22,10 +23,12 @@ from lepton_edge.core.messages import (
     FetchRequest,
     Hello,
     Rejected,
+    Revoked,
     Telemetry,
     Welcome,
 )
 from lepton_edge.wire import rpc
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -47,6 +50,10 @@ class Voice:
     registered: Callable[[str], None]
     heed: Callable[[Welcome], None] = lambda said: None
     """Obey who welcomes; raises NotLeader when another coordinator is to be obeyed."""
+    revoked: Callable[[tuple[str, ...]], None] = lambda serials: None
+    """Believe certificates no more, by their serials."""
+    trust: Trust | None = None
+    """What is shown to the coordinator, and what it must show; None speaks in the open."""
 
 
 class Refused(Exception):
@@ -89,6 +96,10 @@ class Control:
         while True:
             try:
                 await self._attached()
+            except PermissionDenied as error:  # it is known there, and may not be what it says
+                if not self._was_registered:
+                    raise Refused(error) from None
+                log.warning("the coordinator refuses this agent", error=str(error))
             except LeptonError as error:
                 tell = log.info if self._pause == FIRST_PAUSE else log.debug  # it may be away for weeks
                 tell("no coordinator", address=self.address, error=str(error))
@@ -103,7 +114,9 @@ class Control:
         """Attach once, until the stream ends."""
         address = await self._voice.find()
         self.address = address
-        channel = rpc.open_channel(address, rpc.LONGEST_COMMAND)
+        channel = rpc.open_channel(
+            address, rpc.LONGEST_COMMAND, trust=self._voice.trust, host=COORDINATOR_HOST
+        )
         words: asyncio.Queue[AgentSays | None] = asyncio.Queue(WORDS + 1)
         self._words = words
         words.put_nowait(self._voice.hello())
@@ -127,7 +140,9 @@ class Control:
     def _hear(self, message: CoordinatorSays) -> None:
         if isinstance(message, Rejected):
             raise Refused(rpc.raised(message.error))
-        if isinstance(message, Welcome):
+        if isinstance(message, Revoked):
+            self._voice.revoked(message.serials)
+        elif isinstance(message, Welcome):
             self._heed(message)
             if message.leader is not None:
                 self._voice.told(CoordinatorSaid(message))

@@ -242,6 +242,24 @@ class TaskDied:
     error: str
 
 
+@dataclass(frozen=True)
+class CertificatesRevoked:
+    """Certificates count no more: `serials` are all that do not; `device` is shut out by it, "" where none is."""
+
+    cause: str
+    serials: tuple[str, ...]
+    device: DeviceId = DeviceId("")
+
+
+@dataclass(frozen=True)
+class DeviceSuspected:
+    """The certificate of a device was shown on another machine, and refused."""
+
+    cause: str
+    device: DeviceId
+    why: str
+
+
 Event = (
     Began
     | Attached
@@ -266,4 +284,6 @@ Event = (
     | DrainAsked
     | DeviceRemoveAsked
     | RollBackAsked
+    | CertificatesRevoked
+    | DeviceSuspected
 )

@@ -28,6 +28,7 @@ from lepton_edge.coordinator import (
     operations,
     registry,
     requests,
+    revoking,
     upkeep,
 )
 from lepton_edge.coordinator.commands import (
@@ -46,10 +47,12 @@ from lepton_edge.coordinator.events import (
     Attached,
     Began,
     Broke,
+    CertificatesRevoked,
     ClockSet,
     DeployAsked,
     Detached,
     DeviceRemoveAsked,
+    DeviceSuspected,
     DrainAsked,
     Event,
     Heard,
@@ -127,6 +130,7 @@ def _attached(state: State, event: Attached, now: Seconds) -> list[Command]:
     anew = known is None or known.hello.incarnation != event.hello.incarnation
     device = registry.admit(state, event, now)
     said.append(registry.welcome(state, event))
+    said += revoking.told(state, device, event.cause)
     said.append(changes.joined(state, device, known is not None, Moment(now, event.cause)))
     said += epochs.restore(state, device, Moment(now, event.cause))
     said += epochs.direct(state, device, Moment(now, event.cause))
@@ -329,4 +333,6 @@ HANDLERS: dict[type[Any], Any] = {
     DrainAsked: operations.drain_asked,
     DeviceRemoveAsked: operations.remove_asked,
     RollBackAsked: operations.roll_back_asked,
+    CertificatesRevoked: revoking.revoked,
+    DeviceSuspected: revoking.suspected,
 }

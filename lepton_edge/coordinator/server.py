@@ -16,24 +16,27 @@ from dataclasses import dataclass
 
 import structlog
 
-from lepton_edge.coordinator import beside
+from lepton_edge.coordinator import beside, guarding
 from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver, wall
-from lepton_edge.coordinator.events import Began
+from lepton_edge.coordinator.events import Began, CertificatesRevoked, DeviceSuspected
+from lepton_edge.coordinator.gate import Ears, Gate, Terms
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.limits import MAX_DEVICES
 from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.standing import Drain
 from lepton_edge.coordinator.state import Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
+from lepton_edge.coordinator.vault import Vault
 from lepton_edge.coordinator.worker import Workers
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.errors import DiscoveryFailed
+from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
 from lepton_edge.systemd import Notifier
-from lepton_edge.wire import rpc
+from lepton_edge.wire import front, introduction, rpc
 from partitioner.units import Seconds
 
 log = structlog.get_logger("coordinator")
@@ -41,6 +44,7 @@ log = structlog.get_logger("coordinator")
 STREAMS = MAX_DEVICES + rpc.MAX_CALLS  # each device has one; the others are calls
 MOST_WORKERS = 4
 """Processes that plan and compile at the same time, on as many processors; each has some 150 MB while it is warm."""
+FIRST_TTL, FIRST_USES = Seconds(3600.0), 16  # of the token that a start prints
 GRACE = 2.0  # seconds that calls under way get when the process is asked to end
 
 
@@ -66,14 +70,13 @@ async def serve(config: CoordinatorConfig) -> None:
     notifier = Notifier()
     living = asyncio.create_task(notifier.keep_alive(rooms.driver.turns))
     try:
-        server, bound = await rpc.open_server(
-            rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service), calls=STREAMS
-        )
+        server, bound = await _listen(config, rooms)
         rooms.service.address = config.advertise or bound
-        async with _announced(config, bound):
+        async with _announced(config, bound), guarding.kept(rooms.service.gate):
             print(f"coordinator ready control={bound}", flush=True)
             notifier.ready(f"control port {bound}")
             await rooms.driver.post(Began("start"))
+            await _tell_how_to_join(config, rooms.service)
             log.info(
                 "ready",
                 control=bound,
@@ -90,6 +93,36 @@ async def serve(config: CoordinatorConfig) -> None:
             await deciding
         await rooms.workers.close()
         rooms.store.close()
+
+
+async def _listen(config: CoordinatorConfig, rooms: _Rooms) -> tuple[front.Port, str]:
+    """Open the control port, over TLS where there is a gate."""
+    address, handlers = rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service)
+    gate = rooms.service.gate
+    if gate is None:
+        return await rpc.open_server(address, handlers, calls=STREAMS)
+    gate.ears = Ears(
+        lambda serials, device: rooms.driver.post(CertificatesRevoked("gate", serials, device)),
+        lambda device, why: rooms.driver.post(DeviceSuspected("gate", device, why)),
+    )
+    bounds = front.Bounds(connections=STREAMS, passed_on=STREAMS, calls=STREAMS)
+    every = [*handlers, *introduction.join_handlers(gate)]
+    return await front.open_port(address, every, trust=gate.trust, bounds=bounds)
+
+
+async def _tell_how_to_join(config: CoordinatorConfig, service: Service) -> None:
+    """Print one line to paste on a device: its token counts for a while. Not into a journal, which others may read."""
+    if service.gate is None:
+        return
+    if "JOURNAL_STREAM" in os.environ:
+        log.info("to let a device join: lepton-edge token create")
+        return
+    token = await service.gate.make_token(FIRST_TTL, FIRST_USES, Role.AGENT)
+    host, port = rpc.split_address(service.address)
+    if host in ("0.0.0.0", "::"):
+        host = discovery.default_route_address() or socket.gethostname()
+    address = rpc.join_address(host, port)
+    print(f"to join: lepton-edge agent join {address} --token {token.text()}", flush=True)
 
 
 async def _open(config: CoordinatorConfig) -> _Rooms:
@@ -109,6 +142,10 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     jobs = Jobs(workers, config.state_directory)
     driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
     service = Service(driver, store, artifacts, jobs)
+    if config.secure:
+        terms = Terms(config.certificate_life, config.approve)
+        service.gate = Gate(config.state_directory, Vault(store), driver.on_disk, terms)
+        driver.state.revoked = service.gate.revoked()
     service.name = socket.gethostname()
     service.upload_limit = config.upload_limit
     return _Rooms(store, workers, driver, service)

@@ -12,16 +12,18 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
+from lepton_edge.coordinator import access, doors, entries, granting, history, reports
 from lepton_edge.coordinator import commands as c
-from lepton_edge.coordinator import doors, entries, history, reports
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
 from lepton_edge.coordinator.conversations import Call
 from lepton_edge.coordinator.driver import Driver, unexpected
+from lepton_edge.coordinator.gate import Gate
+from lepton_edge.coordinator.guarding import guarded
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
@@ -37,6 +39,7 @@ from lepton_edge.core.errors import (
     Overloaded,
     ServiceError,
 )
+from lepton_edge.core.keys import KeyCall
 from lepton_edge.wire.rpc import FETCH_CHUNK, PeerContext
 from partitioner.compiled import CodecSample
 from partitioner.errors import LeptonError
@@ -63,6 +66,7 @@ class Service:
         self.address = ""
         self.name = "coordinator"
         self.upload_limit = Bytes(4 << 30)
+        self.gate: Gate | None = None  # where nobody need prove who they are
 
     # --- agents -----------------------------------------------------------------------------------
 
@@ -73,6 +77,8 @@ class Service:
         hello = await _first(said)
         if not isinstance(hello, m.Hello):
             raise CorruptFrame("an agent begins with Hello", "is this an agent of the same release?")
+        if self.gate is not None:
+            await self.gate.check_agent(hello, peer)
         stream, outbox = self._driver.open_stream()
         log.info("an agent attaches", cause=stream, device=hello.device, peer=peer.peer)
         await self._driver.post(e.Attached(stream, stream, hello))
@@ -101,6 +107,8 @@ class Service:
 
     async def fetch(self, request: m.FetchRequest, peer: PeerContext) -> AsyncIterator[m.FetchChunk]:
         """Yield the bytes of an artifact or weight tensor from the asked offset on, 1 MiB at a time."""
+        if self.gate is not None:
+            access.check_fetch(peer.identity)
         path, start, total, packed = await self._find(request)
         if not 0 <= request.offset <= total:
             raise InvalidInput(f"offset {request.offset} is outside of the {total} bytes of {request.sha256}")
@@ -138,7 +146,8 @@ class Service:
     async def describe(self, peer: PeerContext) -> m.Description:
         """Say who answers here, and where the entries are."""
         async with self._driver.settled:
-            return entries.description(self._driver.state, self.name, self.address)
+            told = entries.description(self._driver.state, self.name, self.address)
+        return told if self.gate is None else access.shown(peer.identity, told)
 
     async def admin(
         self, calls: AsyncIterator[m.AdminCall], peer: PeerContext
@@ -149,7 +158,8 @@ class Service:
         self._calls += 1
         try:
             first = await _first(calls)
-            async for event in self._serve(first, calls):
+            served = self._serve(first, calls, peer)
+            async for event in served if self.gate is None else guarded(self.gate, first, peer, served):
                 yield event
         except LeptonError as error:
             yield wire_error(error)
@@ -157,13 +167,16 @@ class Service:
             self._calls -= 1
 
     async def _serve(
-        self, call: m.AdminCall, rest: AsyncIterator[m.AdminCall]
+        self, call: m.AdminCall, rest: AsyncIterator[m.AdminCall], peer: PeerContext
     ) -> AsyncIterator[m.AdminEvent]:
         events: AsyncIterator[m.AdminEvent]
         if isinstance(call, m.PushModel):
             events = self._push(call, rest)
         elif isinstance(call, m.ShowEvents):
             events = history.tell(self._driver, self._store, call)
+        elif isinstance(call, granting.KEY_CALLS):
+            yield history.document(await granting.answer(self.gate, cast(KeyCall, call), peer.identity))
+            return
         elif isinstance(call, m.CheckDoors):
             yield history.document(await doors.document(await self._doors(call)))
             return

@@ -65,7 +65,12 @@ CREATE TABLE changes (serial INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NO
 BESIDE = """
 CREATE TABLE beside (model TEXT, board TEXT, record TEXT NOT NULL, PRIMARY KEY (model, board));
 """
-MIGRATIONS: tuple[str, ...] = (TABLES, CHANGES, BESIDE)
+KEYS = """
+CREATE TABLE tokens (id TEXT PRIMARY KEY, expires REAL NOT NULL, record TEXT NOT NULL);
+CREATE TABLE certificates (serial TEXT PRIMARY KEY, expires REAL NOT NULL, record TEXT NOT NULL);
+CREATE TABLE joining (name TEXT PRIMARY KEY, at REAL NOT NULL, record TEXT NOT NULL);
+"""
+MIGRATIONS: tuple[str, ...] = (TABLES, CHANGES, BESIDE, KEYS)
 """Script i brings tables of version i to version i + 1; scripts are only ever added at the end."""
 
 
@@ -143,11 +148,11 @@ class Store:
 
     def keep_device(self, hello: Hello) -> None:
         """Remember what a device said of itself."""
-        self._write("INSERT OR REPLACE INTO devices VALUES (?, ?)", hello.device, _text(hello))
+        self.execute("INSERT OR REPLACE INTO devices VALUES (?, ?)", hello.device, _text(hello))
 
     def keep_model(self, record: ModelRecord) -> None:
         """Remember which version a model's name means."""
-        self._write(
+        self.execute(
             "INSERT OR REPLACE INTO models VALUES (?, ?, ?)", record.name, record.version, _text(record)
         )
 
@@ -168,7 +173,7 @@ class Store:
 
     def keep_drained(self, devices: tuple[DeviceId, ...]) -> None:
         """Remember which devices are to run nothing."""
-        self._write("INSERT OR REPLACE INTO meta VALUES ('drained', ?)", json.dumps(devices))
+        self.execute("INSERT OR REPLACE INTO meta VALUES ('drained', ?)", json.dumps(devices))
 
     def forget_model(self, name: ModelName) -> None:
         """Forget a model, its profiles and its weights; its epochs stay as tombstones."""
@@ -178,16 +183,16 @@ class Store:
 
     def forget_version(self, model: ModelName, version: ModelVersion) -> None:
         """Forget where the weights of a model version lay; its files are gone."""
-        self._write("DELETE FROM weights WHERE model = ? AND version = ?", model, version)
+        self.execute("DELETE FROM weights WHERE model = ? AND version = ?", model, version)
 
     def keep_profile(self, model: ModelName, version: ModelVersion, record: ProfileRecord) -> None:
         """Remember a measurement of a model on a device."""
         row = (model, version, record.profile.device, _text(record))
-        self._write("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", *row)
+        self.execute("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", *row)
 
     def keep_link(self, device: DeviceId, peer: DeviceId, link: LinkProfile) -> None:
         """Remember a measurement of the link from `device` to `peer`."""
-        self._write("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", device, peer, _text(link))
+        self.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", device, peer, _text(link))
 
     def keep_epoch(self, record: EpochRecord) -> None:
         """Remember an epoch in its present state; of ended epochs only the newest are remembered."""
@@ -203,10 +208,10 @@ class Store:
     def keep_beside(self, record: Beside) -> None:
         """Remember what is prepared beside an active epoch, or that nothing is."""
         if record.tried is None and record.before is None:
-            self._write("DELETE FROM beside WHERE model = ? AND board = ?", record.model, record.board)
+            self.execute("DELETE FROM beside WHERE model = ? AND board = ?", record.model, record.board)
         else:
             row = (record.model, record.board, _text(record))
-            self._write("INSERT OR REPLACE INTO beside VALUES (?, ?, ?)", *row)
+            self.execute("INSERT OR REPLACE INTO beside VALUES (?, ?, ?)", *row)
 
     def keep_changes(self, changes: Sequence[Change]) -> None:
         """Remember changes, or what is new of them; of all, only the newest are remembered."""
@@ -274,9 +279,15 @@ class Store:
         found = self._rows.execute("SELECT value FROM meta WHERE key = 'drained'").fetchone()
         return tuple(DeviceId(name) for name in json.loads(found[0])) if found else ()
 
-    def _write(self, statement: str, *values: Any) -> None:
+    def execute(self, statement: str, *values: Any) -> None:
+        """Change rows, in a transaction of its own or that of `together`."""
         with self._transaction() as rows:
             rows.execute(statement, values)
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return rows."""
+        with _typed(self._directory):
+            return self._rows.execute(statement, values).fetchall()
 
     @contextmanager
     def together(self) -> Iterator[None]:

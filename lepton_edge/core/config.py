@@ -55,7 +55,8 @@ class AgentConfig:
     0 bytes mean an eighth of the memory, 64 MiB at least.
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
     `adopt`: another coordinator than the one before may command it, whatever it serves.
-    `secure`: it has joined, and speaks TLS with everybody.
+    `secure`: it has joined, and speaks TLS with everybody. `machine`: what tells this machine from others, where its
+    hardware does not.
     `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
 
@@ -79,3 +80,4 @@ class AgentConfig:
     transport: str = "auto"
     adopt: bool | None = None
     secure: bool = SECURE
+    machine: str = ""

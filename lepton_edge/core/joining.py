@@ -12,13 +12,6 @@ from partitioner.units import Seconds
 
 
 @dataclass(frozen=True)
-class AuthorityTold:
-    """The certificates of a coordinator's own authority, PEM; believed once one has the hash that a token names."""
-
-    certificates: bytes
-
-
-@dataclass(frozen=True)
 class JoinRequest:
     """Ask for a certificate with a token.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import hmac
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import InvalidInput, Unauthenticated
 from lepton_edge.core.identity import SCHEME, Identity, Role
 from partitioner.units import Seconds
 
@@ -106,6 +107,25 @@ def key_hash(key: ec.EllipticCurvePublicKey) -> str:
 def fingerprint(pem: bytes) -> str:
     """Return the SHA-256 of the first certificate in `pem`, hexadecimal: what a token names an authority by."""
     return _certificate(pem).fingerprint(hashes.SHA256()).hex()
+
+
+def pinned(pem: bytes, sha256: str) -> bytes:
+    """Return that one certificate in `pem` which has this hash, and nothing of what else is there.
+
+    Raises:
+        Unauthenticated: none has.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        found = []
+    for one in found:
+        if hmac.compare_digest(one.fingerprint(hashes.SHA256()).hex(), sha256):
+            return one.public_bytes(serialization.Encoding.PEM)
+    raise Unauthenticated(
+        "that is not the coordinator which the token is of: its authority has another hash; nothing was sent",
+        "check the address; if it is right, somebody is in between, or the coordinator's state is new: make a new token",
+    )
 
 
 def read(pem: bytes) -> Facts:

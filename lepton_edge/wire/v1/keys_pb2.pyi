@@ -6,12 +6,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class AuthorityTold(_message.Message):
-    __slots__ = ("certificates",)
-    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
-    certificates: bytes
-    def __init__(self, certificates: _Optional[bytes] = ...) -> None: ...
-
 class JoinRequest(_message.Message):
     __slots__ = ("token", "secret", "request", "name", "machine", "software")
     TOKEN_FIELD_NUMBER: _ClassVar[int]

@@ -24,13 +24,7 @@ class TensorSpec(_message.Message):
     dtype: str
     shape: _containers.RepeatedCompositeFieldContainer[Dim]
     size: int
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        dtype: _Optional[str] = ...,
-        shape: _Optional[_Iterable[_Union[Dim, _Mapping]]] = ...,
-        size: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dim, _Mapping]]] = ..., size: _Optional[int] = ...) -> None: ...
 
 class WeightRef(_message.Message):
     __slots__ = ("name", "offset", "length", "sha256")
@@ -42,13 +36,7 @@ class WeightRef(_message.Message):
     offset: int
     length: int
     sha256: str
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        offset: _Optional[int] = ...,
-        length: _Optional[int] = ...,
-        sha256: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class Block(_message.Message):
     __slots__ = ("index", "kind", "inputs", "outputs", "artifact", "weights", "name")
@@ -66,16 +54,7 @@ class Block(_message.Message):
     artifact: str
     weights: _containers.RepeatedCompositeFieldContainer[WeightRef]
     name: str
-    def __init__(
-        self,
-        index: _Optional[int] = ...,
-        kind: _Optional[str] = ...,
-        inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ...,
-        outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ...,
-        artifact: _Optional[str] = ...,
-        weights: _Optional[_Iterable[_Union[WeightRef, _Mapping]]] = ...,
-        name: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., artifact: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightRef, _Mapping]]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class Frontier(_message.Message):
     __slots__ = ("tensors",)
@@ -101,28 +80,10 @@ class Stage(_message.Message):
     first: int
     last: int
     codecs: _containers.RepeatedCompositeFieldContainer[CodecChoice]
-    def __init__(
-        self,
-        device: _Optional[str] = ...,
-        first: _Optional[int] = ...,
-        last: _Optional[int] = ...,
-        codecs: _Optional[_Iterable[_Union[CodecChoice, _Mapping]]] = ...,
-    ) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., codecs: _Optional[_Iterable[_Union[CodecChoice, _Mapping]]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = (
-        "latency",
-        "board",
-        "cloud",
-        "uplink",
-        "downlink",
-        "bytes_up",
-        "bytes_down",
-        "spread",
-        "bottleneck",
-        "energy",
-        "wait",
-    )
+    __slots__ = ("latency", "board", "cloud", "uplink", "downlink", "bytes_up", "bytes_down", "spread", "bottleneck", "energy", "wait")
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
     CLOUD_FIELD_NUMBER: _ClassVar[int]
@@ -145,20 +106,7 @@ class Prediction(_message.Message):
     bottleneck: float
     energy: float
     wait: float
-    def __init__(
-        self,
-        latency: _Optional[float] = ...,
-        board: _Optional[float] = ...,
-        cloud: _Optional[float] = ...,
-        uplink: _Optional[float] = ...,
-        downlink: _Optional[float] = ...,
-        bytes_up: _Optional[int] = ...,
-        bytes_down: _Optional[int] = ...,
-        spread: _Optional[float] = ...,
-        bottleneck: _Optional[float] = ...,
-        energy: _Optional[float] = ...,
-        wait: _Optional[float] = ...,
-    ) -> None: ...
+    def __init__(self, latency: _Optional[float] = ..., board: _Optional[float] = ..., cloud: _Optional[float] = ..., uplink: _Optional[float] = ..., downlink: _Optional[float] = ..., bytes_up: _Optional[int] = ..., bytes_down: _Optional[int] = ..., spread: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ..., wait: _Optional[float] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("name", "stages", "prediction", "lower_bound", "method", "reason")
@@ -174,15 +122,7 @@ class Page(_message.Message):
     lower_bound: float
     method: str
     reason: str
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...,
-        prediction: _Optional[_Union[Prediction, _Mapping]] = ...,
-        lower_bound: _Optional[float] = ...,
-        method: _Optional[str] = ...,
-        reason: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., lower_bound: _Optional[float] = ..., method: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class OutputSpec(_message.Message):
     __slots__ = ("tensor", "scores", "indices", "labels", "keep")
@@ -196,14 +136,7 @@ class OutputSpec(_message.Message):
     indices: str
     labels: str
     keep: bool
-    def __init__(
-        self,
-        tensor: _Optional[str] = ...,
-        scores: _Optional[str] = ...,
-        indices: _Optional[str] = ...,
-        labels: _Optional[str] = ...,
-        keep: bool = ...,
-    ) -> None: ...
+    def __init__(self, tensor: _Optional[str] = ..., scores: _Optional[str] = ..., indices: _Optional[str] = ..., labels: _Optional[str] = ..., keep: bool = ...) -> None: ...
 
 class InputSpec(_message.Message):
     __slots__ = ("tensor", "picture", "encoded")
@@ -213,12 +146,7 @@ class InputSpec(_message.Message):
     tensor: TensorSpec
     picture: str
     encoded: str
-    def __init__(
-        self,
-        tensor: _Optional[_Union[TensorSpec, _Mapping]] = ...,
-        picture: _Optional[str] = ...,
-        encoded: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., picture: _Optional[str] = ..., encoded: _Optional[str] = ...) -> None: ...
 
 class Fused(_message.Message):
     __slots__ = ("device", "first", "last", "block")
@@ -230,13 +158,7 @@ class Fused(_message.Message):
     first: int
     last: int
     block: Block
-    def __init__(
-        self,
-        device: _Optional[str] = ...,
-        first: _Optional[int] = ...,
-        last: _Optional[int] = ...,
-        block: _Optional[_Union[Block, _Mapping]] = ...,
-    ) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., block: _Optional[_Union[Block, _Mapping]] = ...) -> None: ...
 
 class QueueRule(_message.Message):
     __slots__ = ("policy", "limit", "in_flight", "max_batch", "batch_wait_ms")
@@ -250,26 +172,10 @@ class QueueRule(_message.Message):
     in_flight: int
     max_batch: int
     batch_wait_ms: float
-    def __init__(
-        self,
-        policy: _Optional[str] = ...,
-        limit: _Optional[int] = ...,
-        in_flight: _Optional[int] = ...,
-        max_batch: _Optional[int] = ...,
-        batch_wait_ms: _Optional[float] = ...,
-    ) -> None: ...
+    def __init__(self, policy: _Optional[str] = ..., limit: _Optional[int] = ..., in_flight: _Optional[int] = ..., max_batch: _Optional[int] = ..., batch_wait_ms: _Optional[float] = ...) -> None: ...
 
 class TurnRule(_message.Message):
-    __slots__ = (
-        "pages",
-        "latency",
-        "bottleneck",
-        "energy",
-        "egress",
-        "max_latency",
-        "max_energy",
-        "max_egress",
-    )
+    __slots__ = ("pages", "latency", "bottleneck", "energy", "egress", "max_latency", "max_energy", "max_egress")
     PAGES_FIELD_NUMBER: _ClassVar[int]
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     BOTTLENECK_FIELD_NUMBER: _ClassVar[int]
@@ -286,17 +192,7 @@ class TurnRule(_message.Message):
     max_latency: float
     max_energy: float
     max_egress: float
-    def __init__(
-        self,
-        pages: _Optional[_Iterable[str]] = ...,
-        latency: _Optional[float] = ...,
-        bottleneck: _Optional[float] = ...,
-        energy: _Optional[float] = ...,
-        egress: _Optional[float] = ...,
-        max_latency: _Optional[float] = ...,
-        max_energy: _Optional[float] = ...,
-        max_egress: _Optional[float] = ...,
-    ) -> None: ...
+    def __init__(self, pages: _Optional[_Iterable[str]] = ..., latency: _Optional[float] = ..., bottleneck: _Optional[float] = ..., energy: _Optional[float] = ..., egress: _Optional[float] = ..., max_latency: _Optional[float] = ..., max_energy: _Optional[float] = ..., max_egress: _Optional[float] = ...) -> None: ...
 
 class Replica(_message.Message):
     __slots__ = ("device", "of")
@@ -307,29 +203,7 @@ class Replica(_message.Message):
     def __init__(self, device: _Optional[str] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PlanBook(_message.Message):
-    __slots__ = (
-        "model",
-        "version",
-        "blocks",
-        "frontiers",
-        "inputs",
-        "outputs",
-        "pages",
-        "active",
-        "fallback",
-        "golden",
-        "blob",
-        "blob_size",
-        "tolerance",
-        "fused",
-        "queue",
-        "turning",
-        "spare",
-        "replicas",
-        "smaller",
-        "variants",
-        "coders",
-    )
+    __slots__ = ("model", "version", "blocks", "frontiers", "inputs", "outputs", "pages", "active", "fallback", "golden", "blob", "blob_size", "tolerance", "fused", "queue", "turning", "spare", "replicas", "smaller", "variants", "coders")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -372,30 +246,7 @@ class PlanBook(_message.Message):
     smaller: str
     variants: _containers.RepeatedCompositeFieldContainer[HeldVariant]
     coders: _containers.RepeatedCompositeFieldContainer[Coder]
-    def __init__(
-        self,
-        model: _Optional[str] = ...,
-        version: _Optional[str] = ...,
-        blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...,
-        frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ...,
-        inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ...,
-        outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ...,
-        pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ...,
-        active: _Optional[str] = ...,
-        fallback: _Optional[str] = ...,
-        golden: _Optional[str] = ...,
-        blob: _Optional[str] = ...,
-        blob_size: _Optional[int] = ...,
-        tolerance: _Optional[float] = ...,
-        fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...,
-        queue: _Optional[_Union[QueueRule, _Mapping]] = ...,
-        turning: _Optional[_Union[TurnRule, _Mapping]] = ...,
-        spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...,
-        replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ...,
-        smaller: _Optional[str] = ...,
-        variants: _Optional[_Iterable[_Union[HeldVariant, _Mapping]]] = ...,
-        coders: _Optional[_Iterable[_Union[Coder, _Mapping]]] = ...,
-    ) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., frontiers: _Optional[_Iterable[_Union[Frontier, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputSpec, _Mapping]]] = ..., pages: _Optional[_Iterable[_Union[Page, _Mapping]]] = ..., active: _Optional[str] = ..., fallback: _Optional[str] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., queue: _Optional[_Union[QueueRule, _Mapping]] = ..., turning: _Optional[_Union[TurnRule, _Mapping]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ..., smaller: _Optional[str] = ..., variants: _Optional[_Iterable[_Union[HeldVariant, _Mapping]]] = ..., coders: _Optional[_Iterable[_Union[Coder, _Mapping]]] = ...) -> None: ...
 
 class Coder(_message.Message):
     __slots__ = ("codec", "tensor", "code", "encoder", "decoder")
@@ -409,28 +260,10 @@ class Coder(_message.Message):
     code: TensorSpec
     encoder: str
     decoder: str
-    def __init__(
-        self,
-        codec: _Optional[str] = ...,
-        tensor: _Optional[_Union[TensorSpec, _Mapping]] = ...,
-        code: _Optional[_Union[TensorSpec, _Mapping]] = ...,
-        encoder: _Optional[str] = ...,
-        decoder: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, codec: _Optional[str] = ..., tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., code: _Optional[_Union[TensorSpec, _Mapping]] = ..., encoder: _Optional[str] = ..., decoder: _Optional[str] = ...) -> None: ...
 
 class HeldVariant(_message.Message):
-    __slots__ = (
-        "device",
-        "variant",
-        "blocks",
-        "golden",
-        "blob",
-        "blob_size",
-        "tolerance",
-        "fused",
-        "spare",
-        "version",
-    )
+    __slots__ = ("device", "variant", "blocks", "golden", "blob", "blob_size", "tolerance", "fused", "spare", "version")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
@@ -451,19 +284,7 @@ class HeldVariant(_message.Message):
     fused: _containers.RepeatedCompositeFieldContainer[Fused]
     spare: _containers.RepeatedCompositeFieldContainer[Fused]
     version: str
-    def __init__(
-        self,
-        device: _Optional[str] = ...,
-        variant: _Optional[str] = ...,
-        blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...,
-        golden: _Optional[str] = ...,
-        blob: _Optional[str] = ...,
-        blob_size: _Optional[int] = ...,
-        tolerance: _Optional[float] = ...,
-        fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...,
-        spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ...,
-        version: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., variant: _Optional[str] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., tolerance: _Optional[float] = ..., fused: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., spare: _Optional[_Iterable[_Union[Fused, _Mapping]]] = ..., version: _Optional[str] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("median", "spread", "runs")
@@ -473,9 +294,7 @@ class Measurement(_message.Message):
     median: float
     spread: float
     runs: int
-    def __init__(
-        self, median: _Optional[float] = ..., spread: _Optional[float] = ..., runs: _Optional[int] = ...
-    ) -> None: ...
+    def __init__(self, median: _Optional[float] = ..., spread: _Optional[float] = ..., runs: _Optional[int] = ...) -> None: ...
 
 class LayerShare(_message.Message):
     __slots__ = ("node", "share")
@@ -493,12 +312,7 @@ class SegmentTime(_message.Message):
     first: int
     last: int
     time: Measurement
-    def __init__(
-        self,
-        first: _Optional[int] = ...,
-        last: _Optional[int] = ...,
-        time: _Optional[_Union[Measurement, _Mapping]] = ...,
-    ) -> None: ...
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., time: _Optional[_Union[Measurement, _Mapping]] = ...) -> None: ...
 
 class CodecTime(_message.Message):
     __slots__ = ("tensor", "codec", "encode", "decode", "wire_bytes")
@@ -512,34 +326,10 @@ class CodecTime(_message.Message):
     encode: float
     decode: float
     wire_bytes: int
-    def __init__(
-        self,
-        tensor: _Optional[str] = ...,
-        codec: _Optional[str] = ...,
-        encode: _Optional[float] = ...,
-        decode: _Optional[float] = ...,
-        wire_bytes: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, tensor: _Optional[str] = ..., codec: _Optional[str] = ..., encode: _Optional[float] = ..., decode: _Optional[float] = ..., wire_bytes: _Optional[int] = ...) -> None: ...
 
 class DeviceProfile(_message.Message):
-    __slots__ = (
-        "device",
-        "whole",
-        "layers",
-        "segments",
-        "pseudo",
-        "codecs",
-        "overhead",
-        "threads",
-        "engine",
-        "simulated_slowdown",
-        "send_message",
-        "send_byte",
-        "receive_message",
-        "receive_byte",
-        "activation_peak",
-        "estimated_from",
-    )
+    __slots__ = ("device", "whole", "layers", "segments", "pseudo", "codecs", "overhead", "threads", "engine", "simulated_slowdown", "send_message", "send_byte", "receive_message", "receive_byte", "activation_peak", "estimated_from")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
@@ -572,25 +362,7 @@ class DeviceProfile(_message.Message):
     receive_byte: float
     activation_peak: int
     estimated_from: str
-    def __init__(
-        self,
-        device: _Optional[str] = ...,
-        whole: _Optional[_Union[Measurement, _Mapping]] = ...,
-        layers: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ...,
-        segments: _Optional[_Iterable[_Union[SegmentTime, _Mapping]]] = ...,
-        pseudo: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ...,
-        codecs: _Optional[_Iterable[_Union[CodecTime, _Mapping]]] = ...,
-        overhead: _Optional[float] = ...,
-        threads: _Optional[int] = ...,
-        engine: _Optional[str] = ...,
-        simulated_slowdown: _Optional[float] = ...,
-        send_message: _Optional[float] = ...,
-        send_byte: _Optional[float] = ...,
-        receive_message: _Optional[float] = ...,
-        receive_byte: _Optional[float] = ...,
-        activation_peak: _Optional[int] = ...,
-        estimated_from: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., whole: _Optional[_Union[Measurement, _Mapping]] = ..., layers: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[SegmentTime, _Mapping]]] = ..., pseudo: _Optional[_Iterable[_Union[LayerShare, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTime, _Mapping]]] = ..., overhead: _Optional[float] = ..., threads: _Optional[int] = ..., engine: _Optional[str] = ..., simulated_slowdown: _Optional[float] = ..., send_message: _Optional[float] = ..., send_byte: _Optional[float] = ..., receive_message: _Optional[float] = ..., receive_byte: _Optional[float] = ..., activation_peak: _Optional[int] = ..., estimated_from: _Optional[str] = ...) -> None: ...
 
 class LinkProfile(_message.Message):
     __slots__ = ("up", "down", "delay_up", "delay_down", "overhead", "measured", "via")
@@ -608,13 +380,4 @@ class LinkProfile(_message.Message):
     overhead: float
     measured: bool
     via: str
-    def __init__(
-        self,
-        up: _Optional[float] = ...,
-        down: _Optional[float] = ...,
-        delay_up: _Optional[float] = ...,
-        delay_down: _Optional[float] = ...,
-        overhead: _Optional[float] = ...,
-        measured: bool = ...,
-        via: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, up: _Optional[float] = ..., down: _Optional[float] = ..., delay_up: _Optional[float] = ..., delay_down: _Optional[float] = ..., overhead: _Optional[float] = ..., measured: bool = ..., via: _Optional[str] = ...) -> None: ...

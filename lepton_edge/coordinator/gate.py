@@ -1,0 +1,363 @@
+"""The gate: lets in who has a token, renews who has a certificate, shuts out who is revoked.
+
+Law: I/O around pure deciders (`security.tokens`, `members`, `access`). What is decided is written down before anybody
+is told. One at a time: whoever joins waits for the one before. Times are seconds since 1970 by this machine's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from lepton_edge.coordinator import access, members
+from lepton_edge.coordinator.members import Certificate, Joining
+from lepton_edge.coordinator.vault import Vault
+from lepton_edge.core.errors import NotFound, Overloaded, PermissionDenied
+from lepton_edge.core.identity import Credentials, Identity, Role
+from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
+from lepton_edge.core.messages import AdminCall, Hello
+from lepton_edge.security import certificates, tokens
+from lepton_edge.security.audit import Audit, Deed
+from lepton_edge.security.authority import LEAF_LIFE, Authority, Issued
+from lepton_edge.security.keyring import Keyring
+from lepton_edge.security.rates import Rates
+from lepton_edge.security.tokens import Token, TokenRecord
+from lepton_edge.wire.rpc import PeerContext, split_address
+from lepton_edge.wire.tls import Trust
+from partitioner.errors import LeptonError
+from partitioner.units import DeviceId, ModelName, Seconds
+
+log = structlog.get_logger("coordinator")
+
+AUTHORITY_FILE, ADMIN_FILE = "authority.pem", "admin.pem"
+ADMIN = Identity(Role.ADMIN, "local")
+"""Whoever may read the coordinator's files on its own machine."""
+ASK_AGAIN = Seconds(1.0)
+TELL_AGAIN = 60.0
+LOOK = 3600.0  # seconds between two looks at what has expired, at most
+
+OnDisk = Callable[..., Awaitable[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """How the gate is kept: seconds that a certificate lives, whether a person approves each device."""
+
+    life: Seconds = LEAF_LIFE
+    approve: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Ears:
+    """Who is told.
+
+    Attributes:
+        revoked: hears all serials (hexadecimal) that count no more, and the device that was shut out, if one was.
+        suspected: hears of a device whose certificate was shown on another machine, and what was said then.
+    """
+
+    revoked: Callable[[tuple[str, ...], DeviceId], Awaitable[None]]
+    suspected: Callable[[DeviceId, str], Awaitable[None]]
+
+
+class Gate:
+    """See the module. It opens the authority, making one at the first start."""
+
+    def __init__(
+        self,
+        directory: Path,
+        vault: Vault,
+        on_disk: OnDisk,
+        terms: Terms,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys, self._vault, self._on_disk, self._clock = Keyring(directory), vault, on_disk, clock
+        self.terms = terms
+        held = vault.load(self.now())
+        self.tokens = {one.id: one for one in held.tokens}
+        self.certificates = {one.serial: one for one in held.certificates}
+        self.joining = {one.name: one for one in held.joining}
+        self.authority = self._opened()
+        self.audit = Audit(self._keys.folder)
+        self._rates = Rates()
+        self._lock = asyncio.Lock()
+        self.ears: Ears | None = None
+        self._suspected: dict[DeviceId, Seconds] = {}
+        own, self._own = self._own_credentials()
+        if (admin := self._admin()) is not None:
+            vault.keep_certificates(admin)
+        self.trust = Trust(own, [int(serial, 16) for serial in self.revoked()])
+
+    def now(self) -> Seconds:
+        """Return seconds since 1970."""
+        return Seconds(self._clock())
+
+    def revoked(self) -> tuple[str, ...]:
+        """Return the serials that are revoked and have not expired."""
+        now = self.now()
+        return tuple(one.serial for one in self.certificates.values() if one.revoked and now < one.expires)
+
+    def _opened(self) -> Authority:
+        if self._keys.has(AUTHORITY_FILE):
+            return Authority(self._keys.read(AUTHORITY_FILE))
+        made = Authority.make(self.now())
+        self._keys.write(AUTHORITY_FILE, made.pem)
+        return made
+
+    def _own_credentials(self) -> tuple[Credentials, Issued]:
+        who = Identity(Role.COORDINATOR, "coordinator")
+        return self.authority.credentials(who, self.now(), self.terms.life)
+
+    def _admin(self) -> Certificate | None:
+        """Write the key of this machine's own administrator where the one before is not fresh; return its record."""
+        now = self.now()
+        held = members.current(self.certificates.values(), ADMIN.role.value, ADMIN.name, now)
+        if held is not None and now < _renew_at(held) and self._keys.has(ADMIN_FILE):
+            return None
+        admin, issued = self.authority.credentials(ADMIN, now, self.terms.life)
+        self._keys.write(ADMIN_FILE, admin.pem())
+        record = _record(issued, "", "this machine")
+        self.certificates[record.serial] = record
+        return record
+
+    async def keep_fresh(self) -> None:
+        """Renew this process's own certificate in time and forget what has expired, until cancelled."""
+        while True:
+            await asyncio.sleep(min(max(self._own.facts.renew_at() - self.now(), 0.5), LOOK))
+            if self.now() >= self._own.facts.renew_at():
+                own, self._own = self._own_credentials()
+                self.trust.renew(own)
+                log.info("the coordinator's certificate is renewed")
+                if (admin := self._admin()) is not None:
+                    await self._on_disk(self._vault.keep_certificates, admin)
+            self._forget_expired()
+
+    def _forget_expired(self) -> None:
+        now = self.now()
+        self.certificates = {serial: one for serial, one in self.certificates.items() if now < one.expires}
+        self.tokens = {name: one for name, one in self.tokens.items() if now < one.expires}
+
+    # --- who may what ---------------------------------------------------------------------------------
+
+    async def check_agent(self, hello: Hello, peer: PeerContext) -> None:
+        """Raise PermissionDenied or Unauthenticated unless `peer` is the agent that it says, on its own machine."""
+        access.check_attach(peer.identity, hello.device)
+        try:
+            members.check_machine(self._shown(peer), hello.machine)
+        except PermissionDenied as error:
+            self.note(peer, "attach", hello.device, error)
+            await self._suspect(hello.device, error.message)
+            raise
+
+    async def _suspect(self, device: DeviceId, why: str) -> None:
+        """Have it told that a device's certificate was shown elsewhere: once in a while, since it is tried again."""
+        now = self.now()
+        if self.ears is not None and abs(now - self._suspected.get(device, Seconds(0.0))) > TELL_AGAIN:
+            self._suspected[device] = now
+            await self.ears.suspected(device, why)
+
+    def check_call(self, call: AdminCall, peer: PeerContext) -> None:
+        """Raise PermissionDenied or Unauthenticated unless `peer` may make `call`."""
+        try:
+            access.check_admin(peer.identity, call)
+        except LeptonError as error:
+            self.note(peer, type(call).__name__, access.subject(call), error)
+            raise
+
+    def _shown(self, peer: PeerContext) -> Certificate | None:
+        return self.certificates.get(f"{peer.identity.serial:x}") if peer.identity else None
+
+    def note(self, peer: PeerContext, what: str, whom: str = "", error: LeptonError | None = None) -> None:
+        """Write down what `peer` did."""
+        who = peer.identity
+        outcome, message = (error.code, error.message) if error is not None else ("ok", "")
+        name, role = (who.name, who.role.value) if who else ("", "")
+        self.audit.note(Deed(self.now(), name, role, what, whom, outcome, peer.peer, message))
+
+    # --- joining --------------------------------------------------------------------------------------
+
+    async def join(self, request: JoinRequest, peer: PeerContext) -> Joined:
+        """Give a certificate for a token; raise Unauthenticated, InvalidInput, AlreadyExists, Overloaded."""
+        address = split_address(peer.peer)[0]
+        wait = self._rates.wait(address, self.now())
+        if wait > 0:
+            late = Overloaded("too many have failed to join from there", f"try again in {wait:.0f} s")
+            late.retry_after = wait
+            raise late
+        try:
+            joined = await self._joined(request)
+        except LeptonError as error:
+            self._rates.failed(address, self.now())
+            self.note(peer, "join", request.name, error)
+            raise
+        self.note(peer, "join: waits to be approved" if joined.pending else "join", request.name)
+        return joined
+
+    async def _joined(self, request: JoinRequest) -> Joined:
+        members.check_name(request.name, request.machine)
+        asked = certificates.requested_key(request.request)
+        key = certificates.key_hash(asked)
+        async with self._lock:
+            now = self.now()
+            token = tokens.use(self.tokens.get(request.token), request.secret, key, now)
+            held = members.current(self.certificates.values(), token.role, request.name, now)
+            members.check_free(held, key, request.machine)
+            if self.terms.approve and not self._approved(request.name, key):
+                return await self._wait(request, token, key)
+            who = Identity(Role(token.role), request.name, token.models)
+            issued = self._issue(who, asked, self.terms.life)
+            record = _record(issued, request.machine, f"token {token.id}")
+            await self._on_disk(self._vault.let_in, token, record, None)
+            self._keep(token, record)
+            self.joining.pop(request.name, None)
+        if held is not None and held.key != key:
+            await self.revoke(Role(held.role), held.name, keep=record.serial)
+        return Joined(issued.certificate, self.authority.certificate)
+
+    def _approved(self, name: str, key: str) -> bool:
+        waits = self.joining.get(name)
+        return waits is not None and waits.approved and waits.key == key
+
+    async def _wait(self, request: JoinRequest, token: TokenRecord, key: str) -> Joined:
+        known = self.joining.get(request.name)
+        if known is None and len(self.joining) >= members.MAX_JOINING:
+            raise Overloaded(
+                f"{members.MAX_JOINING} devices wait to be approved", "approve or refuse some first"
+            )
+        if known is None or known.key != key:
+            text = request.request.decode("ascii", "replace")
+            waits = Joining(
+                request.name, token.role, key, request.machine, text, token.id, self.now(), token.models
+            )
+            await self._on_disk(self._vault.let_in, token, None, waits)
+            self.tokens[token.id], self.joining[waits.name] = token, waits
+            log.warning(
+                "somebody waits to be approved", device=request.name, do="lepton-edge device approve NAME"
+            )
+        return Joined(pending=True, retry_after=ASK_AGAIN)
+
+    async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
+        """Give another certificate to who has one; raise Unauthenticated, PermissionDenied, InvalidInput."""
+        who = access.check_renew(peer.identity)
+        shown = self._shown(peer)
+        members.check_machine(shown, request.machine)
+        asked = certificates.requested_key(request.request)
+        life = self.terms.life if shown is None or who.role is Role.AGENT else _life(shown)
+        issued = self._issue(who, asked, life)
+        record = _record(issued, request.machine or (shown.machine if shown else ""), "renewed")
+        await self._on_disk(self._vault.keep_certificates, record)
+        self.certificates[record.serial] = record
+        self.note(peer, "renew", who.name)
+        return Joined(issued.certificate, self.authority.certificate)
+
+    def _issue(self, who: Identity, key: Any, life: Seconds) -> Issued:
+        if len(self.certificates) >= members.MAX_CERTIFICATES:
+            self._forget_expired()
+            if len(self.certificates) >= members.MAX_CERTIFICATES:
+                raise Overloaded(
+                    f"{members.MAX_CERTIFICATES} certificates count here", "revoke some; they expire"
+                )
+        return self.authority.issue(who, key, self.now(), life)
+
+    def _keep(self, token: TokenRecord, record: Certificate) -> None:
+        self.tokens[token.id] = token
+        self.certificates[record.serial] = record
+
+    # --- what a person says -----------------------------------------------------------------------------
+
+    async def make_token(
+        self, ttl: Seconds, uses: int, role: Role, models: tuple[ModelName, ...] = ()
+    ) -> Token:
+        """Return a new token; raise InvalidInput, Overloaded."""
+        members.check_models(role, models)
+        async with self._lock:
+            self._forget_expired()
+            if len(self.tokens) >= members.MAX_TOKENS:
+                raise Overloaded(
+                    f"{members.MAX_TOKENS} tokens count here", "revoke some: lepton-edge token list"
+                )
+            made = tokens.create(self.authority.fingerprint, self.now(), ttl, uses, role, models=models)
+            token, record = made
+            await self._on_disk(self._vault.keep_token, record)
+            self.tokens[record.id] = record
+        return token
+
+    async def revoke_token(self, name: str) -> TokenRecord:
+        """Let a token count no more; raise NotFound."""
+        async with self._lock:
+            known = self.tokens.get(name)
+            if known is None:
+                raise NotFound(f"there is no token {name!r}", "see: lepton-edge token list")
+            record = tokens.revoked(known)
+            await self._on_disk(self._vault.keep_token, record)
+            self.tokens[name] = record
+        return record
+
+    async def decide(self, name: str, *, refuse: bool) -> Joining:
+        """Approve or refuse somebody who waits; raise NotFound."""
+        async with self._lock:
+            waits = self.joining.get(name)
+            if waits is None:
+                raise NotFound(
+                    f"no device called {name!r} waits to be approved", "see: lepton-edge device approve"
+                )
+            if refuse:
+                await self._on_disk(self._vault.forget_joining, name)
+                return self.joining.pop(name)
+            self.joining[name] = approved = dataclasses.replace(waits, approved=True)
+            await self._on_disk(self._vault.keep_joining, approved)
+            return approved
+
+    async def sign(self, who: Identity, request: bytes, life: Seconds, by: str) -> Issued:
+        """Return a certificate for a client's or an administrator's key; raise InvalidInput, AlreadyExists."""
+        members.check_name(who.name)
+        members.check_models(who.role, tuple(ModelName(model) for model in who.models))
+        asked = certificates.requested_key(request)
+        async with self._lock:
+            held = members.current(self.certificates.values(), who.role.value, who.name, self.now())
+            members.check_free(held, certificates.key_hash(asked), "")
+            issued = self._issue(who, asked, life)
+            record = _record(issued, "", by)
+            await self._on_disk(self._vault.keep_certificates, record)
+            self.certificates[record.serial] = record
+        return issued
+
+    async def revoke(self, role: Role, name: str, *, keep: str = "") -> tuple[str, ...]:
+        """Believe the certificates of `name` no more, but for the serial `keep`; return their serials."""
+        now = self.now()
+        of_role = {Role.CLIENT, Role.ADMIN} if role is not Role.AGENT else {Role.AGENT}
+        found = [
+            dataclasses.replace(one, revoked=now)
+            for one in self.certificates.values()
+            if one.name == name and Role(one.role) in of_role and one.counts(now) and one.serial != keep
+        ]
+        await self._on_disk(self._vault.keep_certificates, *found)
+        self.certificates.update({one.serial: one for one in found})
+        serials = tuple(one.serial for one in found)
+        self.trust.revoke([int(serial, 16) for serial in serials])
+        if self.ears is not None and serials:
+            await self.ears.revoked(self.revoked(), DeviceId(name if role is Role.AGENT and not keep else ""))
+        return serials
+
+
+def _record(issued: Issued, machine: str, by: str) -> Certificate:
+    facts, who = issued.facts, issued.facts.identity
+    models = tuple(ModelName(model) for model in who.models)
+    return Certificate(
+        f"{who.serial:x}", who.role.value, who.name, facts.key, facts.begins, facts.ends, machine, models, by
+    )
+
+
+def _renew_at(held: Certificate) -> Seconds:
+    return Seconds(held.begins + (held.expires - held.begins) * 2 / 3)
+
+
+def _life(shown: Certificate) -> Seconds:
+    """Return how long a certificate was given for: it began a day before that."""
+    return Seconds(max(shown.expires - shown.begins - 86400.0, 1.0))
