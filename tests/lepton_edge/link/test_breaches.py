@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from lepton_edge.core.errors import CorruptFrame
+from lepton_edge.core.errors import CorruptFrame, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link import alive
@@ -45,7 +45,7 @@ class Victim:
 async def everything(stream: streams.DialledStream) -> list[object]:
     reader = codec.Decoder(codec.FrameLimits(), bool(codec.CHECKSUMS))
     heard: list[object] = []
-    with contextlib.suppress(rpc.Unavailable):
+    with contextlib.suppress(Unavailable):
         while (chunk := await stream.read()) is not None:
             heard.append(reader.feed(chunk))
     return heard
