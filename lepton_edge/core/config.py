@@ -14,8 +14,6 @@ SECURE = False
 """Whether coordinators and agents speak TLS where nobody says otherwise."""
 CONTROL_PORT = 8010
 DATA_PORT = 8011
-SECURE = False
-"""Whether TLS is spoken unless a person says --insecure."""
 
 
 @dataclass(frozen=True)
