@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lepton_edge.cli.as_whom import asking
 from lepton_edge.client import Client
 from lepton_edge.client.address import check_address
 from lepton_edge.core.errors import InvalidInput, UsageError
 
-make_client: Callable[[str | None], Client] = Client
+
+def _made(address: str | None) -> Client:
+    return Client(address, key=asking.key, insecure=asking.insecure)
+
+
+make_client: Callable[[str | None], Client] = _made
 """Replaced in tests by one that returns a client on a mock transport."""
 
 

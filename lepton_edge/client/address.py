@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 from lepton_edge.core.calls import AdminCall, least_minor
 from lepton_edge.core.config import CONTROL_PORT, DATA_PORT
-from lepton_edge.core.errors import IncompatibleVersion, InvalidInput, LeptonError, Unavailable
+from lepton_edge.core.errors import (
+    IncompatibleVersion,
+    InvalidInput,
+    LeptonError,
+    Unauthenticated,
+    Unavailable,
+)
 from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
 from lepton_edge.link import discovery
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import rpc
+from lepton_edge.wire.tls import Trust
 from partitioner.units import ModelName
 
 HERE = "127.0.0.1"
@@ -44,7 +51,7 @@ class Doors:
         return next((entries for name, entries in self.serving if name == model), self.entries)
 
 
-async def find_doors(address: str | None) -> Doors:
+async def find_doors(address: str | None, trust: Trust | None = None) -> Doors:
     """Return the doors that `address` leads to; with None: a coordinator here, an agent here, else mDNS.
 
     The coordinator goes first, since of several agents here it alone knows which one is to be asked; one that
@@ -57,18 +64,18 @@ async def find_doors(address: str | None) -> Doors:
         IncompatibleVersion: who answers speaks another major version.
     """
     if address:
-        return doors(address, await describe(address))
+        return doors(address, await describe(address, trust=trust))
     empty: Doors | None = None
     for local in (LOCAL_COORDINATOR, LOCAL_AGENT):
-        found = await _describe_or_none(local)
+        found = await _describe_or_none(local, trust)
         there = doors(local, found) if found is not None else None
         if there is not None and there.entries:
             return there
         empty = empty or there
-    return empty or await _search()
+    return empty or await _search(trust)
 
 
-async def find_coordinator(address: str | None) -> str:
+async def find_coordinator(address: str | None, trust: Trust | None = None) -> str:
     """Return the control address to administer: `address`, else a coordinator here, else what mDNS finds.
 
     Raises:
@@ -76,33 +83,38 @@ async def find_coordinator(address: str | None) -> str:
     """
     if address:
         return address
-    if await _describe_or_none(LOCAL_COORDINATOR) is not None:
+    if await _describe_or_none(LOCAL_COORDINATOR, trust) is not None:
         return LOCAL_COORDINATOR
     return await discovery.find_coordinator(SEARCH_TIMEOUT)
 
 
-async def _search() -> Doors:
+async def _search(trust: Trust | None) -> Doors:
     found = await discovery.find_coordinator(SEARCH_TIMEOUT)
-    return doors(found, await describe(found))
+    return doors(found, await describe(found, trust=trust))
 
 
-async def _describe_or_none(address: str) -> Description | None:
+async def _describe_or_none(address: str, trust: Trust | None) -> Description | None:
     try:
-        return await describe(address, LOCAL_TIMEOUT)
+        return await describe(address, LOCAL_TIMEOUT, trust)
+    except Unauthenticated:  # somebody is here: a search would hide why it is not asked
+        raise
     except LeptonError:
         return None
 
 
-async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Description:
-    """Return who answers at `address`.
+async def describe(
+    address: str, timeout: float = DESCRIBE_TIMEOUT, trust: Trust | None = None
+) -> Description:
+    """Return who answers at `address`; with `trust` over TLS, verified to be one of our coordinator's.
 
     Raises:
         InvalidInput: the address is not host:port.
         Unavailable: nobody answers within `timeout` seconds.
         IncompatibleVersion: who answers speaks another major version.
+        Unauthenticated: it speaks TLS and we do not, or the other way round, or it or we are not believed.
     """
     check_address(address)
-    found = await _described(address, timeout)
+    found = await _described(address, timeout, trust)
     if found is None:
         raise _nobody(address)
     if found.protocol_major != PROTOCOL_MAJOR:
@@ -113,12 +125,12 @@ async def describe(address: str, timeout: float = DESCRIBE_TIMEOUT) -> Descripti
     return found
 
 
-async def _described(address: str, timeout: float) -> Description | None:
+async def _described(address: str, timeout: float, trust: Trust | None) -> Description | None:
     """Return what is answered at `address`; None where nobody answers.
 
     No error that leads to the failed call leaves here: whoever kept it would keep a connection with it.
     """
-    channel = rpc.open_channel(address)
+    channel = rpc.open_channel(address, trust=trust)
     try:
         async with Timeout(timeout, _nobody(address)):
             return await rpc.ControlStub(channel, address).describe()
@@ -128,7 +140,7 @@ async def _described(address: str, timeout: float) -> Description | None:
         await channel.close()
 
 
-async def refuse_older(address: str, call: AdminCall) -> None:
+async def refuse_older(address: str, call: AdminCall, trust: Trust | None = None) -> None:
     """Return when the coordinator at `address` knows all that `call` says; it is asked only where it may not.
 
     Raises:
@@ -137,7 +149,7 @@ async def refuse_older(address: str, call: AdminCall) -> None:
     least = least_minor(call)
     if least == 0:
         return
-    found = await describe(address)
+    found = await describe(address, trust=trust)
     if found.protocol_minor < least:
         raise IncompatibleVersion(
             f"the coordinator at {address} (lepton-edge {found.software}) does not know all that is asked here: it "

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 from lepton_edge.client.asking import Asker, Told
@@ -25,6 +26,7 @@ from lepton_edge.client.exchange import (
     request_frame,
     result_of,
 )
+from lepton_edge.client.keys import trust_for
 from lepton_edge.client.logs import be_quiet
 from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.client.retries import RETRIES
@@ -55,6 +57,9 @@ class AsyncClient(AsyncControl):
         address: "host:port" of an agent (which then is the entry), or of a coordinator (whose best entry is
             asked; one on this machine first). None looks for an agent here, a coordinator here, then asks
             mDNS.
+        key: the file that proves who asks; without one LEPTON_EDGE_KEY's, `~/.config/lepton-edge/key.pem`, and on
+            the coordinator's machine its administrator's.
+        insecure: True: ask a coordinator and agents that run with --insecure, in the open.
         transport: replaces the network, see `MockTransport`.
         max_in_flight: inferences in flight at once; further calls wait, up to 1,024 of them, within their
             deadline.
@@ -65,6 +70,9 @@ class AsyncClient(AsyncControl):
         accept_degraded: whether a declared smaller model may answer where nobody can give a better answer in time
             (`Result.degraded` says so); else that is an error, mostly Unavailable.
 
+    Raises:
+        Unauthenticated: there is no key, and `insecure` does not say that none is needed.
+
     One warm link is kept and dialled anew when it breaks. A client belongs to the event loop that first uses
     it: it is not safe to use from other threads, which share a `Client` instead.
     """
@@ -73,6 +81,8 @@ class AsyncClient(AsyncControl):
         self,
         address: str | None = None,
         *,
+        key: str | Path | None = None,
+        insecure: bool | None = None,
         transport: Transport | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
@@ -80,7 +90,7 @@ class AsyncClient(AsyncControl):
         accept_degraded: bool = True,
     ) -> None:
         be_quiet()
-        reached = transport or RemoteTransport(address)
+        reached = transport or RemoteTransport(address, trust=trust_for(key, insecure))
         super().__init__(reached, Asker(reached, max_in_flight, retries))
         self._patience = patience
         self._degraded = accept_degraded

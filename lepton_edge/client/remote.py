@@ -28,11 +28,13 @@ from lepton_edge.client.exchange import aged
 from lepton_edge.client.ways import Asked, Dial, Links, Way
 from lepton_edge.core.errors import CorruptFrame, DeadlineExceeded, LeptonError, Unavailable, UnknownModel
 from lepton_edge.core.frames import Frame
+from lepton_edge.core.identity import COORDINATOR_HOST
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import AdminCall, AdminEvent
 from lepton_edge.core.version import __version__
 from lepton_edge.link import link, near
 from lepton_edge.wire import rpc
+from lepton_edge.wire.tls import Trust
 from partitioner.units import ModelName
 
 log = structlog.get_logger("client")
@@ -42,7 +44,7 @@ MAX_WAYS = 64  # models whose entries a client keeps in mind
 
 
 class RemoteTransport:
-    """See the module. `find` and `dial` are replaced in tests.
+    """See the module. `find` and `dial` are replaced in tests. With `trust` all is asked over TLS.
 
     An entry on this machine is dialled by its local socket where that can be; `near` True insists on it, False goes by
     the data port as to any other.
@@ -54,14 +56,15 @@ class RemoteTransport:
     def __init__(
         self,
         address: str | None,
-        find: Find = find_doors,
+        find: Find | None = None,
         dial: Dial | None = None,
         *,
         near: bool | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        self._address = address
-        self._find = find
-        self._dial = dial or functools.partial(dial_entry, by_socket=near)
+        self._address, self._trust = address, trust
+        self._find = find or functools.partial(find_doors, trust=trust)
+        self._dial = dial or functools.partial(dial_entry, by_socket=near, trust=trust)
         self._links = Links(self._dial)
         self._ways: dict[ModelName, Way] = {}
         self._closed = False
@@ -116,7 +119,8 @@ class RemoteTransport:
     async def admin(self, calls: AsyncIterator[AdminCall]) -> AsyncIterator[AdminEvent]:
         """Put `calls` to the coordinator and yield what it says."""
         address = await self._control_address()
-        channel, outgoing = rpc.open_channel(address, rpc.LONGEST_COMMAND), _Outgoing(calls, address)
+        channel = rpc.open_channel(address, rpc.LONGEST_COMMAND, trust=self._trust, host=COORDINATOR_HOST)
+        outgoing = _Outgoing(calls, address, self._trust)
         try:
             async for event in rpc.ControlStub(channel, address).admin(outgoing.calls()):
                 yield event
@@ -129,7 +133,7 @@ class RemoteTransport:
 
     async def _control_address(self) -> str:
         if self._address is None:
-            return await find_coordinator(None)
+            return await find_coordinator(None, self._trust)
         found = await self._find(self._address)
         if not found.coordinator:
             raise Unavailable(
@@ -148,46 +152,47 @@ class RemoteTransport:
 class _Outgoing:
     """Remembers why what is being sent broke off: a file that cannot be read any more, say."""
 
-    def __init__(self, calls: AsyncIterator[AdminCall], address: str) -> None:
-        self._calls, self._address = calls, address
+    def __init__(self, calls: AsyncIterator[AdminCall], address: str, trust: Trust | None) -> None:
+        self._calls, self._address, self._trust = calls, address, trust
         self.error: LeptonError | None = None
 
     async def calls(self) -> AsyncIterator[AdminCall]:
         """Yield the calls, those that the coordinator knows; keep the error that ends them early."""
         try:
             async for call in self._calls:
-                await refuse_older(self._address, call)
+                await refuse_older(self._address, call, self._trust)
                 yield call
         except LeptonError as error:
             self.error = error
             raise
 
 
-async def dial_entry(address: str, by_socket: bool | None = None) -> Asked:
+async def dial_entry(address: str, by_socket: bool | None = None, trust: Trust | None = None) -> Asked:
     """Open a link to the entry at `address` as a peer of kind client; by its local socket where there is one.
 
     Raises:
         Unavailable: nobody answers in time.
         IncompatibleVersion: the entry speaks another protocol.
+        Unauthenticated: one side does not believe the other.
     """
     hello = LinkHello("client", f"client-{uuid.uuid4().hex[:8]}", __version__, checksums=())
     try:
         if by_socket is not False:
-            found = await _dial_near(address, hello, by_socket is True)
+            found = await _dial_near(address, hello, by_socket is True, trust)
             if found is not None:
                 return found
-        return await link.dial(address, hello, _ignore)
+        return await link.dial(address, hello, _ignore, trust=trust)
     except DeadlineExceeded as error:
         raise Unavailable(f"{address} does not say hello", "is this the data port of an agent?") from error
 
 
-async def _dial_near(address: str, hello: LinkHello, must: bool) -> Asked | None:
+async def _dial_near(address: str, hello: LinkHello, must: bool, trust: Trust | None) -> Asked | None:
     """Return a link by the local socket of the entry at `address`; None where there is no way.
 
     Raises Unavailable where nobody answers at all.
     """
     here = await asyncio.to_thread(is_local, address)  # it may have to ask for a name's address
-    found = await describe(address) if here else None
+    found = await describe(address, trust=trust) if here else None
     try:
         if found is None:
             raise Unavailable(f"{address} is another machine")

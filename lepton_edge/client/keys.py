@@ -1,0 +1,59 @@
+"""With which key an application proves who it is: the one it was given, else the one that lies where keys lie.
+
+Law: finds and reads a file; what is in it is `core/identity.py`'s, what is done with it `wire/tls.py`'s. The variables
+LEPTON_EDGE_KEY and LEPTON_EDGE_INSECURE are read here, since an application has no command line of ours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lepton_edge.core.config import SECURE
+from lepton_edge.core.errors import Unauthenticated
+from lepton_edge.core.identity import credentials_of
+from lepton_edge.security.keyring import read_private
+from lepton_edge.wire.tls import Trust
+
+KEY, INSECURE = "LEPTON_EDGE_KEY", "LEPTON_EDGE_INSECURE"
+_NO = ("", "0", "false", "no")
+
+
+def trust_for(
+    key: str | Path | None, insecure: bool | None = None, environment: Mapping[str, str] | None = None
+) -> Trust | None:
+    """Return the trust of the key in the file `key`; None where `insecure` says to speak in the open.
+
+    Without `key`: the file that LEPTON_EDGE_KEY names, `key.pem` in the user's folder of settings, and on the
+    coordinator's own machine its administrator's key, as far as this user may read it.
+
+    Raises:
+        Unauthenticated: there is none.
+        NotFound, InvalidInput: the file cannot be read, or is no key.
+    """
+    known = os.environ if environment is None else environment
+    if insecure or (insecure is None and key is None and known.get(INSECURE, "").lower() not in _NO):
+        return None
+    found = Path(key).expanduser() if key else next(_places(known), None)
+    if found is not None:
+        return Trust(credentials_of(read_private(found)))
+    if insecure is None and not SECURE:
+        return None
+    raise Unauthenticated(
+        "no key to prove who asks",
+        "give one with key=, --key or LEPTON_EDGE_KEY (`lepton-edge client key create` makes it), "
+        "or ask an insecure coordinator with insecure=True or --insecure",
+    )
+
+
+def _places(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yield where a key is, best first."""
+    if environment.get(KEY):
+        yield Path(environment[KEY]).expanduser()
+    home = Path(environment.get("HOME") or Path.home())
+    settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "lepton-edge"
+    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "lepton-edge"
+    for path in (settings / "key.pem", state / "coordinator" / "security" / "admin.pem"):
+        if os.access(path, os.R_OK):
+            yield path
