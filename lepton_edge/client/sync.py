@@ -23,7 +23,7 @@ from lepton_edge.client.feeding import Steps, ThreadedSource
 from lepton_edge.client.retries import RETRIES
 from lepton_edge.client.streaming import IN_FLIGHT, Item, OnError, check_source
 from lepton_edge.client.transport import Transport
-from lepton_edge.core.errors import InvalidInput, RequestError
+from lepton_edge.core.errors import InvalidInput, LeptonError, RequestError
 from lepton_edge.core.messages import LinkChange, Wishes
 from lepton_edge.core.results import Result
 
@@ -43,6 +43,8 @@ class Client:
 
     Args:
         address: see `AsyncClient`.
+        key: see `AsyncClient`.
+        insecure: see `AsyncClient`.
         transport: replaces the network, see `MockTransport`.
         max_in_flight: see `AsyncClient`.
         patience: see `AsyncClient`.
@@ -54,6 +56,8 @@ class Client:
         self,
         address: str | None = None,
         *,
+        key: str | Path | None = None,
+        insecure: bool | None = None,
         transport: Transport | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         patience: float = PATIENCE,
@@ -63,9 +67,13 @@ class Client:
         self._loop = LoopThread()
         self._closed = False
         self._closing = threading.Lock()
-        options = {"max_in_flight": max_in_flight, "patience": patience, "retries": retries}
-        options["accept_degraded"] = accept_degraded
-        self._client = self._loop.run(_make(address, transport=transport, **options))
+        options: dict[str, Any] = {"max_in_flight": max_in_flight, "patience": patience, "retries": retries}
+        options |= {"accept_degraded": accept_degraded, "key": key, "insecure": insecure}
+        try:
+            self._client = self._loop.run(_make(address, transport=transport, **options))
+        except LeptonError:  # no key: there will be no client to stop it
+            self._loop.stop(False)
+            raise
         _OPEN.add(self)
         weakref.finalize(self, self._loop.stop, False).atexit = False  # one that was dropped leaves no thread
 
