@@ -72,7 +72,7 @@ async def test_without_an_address_a_coordinator_here_chooses_then_an_agent_here_
         address.LOCAL_COORDINATOR: told("coordinator", entries=(peer("board", board), peer("cloud", cloud))),
     }
 
-    async def describe(asked: str, timeout: float = 1.0) -> Description:
+    async def describe(asked: str, timeout: float = 1.0, trust: object = None) -> Description:
         if asked not in there:
             raise Unavailable("nobody")
         return there[asked]
@@ -89,7 +89,7 @@ async def test_without_an_address_a_coordinator_here_chooses_then_an_agent_here_
 
 
 async def test_without_anybody_the_failed_search_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nobody(asked: str, timeout: float = 1.0) -> Description:
+    async def nobody(asked: str, timeout: float = 1.0, trust: object = None) -> Description:
         raise Unavailable("nobody")
 
     async def search(timeout: float) -> str:
