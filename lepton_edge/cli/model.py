@@ -51,17 +51,26 @@ _BottleneckOption = Annotated[
 ]
 
 
+_VariantOption = Annotated[
+    str,
+    typer.Option("--variant-of", metavar="NAME", help="The model that this is another precision of."),
+]
+
+
 @app.command()
 def push(
     name: NewModelArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="An ONNX model.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.onnx|DIR", help="An ONNX model, or what `compress` wrote.")
+    ],
     manifest: Annotated[Path | None, typer.Option(help="TOML: pictures, labels, accuracy.")] = None,
     samples: Annotated[
         Path | None, typer.Option(help="Pictures or arrays to measure the loss of codecs on.")
     ] = None,
     shape: _ShapeOption = None,
-    bottleneck: _BottleneckOption = None,
     *,
+    bottleneck: _BottleneckOption = None,
+    variant_of: _VariantOption = "",
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -70,7 +79,7 @@ def push(
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.push(
             name, file, manifest=manifest, samples=samples, shapes=shapes, bottlenecks=bottleneck or (),
-            progress=progress,
+            variant_of=variant_of, progress=progress,
         )  # fmt: skip
     print_document(told, form, _render_model)
 
@@ -211,6 +220,7 @@ MODELS = (
     Column("active", lambda row: active_line(row), wraps=True),
     Column("description", text("description"), wraps=True),
 )
+_VARIANT_OF = Column("variant of", text("variant_of"))
 NO_MODELS = "no models: lepton-edge model push NAME FILE.onnx"
 
 
@@ -267,11 +277,18 @@ def _returned(row: Row) -> str:
 
 def _render_models(told: Row, console: Console) -> None:
     models = told.get("models", [])
-    console.print(table(MODELS, models) if models else NO_MODELS)
+    console.print(table(columns_of(models), models) if models else NO_MODELS)
+
+
+def columns_of(models: list[Row]) -> tuple[Column, ...]:
+    """Return the columns for `models`: whose variant each is only where one is."""
+    return (*MODELS[:2], _VARIANT_OF, *MODELS[2:]) if any(one.get("variant_of") for one in models) else MODELS
 
 
 def _render_model(told: Row, console: Console) -> None:
     console.print(table(MODELS, [told]))
+    for line in variant_lines(told):
+        console.print(line, soft_wrap=True)
     for columns, key in ((_INPUTS, "inputs"), (_OUTPUTS, "outputs"), (_EPOCHS, "epochs")):
         if told.get(key):
             console.print()
@@ -279,6 +296,24 @@ def _render_model(told: Row, console: Console) -> None:
     for line in codec_lines(told):
         console.print()
         console.print(line, soft_wrap=True)
+
+
+def variant_lines(told: Row) -> list[str]:
+    """Return whose variant a model is and how it differs, and which variants it has."""
+    lines = []
+    if differs := told.get("differs"):
+        line = f"variant of {differs['from']}: {size(differs['weights_bytes'])} of weights"
+        line += f" instead of {size(differs['its_weights_bytes'])}"
+        for what, key in (("operators of its own", "operators"), ("without", "without")):
+            names = [one.removeprefix("ai.onnx/") for one in differs[key]]
+            line += f"; {what}: {', '.join(names)}" if names else ""
+        lines.append(line)
+    elif told.get("variant_of"):
+        lines.append(f"variant of {told['variant_of']}, which is not there")
+    told_of = [
+        f"{one['model']} ({size(one['weights_bytes'])} of weights)" for one in told.get("variants") or []
+    ]
+    return lines + ([f"variants: {', '.join(told_of)}"] if told_of else [])
 
 
 def codec_lines(told: Row) -> list[str]:

@@ -18,6 +18,7 @@ from lepton_edge.client.transport import Transport
 from lepton_edge.client.upload import Push, parts, upload
 from lepton_edge.core import messages
 from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.keys import KeyCall
 from lepton_edge.core.messages import AdminCall, Wishes
 from partitioner.plan import QUEUE_POLICIES
 from partitioner.units import DeviceId, Epoch, ModelName
@@ -41,26 +42,28 @@ class AsyncControl:
         samples: str | Path | None = None,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
         bottlenecks: Sequence[str | Path] = (),
+        variant_of: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Upload the ONNX file at `path` as `name` and compile it; return the model's document.
 
         Args:
             name: what applications will ask for.
-            path: an ONNX file.
+            path: an ONNX file, or a folder that `compress` wrote: its model and the manifest beside that.
             manifest: a TOML manifest; the label files that it names are taken from beside it.
             samples: a directory of pictures or arrays, or one .npz: what codec losses are measured on.
             shapes: sizes for inputs with symbolic dimensions, by input name.
             bottlenecks: folders of codecs that were trained for this very file (`compress --bottleneck`).
+            variant_of: the model that this is another precision of; devices may run it in that one's place.
             progress: called for each step, on the event loop.
 
         Raises:
             InvalidInput: a file is missing.
             InvalidModel, UnsupportedOperator, InvalidManifest: as the names say.
         """
-        refuse_odd_texts(name, *(shapes or {}))
+        refuse_odd_texts(name, variant_of, *(shapes or {}))
         folders = tuple(Path(one) for one in bottlenecks)
-        push = Push(name, Path(path), _path(manifest), _path(samples), shapes, folders)
+        push = Push(name, Path(path), _path(manifest), _path(samples), shapes, folders, variant_of)
         return await self._ask(upload(push, parts(push)), "model", progress)
 
     async def deploy(
@@ -257,6 +260,15 @@ class AsyncControl:
     ) -> dict[str, Any]:
         """Drain `device` and forget it; its name can be used again. `force` does not wait for what it does."""
         return await self._ask(admin.only(messages.RemoveDevice(_device(device), force)), "device", progress)
+
+    async def administer(self, call: KeyCall) -> dict[str, Any]:
+        """Ask what `lepton_edge.core.keys` has: tokens to join with, devices that wait, keys; return its document.
+
+        Raises:
+            Unauthenticated, PermissionDenied: this client has no administrator's key.
+            NotFound, InvalidInput, AlreadyExists: as the calls say.
+        """
+        return await self._ask(admin.only(call), "")
 
     async def status(self) -> dict[str, Any]:
         """Return everything that fits on one screen."""

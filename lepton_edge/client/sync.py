@@ -24,6 +24,7 @@ from lepton_edge.client.retries import RETRIES
 from lepton_edge.client.streaming import IN_FLIGHT, Item, OnError, check_source
 from lepton_edge.client.transport import Transport
 from lepton_edge.core.errors import InvalidInput, LeptonError, RequestError
+from lepton_edge.core.keys import KeyCall
 from lepton_edge.core.messages import LinkChange, Wishes
 from lepton_edge.core.results import Result
 
@@ -172,13 +173,14 @@ class Client:
         samples: str | Path | None = None,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
         bottlenecks: Sequence[str | Path] = (),
+        variant_of: str = "",
         progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Upload and compile a model; see `AsyncClient.push`. `progress` runs on the client's own thread."""
         return self._run(
             self._client.push(
                 name, path, manifest=manifest, samples=samples, shapes=shapes, bottlenecks=bottlenecks,
-                progress=progress,
+                variant_of=variant_of, progress=progress,
             )
         )  # fmt: skip
 
@@ -335,6 +337,10 @@ class Client:
                 yield one
         finally:
             self._loop.finish(steps.close())
+
+    def administer(self, call: KeyCall) -> dict[str, Any]:
+        """Ask about tokens, devices that wait, and keys; see `AsyncClient.administer`."""
+        return self._run(self._client.administer(call))
 
     def status(self) -> dict[str, Any]:
         """Return everything that fits on one screen."""

@@ -2,7 +2,8 @@
 
 Law: reads the files that the caller names, in bounded pieces, and nothing else; no network. Every file is
 looked for before the first message leaves, so that a wrong path costs nobody anything. Of the manifest it
-reads one thing: the names of label files; whether the manifest is right is for the coordinator to say.
+reads one thing, the names of label files, and writes one, whose variant the model is; whether the manifest is right
+is for the coordinator to say. A folder that `compress` wrote is pushed by its name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.manifest_text import as_variant
 from lepton_edge.core.messages import AdminCall, PushModel, ShapeBinding, Upload
 from partitioner.errors import InvalidManifest
 from partitioner.units import ModelName
@@ -40,10 +42,14 @@ SAMPLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".npz", ".npy"})
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a push: its part name on the wire ("model", "labels:names.txt", ...) and where it lies."""
+    """One file of a push: its part name on the wire ("model", "labels:names.txt", ...) and where it lies.
+
+    `content` goes in place of what lies there, where it is given.
+    """
 
     name: str
     path: Path
+    content: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Push:
     """What is pushed under which name.
 
     `samples` is a directory of pictures or arrays, or one .npz file; `bottlenecks` are folders of trained codecs.
+    `model` may be a folder of `compress`. `variant_of` names the model that it is a variant of; "" leaves it to the
+    manifest.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Push:
     samples: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] | None = None
     bottlenecks: tuple[Path, ...] = ()
+    variant_of: str = ""
 
 
 def parts(push: Push) -> list[Part]:
@@ -68,9 +77,9 @@ def parts(push: Push) -> list[Part]:
         InvalidInput: a file or directory is not there, or holds no sample.
         InvalidManifest: the manifest is not TOML.
     """
-    found = [Part("model", push.model), *_external_data(push.model)]
-    if push.manifest is not None:
-        found += [Part("manifest", push.manifest), *_labels(push.manifest)]
+    model = _in_folder(push.model) if push.model.is_dir() else push.model
+    manifest = _beside(model) if push.manifest is None and push.model.is_dir() else push.manifest
+    found = [Part("model", model), *_external_data(model), *_described(manifest, push.variant_of)]
     if push.samples is not None:
         found += [Part(f"sample:{path.name}", path) for path in _samples(push.samples)]
     for number, folder in enumerate(push.bottlenecks):
@@ -78,9 +87,35 @@ def parts(push: Push) -> list[Part]:
             Part(f"coder:{number}-{folder.resolve().name}/{name}", folder / name) for name in CODER_FILES
         ]
     for part in found:
-        if not part.path.is_file():
+        if part.content is None and not part.path.is_file():
             raise InvalidInput(f"there is no file {part.path}", "check the path")
     return found
+
+
+def _in_folder(folder: Path) -> Path:
+    """Return the model that `compress` wrote into a folder: the one with a document beside it."""
+    found = [path for path in sorted(folder.glob("*.onnx")) if path.with_suffix(".json").is_file()]
+    if len(found) == 1:
+        return found[0]
+    what = "several models" if found else "no model"
+    raise InvalidInput(f"{folder} holds {what} that `compress` wrote", "name the .onnx file itself")
+
+
+def _beside(model: Path) -> Path | None:
+    path = model.with_suffix(".toml")
+    return path if path.is_file() else None
+
+
+def _described(manifest: Path | None, variant_of: str) -> Iterator[Part]:
+    """Yield the manifest, saying whose variant the model is where that is given, and the labels that it names."""
+    if manifest is None:
+        if variant_of:
+            yield Part("manifest", Path("manifest.toml"), as_variant("", variant_of).encode())
+        return
+    labels = _labels(manifest)
+    text = as_variant(manifest.read_text(encoding="utf-8"), variant_of).encode() if variant_of else None
+    yield Part("manifest", manifest, text)
+    yield from labels
 
 
 _LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
@@ -107,11 +142,10 @@ def _locations(model: Path) -> set[str]:
         return set()
 
 
-def _labels(manifest: Path) -> Iterator[Part]:
-    for output in _output_tables(manifest):
-        labels = output.get("labels") if isinstance(output, dict) else None
-        if isinstance(labels, str) and labels:
-            yield Part(f"labels:{labels}", manifest.parent / labels)
+def _labels(manifest: Path) -> list[Part]:
+    tables = [output for output in _output_tables(manifest) if isinstance(output, dict)]
+    names = [one["labels"] for one in tables if isinstance(one.get("labels"), str) and one["labels"]]
+    return [Part(f"labels:{name}", manifest.parent / name) for name in names]
 
 
 def _output_tables(manifest: Path) -> list[Any]:
@@ -151,10 +185,10 @@ async def upload(push: Push, files: list[Part]) -> AsyncIterator[AdminCall]:
 
 async def _pieces(part: Part) -> AsyncIterator[Upload]:
     try:
-        offset, piece = 0, await asyncio.to_thread(_piece, part.path, 0)
+        offset, piece = 0, await asyncio.to_thread(_piece, part, 0)
         while True:
             offset += len(piece)
-            following = await asyncio.to_thread(_piece, part.path, offset)
+            following = await asyncio.to_thread(_piece, part, offset)
             yield Upload(part.name, piece, last=not following)
             if not following:
                 return
@@ -163,8 +197,10 @@ async def _pieces(part: Part) -> AsyncIterator[Upload]:
         raise InvalidInput(f"cannot read {part.path}: {error}", "check the file") from error
 
 
-def _piece(path: Path, offset: int) -> bytes:
+def _piece(part: Part, offset: int) -> bytes:
     """Return the bytes at `offset`; no file stays open while an upload waits, which may break off at any time."""
-    with path.open("rb") as file:
+    if part.content is not None:
+        return part.content[offset : offset + PIECE]
+    with part.path.open("rb") as file:
         file.seek(offset)
         return file.read(PIECE)

@@ -5,14 +5,13 @@ Law: puts the room's parts together in their order, opens and closes; decides no
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lepton_edge.compress import description, disk, labels, manifest, metrics, plots, search
+from lepton_edge.compress import description, disk, labels, manifest, metrics, plots, pushable, search
 from lepton_edge.compress.asking import Asked, Options
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.measure import LocalMeasure
@@ -23,8 +22,6 @@ from lepton_edge.compress.samples import Chosen, Given, first_feeds, open_sample
 from lepton_edge.compress.sources import Source, open_model
 from lepton_edge.compress.trying import Job
 from lepton_edge.compress.workspace import Subject, Workspace
-from partitioner.errors import InvalidManifest
-from partitioner.manifest import read_manifest
 from partitioner.units import Bytes, Seconds
 
 if TYPE_CHECKING:
@@ -56,7 +53,7 @@ def compress(model: Any, data: str | Path | Given, **options: Unpack[Options]) -
     job = _job(asked, open_model(model, asked.example))
     folder = _folder(asked.out, model, job.name)
     report = _searched(job, folder, tuple(asked.devices), asked.recipe, asked.resume)
-    _keep_description(description.found(asked.description, asked.model), report.file)
+    pushable.describe(report, description.found(asked.description, asked.model))
     return report
 
 
@@ -134,20 +131,6 @@ def _saved(report: Report, folder: Path, origin: manifest.Origin) -> Report:
     manifest.save(file, manifest.document(made, report.best, origin))
     _tell(folder, made)
     return made
-
-
-def _keep_description(given: Path | None, file: Path | None) -> None:
-    """Copy the manifest that the model came with beside the best one, so that both are pushed alike."""
-    if given is None or file is None:
-        return
-    text = given.read_bytes()
-    disk.write(file.with_suffix(".toml"), text)
-    with contextlib.suppress(InvalidManifest):
-        for name in {one.labels for one in read_manifest(text.decode()).outputs if one.labels}:
-            labels_file = given.parent / name
-            kept = file.with_name(name)
-            if labels_file.is_file() and not kept.exists():  # it may be called as a file of the search
-                disk.write(kept, labels_file.read_bytes())
 
 
 def _free(name: str) -> str:

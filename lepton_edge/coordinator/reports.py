@@ -14,6 +14,7 @@ from lepton_edge.coordinator import availability, canary, changes, drift, loads,
 from lepton_edge.coordinator.commands import Deployed, DeviceGone, Drained, Supposed
 from lepton_edge.coordinator.history import adaptation
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord, ModelRecord, ProfileRecord
+from lepton_edge.coordinator.relatives import relatives_of
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.core.errors import NotFound, UnknownModel
 from lepton_edge.core.messages import Hardware, Telemetry
@@ -171,6 +172,7 @@ def model(
         "codec_samples": [min(counts), max(counts)] if counts else None,
         "unmeasured": list(unmeasured),
         "epochs": [_epoch(epoch) for epoch in ended],
+        **relatives_of(state, record),
     }
 
 

@@ -12,6 +12,7 @@ from lepton_edge.client.upload import MAX_SAMPLES, Push, parts, upload
 from lepton_edge.core.errors import InvalidInput
 from lepton_edge.core.messages import PushModel, Upload
 from partitioner.errors import InvalidManifest
+from partitioner.manifest import read_manifest
 
 
 @pytest.fixture
@@ -128,3 +129,41 @@ def test_what_is_missing_is_named_before_anything_is_sent(model: Path, tmp_path:
     ):
         with pytest.raises(InvalidInput, match=said):
             parts(push)
+
+
+async def sent(push: Push) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    async for call in upload(push, parts(push)):
+        if isinstance(call, Upload):
+            found[call.part] = found.get(call.part, b"") + call.data
+    return found
+
+
+async def test_whose_variant_it_is_goes_in_the_manifest(model: Path, tmp_path: Path) -> None:
+    alone = await sent(Push("net-int8", model, variant_of="net"))
+    assert read_manifest(alone["manifest"].decode()).variant_of == "net"
+    manifest = tmp_path / "net.toml"
+    manifest.write_text('[model]\nname = "small"\n[[output]]\nname = "y"\nlabels = "names.txt"\n')
+    (tmp_path / "names.txt").write_text("cat\n")
+    told = await sent(Push("net-int8", model, manifest, variant_of="net"))
+    read = read_manifest(told["manifest"].decode())
+    assert (read.name, read.variant_of) == ("small", "net")
+    assert told["labels:names.txt"] == b"cat\n"
+    assert "variant_of" not in manifest.read_text(), "what somebody wrote is not touched"
+
+
+def test_a_folder_of_compress_is_its_model_and_the_manifest_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "net.compressed"
+    folder.mkdir()
+    for name in ("net.onnx", "net.json", "net.toml", "report.json", "candidate.onnx"):
+        (folder / name).write_text("")
+    found = parts(Push("net-int8", folder))
+    assert [(part.name, part.path.name) for part in found] == [
+        ("model", "net.onnx"),
+        ("manifest", "net.toml"),
+    ]
+    (folder / "candidate.json").write_text("")
+    with pytest.raises(InvalidInput, match="several models"):
+        parts(Push("net-int8", folder))
+    with pytest.raises(InvalidInput, match="no model"):
+        parts(Push("net-int8", tmp_path))
