@@ -1,4 +1,4 @@
-"""`lepton-edge agent start`: configuration out of a TOML file, the environment and flags, then the server.
+"""`lepton-edge agent`: configuration out of a TOML file, the environment and flags, then the server.
 
 Law: the one place of an agent that reads argv, the environment and settings. Errors leave it typed; the
 command line that loads this app turns them into one line and an exit status (0 ended as asked, 1
@@ -23,6 +23,8 @@ from typing import Any
 
 import typer
 
+from device_agents.enlisting import enlist, enlisted, read_token
+from device_agents.membership import membership
 from device_agents.options import (
     Address,
     Addresses,
@@ -40,11 +42,16 @@ from device_agents.options import (
     RadioWatts,
     Relay,
     Role,
+    Secure,
+    SecureBind,
     Slowdown,
     Threads,
+    TokenFile,
+    TokenText,
     TomlFile,
     Transport,
     Watts,
+    Where,
     Workers,
 )
 from lepton_edge.core.config import AgentConfig
@@ -104,7 +111,11 @@ def start(
     threads: Threads = None,
     workers: Workers = None,
     simulate_slow: Slowdown = None,
+    bind: SecureBind = None,
     insecure_bind: Bind = None,
+    secure: Secure = None,
+    token: TokenText = None,
+    token_file: TokenFile = None,
     watts: Watts = None,
     radio_watts: RadioWatts = None,
     relay: Relay = None,
@@ -124,7 +135,7 @@ def start(
         "threads": threads,
         "workers": workers,
         "simulate_slow": simulate_slow,
-        "bind": insecure_bind,
+        **listening(bind, insecure_bind, secure),
         "watts": watts,
         "radio_watts": radio_watts,
         "relay": relay,
@@ -132,7 +143,30 @@ def start(
         "adopt": adopt,
     }
     given = {field: value for field, value in flags.items() if value is not None}
-    run(configuration(given, config, os.environ), log_level)
+    text = read_token(token, token_file, os.environ)
+    if text and secure is None:
+        given.setdefault("secure", True)
+    chosen = configuration(given, config, os.environ)
+    enlisted(chosen, text)
+    run(chosen, log_level)
+
+
+@app.command()
+def join(
+    coordinator: Where = None,
+    *,
+    token: TokenText = None,
+    token_file: TokenFile = None,
+    role: Role = None,
+    name: Name = None,
+    state_directory: Folder = None,
+    config: TomlFile = None,
+) -> None:
+    """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
+    flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
+    given = {field: value for field, value in flags.items() if value is not None}
+    chosen = configuration({**_role(config), **given, "secure": True}, config, os.environ)
+    enlist(chosen, read_token(token, token_file, os.environ))
 
 
 @app.command()
@@ -204,7 +238,7 @@ def run(config: AgentConfig, log_level: str = "info") -> None:
             f"there is no log level {log_level!r}",
             f"give --log-level or LEPTON_EDGE_LOG_LEVEL one of {', '.join(LEVELS)}",
         )
-    if config.bind not in LOOPBACK:
+    if not config.secure and config.bind not in LOOPBACK:
         print(WARNING.format(config.bind), file=sys.stderr)
     plain = {**to_json(config), "state_directory": str(config.state_directory)}
     command = [sys.executable, "-m", "device_agents", json.dumps({"config": plain, "log_level": log_level})]
@@ -245,6 +279,9 @@ def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapp
             chosen[field] = _read(written[field], kinds[field], value)
     chosen.setdefault("name", _host_name())
     chosen.setdefault("state_directory", _state_directory(environment, chosen["name"]))
+    joined = membership(chosen["state_directory"])
+    if joined is not None:
+        chosen = {"coordinator": joined.coordinator, "role": joined.role, "secure": True, **chosen}
     return _checked(AgentConfig(**{"role": "", **chosen}), written)
 
 
@@ -326,6 +363,21 @@ def _check_address(address: str, where: str) -> None:
         raise UsageError(
             f"{where}: {address!r} is not an address", "write HOST:PORT, such as 192.168.1.20:8010"
         )
+
+
+def listening(bind: str | None, insecure_bind: str | None, secure: bool | None) -> dict[str, Any]:
+    """Return the settings that --bind, --insecure-bind and --secure/--insecure mean together.
+
+    Raises:
+        UsageError: they contradict each other, or would listen in the open by mistake.
+    """
+    if insecure_bind is not None and (bind is not None or secure):
+        raise UsageError("--insecure-bind listens in the open", "leave it out, or --bind and --secure")
+    if secure is False and bind is not None and bind not in LOOPBACK:
+        raise UsageError(f"--insecure does not listen on {bind}", "give --insecure-bind if that is meant")
+    if insecure_bind is not None:
+        return {"bind": insecure_bind, "secure": False}
+    return {"bind": bind, "secure": secure}
 
 
 def _host_name() -> str:

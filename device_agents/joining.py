@@ -12,12 +12,11 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import structlog
 
 from device_agents.fingerprint import fingerprint
+from device_agents.membership import KEY_FILE, Membership, keep
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import InvalidInput, NotFound, StorageFull, Unauthenticated
 from lepton_edge.core.identity import Credentials, Identity, Role, credentials_of
@@ -33,36 +32,11 @@ from partitioner.units import Seconds
 
 log = structlog.get_logger("agent")
 
-KEY_FILE, NEW_KEY_FILE, MEMBERSHIP_FILE, REVOKED_FILE = (
-    "agent.pem",
-    "joining.pem",
-    "joined.json",
-    "revoked.json",
-)
+NEW_KEY_FILE, REVOKED_FILE = "joining.pem", "revoked.json"
 LOOK = Seconds(60.0)  # between two looks at the time: clocks of boards are set while they run
 FIRST_PAUSE, LONGEST_PAUSE = Seconds(1.0), Seconds(300.0)
 MOST_REVOKED = 20_000
 JOIN_FIRST = "join: lepton-edge agent join HOST:PORT --token LE1... (lepton-edge token create makes one)"
-
-
-@dataclass(frozen=True)
-class Membership:
-    """Whose this device is: where that coordinator was, and as what it joined."""
-
-    coordinator: str
-    name: str
-    role: str = ""
-
-
-def membership(state_directory: Path) -> Membership | None:
-    """Return as what this state joined; None where it did not."""
-    keys = Keyring(state_directory)
-    if not keys.has(MEMBERSHIP_FILE) or not keys.has(KEY_FILE):
-        return None
-    try:
-        return Membership(**json.loads(keys.read(MEMBERSHIP_FILE)))
-    except (ValueError, TypeError) as error:
-        raise InvalidInput(f"{keys.path(MEMBERSHIP_FILE)} cannot be read: {error}", "join again") from error
 
 
 async def join(config: AgentConfig, token: Token, tell: Callable[[str], None]) -> Identity:
@@ -80,8 +54,7 @@ async def join(config: AgentConfig, token: Token, tell: Callable[[str], None]) -
     asked = JoinRequest(token.id, token.secret, request, name, machine, __version__)
     joined = await _let_in(config.coordinator, authority, asked, tell)
     identity = _keep(keys, Credentials(joined.authority, joined.certificate, key), name)
-    kept = Membership(config.coordinator, name, config.role)
-    keys.write(MEMBERSHIP_FILE, json.dumps(asdict(kept)).encode())
+    keep(config.state_directory, Membership(config.coordinator, name, config.role))
     keys.remove(NEW_KEY_FILE)
     return identity
 

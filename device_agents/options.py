@@ -64,6 +64,28 @@ Transport = Annotated[
     str | None,
     typer.Option(help="auto: plain streams where the peer knows them (default); grpc: nothing but gRPC."),
 ]
+Secure = Annotated[
+    bool | None,
+    typer.Option(
+        "--secure/--insecure",
+        help="TLS with everybody (needs to have joined), or in the open, for all to see.",
+    ),
+]
+SecureBind = Annotated[
+    str | None, typer.Option("--bind", metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
+]
+TokenText = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="LE1...|-",
+        help="Join with this token; -: read it from standard input. Others on this machine see arguments.",
+    ),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="Join with the token in this file; or LEPTON_EDGE_TOKEN.")
+]
+Where = Annotated[str | None, typer.Argument(metavar="HOST:PORT", help="Where the coordinator is.")]
 TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called agent.")]
 FormOption = Annotated[Form, typer.Option("--format", help="Lines for people, or JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

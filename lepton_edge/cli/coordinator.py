@@ -17,9 +17,11 @@ import typer
 from lepton_edge.cli import extras, logs, settings
 from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
+from lepton_edge.core.errors import UsageError
 from lepton_edge.systemd import install
 from lepton_edge.systemd.service import Wanted, service, unit_name
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
 
 app = typer.Typer(
@@ -41,6 +43,9 @@ def start(
     state_directory: Annotated[
         Path | None, typer.Option(help="Where models, plans and epochs are kept.")
     ] = None,
+    bind: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
+    ] = None,
     insecure_bind: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
@@ -50,6 +55,16 @@ def start(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
     *,
+    secure: Annotated[
+        bool | None,
+        typer.Option(
+            "--secure/--insecure",
+            help="TLS, and everybody proves who they are; or in the open, for all to see.",
+        ),
+    ] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")
+    ] = None,
     log_level: Annotated[
         str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
     ] = "info",
@@ -57,7 +72,8 @@ def start(
     """Start the coordinator and stay in the foreground until it is interrupted."""
     extras.require("coordinator")
     logs.configure(log_level)
-    flags = {"port": port, "state_directory": state_directory, "bind": insecure_bind, "announce": announce}
+    flags = {"port": port, "state_directory": state_directory, "announce": announce, "approve": approve}
+    flags |= listening(bind, insecure_bind, secure)
     chosen = configuration(flags, config, dict(os.environ))
     _warn_if_open(chosen)
     from lepton_edge.coordinator import server  # the extra is there: require() said so
@@ -119,8 +135,23 @@ def configuration(flags: dict[str, Any], file: Path | None, environment: dict[st
     )
 
 
+def listening(bind: str | None, insecure_bind: str | None, secure: bool | None) -> dict[str, Any]:
+    """Return the settings that --bind, --insecure-bind and --secure/--insecure mean together.
+
+    Raises:
+        UsageError: they contradict each other, or would listen in the open by mistake.
+    """
+    if insecure_bind is not None and (bind is not None or secure):
+        raise UsageError("--insecure-bind listens in the open", "leave it out, or --bind and --secure")
+    if secure is False and bind is not None and bind not in LOOPBACK:
+        raise UsageError(f"--insecure does not listen on {bind}", "give --insecure-bind if that is meant")
+    if insecure_bind is not None:
+        return {"bind": insecure_bind, "secure": False}
+    return {"bind": bind, "secure": secure}
+
+
 def _warn_if_open(config: CoordinatorConfig) -> None:
-    if config.bind not in {"127.0.0.1", "::1", "localhost"}:
+    if not config.secure and config.bind not in LOOPBACK:
         print(
             f"WARNING: listening on {config.bind} without TLS or authentication: whoever reaches this "
             "address controls every device. Use it in a network that you trust only.",

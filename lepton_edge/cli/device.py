@@ -1,4 +1,4 @@
-"""`lepton-edge device list | drain | remove`.
+"""`lepton-edge device list | drain | remove | approve | revoke`.
 
 Law: asks, shows progress, draws the coordinator's documents.
 """
@@ -24,16 +24,21 @@ from lepton_edge.cli.output import (
     table,
     text,
 )
+from lepton_edge.cli.token import date
+from lepton_edge.core.keys import ApproveDevice, ListJoining, RevokeDevice
+from partitioner.units import DeviceId
 
 NOTICED_BUSY = 0.01  # of its time
 NOTICED = 1e-3  # seconds of waiting that are worth a word
 
-app = typer.Typer(help="List, drain and remove devices.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="List, drain, approve, revoke and remove devices.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()
 def group() -> None:
-    """List, drain and remove devices."""
+    """List, drain, approve, revoke and remove devices."""
 
 
 _Device = Annotated[str, typer.Argument(metavar="NAME", help="The device's name; see `device list`.")]
@@ -75,6 +80,45 @@ def remove(
     with client(coordinator) as asked, ProgressLine() as progress:
         told = asked.remove_device(name, force=force, progress=progress)
     print_document(told, form, render_one)
+
+
+@app.command()
+def approve(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Who waits; without it: list them.")
+    ] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Give it no certificate.")] = False,
+    *,
+    coordinator: CoordinatorOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Let in a device that joins a coordinator which asks first (`coordinator start --approve`)."""
+    with client(coordinator) as asked:
+        told = asked.administer(ApproveDevice(DeviceId(name), refuse) if name else ListJoining())
+    print_document(told, form, _render_joining)
+
+
+@app.command()
+def revoke(
+    name: _Device, *, coordinator: CoordinatorOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """Believe a device's certificate no more, anywhere, at once: one that was lost or stolen."""
+    with client(coordinator) as asked:
+        told = asked.administer(RevokeDevice(DeviceId(name)))
+    print_document(told, form, lambda told, console: console.print(f"{told.get('name')}: revoked"))
+
+
+def _render_joining(told: dict[str, Any], console: Console) -> None:
+    if "joining" not in told:
+        console.print(f"{told.get('device')}: {'refused' if told.get('refused') else 'approved'}")
+        return
+    rows = told["joining"]
+    columns = (
+        Column("device", text("device")),
+        Column("since", lambda row: date(row.get("at"))),
+        Column("machine", lambda row: str(row.get("machine") or "unknown")[:16]),
+    )
+    console.print(table(columns, rows) if rows else "nobody waits to be approved")
 
 
 def render_one(told: dict[str, Any], console: Console) -> None:

@@ -21,7 +21,9 @@ _ROOM = "lepton_edge.cli"
 class _Commands(LazyGroup):
     table = {
         "coordinator": LazyCommand(f"{_ROOM}.coordinator:app", "Start the coordinator."),
-        "device": LazyCommand(f"{_ROOM}.device:app", "List, drain and remove devices."),
+        "device": LazyCommand(f"{_ROOM}.device:app", "List, drain, approve, revoke and remove devices."),
+        "token": LazyCommand(f"{_ROOM}.token:app", "Create, list and revoke tokens to join with."),
+        "client": LazyCommand(f"{_ROOM}.client:app", "Keys of clients: create, list, revoke."),
         "model": LazyCommand(
             f"{_ROOM}.model:app", "Push, list, show, move, roll back, remove and check models."
         ),

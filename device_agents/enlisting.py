@@ -1,0 +1,62 @@
+"""`agent join`, and `agent start --token`: where the token comes from, and what is said meanwhile.
+
+Law: reads the token from a file, standard input, the environment or an argument; it is never printed. An argument is
+seen by who lists the processes of this machine: the others are not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+
+from device_agents.membership import membership
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.errors import UsageError
+from lepton_edge.security.keyring import read_private
+
+VARIABLE = "LEPTON_EDGE_TOKEN"
+LONGEST = 4096  # characters of standard input
+
+
+def read_token(token: str | None, file: Path | None, environment: Mapping[str, str]) -> str | None:
+    """Return the token's text, from wherever it was given; None where it was not."""
+    if token and file:
+        raise UsageError("--token, or --token-file?", "give one of the two")
+    if file is not None:
+        return read_private(file).decode("ascii", "replace").strip()
+    if token == "-":
+        return sys.stdin.readline(LONGEST).strip()
+    return token or environment.get(VARIABLE)
+
+
+def enlist(config: AgentConfig, text: str | None) -> None:
+    """Join the coordinator of `config` by a token.
+
+    Raises:
+        UsageError: no token, or no address. InvalidInput: it is no token.
+        Unauthenticated, Unavailable, AlreadyExists, StorageFull: as `joining.join`.
+    """
+    if not text:
+        raise UsageError(
+            "a token is missing", f"give --token-file FILE, {VARIABLE}, --token - (standard input)"
+        )
+    if not config.coordinator:
+        raise UsageError("where is the coordinator?", "give HOST:PORT, as the line to paste has it")
+    # gRPC is loaded for this alone: an agent that has joined starts without
+    from device_agents import joining
+    from lepton_edge.security import tokens
+
+    identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo))
+    typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name}")
+
+
+def enlisted(config: AgentConfig, text: str | None) -> None:
+    """Join by a token that was given to `agent start`, unless this agent has joined already."""
+    if text and config.secure and membership(config.state_directory) is None:
+        enlist(config, text)
+    os.environ.pop(VARIABLE, None)  # the agent's own process need not have it
