@@ -52,6 +52,11 @@ class IntegerSide:
     zero: int
 
 
+READ_OPSET, READ_IR = 23, 11
+"""Newest operator set and file format that onnxruntime 1.23 reads (tried): the oldest engine that an agent may have,
+and the newest for Python 3.10."""
+
+
 @dataclass(frozen=True)
 class CompiledModel:
     """One variant of a model, ready to be planned and cut.
@@ -59,7 +64,8 @@ class CompiledModel:
     `unmeasured` names the tensors that a lossy codec could hold but whose loss the push had no time to measure.
     `smaller` names the model that may answer in its place, marked degraded. `integers` are the tensors that cross
     quantized, by which a variant meets others of its model, which `variant_of` names ("" for a model of its own).
-    `coders` are the trained codecs that were pushed with it, each for one of its tensors.
+    `coders` are the trained codecs that were pushed with it, each for one of its tensors. `opset` is that of its
+    standard operators, 0 where it was compiled before that was noted.
     """
 
     name: ModelName
@@ -82,6 +88,7 @@ class CompiledModel:
     integers: tuple[IntegerSide, ...] = ()
     variant_of: ModelName = ModelName("")
     coders: tuple[Coder, ...] = ()
+    opset: int = 0
 
     def as_known_by(self, minor: int) -> CompiledModel:
         """Return the model without the codecs that a peer of the protocol's minor version `minor` does not know."""

@@ -59,18 +59,18 @@ def pair(
     alone = ("finetune", {**length, "labels": 1.0})
     taught = ("distill", {**length, **dict(lesson.options)})
     plain = Lesson(lesson.pictures, lesson.epochs).name
-    kept = (f"pair_taught_{lesson.name}_{seed}", f"pair_alone_{plain}_{seed}")
-    found = [
-        trained.kept(
-            name, lambda step=step: judge.applied(small, _given(teacher, lesson, seed, scratch), [step])
-        )
-        for name, step in zip(kept, (taught, alone), strict=True)
-    ]
-    mine, its = (judge.accuracy(one, fashion.judging()) for one in found)
-    return mine, its
+    names = (f"pair_taught_{lesson.name}_{seed}", f"pair_alone_{plain}_{seed}")
+
+    def made(step: tuple[str, Mapping[str, Value]]) -> onnx.ModelProto:
+        return judge.applied(small, _given(teacher, lesson, seed, scratch), [step])
+
+    mine = trained.kept(names[0], lambda: made(taught))
+    its = trained.kept(names[1], lambda: made(alone))
+    return judge.accuracy(mine, fashion.judging()), judge.accuracy(its, fashion.judging())
 
 
 def _given(teacher: onnx.ModelProto, lesson: Lesson, seed: int, scratch: Path) -> Materials:
+    """Return what to learn from, as it is before the first lesson: pictures vary from pass to pass."""
     pictures = fashion.training().first(lesson.pictures).again(seed)
     given = judge.materials(teacher, scratch, fashion.training().first(judge.CALIBRATION), pictures)
     return replace(given, seed=seed)

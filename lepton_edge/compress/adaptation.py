@@ -13,7 +13,8 @@ from itertools import islice
 from math import prod
 from pathlib import Path
 
-from onnx import ModelProto
+import onnx
+from onnx import ModelProto, TensorProto, helper
 
 from lepton_edge.compress import arrays, disk, store
 from lepton_edge.compress.bundle import Bundle, whole_folder, write_manifest
@@ -24,8 +25,8 @@ from lepton_edge.compress.platforms import target_of
 from lepton_edge.compress.rows import file_digest
 from lepton_edge.compress.samples import open_samples
 from lepton_edge.compress.technique import Progress, silent
-from partitioner.errors import InvalidModel
-from partitioner.onnx_io import blob, generate, infer, load, scope
+from partitioner.errors import InvalidModel, ModelError
+from partitioner.onnx_io import blob, generate, infer, load, runtime, scope
 from partitioner.units import Sha256
 
 CHECKED = 16  # samples that both models answer
@@ -72,10 +73,33 @@ def read_model(path: Path) -> ModelProto:
             file = Path(scratch) / "expanded.onnx"
             file.write_bytes(store.read(path).SerializeToString())
         loaded = load.load(file, Path(scratch), path.name)
+        loaded.model.ir_version = _format(
+            file, loaded.model.ir_version
+        )  # so that it is lowered by who tells of it
         for tensor in scope.all_initializers(loaded.model.graph):
             if blob.is_external(tensor):
                 blob.take_in(tensor, Path(scratch))
     return loaded.model
+
+
+def _format(file: Path, plain: int) -> int:
+    """Return the file format (IR) that a checked model came in; `plain` where the engine here reads none so new."""
+    came = onnx.load(file, load_external_data=False)
+    try:
+        runtime.open_session(_empty(came.ir_version), runtime.options(None, runtime.OFF))
+    except ModelError:
+        return plain
+    return max(int(came.ir_version), plain)
+
+
+def _empty(version: int) -> ModelProto:
+    end = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "empty", [end], [made])
+    model: ModelProto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=version
+    )
+    return model
 
 
 def _feeds(model: ModelProto, source: Path, wanted: Wanted) -> Feeds:

@@ -25,11 +25,12 @@ from lepton_edge.compress.errors import CompressionRefused, CorruptStore
 from lepton_edge.compress.evaluate import Runner
 from lepton_edge.compress.manifest import versions
 from lepton_edge.compress.measure import LocalMeasure, Measure
-from lepton_edge.compress.platforms import READ_IR, READ_OPSET, this_machine
+from lepton_edge.compress.platforms import this_machine
 from lepton_edge.compress.recipe import Target
 from lepton_edge.compress.samples import Given
 from lepton_edge.compress.technique import Materials, Progress, Sample
 from lepton_edge.core.results import Array
+from partitioner.compiled import READ_IR, READ_OPSET
 from partitioner.errors import LeptonError
 from partitioner.manifest import Manifest
 from partitioner.onnx_io import load, quantized, runtime

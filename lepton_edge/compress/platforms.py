@@ -12,10 +12,7 @@ from pathlib import Path
 
 from lepton_edge.compress.errors import CompressionRefused
 from lepton_edge.compress.recipe import Target
-
-READ_OPSET, READ_IR = 23, 11
-"""Newest operator set and file format that onnxruntime 1.23 reads (tried): the oldest engine that an agent may have,
-and the newest for Python 3.10."""
+from partitioner.compiled import READ_OPSET
 
 TARGETS = {
     "x86": Target("x86", "uint8", opset=READ_OPSET),

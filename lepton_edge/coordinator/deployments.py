@@ -116,6 +116,7 @@ def _start(state: State, now: Seconds) -> list[Command]:
     try:
         devices = parts.choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
+        placement.check_engine(model.name, model.opset, devices)
     except LeptonError as error:
         return fail(state, error, now)
     measuring.list_all(state, run, devices)

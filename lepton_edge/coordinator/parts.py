@@ -26,7 +26,12 @@ def to_measure(state: State, run: Deployment, devices: list[Device]) -> list[Dev
 def choose(state: State, run: Deployment, now: Seconds) -> list[Device]:
     """Return the devices that a deployment is about; note its board and its cloud."""
     if run.goal == "profile":
-        return [one for one in state.connected() if not run.only or one.name in run.only]
+        opset = state.models[run.model].opset
+        return [
+            one
+            for one in state.connected()
+            if (one.name in run.only if run.only else not placement.is_too_old(one, opset))
+        ]
     there = availability.candidates(state, run.request, now)
     try:
         board, cloud = placement.choose(there, run.request)

@@ -5,16 +5,22 @@ Law: pure functions over devices and books; they decide nothing about time and s
 
 from __future__ import annotations
 
+import re
+
 from lepton_edge.coordinator.records import Hold
 from lepton_edge.coordinator.state import Device
 from lepton_edge.core.errors import NotFound, RequestError
 from lepton_edge.core.messages import Deploy
-from partitioner.errors import ModelTooLarge
+from partitioner.compiled import READ_OPSET
+from partitioner.errors import ModelTooLarge, UnsupportedOperator
 from partitioner.plan import LOCAL_PAGE, Page, PlanBook
 from partitioner.units import Bytes, DeviceId
 
 EVERY = DeviceId("*")
 """Among the replicas that are asked for: every cloud beside the first."""
+NEWER_ENGINE = (1, 24)
+"""The first onnxruntime that reads more than READ_OPSET."""
+_ENGINE = re.compile(r"onnxruntime (\d+)\.(\d+)")
 HEADROOM = 1.2
 """A device needs this many times the weights of what it holds: activations need room too."""
 
@@ -100,6 +106,23 @@ def check_size(model: str, weights: Bytes, devices: list[Device]) -> None:
         f"({_mebibytes(weights)} of weights and 20 % headroom), but {room}",
         "give an agent more memory, or push a smaller variant of the model",
     )
+
+
+def check_engine(model: str, opset: int, devices: list[Device]) -> None:
+    """Raise UnsupportedOperator when the engine of one of `devices` is too old for the model's operators."""
+    for device in devices:
+        if is_too_old(device, opset):
+            engine = device.hello.hardware.engine
+            raise UnsupportedOperator(
+                f"model {model!r} uses opset {opset}, and {device.name} has {engine}, which reads {READ_OPSET} at most",
+                f"export the model with opset {READ_OPSET}, or give {device.name} a newer onnxruntime (Python 3.11)",
+            )
+
+
+def is_too_old(device: Device, opset: int) -> bool:
+    """Return whether the engine that `device` told of is known not to read `opset`."""
+    found = _ENGINE.match(device.hello.hardware.engine)
+    return opset > READ_OPSET and found is not None and (int(found[1]), int(found[2])) < NEWER_ENGINE
 
 
 def _mebibytes(size: float) -> str:

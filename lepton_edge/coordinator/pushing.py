@@ -117,4 +117,5 @@ def _record(compiled: CompiledModel) -> ModelRecord:
         compiled.source_bytes,
         compiled.description,
         compiled.variant_of,
+        compiled.opset,
     )

@@ -42,7 +42,8 @@ class ModelRecord:
     """One compiled model in short; the whole lies in its directory.
 
     `weights` is the bytes of its distinct initializers, `layers` the contracted nodes of its composed graph.
-    `variant_of` names the model that it is another precision of.
+    `variant_of` names the model that it is another precision of. `opset` is that of its standard operators, 0 where
+    it was pushed before that was noted.
     """
 
     name: ModelName
@@ -56,6 +57,7 @@ class ModelRecord:
     source_bytes: Bytes = Bytes(0)
     description: str = ""
     variant_of: ModelName = ModelName("")
+    opset: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import Any
 
 from onnx import ModelProto
 
-from partitioner.compiled import CompiledModel
-from partitioner.errors import InvalidManifest, InvalidModel
+from partitioner.compiled import READ_OPSET, CompiledModel
+from partitioner.errors import InvalidManifest, InvalidModel, ModelError
 from partitioner.manifest import Manifest
 from partitioner.nouns_json import from_json, to_json
 from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, quantized, scope
@@ -100,10 +100,23 @@ def _composed(
     declared = {**rules.shapes, **shapes, **compose.picture_shapes(plain.graph, rules)}
     symbols = infer.bind(plain.graph, declared)
     feeds = generate.feeds(plain.graph, infer.declared(plain.graph, symbols))
-    model = _raised(plain, work, feeds) if compose.needs_opset(rules) else plain
+    known = _readable(plain, work, feeds)
+    model = _raised(known, work, feeds) if compose.needs_opset(rules) else known
     simple = optimise.optimise(model, work, feeds)
     types = infer.infer(simple, work, symbols, feeds)
     return compose.compose(simple, types, rules)
+
+
+def _readable(plain: ModelProto, work: Path, feeds: infer.Feeds) -> ModelProto:
+    """Return `plain` in an opset that every engine reads; itself where that cannot be, or answers otherwise."""
+    try:
+        lowered = load.lower_opset(plain, READ_OPSET)
+        if lowered is plain:
+            return plain
+        wanted, found = (optimise.answers(one, work, feeds) for one in (plain, lowered))
+    except ModelError:  # then only newer engines run it, and a device with an older one is refused
+        return plain
+    return lowered if optimise.agree(wanted, found, optimise.TOLERANCE) else plain
 
 
 def _raised(plain: ModelProto, work: Path, feeds: infer.Feeds) -> ModelProto:
@@ -138,6 +151,7 @@ def _written(made: Composition, into: Path, work: Path, labels: Mapping[str, byt
         blob_size=Bytes(writer.size),
         operators=_operators(made.model),
         integers=quantized.integer_sides(made.model, into),
+        opset=load.opset(made.model),
     )
 
 

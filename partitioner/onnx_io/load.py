@@ -22,8 +22,9 @@ from onnx import (
     version_converter,
 )
 
+from partitioner.compiled import READ_IR
 from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
-from partitioner.onnx_io import blob, infer, runtime, scope
+from partitioner.onnx_io import blob, infer, opsets, runtime, scope
 from partitioner.onnx_io.hoist import constant, hoist, replace_nodes
 
 SOURCE_FILE = "source.bin"
@@ -31,6 +32,10 @@ MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's own limit; more weights than that 
 MIN_IR_VERSION = (
     8  # initializers that are not inputs (4), local functions (8); every engine we support reads it
 )
+
+NEWEST_READ_TYPE = TensorProto.FLOAT4E2M1
+"""Of the format READ_IR: what came later has larger numbers."""
+_NAMES_OF_TYPES = ("to", "dtype", "output_dtype")
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ def load(source: Path, into: Path, called: str = "") -> Loaded:
 def normalise(model: ModelProto) -> None:
     """Bring `model` into the room's plain form, in place."""
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
+    if model.ir_version > READ_IR and not _has_newer_types(model):
+        model.ir_version = READ_IR
     _constants_to_initializers(model.graph)
     _initializers_are_no_inputs(model.graph)
     _name_dynamic_dimensions(model.graph)
@@ -88,6 +95,31 @@ def raise_opset(model: ModelProto, least: int) -> ModelProto:
     _put_back(raised.graph, hidden)
     normalise(raised)
     return raised
+
+
+def lower_opset(model: ModelProto, most: int) -> ModelProto:
+    """Return `model` in opset `most` of the standard domain, or itself when it needs no newer one.
+
+    Raises InvalidModel when an operator cannot be had in it. Large initializers hide as for `raise_opset`.
+    """
+    if opset(model) <= most:
+        return model
+    slim, hidden = _without_large(model)
+    lowered = opsets.convert(slim, most)
+    _put_back(lowered.graph, hidden)
+    normalise(lowered)
+    return lowered
+
+
+def _has_newer_types(model: ModelProto) -> bool:
+    """Return whether a weight, an end or a cast has an element type that the format READ_IR lacks."""
+    for graph in scope.all_graphs(model.graph):
+        kinds = [one.data_type for one in graph.initializer]
+        kinds += [one.type.tensor_type.elem_type for one in (*graph.input, *graph.output, *graph.value_info)]
+        kinds += [one.i for node in graph.node for one in node.attribute if one.name in _NAMES_OF_TYPES]
+        if max(kinds, default=0) > NEWEST_READ_TYPE:
+            return True
+    return False
 
 
 def opset(model: ModelProto) -> int:

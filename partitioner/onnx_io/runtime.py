@@ -15,6 +15,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+from partitioner.compiled import READ_OPSET
 from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
 
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
@@ -33,6 +34,9 @@ _UNSUPPORTED = (
     re.compile(r"No Op registered for (?P<op>[\w.:]+) with domain_version"),
     re.compile(r"No opset import for domain '?(?P<op>[\w.]+)'?"),
 )
+
+_TOO_NEW = re.compile(r"(?P<what>Opset) (?P<has>\d+) is under.* till opset (?P<most>\d+)", re.DOTALL)
+_NEW_FORMAT = re.compile(r"model (?P<what>IR version): (?P<has>\d+), max supported IR version: (?P<most>\d+)")
 
 
 def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
@@ -89,6 +93,11 @@ def refusal(message: str) -> ModelError:
             return UnsupportedOperator(
                 f"no engine here runs the operator {domain or 'ai.onnx'}/{operator}", hint
             )
+    if (match := _TOO_NEW.search(message)) or (match := _NEW_FORMAT.search(message)):
+        told = f"{match['has']}, and onnxruntime {ort.__version__} here reads {match['most']} at most"
+        return InvalidModel(
+            f"the model is too new: {match['what']} {told}", f"export it with opset {READ_OPSET}"
+        )
     return InvalidModel(f"the model is refused: {_short(message)}", "check it with onnx.checker")
 
 

@@ -12,7 +12,8 @@ from lepton_edge.coordinator.records import Hold
 from lepton_edge.coordinator.state import Device
 from lepton_edge.core.errors import NotFound, RequestError
 from lepton_edge.core.messages import Deploy
-from partitioner.errors import ModelTooLarge
+from partitioner.compiled import READ_OPSET
+from partitioner.errors import ModelTooLarge, UnsupportedOperator
 
 
 def _device(make: Any, name: str, role: str = "board", memory: int = 1 << 30) -> Device:
@@ -84,3 +85,23 @@ def test_a_board_that_no_page_lets_run_everything_holds_its_part_only(make: Any)
     book = make.book()
     far = dataclasses.replace(book, pages=book.pages[1:])
     assert placement.holds(far, _device(make, "board"), None) == (Hold("board", (0,)),)
+
+
+def _with_engine(make: Any, name: str, engine: str) -> Device:
+    device = _device(make, name)
+    hardware = dataclasses.replace(device.hello.hardware, engine=engine)
+    return Device(dataclasses.replace(device.hello, hardware=hardware), stream=f"s-{name}")
+
+
+def test_a_model_that_is_too_new_for_an_engine_is_refused_by_name(make: Any) -> None:
+    old, new = (
+        _with_engine(make, "board", "onnxruntime 1.23.2"),
+        _with_engine(make, "cloud", "onnxruntime 1.31.1"),
+    )
+    placement.check_engine("net", READ_OPSET, [old, new])
+    placement.check_engine(
+        "net", READ_OPSET + 1, [new, _with_engine(make, "board", "")]
+    )  # one that does not tell may
+    with pytest.raises(UnsupportedOperator, match="uses opset 24, and board has onnxruntime 1.23.2") as told:
+        placement.check_engine("net", READ_OPSET + 1, [new, old])
+    assert "export the model with opset 23" in told.value.hint

@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from partitioner.compiled import CompiledModel
+from partitioner.compiled import READ_IR, READ_OPSET, CompiledModel
 from partitioner.errors import InvalidManifest, InvalidModel, UnsupportedOperator
 from partitioner.manifest import Manifest, OutputRule
-from partitioner.onnx_io import compile_model, cut, load_compiled
+from partitioner.onnx_io import compile_model, cut, load, load_compiled
 from partitioner.onnx_io.blob import MIN_EXTERNAL, PAGE, PAGE_FROM
 from partitioner.plan import QueueRule
 from tests.partitioner.onnx_io import handmade
@@ -260,3 +260,26 @@ def test_the_noun_survives_an_unknown_field(mobilenetv2: Compiled, tmp_path: Pat
     text = (mobilenetv2.directory / "model.json").read_text()
     (tmp_path / "model.json").write_text(text.replace('{"name"', '{"from_the_future": 1, "name"', 1))
     assert load_compiled(tmp_path) == mobilenetv2.model
+
+
+def test_a_model_that_is_too_new_for_an_old_engine_is_written_as_it_can_read_it(
+    compile_into: Compile,
+) -> None:
+    model = handmade.mlp()
+    model.opset_import[0].version, model.ir_version = READ_OPSET + 1, READ_IR + 2
+    compiled = compile_into(model)
+    assert compiled.model.opset == READ_OPSET
+    composed = compiled.directory / "composed.onnx"
+    assert onnx.load(composed, load_external_data=False).ir_version <= READ_IR
+
+
+def test_what_cannot_be_lowered_is_kept_and_noted(
+    compile_into: Compile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(model: onnx.ModelProto, most: int) -> onnx.ModelProto:
+        raise InvalidModel("no older way")
+
+    monkeypatch.setattr(load, "lower_opset", refuses)
+    model = handmade.mlp()
+    model.opset_import[0].version = READ_OPSET + 1
+    assert compile_into(model).model.opset == READ_OPSET + 1

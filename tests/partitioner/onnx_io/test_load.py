@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
+from partitioner.compiled import READ_IR, READ_OPSET
 from partitioner.errors import InvalidModel
 from partitioner.onnx_io import blob, load
 from tests.partitioner.onnx_io import handmade
@@ -98,3 +99,35 @@ def test_a_foreign_file_is_called_one_by_its_name(tmp_path: Path, content: bytes
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(InvalidModel, match="^the upload is "):
         load.load(path, tmp_path, "the upload")
+
+
+def test_a_file_format_that_is_too_new_for_a_board_is_lowered_unless_its_types_are_new_too() -> None:
+    model = handmade.mlp()
+    model.ir_version = READ_IR + 2
+    load.normalise(model)
+    assert model.ir_version == READ_IR
+    model.ir_version = READ_IR + 2
+    model.graph.node.insert(0, handmade.node("Cast", "x", "tiny", to=TensorProto.INT2))
+    load.normalise(model)
+    assert model.ir_version == READ_IR + 2
+
+
+def test_an_opset_that_is_too_new_is_lowered_with_its_weights(tmp_path: Path) -> None:
+    model = handmade.mlp()
+    model.opset_import[0].version = READ_OPSET + 1
+    load.normalise(model)
+    with blob.BlobWriter(tmp_path / "w") as writer:
+        blob.spill(model.graph.initializer, tmp_path, writer, "w")
+    lowered = load.lower_opset(model, READ_OPSET)
+    assert load.opset(lowered) == READ_OPSET
+    assert lowered.ir_version <= READ_IR
+    assert {one.name for one in lowered.graph.initializer if blob.is_external(one)} == {"w1", "w2", "w3"}
+    assert load.lower_opset(lowered, READ_OPSET) is lowered
+
+
+def test_an_operator_that_no_older_opset_has_is_named() -> None:
+    model = handmade.mlp()
+    model.graph.node[0].op_type = "Swish"
+    model.opset_import[0].version = READ_OPSET + 1
+    with pytest.raises(InvalidModel, match="Swish"):
+        load.lower_opset(model, READ_OPSET)

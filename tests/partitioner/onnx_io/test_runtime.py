@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from partitioner.errors import InvalidModel, UnsupportedOperator
+from partitioner.onnx_io import runtime
 from partitioner.onnx_io.runtime import refusal
+from tests.partitioner.onnx_io import handmade
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,13 @@ def test_anything_else_is_an_invalid_model_in_one_short_line() -> None:
     assert isinstance(error, InvalidModel)
     assert "first second" in error.message
     assert len(error.message) < 450
+
+
+@pytest.mark.parametrize("opset", [23 + 60, 17])
+def test_a_model_that_is_too_new_for_this_engine_is_told_what_it_reads(opset: int) -> None:
+    model = handmade.mlp()
+    model.opset_import[0].version, model.ir_version = opset, 11 if opset > 23 else 99
+    words = r"too new: (Opset 83|IR version 99), and onnxruntime .* reads \d+ at most"
+    with pytest.raises(InvalidModel, match=words) as told:
+        runtime.open_session(model, runtime.options(None, runtime.OFF))
+    assert told.value.hint == "export it with opset 23"
