@@ -11,7 +11,9 @@ from typing import Protocol
 
 import structlog
 
+from lepton_edge.core.errors import PermissionDenied
 from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.identity import Identity, Role
 from lepton_edge.link.link import Link
 from lepton_edge.link.reactions import Held
 from partitioner.errors import LeptonError
@@ -33,6 +35,22 @@ class Port(Protocol):
     def cancel(self, link: Link, frame: Frame) -> None:
         """Take a CANCEL."""
         ...
+
+
+def check_permitted(who: Identity, frame: Frame) -> None:
+    """Raise PermissionDenied unless `who`, who is no agent, may send `frame`: requests to an entry for its models."""
+    if frame.kind is FrameKind.CANCEL:
+        return
+    if frame.kind is not FrameKind.REQUEST or frame.epoch or frame.first_block:
+        raise PermissionDenied(
+            f"{who.role.value} {who.name!r} may ask an entry, and not do an agent's work",
+            "ask with the SDK or `lepton-edge infer`",
+        )
+    if not who.may_infer(frame.model):
+        raise PermissionDenied(
+            f"the key of {who.name!r} is not for model {frame.model!r}",
+            f"make one: lepton-edge client key create {who.name} --model {frame.model}",
+        )
 
 
 class DataService:
@@ -60,6 +78,8 @@ class DataService:
             raise LeptonError(f"internal error: {type(error).__name__}", "see the agent's log") from error
 
     def _take(self, link: Link, frame: Frame) -> Awaitable[None] | Held | None:
+        if link.identity is not None and link.identity.role is not Role.AGENT:
+            check_permitted(link.identity, frame)
         if frame.kind is FrameKind.REQUEST:
             return self._port.request(link, frame)
         if frame.kind is FrameKind.TUNNEL:

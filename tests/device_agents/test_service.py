@@ -7,9 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from device_agents.service import DataService
-from lepton_edge.core.errors import LeptonError, Overloaded
+from lepton_edge.core.errors import LeptonError, Overloaded, PermissionDenied
 from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.identity import ANY_MODEL, Identity, Role
 from lepton_edge.core.links import LinkHello
+
+
+LINK = SimpleNamespace(peer=LinkHello("client", "app"), identity=None)
+APP = Identity(Role.CLIENT, "app", ("m",))
 
 
 class Port:
@@ -32,16 +37,16 @@ class Port:
 @pytest.mark.parametrize(
     ("kind", "taken"),
     [
-        (FrameKind.REQUEST, [("request", "link", FrameKind.REQUEST)]),
-        (FrameKind.CANCEL, [("cancel", "link", FrameKind.CANCEL)]),
-        (FrameKind.TUNNEL, [("tunnel", "link", FrameKind.TUNNEL)]),
+        (FrameKind.REQUEST, [("request", LINK, FrameKind.REQUEST)]),
+        (FrameKind.CANCEL, [("cancel", LINK, FrameKind.CANCEL)]),
+        (FrameKind.TUNNEL, [("tunnel", LINK, FrameKind.TUNNEL)]),
         (FrameKind.REPLY, []),
         (FrameKind.PROBE, []),
     ],
 )
 async def test_requests_cancels_and_tunnels_are_passed_on_and_nothing_else(kind, taken) -> None:
     port = Port()
-    waits = DataService(port, port.tunnel).handle("link", Frame(kind, "r"))
+    waits = DataService(port, port.tunnel).handle(LINK, Frame(kind, "r"))
     if waits is not None:
         await waits
     assert port.took == taken
@@ -56,12 +61,48 @@ def test_what_breaks_is_an_error_of_the_tree(raised) -> None:
 
     port.request = broken
     with pytest.raises(LeptonError, match="too much|internal error: ZeroDivisionError"):
-        DataService(port, port.tunnel).handle(
-            SimpleNamespace(peer=LinkHello("client", "app")), Frame(FrameKind.REQUEST, "r")
-        )
+        DataService(port, port.tunnel).handle(LINK, Frame(FrameKind.REQUEST, "r"))
 
 
 def test_an_accepted_link_is_passed_on() -> None:
     port = Port()
-    DataService(port, port.tunnel).opened("link")
-    assert port.took == [("opened", "link")]
+    DataService(port, port.tunnel).opened(LINK)
+    assert port.took == [("opened", LINK)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame(FrameKind.REQUEST, "r", "other"),
+        Frame(FrameKind.REQUEST, "r", "m", epoch=3),
+        Frame(FrameKind.REQUEST, "r", "m", first_block=2),
+        Frame(FrameKind.TUNNEL, "r"),
+    ],
+    ids=["another model", "a stage", "a later block", "a tunnel"],
+)
+def test_an_application_asks_entries_for_its_models_and_does_nothing_else(frame) -> None:
+    port = Port()
+    link = SimpleNamespace(peer=LinkHello("client", "app"), identity=APP)
+    with pytest.raises(PermissionDenied):
+        DataService(port, port.tunnel).handle(link, frame)
+    assert not port.took
+
+
+@pytest.mark.parametrize(
+    "who",
+    [APP, Identity(Role.CLIENT, "any", (ANY_MODEL,)), Identity(Role.ADMIN, "a"), Identity(Role.AGENT, "b")],
+)
+async def test_who_may_ask_for_a_model_is_heard(who) -> None:
+    port = Port()
+    link = SimpleNamespace(peer=LinkHello("client", "app"), identity=who)
+    await DataService(port, port.tunnel).handle(link, Frame(FrameKind.REQUEST, "r", "m"))
+    assert port.took
+
+
+async def test_an_agent_may_do_an_agents_work() -> None:
+    port = Port()
+    link = SimpleNamespace(peer=LinkHello("agent", "b"), identity=Identity(Role.AGENT, "b"))
+    await DataService(port, port.tunnel).handle(
+        link, Frame(FrameKind.REQUEST, "r", "m", epoch=3, first_block=2)
+    )
+    assert port.took
