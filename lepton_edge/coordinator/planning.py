@@ -26,6 +26,7 @@ from lepton_edge.coordinator.variants import (
     chosen_by,
     held,
     options_of,
+    precisions,
     shared,
     strangers,
 )
@@ -153,6 +154,7 @@ def told_variants(cast: Cast, considered: Sequence[Considered]) -> dict[str, Any
         "board": cast.board.name,
         "cloud": cast.cloud.name,
         "label": cast.label,
+        "precisions": precisions(cast),
         "ways": [
             {"label": label, "page": page.name, "seconds": page.prediction.latency} for label, page in ways
         ],

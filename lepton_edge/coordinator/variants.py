@@ -99,6 +99,23 @@ def options_of(cast: Cast) -> BookOptions:
     return dataclasses.replace(options, board_weights=near, cloud_weights=far)
 
 
+def precisions(cast: Cast) -> dict[str, str]:
+    """Return in which precision each device computes, by role, for people."""
+    roles = {"board": (cast.order.board, cast.board), "cloud": (cast.order.cloud, cast.cloud)}
+    return {role: _precision(one.compiled) for role, (there, one) in roles.items() if there is not None}
+
+
+def _precision(compiled: CompiledModel) -> str:
+    names = {name.rpartition("/")[2] for name in compiled.operators}
+    if compiled.integers or "QuantizeLinear" in names:
+        return "int8"
+    if not names.isdisjoint({"DynamicQuantizeLinear", "MatMulIntegerToFloat", "MatMulInteger"}):
+        return "int8 weights"
+    if "MatMulNBits" in names:
+        return "weights of few bits"
+    return "float16" if any(one.dtype == "float16" for one in compiled.graph.tensors) else "float32"
+
+
 def strangers(base: Variant, order: PlanOrder) -> list[str]:
     """Return what is said to be a variant and is none, as sentences that say why."""
     whys = {

@@ -219,7 +219,9 @@ def variant_lines(document: Document) -> list[str]:
     ways = sorted(variants["ways"], key=lambda way: float(way["seconds"]))
     others = [way for way in ways if way["label"] != variants["label"]]
     told = [f"{way['label']} {milliseconds(way['seconds'])}" for way in others]
-    return [f"Variants: {variants['label']}" + (f"; {', '.join(told)}" if told else "")]
+    kinds = " and ".join(dict.fromkeys((variants.get("precisions") or {}).values()))
+    who = variants["label"] + (f" ({kinds})" if kinds else "")
+    return [f"Variants: {who}" + (f"; {', '.join(told)}" if told else "")]
 
 
 def limit_lines(document: Document) -> list[str]:

@@ -16,12 +16,13 @@ from partitioner.report.html.headline import headline
 from partitioner.report.html.markup import Markup, joined, tag
 from partitioner.report.html.plans import plans, why_not
 from partitioner.report.html.style import SCRIPT, STYLE
-from partitioner.report.html.tables import changes, crossing, devices, memory, proof
+from partitioner.report.html.tables import changes, crossing, devices, memory, proof, variants
 
 Document = dict[str, Any]
 
 SECTIONS = (
     plans,
+    variants,
     crossing,
     why_not,
     drawing,

@@ -10,7 +10,7 @@ from typing import Any
 
 from partitioner.report.html.markup import Markup, tag
 from partitioner.report.html.palette import palette
-from partitioner.report.quantities import digits, percent, sentence, size
+from partitioner.report.quantities import digits, milliseconds, percent, sentence, size
 from partitioner.report.sentences import (
     bound_lines,
     change_lines,
@@ -51,6 +51,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], right: set[
         for row in rows
     ]
     return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", body)), class_="scroll")
+
+
+def variants(document: Document) -> Markup | None:
+    """Return who may run which precision of the model, what each way would take, and which was taken."""
+    told = document.get("variants")
+    if not told:
+        return None
+    kinds = told.get("precisions") or {}
+    ways = sorted(told["ways"], key=lambda way: float(way["seconds"]))
+    cells = [
+        (
+            tag("b", way["label"]) if way["label"] == told["label"] else way["label"],
+            " and ".join(dict.fromkeys(kinds.values())) if way["label"] == told["label"] else "",
+            way["page"],
+            milliseconds(way["seconds"]),
+        )
+        for way in ways
+    ]
+    return _section(
+        "variants",
+        "Which precision runs where",
+        table(("who runs what", "taken as", "page", "predicted"), cells, {3}),
+    )
 
 
 def memory(document: Document) -> Markup | None:

@@ -87,6 +87,7 @@ def test_the_board_runs_int8_and_the_cloud_the_model_itself_where_that_is_best(
     book, told = mixed
     assert (told["variants"]["board"], told["variants"]["cloud"]) == (INT8, "")
     assert told["variants"]["label"] == "net-int8 on the board, the model itself in the cloud"
+    assert told["variants"]["precisions"] == {"board": "int8", "cloud": "float32"}
     page = book.page(book.active)
     assert [stage.device for stage in page.stages] == ["board", "cloud"]
     assert [(one.variant, one.version) for one in book.variants] == [(INT8, desk.compiled[INT8].version)]

@@ -170,3 +170,5 @@ def test_who_runs_which_variant_is_told_with_the_other_ways(document: dict[str, 
         "ways": [{"label": label, "page": "cut-1", "seconds": seconds} for label, seconds in ways],
     }
     assert "Variants: int8 on the board; itself on both 70.0 ms, int8 on both 80.0 ms" in text(document)
+    document["variants"]["precisions"] = {"board": "int8", "cloud": "float32"}
+    assert "Variants: int8 on the board (int8 and float32); itself on both 70.0 ms" in text(document)

@@ -169,3 +169,17 @@ def test_a_page_needs_no_planner_and_no_arrays() -> None:
         "assert not {'scipy', 'numpy', 'onnx', 'partitioner.book'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_which_precision_runs_where_stands_beside_the_other_ways(document: Document) -> None:
+    assert "variants" not in Page(page(document)).ids
+    ways = [("itself on both", 0.07), (f"int8 here, itself there {EVIL}", 0.05)]
+    document["variants"] = {
+        "label": ways[1][0],
+        "precisions": {"board": "int8", "cloud": "float32"},
+        "ways": [{"label": label, "page": "cut-1", "seconds": seconds} for label, seconds in ways],
+    }
+    drawn = Page(page(document))
+    assert "Which precision runs where" in drawn.text
+    rows = drawn.text.index("int8 and float32 cut-1 50.0 ms"), drawn.text.index("itself on both")
+    assert rows[0] < rows[1], "the one that was taken is the best, and the first"
