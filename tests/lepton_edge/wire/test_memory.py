@@ -45,6 +45,32 @@ def test_free_pages_below_a_used_one_go_back_to_the_system() -> None:
     assert trimmed < full - 60e6
 
 
+OF_A_THREAD = """
+import os, psutil, sys, threading
+from lepton_edge.wire.memory import trim_malloc, tune_malloc
+def resident(): return psutil.Process().memory_info().rss
+tune_malloc(int(sys.argv[1]))
+def compute():
+    held = [b"x" * (1 << 20) for _ in range(40)]
+    held.clear()
+    done.set()
+    threading.Event().wait()
+before, done = resident(), threading.Event()
+threading.Thread(target=compute, daemon=True).start()
+done.wait()
+trim_malloc()
+print(resident() - before, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
+def test_what_a_thread_that_goes_on_has_freed_goes_back_too() -> None:
+    words = [sys.executable, "-c", OF_A_THREAD, str(64 << 20)]
+    kept = int(subprocess.run(words, capture_output=True, check=True).stdout)
+    assert kept < 8e6
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
 def test_pages_of_large_buffers_are_faulted_in_once() -> None:
     def faults(how: str) -> int:
