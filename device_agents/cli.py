@@ -37,6 +37,7 @@ from device_agents.options import (
     ForUser,
     Level,
     MemoryMax,
+    MetricsPort,
     Name,
     Port,
     RadioWatts,
@@ -54,7 +55,7 @@ from device_agents.options import (
     Where,
     Workers,
 )
-from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.config import NO_METRICS, AgentConfig
 from lepton_edge.core.errors import UsageError
 from lepton_edge.systemd import install
 from lepton_edge.systemd.service import Wanted, service, unit_name
@@ -79,6 +80,7 @@ LEAST = {
     "cache_limit": 0,
     "watts": 0.0,
     "radio_watts": 0.0,
+    "metrics_port": NO_METRICS,
 }
 LEVELS = ("debug", "info", "warning", "error")
 WARNING = (
@@ -121,6 +123,7 @@ def start(
     relay: Relay = None,
     transport: Transport = None,
     adopt: Adopt = None,
+    metrics_port: MetricsPort = None,
     config: TomlFile = None,
     log_level: Level = "info",
 ) -> None:
@@ -141,6 +144,7 @@ def start(
         "relay": relay,
         "transport": transport,
         "adopt": adopt,
+        "metrics_port": metrics_port,
     }
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
@@ -276,7 +280,8 @@ def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapp
             written[field] = _where(layer, field)
             if field not in kinds:
                 raise UsageError(f"there is no setting {field!r}", f"known are {', '.join(kinds)}")
-            chosen[field] = _read(written[field], kinds[field], value)
+            off = field == "metrics_port" and value == "off"
+            chosen[field] = NO_METRICS if off else _read(written[field], kinds[field], value)
     chosen.setdefault("name", _host_name())
     chosen.setdefault("state_directory", _state_directory(environment, chosen["name"]))
     joined = membership(chosen["state_directory"])

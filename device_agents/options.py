@@ -92,4 +92,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 ForUser = Annotated[
     bool, typer.Option("--user", help="Under this user's own systemd instead of the system's.")
 ]
+MetricsPort = Annotated[
+    str | None, typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off.")
+]
 MemoryMax = Annotated[str, typer.Option("--memory", metavar="SIZE", help="The most it may take: 80%, 512M.")]

@@ -21,6 +21,7 @@ from device_agents import hardware, joining
 from device_agents.driver import Driver, Parts
 from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
+from device_agents.driver.figures import Figures, shown
 from device_agents.driver.holdings import Holdings
 from device_agents.driver.loyalty import Loyalty
 from device_agents.driver.measuring import Measuring
@@ -218,8 +219,10 @@ class Agent:
         self.driver.submit(Restored(self.saved.read()))
         self.notifier.ready(f"device {self.device}, data port {bound}")
         settle_garbage()
+        figures = Figures(self.state, self.config.role, self.peers.reports, lambda: self.control.attached)
         try:
-            await self._serve_until_asked()
+            async with shown(self.config, figures):
+                await self._serve_until_asked()
         finally:
             await self._end(server, near_door)
 

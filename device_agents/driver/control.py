@@ -75,6 +75,11 @@ class Control:
         self._pause = FIRST_PAUSE
         self.address = ""
 
+    @property
+    def attached(self) -> bool:
+        """Whether a coordinator listens, or is about to."""
+        return self._words is not None
+
     def say(self, word: AgentSays) -> None:
         """Tell the coordinator, if it listens."""
         if self._words is None:

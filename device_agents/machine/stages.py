@@ -67,6 +67,11 @@ def reports(stages: Stages) -> tuple[StageReport, ...]:
     return tuple(_report(key, times) for key, times in new)
 
 
+def all_reports(stages: Stages) -> tuple[StageReport, ...]:
+    """Return what is known of every stage, told before or not."""
+    return tuple(_report(key, times) for key, times in stages.items())
+
+
 def _report(key: StageKey, times: StageTimes) -> StageReport:
     (model, epoch), page, first, last = key
     low, median, high = (_quantile(times.busy, share) for share in (0.25, 0.5, 0.75))

@@ -55,6 +55,10 @@ def start(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
     *,
+    metrics_port: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off."),
+    ] = None,
     secure: Annotated[
         bool | None,
         typer.Option(
@@ -74,7 +78,7 @@ def start(
     logs.configure(log_level)
     flags = {"port": port, "state_directory": state_directory, "announce": announce, "approve": approve}
     flags |= listening(bind, insecure_bind, secure)
-    chosen = configuration(flags, config, dict(os.environ))
+    chosen = configuration({**flags, "metrics_port": metrics_port}, config, dict(os.environ))
     _warn_if_open(chosen)
     from lepton_edge.coordinator import server  # the extra is there: require() said so
 

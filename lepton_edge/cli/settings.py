@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lepton_edge.cli.wording import plain
+from lepton_edge.core.config import NO_METRICS
 from lepton_edge.core.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -39,7 +40,7 @@ def build(kind: type[T], layers: Mapping[str, Mapping[str, Any]]) -> T:
     written: dict[str, str] = {}
     for where, layer in layers.items():
         _refuse_unknown(layer, names)
-        merged.update(layer)
+        merged.update({name: _port(name, value) for name, value in layer.items()})
         written.update(dict.fromkeys(layer, where))
     try:
         return TypeAdapter(kind).validate_python(merged)
@@ -50,6 +51,11 @@ def build(kind: type[T], layers: Mapping[str, Mapping[str, Any]]) -> T:
         raise UsageError(
             f"{where} cannot be {first['input']!r}: {plain(first['msg'])}", "correct it"
         ) from error
+
+
+def _port(name: str, value: Any) -> Any:
+    """Return a value as it is kept: "off" is no port for metrics."""
+    return NO_METRICS if name == "metrics_port" and value == "off" else value
 
 
 def _refuse_unknown(layer: Mapping[str, Any], names: list[str]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from lepton_edge.coordinator import beside, guarding
+from lepton_edge.coordinator import beside, figures, guarding
 from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver, wall
@@ -35,6 +35,7 @@ from lepton_edge.core.errors import DiscoveryFailed
 from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
+from lepton_edge.metrics import Watched, open_door
 from lepton_edge.systemd import Notifier
 from lepton_edge.wire import front, introduction, rpc
 from partitioner.units import Seconds
@@ -83,7 +84,8 @@ async def serve(config: CoordinatorConfig) -> None:
                 state=str(config.state_directory),
                 term=rooms.driver.state.settings.term,
             )
-            await _until_asked_to_end(asked, deciding)
+            async with _shown(config, rooms.driver):
+                await _until_asked_to_end(asked, deciding)
         notifier.stopping()
         await server.stop(GRACE)
     finally:
@@ -165,6 +167,21 @@ def remembered(found: Remembered, settings: Settings) -> State:
         canaries=beside.canaries(found.beside, settings.wall),
         kept=beside.kept(found.beside),
     )
+
+
+@contextlib.asynccontextmanager
+async def _shown(config: CoordinatorConfig, driver: Driver) -> AsyncIterator[None]:
+    """Show figures, and whether the coordinator lives, meanwhile."""
+    watched = Watched(
+        lambda: figures.figures(driver.state, driver.started, driver.now()),
+        lambda: "" if driver.turns() else "nothing is decided any more",
+    )
+    door = await open_door(config.metrics_bind, config.metrics_port, watched)
+    log.info("figures are shown", metrics=door.address)
+    try:
+        yield
+    finally:
+        await door.close()
 
 
 @contextlib.asynccontextmanager

@@ -14,6 +14,9 @@ SECURE = False
 """Whether coordinators and agents speak TLS where nobody says otherwise."""
 CONTROL_PORT = 8010
 DATA_PORT = 8011
+METRICS_PORT = 8002
+NO_METRICS = -1
+"""The port of no door for metrics; a person writes "off"."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class CoordinatorConfig:
     secure: bool = SECURE
     approve: bool = False
     certificate_life: Seconds = Seconds(30 * 86400.0)
+    metrics_port: int = METRICS_PORT
+    metrics_bind: str = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class AgentConfig:
     `adopt`: another coordinator than the one before may command it, whatever it serves.
     `secure`: it has joined, and speaks TLS with everybody. `machine`: what tells this machine from others, where its
     hardware does not.
+    `metrics_port` of `metrics_bind` shows metrics, /livez and /readyz; `NO_METRICS`: nowhere.
     `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
 
@@ -79,3 +85,5 @@ class AgentConfig:
     adopt: bool | None = None
     secure: bool = SECURE
     machine: str = ""
+    metrics_port: int = METRICS_PORT
+    metrics_bind: str = "127.0.0.1"

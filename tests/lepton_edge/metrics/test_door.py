@@ -1,0 +1,90 @@
+"""What the door on 8002 answers, to those who ask well, badly, slowly, or in crowds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lepton_edge.metrics import Door, Watched, door, gauge, open_door
+
+
+class Process:
+    """What is watched: it may be dead, or not ready."""
+
+    dead = waits = ""
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[tuple[Process, str]]:
+    made = Process()
+    watched = Watched(lambda: [gauge("load", "Load.").add(1.5)], lambda: made.dead, lambda: made.waits)
+    opened = await open_door("127.0.0.1", 0, watched)
+    yield made, opened.address
+    await opened.close()
+
+
+async def ask(address: str, request: str) -> str:
+    """Return what is answered; "" where the connection is closed without an answer."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request.encode())
+    try:
+        told = await asyncio.wait_for(reader.read(), 10)
+    except ConnectionError:
+        told = b""
+    writer.close()
+    return told.decode()
+
+
+async def test_figures_and_health(process: tuple[Process, str]) -> None:
+    made, address = process
+    assert "lepton_edge_load 1.5\n" in await ask(address, "GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await ask(address, "GET /livez HTTP/1.1\r\n\r\n")).startswith("HTTP/1.1 200 OK")
+    made.waits = "models are being opened"
+    told = await ask(address, "GET /readyz HTTP/1.1\r\n\r\n")
+    assert told.startswith("HTTP/1.1 503")
+    assert told.endswith("models are being opened\n")
+    assert " 200 " in await ask(address, "GET /livez HTTP/1.1\r\n\r\n")
+    made.dead = "nothing is decided"
+    assert " 503 " in await ask(address, "GET /livez HTTP/1.1\r\n\r\n")
+    assert (await ask(address, "HEAD /metrics HTTP/1.1\r\n\r\n")).endswith("\r\n\r\n")
+    assert " 404 " in await ask(address, "GET /etc/passwd HTTP/1.1\r\n\r\n")
+    assert " 405 " in await ask(address, "POST /metrics HTTP/1.1\r\n\r\n")
+
+
+async def test_who_asks_too_much_or_too_slowly_is_left(
+    process: tuple[Process, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, address = process
+    assert await ask(address, "GET /" + "x" * 2 * door.LONGEST) == ""
+    monkeypatch.setattr(door, "PATIENCE", 0.05)
+    assert await ask(address, "GET /metrics") == ""
+
+
+async def test_a_crowd_is_not_let_in_and_others_are_when_it_left(process: tuple[Process, str]) -> None:
+    _, address = process
+    host, _, port = address.rpartition(":")
+    crowd = [await asyncio.open_connection(host, int(port)) for _ in range(door.MOST)]
+    assert await ask(address, "GET /livez HTTP/1.1\r\n\r\n") == ""
+    for _, writer in crowd:
+        writer.close()
+    for _ in range(100):
+        if "200" in await ask(address, "GET /livez HTTP/1.1\r\n\r\n"):
+            return
+    pytest.fail("the door stayed shut")
+
+
+async def test_a_taken_port_gives_the_next_one_and_off_none() -> None:
+    first = await open_door("127.0.0.1", 0, Watched(list))
+    port = int(first.address.rpartition(":")[2])
+    second = await open_door("127.0.0.1", port, Watched(list))
+    assert int(second.address.rpartition(":")[2]) > port
+    await first.close()
+    await second.close()
+    assert await open_door("127.0.0.1", door.OFF, Watched(list)) == Door()
+
+
+async def test_a_door_that_cannot_be_opened_stops_nobody() -> None:
+    assert (await open_door("192.0.2.77", 0, Watched(list))).address == ""
