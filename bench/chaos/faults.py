@@ -120,7 +120,7 @@ def _no_memory(scene: Scene, fault: Fault, name: str) -> Strike:
     scene.place.squeeze(fault.victim)
     yield
     ends = _ends(scene, fault)
-    codes = ("prepare_failed", "model_too_large")
+    codes = ("prepare_failed", "model_too_large", "out_of_memory")
     scene.bites(fault, "deploy without memory", lambda client: client.deploy(name, devices=ends), codes)
     if scene.place.lives(fault.victim):
         scene.place.release(fault.victim)

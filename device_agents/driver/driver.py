@@ -69,7 +69,7 @@ from device_agents.machine.events import (
     TimerFired,
 )
 from device_agents.machine.failures import as_wire, error_frame
-from lepton_edge.core.errors import ComputeFailed, PrepareFailed, Unavailable
+from lepton_edge.core.errors import ComputeFailed, OutOfMemory, PrepareFailed, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
@@ -363,6 +363,13 @@ class Driver:
 
 
 def _internal(kind: Callable[[str, str], LeptonError], error: BaseException) -> LeptonError:
+    if isinstance(error, MemoryError) or "can't start new thread" in str(
+        error
+    ):  # Python's word for no memory, too
+        return OutOfMemory(
+            f"no memory is left on this device ({type(error).__name__}: {error})",
+            "free some, allow the agent more memory or threads, or give it a smaller model",
+        )
     return kind(f"internal error: {type(error).__name__}: {error}", "see the agent's log")
 
 

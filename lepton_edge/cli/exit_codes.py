@@ -62,6 +62,7 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
             "stale_epoch",
             "prepare_failed",
             "compute_failed",
+            "out_of_memory",
             "service_error",
             "compression_failed",
         ),

@@ -132,7 +132,7 @@ def _counting(state: State, model: ModelRecord, device: DeviceId | None) -> Devi
 def _adapting(order: PlanOrder, state: State, run: Deployment) -> PlanOrder:
     """Return the order of a replan: devices as slow as they have become; cut only what is to be prepared."""
     speeds = tuple(DeviceSpeed(scale.device, 1.0 / scale.times) for scale in _scales(state, run))
-    return dataclasses.replace(order, speeds=speeds, explain_only=run.weighing)
+    return dataclasses.replace(order, speeds=speeds, explain_only=run.weighing, front=False)
 
 
 def minor_of(state: State, name: DeviceId) -> int:

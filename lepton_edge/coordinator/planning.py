@@ -86,10 +86,10 @@ def _chosen(base: Variant, order: PlanOrder) -> tuple[Cast, Draft, dict[str, Any
     chosen = order.wishes.board_variant or order.wishes.cloud_variant
     if not (order.variants or chosen):
         cast = Cast(base, base, base.compiled, _ready(order, base.compiled))
-        return cast, _with_front(cast), {}
+        return cast, _with_front(cast) if order.front else _drafted(cast), {}
     considered = _considered(base, order)
-    cast, _ = min(considered, key=lambda one: value(one[1].objective, one[1].chosen.page.prediction))
-    return cast, _with_front(cast), told_variants(cast, considered)
+    cast, draft = min(considered, key=lambda one: value(one[1].objective, one[1].chosen.page.prediction))
+    return cast, _with_front(cast) if order.front else draft, told_variants(cast, considered)
 
 
 def _base(job: PlanJob) -> Variant:
@@ -132,19 +132,20 @@ def _considered(base: Variant, order: PlanOrder) -> list[Considered]:
 
 def _draft(cast: Cast) -> Draft | LeptonError:
     """Return the draft, or why there is none: a wish that this way cannot keep, or that cannot be meant of it."""
-    order = cast.order
     try:
-        return make_book(cast.planned, order.board, order.cloud, order.link, options_of(cast))
+        return _drafted(cast)
     except LeptonError as error:
         return error
 
 
 def _with_front(cast: Cast) -> Draft:
-    order, enough = cast.order, time.monotonic() + FRONT_SECONDS
-    return make_book(
-        cast.planned, order.board, order.cloud, order.link, options_of(cast),
-        stop=lambda: time.monotonic() > enough,
-    )  # fmt: skip
+    enough = time.monotonic() + FRONT_SECONDS
+    return _drafted(cast, stop=lambda: time.monotonic() > enough)
+
+
+def _drafted(cast: Cast, stop: Callable[[], bool] | None = None) -> Draft:
+    order = cast.order
+    return make_book(cast.planned, order.board, order.cloud, order.link, options_of(cast), stop=stop)
 
 
 def told_variants(cast: Cast, considered: Sequence[Considered]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     │   ├── StaleEpoch               the epoch is retired or not known here
     │   ├── PrepareFailed            a device could not prepare an epoch
     │   ├── StorageFull              no space left on the disk
+    │   ├── OutOfMemory              no memory left, or no more threads allowed
     │   ├── PortInUse                an address cannot be listened on
     │   ├── DiscoveryFailed          mDNS found nothing; says why
     │   └── ComputeFailed            the engine failed on valid input
@@ -164,6 +165,13 @@ class StorageFull(ServiceError):
     fault = "device"
 
 
+class OutOfMemory(ServiceError):
+    """A device has no memory left, or may begin no more threads."""
+
+    code = "out_of_memory"
+    fault = "device"
+
+
 class PortInUse(ServiceError):
     """An address cannot be listened on."""
 
@@ -237,6 +245,7 @@ GRPC_STATUS: dict[str, str] = {
     "discovery_failed": "UNAVAILABLE",
     "overloaded": "RESOURCE_EXHAUSTED",
     "storage_full": "RESOURCE_EXHAUSTED",
+    "out_of_memory": "RESOURCE_EXHAUSTED",
     "corrupt_frame": "DATA_LOSS",
 }
 """gRPC status names by error code; every other code is INTERNAL."""

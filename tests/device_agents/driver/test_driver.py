@@ -91,6 +91,23 @@ async def test_a_full_disk_does_not_stop_inference(driver, tmp_path) -> None:
     assert "No space left" in logs[0]["error"]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+async def test_who_has_no_memory_says_so(driver, said, tmp_path, error) -> None:
+    async def broken(command):
+        raise error
+
+    async def tidy():
+        return None
+
+    driver.parts.holdings.open, driver.parts.holdings.tidy = broken, tidy
+    book, _ = book_of(small_model(tmp_path))
+    driver.submit(CoordinatorSaid(Prepare("p", 1, book, (0,))))
+    await _until(said, 2)
+    [outcome] = [word for word in said if isinstance(word, Outcome)]
+    assert (outcome.error.code, outcome.error.fault) == ("out_of_memory", "device")
+    assert "smaller model" in outcome.error.hint
+
+
 async def test_a_closed_epoch_stops_being_opened(driver, said, tmp_path) -> None:
     started = asyncio.Event()
 
