@@ -1,6 +1,7 @@
-"""Feed the doors of the wire what nobody would send, guided by coverage (atheris): `make fuzz`.
+"""Feed the doors of the wire and of stored models what nobody would send, guided by coverage: `make fuzz` (atheris).
 
-    python -m bench.fuzz [TARGET...] [--seconds N]      targets: chunks, hello, byte-parts, pictures, control
+    python -m bench.fuzz [TARGET...] [--seconds N]      targets: chunks, hello, byte-parts, pictures, control, packed,
+                                                                 packing, store
 
 Law: one promise for every door: an error of our tree, or a noun; no other exception, no hang, and no more memory than
 its limits allow. A crash prints the input's place; put it into a test before it is mended. Seeds are made here, from
@@ -17,19 +18,25 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import atheris
 import numpy as np
+import onnx
 
 from bench.rows import Row
 
-with atheris.instrument_imports(include=["lepton_edge.wire", "lepton_edge.core", "partitioner"]):
+INSTRUMENTED = ["lepton_edge.wire", "lepton_edge.core", "lepton_edge.compress.store", "partitioner"]
+with atheris.instrument_imports(include=INSTRUMENTED):
+    from lepton_edge.compress import store as stores
+    from lepton_edge.compress.store import layout, reading
     from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError, WireTensor
     from lepton_edge.core.links import LinkHello
     from lepton_edge.core.messages import Telemetry
     from lepton_edge.wire import codec, convert, tensors
     from lepton_edge.wire.byte_parts import PARTS
     from lepton_edge.wire.header import FrameLimits
+    from lepton_edge.wire.packed import framing
     from partitioner.errors import LeptonError
     from partitioner.units import Bytes, CodecName, DeviceId, RequestId, Seconds, TensorName
 
@@ -98,12 +105,75 @@ def control(given: bytes) -> None:
             continue
 
 
+def packed(given: bytes) -> None:
+    """Expand a packed tensor to a declared size, at once and in pieces: that many bytes, the same, or CorruptFrame."""
+    if len(given) < 4:
+        return
+    size, step = int.from_bytes(given[:3], "little") % (1 << 18), 1 + given[3]
+    whole = _expanded(given[4:], size, len(given))
+    assert whole == _expanded(given[4:], size, step)
+    assert whole is None or len(whole) == size
+
+
+def _expanded(content: bytes, size: int, step: int) -> bytes | None:
+    expander, found = framing.Expander(size), list[bytes]()
+    try:
+        for start in range(0, len(content), step):
+            found.extend(expander.feed(content[start : start + step]))
+        expander.finish()
+    except LeptonError:
+        return None
+    return b"".join(found)
+
+
+def packing(given: bytes) -> None:
+    """Pack whatever it is, of items and rows of any size: it comes back bit by bit."""
+    if len(given) < 2:
+        return
+    itemsize, row, content = (0, 1, 2, 4, 8)[given[0] % 5], given[1], given[2:]
+    assert framing.expand(framing.pack(content, itemsize, row), len(content)) == content
+
+
+def store(given: bytes) -> None:
+    """Read a stored model whose digests are taken for right, since no fuzzer finds one: it, or CorruptStore."""
+    (place,) = _PLACES
+    place.write_bytes(given)
+    try:
+        stores.contents(place)
+        stores.read(place)
+    except LeptonError:
+        return
+
+
+_PLACES: list[Path] = []
+
+
+def _believing() -> None:
+    """Let digests be right, and stores small: their bounds are what is tried, not this machine's memory."""
+    _PLACES.append(Path(tempfile.mkdtemp(prefix="lepton-fuzz-store-")) / "fuzzed.lepton")
+    layout.ALWAYS_FINE = 1 << 20
+    believed = SimpleNamespace(sha256=lambda content: SimpleNamespace(hexdigest=_Any))
+    setattr(reading, "hashlib", believed)  # noqa: B010 (a module's own import is nobody else's to see)
+
+
+class _Any:
+    """Equal to everything."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 TARGETS: dict[str, Target] = {
     "chunks": chunks,
     "hello": hello,
     "byte-parts": byte_parts,
     "pictures": pictures,
     "control": control,
+    "packed": packed,
+    "packing": packing,
+    "store": store,
 }
 
 
@@ -138,8 +208,38 @@ def seeds(target: str) -> Iterator[bytes]:
         yield from ((256).to_bytes(3, "little") + b"\x02" + tensors.compress(array, part) for part in PARTS)
     elif target == "pictures":
         yield tensors.encode_jpeg(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    elif target in ("packed", "packing"):
+        yield from _tensors(packed=target == "packed")
+    elif target == "store":
+        yield _stored()
     else:
         yield convert.AGENT_SAYS.encode(Telemetry(0.1, Bytes(1), Bytes(1), 50.0, 1, 2, 3, Seconds(1.0)))
+
+
+def _tensors(packed: bool) -> Iterator[bytes]:
+    """Yield tensors of each kind that a form is for: dense, sparse, of few values, scaled rows."""
+    random = np.random.default_rng(0)
+    dense = random.normal(size=(8, 16)).astype(np.float32)
+    few = random.choice(dense.ravel()[:6], (8, 16)).astype(np.float32)
+    scaled = (random.integers(-127, 127, (8, 16)) * random.random((8, 1))).astype(np.float32)
+    for one in (dense, np.maximum(dense, 0.5) - 0.5, few, scaled, (few * 9).astype(np.int8)):
+        content = one.tobytes()
+        if packed:
+            yield len(content).to_bytes(3, "little") + b"\x07" + framing.pack(content, one.itemsize, 16)
+        else:
+            yield bytes([{1: 1, 4: 3}[one.itemsize], 16]) + content
+
+
+def _stored() -> bytes:
+    weights = np.random.default_rng(0).normal(size=(16, 32)).astype(np.float32)
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("x", "y")]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "g", ends[:1], ends[1:],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        stores.write(onnx.helper.make_model(graph), Path(folder) / "seed.lepton")
+        return (Path(folder) / "seed.lepton").read_bytes()
 
 
 def _frames() -> Iterator[Frame]:
@@ -181,6 +281,8 @@ def main() -> int:
 
 def fuzz(name: str, seconds: int) -> None:
     """Fuzz one target in this process, which the fuzzer ends."""
+    if name == "store":
+        _believing()
     corpus = Path(tempfile.mkdtemp(prefix="lepton-fuzz-"))
     for index, seed in enumerate(seeds(name)):
         (corpus / f"seed{index}").write_bytes(seed)

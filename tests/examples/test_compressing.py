@@ -13,7 +13,8 @@ import pytest
 import lepton_edge
 from examples import compressing
 from lepton_edge.client import Client, reply
-from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step
+from lepton_edge.compress.bundle import Bundle, Fact
+from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step, Target
 from lepton_edge.compress.report import Report
 from lepton_edge.core.frames import Frame, LabelScore
 from lepton_edge.core.messages import AdminCall, AdminEvent, Deploy, Document
@@ -44,10 +45,21 @@ def test_it_compresses_deploys_and_asks(
         asked.append(options)
         return Report("net", Budget(), best, (best,), best, file=model)
 
+    def adapt(model: Path, platform: str, out: Path, wanted: Any) -> Bundle:
+        assert (model, platform, wanted.data) == (Path("net.onnx"), "jetson", Path("pictures"))
+        out.mkdir()
+        (out / "model.onnx").write_bytes(b"")
+        return Bundle(out, platform, Target(), "", (), (), (), (Fact("its speed", "measure it"),))
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lepton_edge, "compress", compress)
+    monkeypatch.setattr(compressing, "adapt", adapt)
     transport = lepton_edge.MockTransport(_answer, _admin)
     monkeypatch.setattr(lepton_edge, "Client", lambda: Client(transport=transport))
-    compressing.main("net.onnx", "pictures", "net.toml")
+    compressing.main("net.onnx", "pictures", "net.toml", "jetson")
     assert asked[0]["max_drop"] == 0.01
-    assert capsys.readouterr().out.splitlines() == ["clean net.onnx", "a.jpg: espresso"]
+    assert capsys.readouterr().out.splitlines() == [
+        "clean net.onnx",
+        "not verified: its speed (measure it)",
+        "a.jpg: espresso",
+    ]
