@@ -12,8 +12,8 @@ import contextlib
 import ipaddress
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from lepton_edge.core.errors import Overloaded
 
@@ -29,14 +29,15 @@ _ADDRESSES = 1024  # that are remembered
 
 @dataclass
 class _Allowance:
+    seen: float
     left: float = BURST
-    seen: float = field(default_factory=time.monotonic)
 
 
 class Strangers:
     """Those who are being served without being known, each in a task of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._inside: dict[asyncio.Task[None], str] = {}  # oldest first
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
@@ -79,11 +80,11 @@ class Strangers:
         return True
 
     def _allowance(self, address: str) -> _Allowance:
-        found = self._allowances.setdefault(address, _Allowance())
+        now = self._clock()
+        found = self._allowances.setdefault(address, _Allowance(now))
         self._allowances.move_to_end(address)
         if len(self._allowances) > _ADDRESSES:
             self._allowances.popitem(last=False)
-        now = time.monotonic()
         found.left = min(BURST, found.left + (now - found.seen) * RATE)
         found.seen = now
         return found

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -172,21 +173,18 @@ def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def _readable(pem: bytes) -> Iterator[str]:
-    """Give `pem` a path, which is all that `ssl` takes; where there are pipes it never touches a disk."""
-    if os.name != "posix" or len(pem) > 1 << 14:  # what any pipe holds without a reader
-        with tempfile.TemporaryDirectory() as folder:  # its owner's alone
-            path = os.path.join(folder, "pem")
-            with open(path, "wb") as file:
-                file.write(pem)
-            yield path
+    """Give `pem` a path, which is all that `ssl` takes; on Linux it never touches a disk."""
+    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
+        with open(os.memfd_create("pem"), "wb") as memory:
+            memory.write(pem)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
         return
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, pem)
-        os.close(writing)
-        yield f"/dev/fd/{reading}"
-    finally:
-        os.close(reading)
+    with tempfile.TemporaryDirectory() as folder:  # its owner's alone
+        path = os.path.join(folder, "pem")
+        with open(path, "wb") as file:
+            file.write(pem)
+        yield path
 
 
 # --- what went wrong ------------------------------------------------------------------------------

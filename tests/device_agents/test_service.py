@@ -12,7 +12,6 @@ from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.identity import ANY_MODEL, Identity, Role
 from lepton_edge.core.links import LinkHello
 
-
 LINK = SimpleNamespace(peer=LinkHello("client", "app"), identity=None)
 APP = Identity(Role.CLIENT, "app", ("m",))
 
