@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import ModelProto, helper, numpy_helper
-from PIL import Image
 
 from bench.compressing import fashion, learned, trained
 from bench.rows import Row
@@ -31,7 +30,7 @@ from examples.demo.processes import Conditions
 from lepton_edge.compress import bottlenecks, coding
 from lepton_edge.compress.rows import file_digest
 
-QUALITY, SAMPLES = 90, 32
+SAMPLES = 32
 JPEG = "cloud-jpeg"
 MANIFEST = f"""format = 1
 [[input]]
@@ -84,21 +83,21 @@ def _options() -> argparse.Namespace:
 
 
 def fashion_in_colour(directory: Path, scratch: Path) -> Subject:
-    """Return the net with pictures at its door, the JPEGs that it is asked about, and its codec beside it."""
+    """Return the net with pictures at its door, the frames that it is asked about, and its codec beside it."""
     original = trained.resnet_of_fashion()
     made = learned.coded(original, learned.labelled(original, scratch, 20_000))
     file = directory / "fashion.onnx"
     onnx.save(of_colours(original), file)
     (directory / "fashion.toml").write_text(MANIFEST)
-    pictures = directory / "pictures"
-    pictures.mkdir()
-    for index, pixels in enumerate(fashion.judging().pixels[:SAMPLES]):
-        Image.fromarray(pixels).convert("RGB").save(pictures / f"{index:02}.jpg", quality=QUALITY)
+    pixels = fashion.judging().pixels[:SAMPLES]
+    colours = np.repeat(pixels[..., None], 3, axis=3)  # as a camera gives them: nothing is encoded yet
+    np.savez(directory / "samples.npz", rgb=colours)
+    given = directory / "given.npy"
+    np.save(given, colours[0])
     folder = directory / "fashion.bottleneck"
     neck = next(one for one in bottlenecks.necks(original) if one.tensor == _coded_tensor(made))
     coding.write_folder(folder, file_digest(file), neck.tensor, made, {"options": learned.CODER})
-    given = pictures / "00.jpg"
-    return Subject("fashion", file, given, directory / "fashion.toml", pictures, bottlenecks=(folder,))
+    return Subject("fashion", file, given, directory / "fashion.toml", directory / "samples.npz", bottlenecks=(folder,))
 
 
 def of_colours(model: ModelProto) -> ModelProto:

@@ -29,9 +29,9 @@ PAUSE = 0.01  # seconds between probes, so that none waits behind another
 async def probe_link(link: Link, command: ProbeCommand) -> LinkProfile:
     """Return the link as it is now, within `command.budget` seconds (one round at least)."""
     end = time.monotonic() + command.budget
-    small, large = min(command.sizes), max(command.sizes)
-    await _took(link, large, large)  # the first large one pays TCP's slow start
     trip = await _round_trip(link)
+    small, large = await _fitting(link, command, trip)
+    await _took(link, large, large)  # the first large one pays TCP's slow start
     up, down = await _differences(link, small, large, end)
     half = Seconds(trip / 2)
     return LinkProfile(_rate(large - small, up), _rate(large - small, down), half, half)
@@ -65,6 +65,21 @@ async def message_costs(link: Link) -> MessageCosts:
     echo = statistics.median(small)
     byte = max(0.0, statistics.median(large) - echo) / LARGE
     return MessageCosts(Seconds(echo), Seconds(echo / ENDS), byte / 2)
+
+
+async def _fitting(link: Link, command: ProbeCommand, trip: float) -> tuple[Bytes, Bytes]:
+    """Return what to send: of a link so slow that the larger sizes would fill it for longer than the budget, less.
+
+    Whatever else travels there (who is alive, for one) waits behind a probe.
+    """
+    sizes = sorted(command.sizes)
+    small = large = sizes[0]
+    for size in sizes[1:]:
+        seconds = max(0.0, await _took(link, large, large) - trip)  # of that many bytes each way
+        if seconds * size / large > command.budget:
+            return (small, large) if small < large else (Bytes(0), large)
+        large = size
+    return small, large
 
 
 async def _round_trip(link: Link) -> float:

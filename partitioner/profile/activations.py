@@ -14,7 +14,7 @@ import onnxruntime
 from partitioner.compiled import CompiledModel
 from partitioner.errors import InvalidProblem
 from partitioner.onnx_io import Cutter, runtime
-from partitioner.profile.samples import Array, Tensors, made_up_picture, read_samples
+from partitioner.profile.samples import Array, Tensors, encoded_picture, made_up_picture, read_samples
 from partitioner.units import TensorName
 
 SAMPLES = 8
@@ -72,8 +72,17 @@ def golden(directory: Path, compiled: CompiledModel, names: Sequence[TensorName]
             return Part(directory, cutter, frozenset(sample), names).run(sample)
     except InvalidProblem:  # the sample is an array where the model's own way in is a picture
         pass
-    given = made_up(cutter)
+    given = _encoded(compiled, sample) or made_up(cutter)
     return Part(directory, cutter, frozenset(given), names).run(given)
+
+
+def _encoded(compiled: CompiledModel, sample: Tensors | None) -> Tensors:
+    """Return a sample of decoded pictures with these encoded, so that both ways in are there; else nothing."""
+    specs = [spec for spec in compiled.inputs if spec.picture]
+    if sample is None or not specs or any(spec.picture not in sample for spec in specs):
+        return {}
+    encoded = [encoded_picture(spec, sample[spec.picture]) for spec in specs]
+    return {**sample, **{name: array for one in encoded for name, array in one.items()}}
 
 
 def made_up(cutter: Cutter) -> Tensors:

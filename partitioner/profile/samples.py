@@ -55,6 +55,13 @@ def made_up_picture(spec: InputSpec, seed: int = 0) -> Tensors:
     return _picture(spec, np.frombuffer(stream.getvalue(), np.uint8))
 
 
+def encoded_picture(spec: InputSpec, pixels: Array) -> Tensors:
+    """Return a picture of uint8 [height, width, 3] as it comes encoded (PNG: nothing is lost), and its pixels."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return _picture(spec, np.frombuffer(stream.getvalue(), np.uint8))
+
+
 def decode_picture(encoded: Array) -> Array:
     """Return an encoded picture as uint8 [height, width, 3], RGB, upright; as devices decode it."""
     try:

@@ -17,6 +17,7 @@ class KnownLink:
     """`up`, `down` bytes per second, `delay` seconds each way, and a far side that takes its time."""
 
     def __init__(self, up, down, delay, far=0.0, jitter=()):
+        self.longest = 0.0
         self.up, self.down, self.delay, self.far = up, down, delay, far
         self.jitter = list(jitter)
         self.count = 0
@@ -27,6 +28,7 @@ class KnownLink:
             2 * self.delay + transfer_time(size_up, self.up) + transfer_time(size_down, self.down) + self.far
         )
         took += self.jitter.pop() if self.jitter else 0.0
+        self.longest = max(self.longest, took)
         return ProbeSample(size_up, size_down, took, self.far)
 
 
@@ -63,7 +65,15 @@ async def test_a_link_too_fast_to_time_has_a_finite_rate() -> None:
 async def test_the_budget_ends_the_rounds_after_the_first() -> None:
     link = KnownLink(1e6, 1e6, 0.01)
     await probe_link(link, ProbeCommand("q", Peer("cloud", ()), (1, 2), 0.0))
-    assert link.count == 1 + probing.ROUND_TRIPS + 4
+    assert link.count == probing.ROUND_TRIPS + 1 + 1 + 4  # how much fits, the first large one, one round
+
+
+@pytest.mark.parametrize(("rate", "slowest"), [(1.2e3, 2.0), (8e3, 1.0), (32e3, 3.0)])
+async def test_a_narrow_link_is_not_filled_for_longer_than_the_budget(rate, slowest) -> None:
+    link = KnownLink(rate, rate, 0.02)
+    found = await probe_link(link, COMMAND)
+    assert link.longest <= slowest < COMMAND.budget
+    assert (found.up, found.down) == (pytest.approx(rate, rel=1e-6), pytest.approx(rate, rel=1e-6))
 
 
 async def test_an_echo_is_a_round_trip_whatever_a_single_one_does() -> None:

@@ -10,7 +10,8 @@ from partitioner.errors import InvalidModel
 from partitioner.graph import chain
 from partitioner.onnx_io import Cutter, runtime
 from partitioner.profile import activations, golden
-from tests.partitioner.profile.conftest import classifier, compiled_at, picture
+from partitioner.profile.samples import decode_picture
+from tests.partitioner.profile.conftest import PICTURE_MANIFEST, classifier, compiled_at, picture
 
 
 def names_of(compiled):
@@ -77,3 +78,12 @@ def test_a_broken_sample_picture_is_a_typed_error(of_pictures):
     np.savez(directory / "samples.npz", **{"0/x": picture(0)[:200]})
     with pytest.raises(InvalidModel, match="decoded"):
         golden(directory, compiled, ["x@picture"])
+
+
+def test_the_golden_sample_of_decoded_pictures_has_them_encoded_as_well(tmp_path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 24, 3), np.uint8)
+    folder, compiled = compiled_at(tmp_path, PICTURE_MANIFEST, [pixels])
+    made = golden(folder, compiled, ["x@encoded", "x@picture", "x"])
+    np.testing.assert_array_equal(made["x@picture"], pixels)
+    np.testing.assert_array_equal(decode_picture(made["x@encoded"]), pixels)
+    assert made["x"].shape == (1, 3, 32, 32)
