@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from device_agents import joining
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import Hardware
-from lepton_edge.doctor import Finding, Level, Report, asking, checks, system
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, papers, system
 from lepton_edge.doctor.facts import Coordinator
+from partitioner.errors import LeptonError
 from partitioner.units import DeviceId
 
 
 def examine(config: AgentConfig, found: Coordinator | None = None) -> Report:
     """Return what is to be said of the device that `config` describes; asks its coordinator unless `found` is it."""
     device = DeviceId(config.name)
-    if found is None:
-        found = asyncio.run(asking.ask(config.coordinator, device))
+    try:
+        trust = joining.trust_of(config)
+        own = papers.findings(papers.certificate_of(trust), time.time())
+    except LeptonError as error:
+        own = [Finding("certificate", Level.PROBLEM, error.message, error.hint)]
+        found = found or Coordinator(config.coordinator, "it was not asked without a certificate", error.hint)
+    else:
+        found = found or asyncio.run(asking.ask(config.coordinator, device, trust))
     hardware, broken = _hardware()
     machine = system.facts(config.state_directory, hardware)
     findings = [
         *checks.machine(machine),
         *broken,
+        *own,
         *_saved(config.state_directory),
         *checks.coordinator(found),
         *checks.doors(found, device, dialled=config.role == "cloud"),

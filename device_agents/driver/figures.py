@@ -22,6 +22,7 @@ from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import LinkReport
 from lepton_edge.core.version import __version__
 from lepton_edge.metrics import Family, Watched, counter, gauge, open_door
+from partitioner.units import PageName
 
 log = structlog.get_logger("agent")
 
@@ -145,7 +146,7 @@ class Figures:
         ]
 
 
-def _page(held: EpochState) -> str:
+def _page(held: EpochState) -> PageName:
     """Return the page that requests of an epoch take now."""
     turned = held.turner.page if held.turner is not None else ""
     return turned or held.book.active

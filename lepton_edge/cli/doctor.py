@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lepton_edge.cli import exit_codes, settings
+from lepton_edge.cli import as_whom, exit_codes, settings
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, system
+from lepton_edge.client.keys import trust_for
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, papers, system
 from lepton_edge.doctor.facts import Coordinator
 from partitioner.errors import LeptonError
 
@@ -33,8 +35,16 @@ def doctor(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Look for what is wrong here, with the coordinator and with its devices; each finding says what to do."""
-    found = asyncio.run(asking.ask(coordinator or ""))
-    report = examine(found, state_directory or settings.state_directory(dict(os.environ), "coordinator"))
+    where = state_directory or settings.state_directory(dict(os.environ), "coordinator")
+    try:
+        trust = trust_for(as_whom.asking.key, as_whom.asking.insecure)
+        held = papers.certificate_of(trust)
+    except LeptonError as error:
+        found, own = Coordinator(coordinator or "", error.message, error.hint), []
+    else:
+        found = asyncio.run(asking.ask(coordinator or "", trust=trust))
+        own = papers.findings(held, time.time())
+    report = examine(found, where, own)
     if form is Format.JSON:
         typer.echo(json.dumps(report.document(), indent=2, ensure_ascii=False))
     else:
@@ -43,10 +53,10 @@ def doctor(
         raise typer.Exit(exit_codes.UNWELL)
 
 
-def examine(found: Coordinator, state_directory: Path) -> Report:
-    """Return what is to be said of this machine and of what a coordinator answered."""
+def examine(found: Coordinator, state_directory: Path, own: list[Finding]) -> Report:
+    """Return what is to be said of this machine, of its own certificate, and of what a coordinator answered."""
     machine = system.facts(state_directory)
-    findings = [*checks.machine(machine), *checks.coordinator(found), *_fleet(found)]
+    findings = [*checks.machine(machine), *own, *checks.coordinator(found), *_fleet(found)]
     return Report("coordinator", machine, tuple(findings))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.wire import rpc
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 from partitioner.units import DeviceId
 
@@ -29,28 +30,28 @@ def chosen(state: State, device: DeviceId) -> list[Device]:
     return sorted(state.connected(), key=lambda one: one.name)[:MOST]
 
 
-async def document(devices: list[Device]) -> Json:
-    """Return which data addresses of these devices answer, and why the others do not."""
+async def document(devices: list[Device], trust: Trust | None = None) -> Json:
+    """Return which data addresses of these devices answer, and why the others do not; asked over TLS with `trust`."""
     now, limit = time.time(), asyncio.Semaphore(AT_ONCE)
-    found = await asyncio.gather(*(_device(one, limit) for one in devices))
+    found = await asyncio.gather(*(_device(one, limit, trust) for one in devices))
     return {"schema": DOORS, "now": now, "devices": found}
 
 
-async def _device(device: Device, limit: asyncio.Semaphore) -> Json:
-    doors = [await _door(device.name, address, limit) for address in device.hello.data_addresses]
+async def _device(device: Device, limit: asyncio.Semaphore, trust: Trust | None) -> Json:
+    doors = [await _door(device.name, address, limit, trust) for address in device.hello.data_addresses]
     return {"device": device.name, "connected": device.stream is not None, "doors": doors}
 
 
-async def _door(name: DeviceId, address: str, limit: asyncio.Semaphore) -> Json:
+async def _door(name: DeviceId, address: str, limit: asyncio.Semaphore, trust: Trust | None) -> Json:
     async with limit:
         begun = time.monotonic()
-        why = await _why_not(name, address)
+        why = await _why_not(name, address, trust)
         return {"address": address, "why": why, "seconds": round(time.monotonic() - begun, 4)}
 
 
-async def _why_not(name: DeviceId, address: str) -> str:
+async def _why_not(name: DeviceId, address: str, trust: Trust | None) -> str:
     try:
-        channel = rpc.open_channel(address)
+        channel = rpc.open_channel(address, trust=trust)
     except LeptonError as error:
         return error.message
     try:

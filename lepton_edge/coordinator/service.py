@@ -178,7 +178,8 @@ class Service:
             yield history.document(await granting.answer(self.gate, cast(KeyCall, call), peer.identity))
             return
         elif isinstance(call, m.CheckDoors):
-            yield history.document(await doors.document(await self._doors(call)))
+            trust = self.gate.trust if self.gate else None
+            yield history.document(await doors.document(await self._doors(call), trust))
             return
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)

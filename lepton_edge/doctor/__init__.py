@@ -5,6 +5,7 @@ nothing, needs no root, and shows no secret: it never reads one. Used by `lepton
 """
 
 from lepton_edge.doctor.checks import machine as machine
+from lepton_edge.doctor.facts import Certificate as Certificate
 from lepton_edge.doctor.facts import Coordinator as Coordinator
 from lepton_edge.doctor.facts import Door as Door
 from lepton_edge.doctor.facts import Finding as Finding

@@ -13,21 +13,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from lepton_edge.core.frames import WireError
+from lepton_edge.core.identity import COORDINATOR_HOST
 from lepton_edge.core.messages import AdminCall, CheckDoors, Document
 from lepton_edge.doctor.facts import Coordinator, Door
 from lepton_edge.link import discovery
 from lepton_edge.wire import rpc
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 from partitioner.units import DeviceId, Seconds
 
 PATIENCE = 20.0  # seconds for the coordinator to try all doors
 
 
-async def ask(address: str, device: DeviceId | None = None) -> Coordinator:
+async def ask(address: str, device: DeviceId | None = None, trust: Trust | None = None) -> Coordinator:
     """Ask the coordinator at `address`, "" for the one that mDNS finds, to try the doors of `device`, or all."""
     try:
         address = address or await discovery.find_coordinator()
-        channel = rpc.open_channel(address, rpc.LONGEST_COMMAND)
+        channel = rpc.open_channel(address, rpc.LONGEST_COMMAND, trust=trust, host=COORDINATOR_HOST)
     except LeptonError as error:
         return Coordinator(address, error.message, error.hint)
     try:

@@ -67,6 +67,15 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What proves who asks: of whom it is ("agent pi"), from when until when, in seconds since 1970."""
+
+    owner: str
+    begins: Seconds
+    ends: Seconds
+
+
+@dataclass(frozen=True)
 class Door:
     """An address that a device has registered, as the coordinator found it; `why` is empty where it answers."""
 

@@ -1,0 +1,59 @@
+"""The certificate that this process shows, and what is to be said of it.
+
+Law: reads what is public of it; the key beside it is never looked at.
+"""
+
+from __future__ import annotations
+
+from lepton_edge.doctor.facts import Certificate, Finding, Level
+from lepton_edge.security import certificates
+from lepton_edge.wire.tls import Trust
+
+LATE = 1 / 6
+"""Of its life: it should have been renewed when a third was left."""
+DAY = 86400.0
+
+
+def certificate_of(trust: Trust | None) -> Certificate | None:
+    """Return the certificate that is shown; None where all goes in the open.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    if trust is None or not trust.credentials.certificate:
+        return None
+    facts = certificates.read(trust.credentials.certificate)
+    return Certificate(f"{facts.identity.role.value} {facts.identity.name}", facts.begins, facts.ends)
+
+
+def findings(held: Certificate | None, today: float) -> list[Finding]:
+    """Return what is to be said of a certificate at the time `today`, seconds since 1970. Pure."""
+    if held is None:
+        fix = "without --insecure everybody proves who they are, and nobody listens in"
+        return [
+            Finding(
+                "certificate",
+                Level.NOTE,
+                "all goes in the open: nobody is asked who they are",
+                fix,
+            )
+        ]
+    return [_judged(held, today)]
+
+
+def _judged(held: Certificate, today: float) -> Finding:
+    left = held.ends - today
+    again = (
+        "an agent joins again: lepton-edge agent join HOST:PORT --token LE1...; a client needs another key"
+    )
+    if today < held.begins:
+        said = f"the certificate of {held.owner} is not valid yet: this machine's clock is wrong"
+        return Finding("certificate", Level.PROBLEM, said, "set the clock: timedatectl set-ntp true")
+    if left < 0:
+        said = f"the certificate of {held.owner} ended {-left / DAY:.1f} days ago"
+        return Finding("certificate", Level.PROBLEM, said, again)
+    said = f"the certificate of {held.owner} counts for {left / DAY:.1f} more days"
+    if left < LATE * (held.ends - held.begins):
+        fix = "an agent renews it by itself while it is attached to the coordinator: see above why it is not"
+        return Finding("certificate", Level.WARNING, f"{said} and was not renewed in time", fix)
+    return Finding("certificate", Level.OK, said)
