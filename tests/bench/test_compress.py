@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.compressing import fashion, photographs, quantized, resnet
+from bench.compressing import fashion, photographs, quantized, resnet, students
+from lepton_edge.compress.technique import Materials
 from partitioner.onnx_io import runtime
 
 
@@ -65,3 +67,32 @@ def test_a_loud_channel_changes_no_answer() -> None:
     ]
     np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-5)
     assert loud.SerializeToString() != model.SerializeToString()
+
+
+def test_a_mean_of_pairs_has_the_interval_of_the_textbook() -> None:
+    mean, half = students.interval([0.14, 0.31, 0.23, 0.09, 0.34])
+    assert mean == pytest.approx(0.222)
+    assert half == pytest.approx(2.776 * 0.10710 / 5**0.5, rel=1e-3)
+
+
+def test_a_pair_differs_in_nothing_but_its_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, list[np.ndarray], str]] = []
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 28, 28)).astype(np.uint8)
+    pictures = fashion.Pictures(pixels, np.arange(4, dtype=np.uint8), "some")
+
+    def applied(model: object, given: Materials, steps: Sequence[tuple[str, Mapping[str, object]]]) -> object:
+        assert given.training is not None
+        seen.append((given.seed, [one.feeds["picture"] for one in given.training], steps[0][0]))
+        return model
+
+    monkeypatch.setattr(fashion, "training", lambda: pictures)
+    monkeypatch.setattr(fashion, "judging", lambda: pictures)
+    monkeypatch.setattr(students.judge, "applied", applied)
+    monkeypatch.setattr(students.judge, "accuracy", lambda model, judging: 0.5)
+    monkeypatch.setattr(students.trained, "kept", lambda name, make: make())
+    net = resnet.build()
+    students.pair(net, net, students.Lesson(4, 1), 3, tmp_path)
+    (one, first, taught), (other, second, alone) = seen
+    assert (one, other) == (3, 3)
+    assert (taught, alone) == ("distill", "finetune")
+    np.testing.assert_array_equal(first, second)
