@@ -33,6 +33,8 @@ STATUS = {
     "port_in_use": 4,
     "storage_full": 5,
     "invalid_input": 6,
+    "unauthenticated": 15,
+    "permission_denied": 15,
 }
 OTHERWISE = 11
 

@@ -1,0 +1,249 @@
+"""A fleet that trusts nobody: devices join by a token, work over TLS, renew, and are shut out again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lepton_edge
+from lepton_edge import errors
+from lepton_edge.client.keys import trust_for
+from lepton_edge.client.remote import RemoteTransport
+from tests.journeys.conftest import House, until
+
+pytestmark = pytest.mark.journey
+
+
+class SecureHouse(House):
+    """A house whose coordinator asks who everybody is."""
+
+    def start_coordinator(self, port: int = 0, *more: str) -> str:
+        arguments = ["coordinator", "start", "--secure", "--no-announce", "--port", str(port), *more]
+        line = self._start("coordinator", arguments)
+        self.coordinator = line.partition("control=")[2]
+        self.first = self.wait_for("coordinator", "to join:").partition("--token ")[2]
+        return self.coordinator
+
+    def admin(self) -> Path:
+        return self.directory / "coordinator" / "security" / "admin.pem"
+
+    def token(self, *more: str) -> str:
+        return self.command("token", "create", *more).strip()
+
+    def join(self, name: str, token: str, *more: str, status: int = 0) -> str:
+        """Join as `name`; the token goes by a file."""
+        path = self.directory / f"{name}.token"
+        path.write_text(token)
+        path.chmod(0o600)
+        state = ["--state-directory", str(self.directory / name)]
+        given = ["--name", name, "--role", more[0] if more else "board", "--token-file", str(path)]
+        return self.command("agent", "join", self.coordinator, *given, *state, status=status)
+
+    def start_joined(self, name: str, *more: str, registered: bool = True) -> str:
+        line = self._start(name, ["agent", "start", "--name", name, "--threads", "1", "--port", "0", *more])
+        if registered:
+            self.wait_for(name, "agent registered")
+        return line.partition("data=")[2]
+
+    def audit(self) -> list[dict[str, Any]]:
+        path = self.directory / "coordinator" / "security" / "audit.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureHouse]:
+    made = SecureHouse(tmp_path)
+    monkeypatch.setenv("LEPTON_EDGE_KEY", str(made.admin()))
+    yield made
+    for name in list(made.processes):
+        made.kill(name)
+
+
+def far(town: SecureHouse, key: Path) -> lepton_edge.Client:
+    """A client with `key` that comes as from another machine: here the near door would know it by its user."""
+    return lepton_edge.Client(
+        town.coordinator, transport=RemoteTransport(town.coordinator, trust=trust_for(key), near=False)
+    )
+
+
+def asked(number: int) -> dict[str, Any]:
+    return {"x": np.random.default_rng(number).standard_normal((1, 3, 32, 32)).astype(np.float32)}
+
+
+def test_two_devices_join_work_together_and_one_is_shut_out(
+    town: SecureHouse, small: Path, tmp_path: Path
+) -> None:
+    town.start_coordinator()
+    for name, role in (("board", "board"), ("cloud", "cloud")):
+        begun = time.monotonic()
+        assert "agent joined" in town.join(name, town.first, role)
+        assert time.monotonic() - begun < 10, "two seconds on a machine that does nothing else"
+        town.start_joined(name)
+    with lepton_edge.Client(town.coordinator) as client:
+        client.push("small", small)
+        client.deploy("small")
+        result = client.infer("small", asked(0), page="cloud-raw")
+    assert result["y"].shape == (1, 10)
+    assert {hop.device for hop in result.hops} >= {"board", "cloud"}
+    _refuses_who_may_not(town)
+    _clients_may_do_what_their_key_says(town, tmp_path)
+    _shuts_out(town)
+    told = json.dumps(town.audit()) + town.log("coordinator") + town.log("board")
+    assert town.first.rpartition(".")[2] not in told
+    assert {line["what"] for line in town.audit()} >= {"join", "PushModel", "Deploy", "RevokeDevice"}
+
+
+def _refuses_who_may_not(town: SecureHouse) -> None:
+    """Neither an agent's certificate nor none at all administers."""
+    stolen = town.directory / "board" / "security" / "agent.pem"
+    for client in (
+        lepton_edge.Client(town.coordinator, key=stolen),
+        lepton_edge.Client(town.coordinator, insecure=True),
+    ):
+        with client, pytest.raises((errors.PermissionDenied, errors.Unauthenticated, errors.Unavailable)):
+            client.devices()
+
+
+def _clients_may_do_what_their_key_says(town: SecureHouse, tmp_path: Path) -> None:
+    for name, model in (("app", "small"), ("other", "another")):
+        town.command(
+            "client", "key", "create", name, "--model", model, "--out", str(tmp_path / f"{name}.pem")
+        )
+        assert (tmp_path / f"{name}.pem").stat().st_mode & 0o777 == 0o600
+    with far(town, tmp_path / "app.pem") as client:
+        assert client.infer("small", asked(1))["y"].shape == (1, 10)
+        with pytest.raises(errors.PermissionDenied):
+            client.devices()
+    with (
+        far(town, tmp_path / "other.pem") as client,
+        pytest.raises(errors.PermissionDenied),
+    ):
+        client.infer("small", asked(1))
+    town.command("client", "key", "revoke", "app")
+    with (
+        far(town, tmp_path / "app.pem") as client,
+        pytest.raises((errors.Unauthenticated, errors.Unavailable)),
+    ):
+        client.infer("small", asked(1))
+
+
+def _shuts_out(town: SecureHouse) -> None:
+    """A revoked device is gone within seconds, and its links with it."""
+    begun = time.monotonic()
+    town.command("device", "revoke", "cloud")
+    until(lambda: not _row(town, "cloud")["connected"], 10)
+    assert time.monotonic() - begun < 10
+    with lepton_edge.Client(town.coordinator) as client:
+        until(lambda: client.infer("small", asked(2), page="cloud-raw").page == "local", 10)
+    revoked = town.directory / "board" / "security" / "revoked.json"
+    assert json.loads(revoked.read_text())
+
+
+def _row(town: SecureHouse, name: str) -> Any:
+    rows = town.json("device", "list")["devices"]
+    return next(row for row in rows if row["device"] == name)
+
+
+def test_a_token_counts_for_whom_it_was_made_and_no_longer(
+    town: SecureHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEPTON_EDGE_MACHINE", "one machine")
+    town.start_coordinator()
+    used = town.token("--uses", "1")
+    assert "agent joined" in town.join("one", used)
+    assert "was used 1 times" in town.join("two", used, status=15)
+    revoked = town.token()
+    town.command("token", "revoke", revoked.split(".")[2])
+    assert "was revoked" in town.join("three", revoked, status=15)
+    short = town.token("--ttl", "0.1s")
+    time.sleep(0.2)
+    assert "has expired" in town.join("three", short, status=15)
+    wrong = used[:-4] + "AAAA"
+    assert "no such token" in town.join("three", wrong, status=15)
+    foreign = used.replace(used.split(".")[1], "0" * 64)
+    assert "nothing was sent" in town.join("three", foreign, status=15)
+    assert "agent joined" in town.join("one", town.token()), "installed anew on its own machine"
+    monkeypatch.setenv("LEPTON_EDGE_MACHINE", "another machine")
+    shutil.rmtree(town.directory / "one")
+    assert "known already" in town.join("one", town.token(), status=3)
+    assert not any(part in json.dumps(town.audit()) for part in (used.split(".")[3], revoked.split(".")[3]))
+    assert [line["outcome"] for line in town.audit() if line["what"] == "join"].count("ok") == 2
+
+
+def test_a_copied_storage_is_refused_and_the_first_goes_on(
+    town: SecureHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.start_coordinator()
+    monkeypatch.setenv("LEPTON_EDGE_MACHINE", "the first board")
+    town.join("board", town.first)
+    town.start_joined("board")
+    shutil.copytree(town.directory / "board", town.directory / "copy", ignore=shutil.ignore_patterns("near"))
+    monkeypatch.setenv("LEPTON_EDGE_MACHINE", "the second board")
+    arguments = ["agent", "start", "--name", "board", "--threads", "1", "--port", "0"]
+    town._start("copy", arguments)
+    assert town.processes["copy"].wait(30) == 15
+    assert "another machine" in town.log("copy")
+    town.end("copy")
+    assert _row(town, "board")["connected"]
+    events = town.json("events", "--device", "board")["events"]
+    assert any(one["after"] == "refused" for one in events)
+    assert any(line["outcome"] == "permission_denied" for line in town.audit())
+
+
+def test_a_device_waits_until_a_person_lets_it_in(town: SecureHouse) -> None:
+    town.start_coordinator(0, "--approve")
+    path = town.directory / "t"
+    path.write_text(town.token())
+    state = ["--state-directory", str(town.directory / "pi"), "--name", "pi", "--role", "board"]
+    arguments = [
+        "agent",
+        "start",
+        "--coordinator",
+        town.coordinator,
+        "--token-file",
+        str(path),
+        *state,
+        "--port",
+        "0",
+    ]
+    begun = threading.Thread(target=lambda: town._start("pi", arguments), daemon=True)
+    begun.start()
+    until(lambda: bool(town.json("device", "approve")["joining"]), 20)
+    town.command("device", "approve", "pi")
+    begun.join(30)
+    town.wait_for("pi", "agent registered")
+    assert town.json("device", "approve")["joining"] == []
+
+
+def test_certificates_renew_under_load_and_nothing_is_dropped(
+    town: SecureHouse, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a certificate begins a day before it is issued: two thirds of its life are over when a third of a day is left
+    monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_CERTIFICATE_LIFE", str(86400 / 2 + 4))
+    town.start_coordinator()
+    for name, role in (("board", "board"), ("cloud", "cloud")):
+        town.join(name, town.first, role)
+        town.start_joined(name)
+    before = (town.directory / "board" / "security" / "agent.pem").read_bytes()
+    with lepton_edge.Client(town.coordinator) as client:
+        client.push("small", small)
+        client.deploy("small")
+        pages = set()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            pages.add(client.infer("small", asked(0), page="cloud-raw").page)
+            if (town.directory / "board" / "security" / "agent.pem").read_bytes() != before:
+                break
+        for number in range(30):
+            pages.add(client.infer("small", asked(number), page="cloud-raw").page)
+    assert (town.directory / "board" / "security" / "agent.pem").read_bytes() != before
+    assert pages == {"cloud-raw"}
+    assert any(line["what"] == "renew" for line in town.audit())
