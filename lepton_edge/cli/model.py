@@ -308,6 +308,8 @@ def variant_lines(told: Row) -> list[str]:
             names = [one.removeprefix("ai.onnx/") for one in differs[key]]
             line += f"; {what}: {', '.join(names)}" if names else ""
         lines.append(line)
+        if differs.get("outdated"):
+            lines.append(f"it is of another version of {differs['from']}, and is run for none: make it anew")
     elif told.get("variant_of"):
         lines.append(f"variant of {told['variant_of']}, which is not there")
     told_of = [

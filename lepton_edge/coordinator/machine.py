@@ -27,6 +27,7 @@ from lepton_edge.coordinator import (
     losing,
     operations,
     registry,
+    relatives,
     requests,
     revoking,
     upkeep,
@@ -153,8 +154,10 @@ def _detached(state: State, event: Detached, now: Seconds) -> list[Command]:
 
 
 def _model_pushed(state: State, event: ModelPushed, now: Seconds) -> list[Command]:
-    state.models[event.model.name] = event.model
-    return [KeepModel(event.cause, event.model), Finish(event.cause, event.call, Pushed(event.model.name))]
+    known = relatives.bound(state, event.model)
+    state.models |= {model.name: model for model in known}
+    kept = [KeepModel(event.cause, model) for model in known]
+    return [*kept, Finish(event.cause, event.call, Pushed(event.model.name))]
 
 
 def _remove_asked(state: State, event: RemoveAsked, now: Seconds) -> list[Command]:

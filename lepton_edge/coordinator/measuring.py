@@ -6,7 +6,7 @@ passed over, and the caller told; the model itself must be measured, or the depl
 
 from __future__ import annotations
 
-from lepton_edge.coordinator import orders, parts, placement, telling
+from lepton_edge.coordinator import orders, parts, placement, relatives, telling
 from lepton_edge.coordinator.commands import Command, KeepProfile, MakeTrial
 from lepton_edge.coordinator.records import JobId, ModelRecord, ProfileRecord, Subject, fingerprint
 from lepton_edge.coordinator.state import Deployment, Device, State
@@ -28,7 +28,7 @@ def _variants(state: State, run: Deployment, devices: list[Device]) -> list[tupl
         return []
     return [
         (device.name, (model.name, model.version))
-        for model in orders.variants_of(state, run.model)
+        for model in relatives.variants_of(state, run.model, run.version)
         for device in devices
         if _may_run(run, model, device)
         and not orders.is_measured(state, run, device, (model.name, model.version))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lepton_edge.coordinator import placement, reach
+from lepton_edge.coordinator import placement, reach, relatives
 from lepton_edge.coordinator.records import (
     EpochRecord,
     Estimate,
@@ -26,7 +26,7 @@ from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import PROTOCOL_MINOR, DeviceSpeed, Wishes
 from partitioner.costs import DeviceProfile, LinkProfile
 from partitioner.errors import InvalidProblem, ProfileError
-from partitioner.units import Bytes, DeviceId, ModelName
+from partitioner.units import Bytes, DeviceId
 
 GAUGING = 1  # the minor version of the protocol from which on an agent knows a GaugeCommand
 HOW_TO_MEASURE = "deploy without --no-measure, or measure it: lepton-edge profile show NAME"
@@ -100,6 +100,7 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
         minor=min((minor_of(state, name) for name in records), default=PROTOCOL_MINOR),
         queue=run.request.queue,
         variants=_variants(state, run),
+        outdated=relatives.outdated(state, run.model, run.version),
     )
     order = _supposing(order, run)
     return _adapting(order, state, run) if run.goal == ADAPT else order
@@ -108,16 +109,11 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
 def _variants(state: State, run: Deployment) -> tuple[VariantOrder, ...]:
     """Return the variants of the model that were measured on a device that takes part, and still count there."""
     found = []
-    for record in variants_of(state, run.model):
+    for record in relatives.variants_of(state, run.model, run.version):
         board, cloud = (_counting(state, record, name) for name in (run.board, run.cloud))
         if board or cloud:
             found.append(VariantOrder(record.name, record.version, board, cloud))
     return tuple(found)
-
-
-def variants_of(state: State, model: ModelName) -> list[ModelRecord]:
-    """Return the models that were pushed as variants of `model`."""
-    return [one for one in state.models.values() if one.variant_of == model and one.name != model]
 
 
 def _counting(state: State, model: ModelRecord, device: DeviceId | None) -> DeviceProfile | None:

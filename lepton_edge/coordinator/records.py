@@ -42,8 +42,9 @@ class ModelRecord:
     """One compiled model in short; the whole lies in its directory.
 
     `weights` is the bytes of its distinct initializers, `layers` the contracted nodes of its composed graph.
-    `variant_of` names the model that it is another precision of. `opset` is that of its standard operators, 0 where
-    it was pushed before that was noted.
+    `variant_of` names the model that it is another precision of, `variant_version` the version of that which was there
+    when this was pushed: of another one it is no variant. `opset` is that of its standard operators, 0 where it was
+    pushed before that was noted.
     """
 
     name: ModelName
@@ -58,6 +59,7 @@ class ModelRecord:
     description: str = ""
     variant_of: ModelName = ModelName("")
     opset: int = 0
+    variant_version: ModelVersion = ModelVersion("")
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ class PlanOrder:
     )
     variants: tuple[VariantOrder, ...] = ()
     front: bool = True
+    outdated: tuple[ModelName, ...] = ()  # variants of another version of the model
 
 
 def fingerprint(hello: Hello) -> str:

@@ -117,7 +117,15 @@ def _precision(compiled: CompiledModel) -> str:
 
 
 def strangers(base: Variant, order: PlanOrder) -> list[str]:
-    """Return what is said to be a variant and is none, as sentences that say why."""
+    """Return what is said to be a variant and is none, or not of this version, as sentences that say why."""
+    old = [
+        f"{name} is a variant of another version of {base.compiled.name}: make it anew of this one, and push it"
+        for name in order.outdated
+    ]
+    return old + _apart(base, order)
+
+
+def _apart(base: Variant, order: PlanOrder) -> list[str]:
     whys = {
         one.model: _why_apart(base.compiled, _loaded(base, one, order).compiled) for one in order.variants
     }
