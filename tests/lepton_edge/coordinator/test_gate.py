@@ -1,0 +1,262 @@
+"""The gate lets in whom a token, a certificate and a person let in, and shuts out at once, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import gate as room
+from lepton_edge.coordinator.gate import Ears, Gate, Terms
+from lepton_edge.coordinator.store import Store
+from lepton_edge.coordinator.vault import Vault
+from lepton_edge.core.errors import (
+    AlreadyExists,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    StorageFull,
+    Unauthenticated,
+)
+from lepton_edge.core.identity import Identity, Role
+from lepton_edge.core.joining import JoinRequest, RenewRequest
+from lepton_edge.core.messages import Hardware, Hello
+from lepton_edge.security import certificates
+from lepton_edge.wire.rpc import PeerContext
+
+STRANGER = PeerContext("10.0.0.9:4711")
+HERE, THERE = "aa" * 32, "bb" * 32
+
+
+class Kept:
+    """A gate whose clock is set by hand, on a real store, and what it told."""
+
+    def __init__(self, directory: Path, **terms: Any) -> None:
+        self.directory, self.now, self.full = directory, 1_000_000_000.0, False
+        self.store = Store(directory)
+        self.told: list[Any] = []
+        self.gate = Gate(directory, Vault(self.store), self.on_disk, Terms(**terms), lambda: self.now)
+        self.gate.ears = Ears(self.revoked, self.suspected)
+
+    async def on_disk(self, function: Any, *arguments: Any) -> Any:
+        await asyncio.sleep(0)
+        if self.full:
+            raise StorageFull("full", "free some")
+        return function(*arguments)
+
+    async def revoked(self, serials: Any, device: Any) -> None:
+        self.told.append((serials, device))
+
+    async def suspected(self, device: Any, why: str) -> None:
+        self.told.append((device, why))
+
+    async def token(self, uses: int = 1, role: Role = Role.AGENT, **more: Any) -> Any:
+        return await self.gate.make_token(60.0, uses, role, **more)  # type: ignore[arg-type]
+
+    async def join(self, token: Any, name: str = "pi", key: bytes = b"", machine: str = HERE) -> Any:
+        asked = certificates.request(key or certificates.new_key(), "whoever")
+        return await self.gate.join(JoinRequest(token.id, token.secret, asked, name, machine), STRANGER)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Any:
+    made = Kept(tmp_path)
+    yield made
+    made.close()
+
+
+def shown(joined: Any) -> PeerContext:
+    return PeerContext("10.0.0.9:4711", certificates.read(joined.certificate).identity, sealed=True)
+
+
+def hello(name: str = "pi", machine: str = HERE) -> Hello:
+    hardware = Hardware("", "", 1, 1, 1, "", (), "")  # type: ignore[arg-type]
+    return Hello(name, "board", "i", "0", 1, 1, hardware, (), 1.0, machine=machine)  # type: ignore[arg-type]
+
+
+async def test_a_token_gives_a_certificate_for_that_name_and_no_other(kept: Kept) -> None:
+    joined = await kept.join(await kept.token())
+    who = certificates.read(joined.certificate).identity
+    assert (who.role, who.name) == (Role.AGENT, "pi")
+    assert joined.authority == kept.gate.authority.certificate
+    await kept.gate.check_agent(hello(), shown(joined))
+    with pytest.raises(PermissionDenied):
+        await kept.gate.check_agent(hello("other"), shown(joined))
+    with pytest.raises(Unauthenticated):
+        await kept.gate.check_agent(hello(), STRANGER)
+
+
+@pytest.mark.parametrize("uses", [1, 3])
+async def test_however_many_come_at_once_no_more_are_let_in(kept: Kept, uses: int) -> None:
+    token = await kept.token(uses)
+    came = await asyncio.gather(*(kept.join(token, f"pi-{n}") for n in range(8)), return_exceptions=True)
+    refused = [one for one in came if isinstance(one, Unauthenticated)]
+    assert len(came) - len(refused) == uses
+    assert kept.gate.tokens[token.id].left == 0
+
+
+async def test_who_lost_the_answer_asks_again_with_the_same_key(kept: Kept) -> None:
+    token, key = await kept.token(), certificates.new_key()
+    await kept.join(token, key=key)
+    assert (await kept.join(token, key=key)).certificate
+    with pytest.raises(Unauthenticated, match="was used"):
+        await kept.join(token)
+
+
+async def test_a_full_disk_lets_nobody_in_and_uses_no_token_up(kept: Kept) -> None:
+    token = await kept.token()
+    kept.full = True
+    with pytest.raises(StorageFull):
+        await kept.join(token)
+    kept.full = False
+    assert kept.gate.tokens[token.id].left == 1
+    assert await kept.join(token)
+
+
+async def test_a_name_is_its_owners_until_he_is_shut_out(kept: Kept) -> None:
+    await kept.join(await kept.token())
+    with pytest.raises(AlreadyExists, match="device revoke"):
+        await kept.join(await kept.token(), machine=THERE)
+    with pytest.raises(AlreadyExists):
+        await kept.join(await kept.token(), machine="")
+    await kept.gate.revoke(Role.AGENT, "pi")
+    assert await kept.join(await kept.token(), machine=THERE)
+
+
+async def test_a_machine_that_is_installed_anew_takes_its_name_again_and_its_old_key_ends(kept: Kept) -> None:
+    before = shown(await kept.join(await kept.token()))
+    assert await kept.join(await kept.token())
+    assert before.identity is not None
+    assert kept.gate.revoked() == (f"{before.identity.serial:x}",)
+    assert kept.told == [(kept.gate.revoked(), "")], "others hear of it, and the device is not shut out"
+
+
+async def test_a_certificate_on_another_machine_is_refused_and_told_once_in_a_while(kept: Kept) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    for _ in range(3):
+        with pytest.raises(PermissionDenied, match="another machine"):
+            await kept.gate.check_agent(hello(machine=THERE), joined)
+    assert [device for device, _ in kept.told] == ["pi"]
+    with pytest.raises(PermissionDenied):
+        await kept.gate.renew(RenewRequest(certificates.request(certificates.new_key(), "pi"), THERE), joined)
+
+
+async def test_what_renews_keeps_its_name_and_its_machine(kept: Kept) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    kept.now += 20 * 86400
+    renewed = await kept.gate.renew(
+        RenewRequest(certificates.request(certificates.new_key(), "admin"), HERE), joined
+    )
+    facts = certificates.read(renewed.certificate)
+    assert (facts.identity.role, facts.identity.name) == (Role.AGENT, "pi")
+    assert facts.ends == pytest.approx(kept.now + 30 * 86400, abs=2)
+    with pytest.raises(PermissionDenied):
+        await kept.gate.check_agent(hello(machine=THERE), shown(renewed))
+    with pytest.raises(Unauthenticated):
+        await kept.gate.renew(RenewRequest(b""), STRANGER)
+
+
+async def test_who_is_revoked_is_so_for_every_certificate_and_after_a_restart(kept: Kept) -> None:
+    joined = await kept.join(await kept.token())
+    renewed = await kept.gate.renew(
+        RenewRequest(certificates.request(certificates.new_key(), "pi"), HERE), shown(joined)
+    )
+    serials = {f"{certificates.read(one.certificate).identity.serial:x}" for one in (joined, renewed)}
+    assert set(await kept.gate.revoke(Role.AGENT, "pi")) == serials
+    assert kept.told[-1][1] == "pi"
+    kept.store.close()
+    again = Kept(kept.directory)
+    assert set(again.gate.revoked()) == serials
+    assert again.gate.authority.fingerprint == kept.gate.authority.fingerprint
+    again.now += 40 * 86400
+    assert again.gate.revoked() == (), "what has expired need not be told"
+    again.close()
+
+
+async def test_a_device_waits_for_a_person(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, approve=True)
+    token, key = await kept.token(), certificates.new_key()
+    assert (await kept.join(token, key=key)).pending
+    assert (await kept.join(token, key=key)).pending
+    with pytest.raises(Unauthenticated):
+        await kept.join(token, "mallory")
+    await kept.gate.decide("pi", refuse=False)
+    assert (await kept.join(token, key=key)).certificate
+    with pytest.raises(NotFound):
+        await kept.gate.decide("pi", refuse=True)
+    kept.close()
+
+
+async def test_what_was_approved_is_that_key_and_no_other(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, approve=True)
+    token = await kept.token(2)
+    assert (await kept.join(token)).pending
+    await kept.gate.decide("pi", refuse=False)
+    assert (await kept.join(token)).pending, "another key asks for the approved name"
+    kept.close()
+
+
+async def test_who_fails_often_must_wait_and_others_need_not(kept: Kept) -> None:
+    token = await kept.token(50)
+    wrong = type(token)(token.authority, token.id, "x" * 43)
+    for _ in range(10):
+        with pytest.raises(Unauthenticated):
+            await kept.join(wrong)
+    with pytest.raises(Overloaded) as late:
+        await kept.join(token)
+    assert late.value.retry_after > 0
+    other = JoinRequest(token.id, token.secret, certificates.request(certificates.new_key(), "x"), "b", HERE)
+    assert (await kept.gate.join(other, PeerContext("10.0.0.8:1"))).certificate
+    kept.now += 7
+    assert await kept.join(token)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "x" * 64, "a b", "-x", "pi\n"])
+async def test_nobody_is_called_so(kept: Kept, name: str) -> None:
+    with pytest.raises(InvalidInput):
+        await kept.join(await kept.token(), name)
+
+
+async def test_what_is_written_down_holds_no_secret(kept: Kept) -> None:
+    token = await kept.token()
+    await kept.join(token)
+    with pytest.raises(Unauthenticated):
+        await kept.join(token)
+    written = b"".join(file.read_bytes() for file in kept.directory.rglob("*") if file.is_file())
+    assert token.secret.encode() not in written
+    audit = kept.gate.audit.path.read_text()
+    assert '"outcome":"ok"' in audit
+    assert '"outcome":"unauthenticated"' in audit
+
+
+async def test_clients_get_what_they_may_and_no_more_tokens_than_there_is_room_for(kept: Kept) -> None:
+    asked = certificates.request(certificates.new_key(), "x")
+    issued = await kept.gate.sign(Identity(Role.CLIENT, "app", ("net",)), asked, 60.0, "anna")  # type: ignore[arg-type]
+    assert issued.facts.identity.models == ("net",)
+    for role, models in ((Role.CLIENT, ()), (Role.ADMIN, ("net",)), (Role.CLIENT, ("a b",))):
+        with pytest.raises(InvalidInput):
+            await kept.gate.sign(Identity(role, "other", models), asked, 60.0, "anna")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput):
+        await kept.token(role=Role.CLIENT)
+    with pytest.raises(NotFound):
+        await kept.gate.revoke_token("gone")
+
+
+async def test_the_process_renews_its_own_certificate(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    before = kept.gate.trust.credentials
+    fresh = asyncio.create_task(kept.gate.keep_fresh())
+    kept.now += 25 * 86400
+    for _ in range(300):
+        if kept.gate.trust.credentials is not before:
+            break
+        await asyncio.sleep(0.01)
+    fresh.cancel()
+    await asyncio.gather(fresh, return_exceptions=True)
+    assert certificates.read(kept.gate.trust.credentials.certificate).ends > kept.now
