@@ -9,6 +9,7 @@ unexpected, 2 a wrong command line or setting, 3 refused by the coordinator or a
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import os
 import re
@@ -58,7 +59,7 @@ from device_agents.options import (
 from lepton_edge.core.config import NO_METRICS, AgentConfig
 from lepton_edge.core.errors import UsageError
 from lepton_edge.systemd import install
-from lepton_edge.systemd.service import Wanted, service, unit_name
+from lepton_edge.systemd.service import Wanted, environment_of, service, unit_name
 from partitioner.nouns_json import to_json
 
 if sys.version_info >= (3, 11):
@@ -201,6 +202,7 @@ def install_service(
     role: Role = None,
     name: Name = None,
     coordinator: Address = None,
+    bind: SecureBind = None,
     insecure_bind: Bind = None,
     state_directory: Folder = None,
     config: TomlFile = None,
@@ -209,16 +211,13 @@ def install_service(
     dry_run: DryRun = False,
 ) -> None:
     """Have systemd start this agent at boot, watch it, and start it anew should it end."""
-    flags = {"role": role, "name": name, "coordinator": coordinator, "bind": insecure_bind}
+    flags = {"role": role, "name": name, "coordinator": coordinator, **listening(bind, insecure_bind, None)}
     given = {field: value for field, value in flags.items() if value is not None}
-    chosen = configuration({**given, **_given_state(state_directory)}, config, os.environ)
+    at = {} if state_directory is None else {"state_directory": state_directory}
+    chosen = configuration({**given, **at}, config, environment_of(os.environ, for_user=user))
     settings = {"role": chosen.role, "name": chosen.name, "coordinator": chosen.coordinator, **given}
     wanted = Wanted("agent", f"agent-{chosen.name}", settings, config, state_directory, memory, user)
     install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)
-
-
-def _given_state(folder: Path | None) -> dict[str, Any]:
-    return {} if folder is None else {"state_directory": folder}
 
 
 @app.command("uninstall-service")
@@ -279,7 +278,9 @@ def configuration(flags: Mapping[str, Any], file: Path | None, environment: Mapp
         for field, value in values.items():
             written[field] = _where(layer, field)
             if field not in kinds:
-                raise UsageError(f"there is no setting {field!r}", f"known are {', '.join(kinds)}")
+                near = difflib.get_close_matches(field, kinds, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(kinds)}"
+                raise UsageError(f"there is no setting {field!r}", hint)
             off = field == "metrics_port" and value == "off"
             chosen[field] = NO_METRICS if off else _read(written[field], kinds[field], value)
     chosen.setdefault("name", _host_name())

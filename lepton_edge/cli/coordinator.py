@@ -88,6 +88,9 @@ def start(
 @app.command("install-service")
 def install_service(
     *,
+    bind: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
+    ] = None,
     insecure_bind: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
@@ -102,7 +105,7 @@ def install_service(
 ) -> None:
     """Have systemd start the coordinator at boot, watch it, and start it anew should it end."""
     extras.require("coordinator")
-    settings_of = {"bind": insecure_bind}
+    settings_of = listening(bind, insecure_bind, None)
     configuration(settings_of, config, dict(os.environ))
     wanted = Wanted("coordinator", "coordinator", settings_of, config, state_directory, memory, user)
     install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)

@@ -61,6 +61,14 @@ def unit_name(kind: str) -> str:
     return f"lepton-edge-{kind}"
 
 
+def environment_of(environment: Mapping[str, str], *, for_user: bool) -> dict[str, str]:
+    """Return the variables by which the service's usual state directory is found: sudo has another home."""
+    if for_user:
+        return dict(environment)
+    user, home = install.runner(Path(sys.prefix))
+    return {**environment, "XDG_STATE_HOME": str(home / ".local" / "state") if user else "/var/lib"}
+
+
 def service(wanted: Wanted, environment: Path | None = None, python: str = "") -> Service:
     """Return the service that was asked for, run by `python` of the virtual `environment` (by default: this one)."""
     places = install.Places.of(wanted.for_user)
