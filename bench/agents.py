@@ -4,8 +4,9 @@
 
 For each number: how long until all are registered; then, at rest, the coordinator's processor and memory, how late
 heartbeats are counted, and how long a call of `describe` takes; then, with MobileNetV2 and a real cloud, how long it
-takes to give `--boards` of them a plan, and all of these another one. Law: orders, looks from outside, and prints;
-what an agent does is `impersonator`'s.
+takes to give `--boards` of them a plan, and all of these another one, as a person asks; and, when that cloud is killed
+beside another one, how soon all of them are on that by themselves. Law: orders, looks from outside, and prints; what
+an agent does is `impersonator`'s.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import psutil
 
 from bench.rows import Row
 from bench.subjects import mobilenetv2
-from examples.demo.processes import Town
+from examples.demo.processes import Town, lepton
 from lepton_edge.client import Client
 from lepton_edge.coordinator import pulse
 from lepton_edge.core.messages import Hardware, Hello
@@ -40,6 +41,8 @@ NUMBERS = (100, 1000, 5000)
 EACH = 1250
 """Agents in one process: more would keep it busier than the coordinator that is looked at."""
 CALLS = 20
+ALL_MOVED = 600.0
+"""Seconds within which all boards must be on another cloud."""
 HEARTBEAT = 1.5
 HARDWARE = Hardware(
     "aarch64",
@@ -144,6 +147,7 @@ def _rows(town: Town, number: int, seconds: float, boards: int) -> Iterator[Row]
         yield _row(number, "memory", each, "KiB an agent", f"{empty >> 20} MiB without any")
         if boards:
             yield from _planned(address, number, boards)
+            yield from _moved(town, address, number, boards)
     finally:
         crowd.end()
 
@@ -169,10 +173,43 @@ def _planned(address: str, number: int, boards: int) -> Iterator[Row]:
         for what in ("a plan and the first measurement", "another plan"):
             began = time.monotonic()
             for name in names:
-                client.deploy("mobilenetv2", devices=(name, "cloud"))
+                client.deploy("mobilenetv2", devices=(name, ""))
             each = (time.monotonic() - began) / boards
             beside = f"mean of {boards}; for all of them, one after the other, {each * number / 60:.1f} min"
             yield _row(number, f"{what}, for each board", each, "s", beside)
+
+
+def _moved(town: Town, address: str, number: int, boards: int) -> Iterator[Row]:
+    """Kill the cloud beside another one, and see how soon the boards that used it are on that by themselves."""
+    beside = ["--role", "cloud", "--name", "spare", "--threads", "1"]
+    where = ["--coordinator", address, "--state-directory", str(town.directory / "spare")]
+    town.start("spare", lepton("agent", "start", *beside, *where)).wait_for("agent registered")
+    began = time.time()
+    town.children["cloud"].kill()
+    at = _replans(address, boards)
+    if len(at) < boards:
+        yield _row(
+            number, "on another cloud by themselves", len(at), "boards", f"of {boards}, in {ALL_MOVED:.0f} s"
+        )
+        return
+    first, all_of_them = at[0] - began, at[-1] - at[0]
+    yield _row(
+        number, "first board on another cloud by itself", first, "s", "a lease, and measuring that cloud"
+    )
+    each = all_of_them / (boards - 1)
+    told = f"{boards} boards in {all_of_them:.1f} s; for all of them {each * number / 60:.1f} min"
+    yield _row(number, "every further board", each, "s", told)
+
+
+def _replans(address: str, boards: int) -> list[float]:
+    """Return when (seconds since 1970) boards were planned anew by themselves, in order; waits for all of them."""
+    end, at = time.monotonic() + ALL_MOVED, list[float]()
+    with Client(address, patience=60.0) as client:
+        while len(at) < boards and time.monotonic() < end:
+            time.sleep(1.0)
+            told = client.events(kind="replan")["events"]
+            at = sorted(one["at"] for one in told if one["verdict"] != "refused")
+    return at
 
 
 def _at_rest(address: str, crowd: Crowd, seen: psutil.Process, number: int, seconds: float) -> Iterator[Row]:

@@ -69,7 +69,7 @@ def returned(state: State, at: Moment) -> list[Command]:
 
 
 def plans(state: State, at: Moment) -> list[Command]:
-    """Judge what was planned anew, and plan anew what gives cause for it: one thing at a time."""
+    """Judge what was planned anew, and plan anew what gives cause for it: what measures, one thing at a time."""
     said = [*judging.judge(state, at), *canary.judge(state, at)]
     pressure.look(state, causes.look(state, at), at)
     if state.running is not None or state.superseded:
@@ -80,10 +80,18 @@ def plans(state: State, at: Moment) -> list[Command]:
     proven = canary.to_promote(state, at)
     if proven is not None:
         return [*said, proven[1], *deployments.go_back(state, proven[0], at.now)]
-    replan = adapting.next_replan(state, at)
-    if replan is None:
-        return said
-    return said + adapting.give_way(state, replan, at) + deployments.begin(state, replan, at.now)
+    return said + _replans(state, at)
+
+
+def _replans(state: State, at: Moment) -> list[Command]:
+    """Begin what is due, as many as there is room for: else each would take a look's pause."""
+    said: list[Command] = []
+    for _ in range(aside.MOST):
+        replan = adapting.next_replan(state, at)
+        if replan is None:
+            break
+        said += adapting.give_way(state, replan, at) + deployments.begin(state, replan, at.now)
+    return said
 
 
 def _overdue(state: State, pending: Pending, at: Moment) -> list[Command]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from lepton_edge.coordinator import aside, causes
+from lepton_edge.coordinator import adapting, aside, causes
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator.adaptation import Haste
 from lepton_edge.coordinator.records import FAILED
+from lepton_edge.coordinator.state import Moment
 from lepton_edge.core import messages as m
 from lepton_edge.core.frames import WireError
 from tests.lepton_edge.coordinator.arithmetic import planner, replans
@@ -105,6 +107,16 @@ def test_all_of_them_are_planned_at_once(hesitant: Any) -> None:
     hesitant.run()
     assert hesitant.state.aside == {}
     assert set(clouds(hesitant).values()) == {"spare"}
+
+
+def test_all_that_is_due_begins_at_one_look(town: Any) -> None:
+    for number in (1, 2, 3):
+        town.deploy(board=f"board{number}", cloud="spare", dry_run=True)
+        town.run()
+    for record in town.state.active_epochs():
+        adapting.wish(town.state, record, "a test", Moment(town.now, "test"), Haste.ANYWAY).due = town.now
+    town.do(e.Tick())
+    assert sorted(planning(town)) == ["board1", "board2", "board3"]
 
 
 def test_a_plan_that_comes_late_is_for_its_own_board(hesitant: Any) -> None:
