@@ -1,0 +1,211 @@
+"""A device joins over a real port: it sends nothing before it knows to whom, keeps its key, and renews in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_agents import joining
+from device_agents.membership import KEY_FILE, membership
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.errors import Unauthenticated, Unavailable
+from lepton_edge.core.identity import Credentials, Identity, Role, credentials_of
+from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
+from lepton_edge.security import certificates
+from lepton_edge.security.authority import Authority
+from lepton_edge.security.keyring import Keyring
+from lepton_edge.security.tokens import Token
+from lepton_edge.wire import front, introduction
+from lepton_edge.wire.rpc import PeerContext
+from lepton_edge.wire.tls import Trust
+from partitioner.units import Seconds
+
+TOKEN = ("ab" * 6, "s" * 43)
+
+
+class Coordinator:
+    """Gives a certificate to whoever has the secret, for `life` seconds."""
+
+    def __init__(self, life: float = 3600.0) -> None:
+        self.life, self.clock = life, time.time
+        self.authority = Authority.make(Seconds(time.time()))
+        self.asked: list[JoinRequest] = []
+        self.renewed: list[PeerContext] = []
+        self.pending = 0
+
+    async def join(self, request: JoinRequest, peer: PeerContext) -> Joined:
+        self.asked.append(request)
+        if request.secret != TOKEN[1]:
+            raise Unauthenticated("no such token is valid here", "make another")
+        if self.pending:
+            self.pending -= 1
+            return Joined(pending=True, retry_after=Seconds(0.01))
+        return self._issued(request.request, request.name)
+
+    async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
+        assert peer.identity is not None
+        self.renewed.append(peer)
+        return self._issued(request.request, peer.identity.name)
+
+    def _issued(self, request: bytes, name: str) -> Joined:
+        key = certificates.requested_key(request)
+        who = Identity(Role.AGENT, name)
+        issued = self.authority.issue(who, key, Seconds(self.clock()), Seconds(self.life))
+        return Joined(issued.certificate, self.authority.certificate)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        own, _ = self.authority.credentials(Identity(Role.COORDINATOR, "c"), Seconds(self.clock()))
+        port, address = await front.open_port(
+            "127.0.0.1:0", introduction.join_handlers(self), trust=Trust(own)
+        )
+        try:
+            yield address
+        finally:
+            await port.stop(0)
+
+    def token(self, secret: str = TOKEN[1]) -> Token:
+        return Token(self.authority.fingerprint, TOKEN[0], secret)
+
+
+def agent(directory: Path, address: str) -> AgentConfig:
+    return AgentConfig(directory, "board", "pi", address, secure=True, machine="here")
+
+
+async def test_it_joins_and_its_key_stays_here(tmp_path: Path) -> None:
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        identity = await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+    assert (identity.role, identity.name) == (Role.AGENT, "pi")
+    kept = Keyring(tmp_path).path(KEY_FILE)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    key = credentials_of(kept.read_bytes()).key
+    assert key not in coordinator.asked[0].request
+    found = membership(tmp_path)
+    assert found is not None
+    assert (found.coordinator, found.role) == (address, "board")
+    assert len(coordinator.asked[0].machine) == 64
+    trust = joining.trust_of(agent(tmp_path, address))
+    assert trust is not None
+    assert trust.credentials.key == key
+
+
+async def test_somebody_in_between_learns_nothing(tmp_path: Path) -> None:
+    coordinator, between = Coordinator(), Coordinator()
+    async with between.running() as address:
+        with pytest.raises(Unauthenticated, match="nothing was sent"):
+            await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+    assert between.asked == []
+    assert membership(tmp_path) is None
+
+
+async def test_who_only_shows_the_right_authority_learns_nothing_either(tmp_path: Path) -> None:
+    """It can be copied by anybody; the certificate of the port is by another."""
+    coordinator, between = Coordinator(), Coordinator()
+    own, _ = between.authority.credentials(Identity(Role.COORDINATOR, "c"), Seconds(between.clock()))
+    both = Credentials(
+        coordinator.authority.certificate + between.authority.certificate, own.certificate, own.key
+    )
+    port, address = await front.open_port(
+        "127.0.0.1:0", introduction.join_handlers(between), trust=Trust(both)
+    )
+    with pytest.raises((Unauthenticated, Unavailable)):
+        await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+    await port.stop(0)
+    assert between.asked == []
+
+
+async def test_an_agent_is_no_coordinator(tmp_path: Path) -> None:
+    """A stolen agent's key answers at a port of its own: its certificate is the right authority's."""
+    coordinator = Coordinator()
+    stolen, _ = coordinator.authority.credentials(Identity(Role.AGENT, "pi"), Seconds(coordinator.clock()))
+    port, address = await front.open_port(
+        "127.0.0.1:0", introduction.join_handlers(coordinator), trust=Trust(stolen)
+    )
+    with pytest.raises((Unauthenticated, Unavailable)):
+        await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+    await port.stop(0)
+    assert coordinator.asked == []
+
+
+async def test_what_is_refused_is_asked_again_with_the_same_key(tmp_path: Path) -> None:
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        for secret in ("wrong" * 8, TOKEN[1]):
+            with contextlib.suppress(Unauthenticated):
+                await joining.join(agent(tmp_path, address), coordinator.token(secret), lambda line: None)
+    one, two = (
+        certificates.key_hash(certificates.requested_key(asked.request)) for asked in coordinator.asked
+    )
+    assert one == two
+    assert not Keyring(tmp_path).has(joining.NEW_KEY_FILE)
+
+
+async def test_it_waits_for_a_person_and_says_so_once(tmp_path: Path) -> None:
+    coordinator = Coordinator()
+    coordinator.pending = 3
+    said: list[str] = []
+    async with coordinator.running() as address:
+        await joining.join(agent(tmp_path, address), coordinator.token(), said.append)
+    assert len(coordinator.asked) == 4
+    assert said == ["waiting to be approved: lepton-edge device approve pi"]
+
+
+async def test_who_has_not_joined_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(Unauthenticated, match="has not joined"):
+        joining.trust_of(agent(tmp_path, ""))
+    assert joining.trust_of(AgentConfig(tmp_path, "board", "pi")) is None
+
+
+async def _member(tmp_path: Path, coordinator: Coordinator, address: str) -> tuple[Any, Any]:
+    config = agent(tmp_path, address)
+    await joining.join(config, coordinator.token(), lambda line: None)
+    trust = joining.trust_of(config)
+    assert trust is not None
+    return joining.Member(config, trust), trust
+
+
+async def test_it_renews_at_two_thirds_with_a_new_key(tmp_path: Path) -> None:
+    coordinator = Coordinator(life=86400 / 2 - 1)  # begun a day ago: more than two thirds are over
+    async with coordinator.running() as address:
+        member, trust = await _member(tmp_path, coordinator, address)
+        before = trust.credentials
+        coordinator.life = 3600.0 * 24 * 30
+        fresh = asyncio.create_task(member.keep_fresh(lambda: address))
+        while trust.credentials is before:
+            await asyncio.sleep(0.01)
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+    assert trust.credentials.key != before.key
+    assert credentials_of(Keyring(tmp_path).read(KEY_FILE)) == trust.credentials
+    assert len(coordinator.renewed) == 1
+
+
+async def test_it_goes_on_trying_while_the_coordinator_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "FIRST_PAUSE", 0.01)
+    coordinator = Coordinator(life=86400 / 2 - 1)
+    addresses = ["", "127.0.0.1:9"]
+    async with coordinator.running() as address:
+        member, trust = await _member(tmp_path, coordinator, address)
+        before = trust.credentials
+        fresh = asyncio.create_task(member.keep_fresh(lambda: addresses.pop(0) if addresses else address))
+        while trust.credentials is before:
+            await asyncio.sleep(0.01)
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+
+
+async def test_whom_not_to_believe_is_remembered(tmp_path: Path) -> None:
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        member, _ = await _member(tmp_path, coordinator, address)
+    member.revoke(("ab", "0x1", "", "zz", "f" * 99))
+    assert joining._serials(Keyring(tmp_path)) == [0xAB]
