@@ -167,3 +167,15 @@ def test_a_folder_of_compress_is_its_model_and_the_manifest_beside_it(tmp_path: 
         parts(Push("net-int8", folder))
     with pytest.raises(InvalidInput, match="no model"):
         parts(Push("net-int8", tmp_path))
+
+
+def test_trained_codecs_go_with_their_model(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "net.bottleneck"
+    folder.mkdir()
+    with pytest.raises(InvalidInput, match="bottleneck.json"):
+        parts(Push("net", model, bottlenecks=(folder,)))
+    for name in room.CODER_FILES:
+        (folder / name).write_bytes(b"x")
+    sent = [one.name for one in parts(Push("net", model, bottlenecks=(folder, folder)))]
+    assert sent[1:4] == [f"coder:0-net.bottleneck/{name}" for name in room.CODER_FILES]
+    assert sent[4] == "coder:1-net.bottleneck/bottleneck.json"

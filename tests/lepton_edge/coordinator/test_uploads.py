@@ -59,3 +59,13 @@ def test_too_much_is_refused_when_it_is_too_much(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="larger than the 10 bytes"):
         spool.add(Upload("model", b"x"))
     spool.close()
+
+
+def test_trained_codecs_come_by_folder_and_file_and_become_no_path(spool: Spool, tmp_path: Path) -> None:
+    spool.add(Upload("model", b"m", last=True))
+    for name in ("0-../up/encoder.onnx", "0-../up/decoder.onnx"):
+        spool.add(Upload(f"coder:{name}", b"x", last=True))
+    spool.finish()
+    job = spool.job(PushModel(ModelName("net")), ModelName("net"), tmp_path / "into")
+    assert [name for name, _ in job.coders] == ["0-../up/encoder.onnx", "0-../up/decoder.onnx"]
+    assert {Path(path).parent for _, path in job.coders} == {tmp_path}

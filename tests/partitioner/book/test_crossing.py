@@ -9,9 +9,10 @@ import pytest
 from partitioner.book.crossing import codec_options, codec_seconds
 from partitioner.codecs import CODECS
 from partitioner.compiled import CodecSample, CompiledModel
-from partitioner.costs import DeviceProfile
+from partitioner.costs import CodecTime, DeviceProfile
+from partitioner.plan import Coder, TensorSpec
 from partitioner.solve.problem import CodecOption, CodecSeconds
-from partitioner.units import Bytes, CodecName, TensorName
+from partitioner.units import Bytes, CodecName, Seconds, Sha256, TensorName
 
 
 def option(compiled: CompiledModel, tensor: str, codec: str) -> CodecOption:
@@ -75,3 +76,24 @@ def test_jpeg_holds_pictures_only(compiled: CompiledModel) -> None:
         if any(one.codec == "jpeg" for one in options)
     }
     assert holding == {"x@picture", "x@resized"}
+
+
+def test_a_trained_codec_is_offered_for_its_tensor_alone_at_what_it_was_measured(
+    compiled: CompiledModel, board: DeviceProfile, cloud: DeviceProfile
+) -> None:
+    name, tensor = CodecName("bottleneck:t5-00000000"), TensorName("t5")
+    spec = TensorSpec(tensor, "float32", (1, 37_632), Bytes(150_528))
+    coder = Coder(name, spec, TensorSpec(TensorName("t5@code"), "uint8", (1, 400)), Sha256(""), Sha256(""))
+    sample = CodecSample(tensor, name, Bytes(400), 0.03, 1.0, allowed=True, samples=8)
+    known = dataclasses.replace(compiled, codecs=(*compiled.codecs, sample), coders=(coder,))
+    offered = {
+        one for one, options in codec_options(known).items() if name in {each.codec for each in options}
+    }
+    assert offered == {tensor}
+    assert (option(known, tensor, name).wire_bytes, option(known, tensor, name).loss) == (400, 0.03)
+    slow = dataclasses.replace(
+        board, codecs=(*board.codecs, CodecTime(tensor, name, Seconds(0.004), Seconds(0.006), Bytes(400)))
+    )
+    assert seconds(known, slow, tensor, name) == CodecSeconds(Seconds(0.004), Seconds(0.006))
+    assert 0 < seconds(known, cloud, tensor, name).decode < 1
+    assert name not in {each.codec for each in codec_options(known.as_known_by(0))[tensor]}

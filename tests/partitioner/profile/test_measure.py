@@ -5,14 +5,18 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from partitioner.codecs import CODECS
 from partitioner.manifest import Accuracy
+from partitioner.onnx_io import compile_model
+from partitioner.onnx_io.coders import add_coders, file_digest
 from partitioner.profile import activations, lossy, measure, measure_codecs
 from partitioner.profile.lossy import journey
 from partitioner.profile.measure import _loss, _top1_kept, plausible
+from tests.partitioner.onnx_io import coded_net
 from tests.partitioner.profile.conftest import classifier, picture
 
 
@@ -146,3 +150,19 @@ def test_top1_counts_rows_of_classes_only():
     other = np.array([[1, 2, 3], [1, 9, 1]], np.float32)
     assert _top1_kept(one, other) == 0.5
     assert _top1_kept(one[None], other[None]) == 1.0
+
+
+def test_a_trained_codec_is_measured_first_and_by_the_same_rule(tmp_path):
+    source, into = tmp_path / "net.onnx", tmp_path / "made"
+    onnx.save(coded_net.net(), source)
+    plain = compile_model(source, "net", into, manifest=None, shapes={}, labels={})
+    files = {"two": coded_net.files(source.read_bytes())}
+    coded = add_coders(plain, into, files, file_digest(source))
+    np.savez(into / "samples.npz", **{f"{index}/x": one for index, one in enumerate(coded_net.samples(4))})
+    (coder,) = coded.coders
+    loose, strict = (measured((into, coded), Accuracy(most, 0.0))["r1", coder.codec] for most in (0.05, 1e-5))
+    assert loose.allowed
+    assert not strict.allowed
+    assert 1e-5 < loose.loss < 0.05
+    assert loose.wire_bytes <= coded_net.CODE_BYTES + 16
+    assert plausible(coded.graph, coded.coders)[0].tensor.name == "r1"
