@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from lepton_edge.cli import device
+from lepton_edge.core import keys
 from lepton_edge.core.messages import DrainDevice, RemoveDevice
 
 
@@ -116,3 +117,23 @@ def test_how_busy_requests_keep_a_device_is_beside_its_load() -> None:
     assert device.load({"telemetry": {"load": 0.5}, "busy": 0.0}) == "50%"
     assert device.load({"telemetry": {"load": 0.5}, "busy": 0.31}) == "50% (requests 31%)"
     assert device.load({}) == ""
+
+
+def test_who_waits_is_listed_approved_refused_and_a_device_is_revoked(line: Any) -> None:
+    line.tell("joining", joining=[{"device": "pi", "at": 1.8e9, "machine": "ab" * 32, "approved": False}])
+    assert "pi" in line.run("device", "approve").out
+    line.events.clear()
+    line.tell("joining", device="pi", approved=True, refused=False)
+    assert line.run("device", "approve", "pi").out == "pi: approved\n"
+    line.events.clear()
+    line.tell("joining", device="pi", refused=True)
+    assert line.run("device", "approve", "pi", "--refuse").out == "pi: refused\n"
+    line.events.clear()
+    line.tell("key", name="pi", revoked=["ab"])
+    assert line.run("device", "revoke", "pi").out == "pi: revoked\n"
+    assert line.calls == [
+        keys.ListJoining(),
+        keys.ApproveDevice("pi"),  # type: ignore[arg-type]
+        keys.ApproveDevice("pi", True),  # type: ignore[arg-type]
+        keys.RevokeDevice("pi"),  # type: ignore[arg-type]
+    ]
