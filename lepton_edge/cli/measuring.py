@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 REMOVAL_PATIENCE, AGAIN = 120.0, 0.5
 """Seconds for which a device's measurement is waited for, and between two tries."""
+
+STEADY, MOST_TURNS = 0.03, 3
+"""Of the original's time, what its measurements may be apart before there is another turn; and how many there are."""
 
 
 class DeviceMeasure:
@@ -128,10 +132,17 @@ class DeviceMeasure:
         self._asked.push(name, file, manifest=self._manifest, shapes=self._shapes)
 
     def _compared(self, original: str, candidate: str, device: str) -> Compared:
-        """Return both times on `device`: the original's before and after, since it changes its speed meanwhile."""
-        before = self._measured(original, device)
-        between = self._measured(candidate, device)
-        return Compared(between, together(before, self._measured(original, device)))
+        """Return both times on `device`, taken in turns; the original first and last, for the device changes its speed.
+
+        Where the original's are too far apart, there is another turn, `MOST_TURNS` at most.
+        """
+        before, between = [self._measured(original, device)], list[Timing]()
+        for _ in range(MOST_TURNS):
+            between.append(self._measured(candidate, device))
+            before.append(self._measured(original, device))
+            if _apart(before) <= STEADY * before[0].median:
+                break
+        return Compared(together(between), together(before))
 
     def _measured(self, name: str, device: str) -> Timing:
         told = self._asked.profile(name, refresh=True, devices=[device])
@@ -139,17 +150,23 @@ class DeviceMeasure:
         return _timing(device, rows.get(device))
 
 
-def together(one: Timing, other: Timing) -> Timing:
-    """Return two measurements of one model on one device as one.
+def together(timings: Sequence[Timing]) -> Timing:
+    """Return measurements of one model on one device as one.
 
     What they are apart is no scatter that more runs make smaller: the spread is as wide as lets the error of the
     median be that much.
     """
-    runs = one.runs + other.runs
-    apart = abs(one.median - other.median) / 2
-    spread = max(one.spread, other.spread, apart * math.sqrt(runs))
-    median = Seconds((one.median + other.median) / 2)
-    return Timing(one.device, median, Seconds(spread), runs, max(one.memory, other.memory))
+    first, runs = timings[0], sum(one.runs for one in timings)
+    spread = max(*(one.spread for one in timings), _apart(timings) * math.sqrt(runs))
+    median = Seconds(statistics.fmean(one.median for one in timings))
+    memory = max(one.memory for one in timings)
+    return Timing(first.device, median, Seconds(spread), runs, memory)
+
+
+def _apart(timings: Sequence[Timing]) -> float:
+    """Return how uncertain the mean of the medians is, by how far they are apart; 0 of one."""
+    medians = [one.median for one in timings]
+    return (max(medians) - min(medians)) / 2 / math.sqrt(max(1, len(medians) - 1))
 
 
 def _timing(device: str, row: dict[str, Any] | None) -> Timing:

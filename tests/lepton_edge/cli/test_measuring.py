@@ -74,15 +74,17 @@ def test_both_are_measured_anew_on_each_device_and_removed() -> None:
 
 def test_a_device_that_changes_its_speed_meanwhile_is_not_called_faster() -> None:
     asked = Asked("board")
-    asked.originals = iter((0.001, 0.0014))
+    asked.originals = iter((0.001, 0.0014, 0.001, 0.0014))
     with measure(asked, "board") as timed:
         (found,) = timed(CANDIDATE, ORIGINAL)
     assert found.original.median == pytest.approx(0.0012)
-    assert found.original.runs == 40
+    assert (found.original.runs, found.candidate.runs) == (80, 60)  # three turns: it never was steady
     assert judging.not_faster([found], "latency")
     asked.originals = iter((0.00119, 0.00121))
     with measure(asked, "board") as timed:
-        assert not judging.not_faster(timed(CANDIDATE, ORIGINAL), "latency")
+        (found,) = timed(CANDIDATE, ORIGINAL)
+    assert not judging.not_faster([found], "latency")
+    assert (found.original.runs, found.candidate.runs) == (40, 20)
 
 
 def test_the_original_is_pushed_once() -> None:
