@@ -7,6 +7,7 @@ instead of spinning; whoever comes when there is no room is closed at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -21,6 +22,17 @@ NEW_TRY = Seconds(1.0)
 """Until somebody is accepted again where the process has no descriptors left."""
 
 Greet = Callable[[socket.socket, Any], Coroutine[Any, Any, None]]
+
+
+def make_room(descriptors: int) -> None:
+    """Ask the system for so many descriptors more than it lets a process have without asking, as far as it may."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows knows no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = soft + descriptors if hard == resource.RLIM_INFINITY else min(hard, 1024 + descriptors)
+        if soft != resource.RLIM_INFINITY and wanted > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Accepting:

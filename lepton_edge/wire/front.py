@@ -26,9 +26,10 @@ import structlog
 
 from lepton_edge.core.errors import InvalidInput, PortInUse, Unauthenticated, Unavailable
 from lepton_edge.core.identity import NODE_HOST, Identity
-from lepton_edge.wire import rpc, sealing
-from lepton_edge.wire.accepting import Accepting
+from lepton_edge.wire import rpc, sealing, strangers
+from lepton_edge.wire.accepting import Accepting, make_room
 from lepton_edge.wire.passing import pass_on
+from lepton_edge.wire.preface import PREFACE, first_bytes
 from lepton_edge.wire.sealed import SealedStream
 from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.strangers import Stranger, Strangers
@@ -40,11 +41,11 @@ from partitioner.units import Seconds
 
 log = structlog.get_logger("wire")
 
-PREFACE = b"LEPTON1\n"
-"""What either side of a plain stream says first; HTTP/2 begins otherwise on both sides."""
 FIRST_WORDS = Seconds(5.0)
 ANSWERED = Seconds(2.0)
 """Whoever has not answered our preface by then is asked over gRPC: some networks swallow what they do not know."""
+TURN = Seconds(15.0)
+"""Until a handshake begins, where many others come from the same address."""
 STRANGER_STAYS = Seconds(30.0)
 """Within which whoever shows no certificate has asked what it may ask, and been answered."""
 _BACKLOG = 512
@@ -159,7 +160,7 @@ async def _in_the_open(connection: socket.socket, address: str) -> SocketStream 
         undo.callback(connection.close)
         try:
             await asyncio.get_running_loop().sock_sendall(connection, PREFACE)
-            if await asyncio.wait_for(_first_bytes(connection), ANSWERED) == PREFACE:
+            if await asyncio.wait_for(first_bytes(connection), ANSWERED) == PREFACE:
                 stream = SocketStream(connection, address)
                 undo.pop_all()
                 return stream
@@ -198,18 +199,6 @@ def _prepare(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
 
 
-async def _first_bytes(connection: socket.socket) -> bytes:
-    """Return what came first: the preface, or as much as shows that it is none."""
-    loop = asyncio.get_running_loop()
-    came = b""
-    while len(came) < len(PREFACE) and PREFACE.startswith(came):
-        more = await loop.sock_recv(connection, len(PREFACE) - len(came))
-        if not more:
-            break
-        came += more
-    return came
-
-
 # --- accepting ------------------------------------------------------------------------------------
 
 
@@ -236,6 +225,7 @@ async def open_port(
             "run it on asyncio.SelectorEventLoop",
         )
     listening, bound = _listen(address, next_free, trust)
+    make_room(3 * bounds.connections)
     try:
         server, behind = await rpc.open_server("127.0.0.1:0", handlers, calls=bounds.calls)
     except LeptonError:
@@ -286,7 +276,7 @@ class Front:
         self._serve, self._trust, self._bounds = serve, trust, bounds
         self._loop = asyncio.get_running_loop()
         self._passing = 0
-        self._strangers = Strangers()
+        self._strangers = Strangers(max(strangers.MOST, bounds.connections // 4))
         served = self._served if trust is None else self._secured
         self._accepting = Accepting(listening, "a port", bounds.connections, served)
 
@@ -303,7 +293,7 @@ class Front:
         try:
             connection.setblocking(False)
             _prepare(connection)
-            first = await asyncio.wait_for(_first_bytes(connection), FIRST_WORDS)
+            first = await asyncio.wait_for(first_bytes(connection), FIRST_WORDS)
             if first == PREFACE and self._serve is not None:
                 await self._loop.sock_sendall(connection, PREFACE)
                 await self._plain(SocketStream(connection, peer), self._serve)
@@ -348,7 +338,7 @@ class Front:
                 stranger = undo.enter_context(self._strangers.inside(where[0]))
                 connection.setblocking(False)
                 _prepare(connection)
-                sealed = await asyncio.wait_for(self._shaken(connection, stranger, peer), FIRST_WORDS)
+                sealed = await self._shaken(connection, stranger, peer)
                 if sealed is not None:
                     undo.callback(sealed.close)
                     await self._identified(sealed, stranger, peer)
@@ -358,12 +348,13 @@ class Front:
     async def _shaken(self, connection: socket.socket, stranger: Stranger, peer: str) -> ssl.SSLSocket | None:
         """Return the connection after its handshake; None where it came in the open, and was told."""
         assert self._trust is not None
-        first = await sealing.first_byte(connection)
+        first = await asyncio.wait_for(sealing.first_byte(connection), FIRST_WORDS)
         if first != sealing.HANDSHAKE:
-            await tell_tls_only(connection, await _first_bytes(connection), PREFACE, peer)
+            await asyncio.wait_for(tell_tls_only(connection, peer), FIRST_WORDS)
             return None
-        await stranger.turn()
-        return await sealing.accept(connection, self._trust.server_context(*self._languages), peer)
+        await asyncio.wait_for(stranger.turn(), TURN)
+        context = self._trust.server_context(*self._languages)
+        return await asyncio.wait_for(sealing.accept(connection, context, peer), FIRST_WORDS)
 
     @property
     def _languages(self) -> tuple[str, ...]:

@@ -11,19 +11,18 @@ import asyncio
 import contextlib
 import ipaddress
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lepton_edge.core.errors import Overloaded
 
 MOST = 192
-"""Strangers at a time."""
+"""Strangers at a time, where a port is not told otherwise."""
 BURST = 64
 """Handshakes that an address gets at once, and"""
 RATE = 20.0
 """a second, without anybody who proves who it is."""
-_PAUSE = 0.05  # seconds between two looks of whoever waits for a handshake
 _ADDRESSES = 1024  # that are remembered
 
 
@@ -31,13 +30,20 @@ _ADDRESSES = 1024  # that are remembered
 class _Allowance:
     seen: float
     left: float = BURST
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)  # bounded by the strangers
+    timer: asyncio.TimerHandle | None = None
+
+    def grow(self, now: float) -> None:
+        """Take note of the time that has passed."""
+        self.left = min(BURST, self.left + (now - self.seen) * RATE)
+        self.seen = now
 
 
 class Strangers:
     """Those who are being served without being known, each in a task of its own."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most or MOST, clock
         self._inside: dict[asyncio.Task[None], str] = {}  # oldest first
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
@@ -49,7 +55,7 @@ class Strangers:
         """
         task, address = asyncio.current_task(), _network(host)
         assert task is not None
-        if len(self._inside) >= MOST:
+        if len(self._inside) >= self._most:
             self._make_room(address)
         self._inside[task] = address
         try:
@@ -70,23 +76,37 @@ class Strangers:
         if self._inside.pop(task, None) is not None:
             allowance = self._allowance(address)
             allowance.left = min(BURST, allowance.left + 1)
+            self._grant(allowance)
 
-    def may_begin(self, address: str) -> bool:
-        """Say whether a handshake from `address` may begin; it is then counted."""
+    async def turn(self, address: str) -> None:
+        """Wait until a handshake from `address` may begin; the caller bounds how long."""
         allowance = self._allowance(address)
-        if allowance.left < 1:
-            return False
-        allowance.left -= 1
-        return True
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        allowance.waiting.append(mine)
+        self._grant(allowance)
+        await mine
+
+    def _grant(self, allowance: _Allowance) -> None:
+        """Let as many begin as there may, and see again in time where some have to wait."""
+        allowance.grow(self._clock())
+        while allowance.waiting and allowance.left >= 1:
+            first = allowance.waiting.popleft()
+            if not first.done():  # else it gave up
+                allowance.left -= 1
+                first.set_result(None)
+        if allowance.waiting and allowance.timer is None:
+            loop = asyncio.get_running_loop()
+            allowance.timer = loop.call_later(1 / RATE, self._grant_again, allowance)
+
+    def _grant_again(self, allowance: _Allowance) -> None:
+        allowance.timer = None
+        self._grant(allowance)
 
     def _allowance(self, address: str) -> _Allowance:
-        now = self._clock()
-        found = self._allowances.setdefault(address, _Allowance(now))
+        found = self._allowances.setdefault(address, _Allowance(self._clock()))
         self._allowances.move_to_end(address)
         if len(self._allowances) > _ADDRESSES:
             self._allowances.popitem(last=False)
-        found.left = min(BURST, found.left + (now - found.seen) * RATE)
-        found.seen = now
         return found
 
 
@@ -100,8 +120,7 @@ class Stranger:
 
     async def turn(self) -> None:
         """Wait until its handshake may begin; the caller bounds how long."""
-        while not self.among.may_begin(self.address):  # noqa: ASYNC110 (what is given back tells nobody)
-            await asyncio.sleep(_PAUSE)
+        await self.among.turn(self.address)
 
     def known(self) -> None:
         """Say that it proved who it is."""

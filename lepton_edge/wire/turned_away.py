@@ -9,6 +9,7 @@ import asyncio
 import socket
 
 from lepton_edge.wire import codec, rpc
+from lepton_edge.wire.preface import PREFACE, first_bytes
 from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.streams import ChunkStream
 from lepton_edge.wire.tls import tls_only
@@ -21,11 +22,11 @@ _HEADERS = 1
 _MOST = 32 << 10  # bytes of a first call that are looked at
 
 
-async def tell_tls_only(connection: socket.socket, first: bytes, preface: bytes, peer: str) -> None:
-    """Tell who came in the open that nothing but TLS is spoken here; `first` are the first bytes that came."""
-    loop = asyncio.get_running_loop()
-    if first == preface:
-        await loop.sock_sendall(connection, preface)
+async def tell_tls_only(connection: socket.socket, peer: str) -> None:
+    """Tell who came in the open that nothing but TLS is spoken here."""
+    loop, first = asyncio.get_running_loop(), await first_bytes(connection)
+    if first == PREFACE:
+        await loop.sock_sendall(connection, PREFACE)
         await refuse(SocketStream(connection, peer), tls_only("this port"))
     elif first[:1] == HTTP2_PREFACE[:1]:
         await _tell_grpc(connection, len(HTTP2_PREFACE) - len(first))

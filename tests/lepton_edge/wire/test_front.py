@@ -13,7 +13,7 @@ import pytest
 from lepton_edge.core.errors import InvalidInput, PortInUse, Unavailable
 from lepton_edge.core.messages import Description
 from lepton_edge.wire import front, rpc, streams
-from lepton_edge.wire.front import PREFACE
+from lepton_edge.wire.preface import PREFACE
 from lepton_edge.wire.sockets import HEAD
 
 

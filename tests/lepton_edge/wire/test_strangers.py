@@ -61,17 +61,36 @@ async def test_neighbours_of_one_ipv6_network_are_one_address(monkeypatch: pytes
         await tasks[3]
 
 
-def test_an_address_that_proves_nothing_gets_so_many_handshakes() -> None:
+async def begin(among: Strangers, address: str, count: int) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(among.turn(address)) for _ in range(count)]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_an_address_that_proves_nothing_gets_so_many_handshakes() -> None:
     now = [100.0]
-    among = Strangers(lambda: now[0])
-    assert sum(among.may_begin("10.0.0.1") for _ in range(2 * BURST)) == BURST
-    assert among.may_begin("10.0.0.2"), "another one is not concerned"
-    now[0] += 1.0
-    assert sum(among.may_begin("10.0.0.1") for _ in range(2 * BURST)) == int(strangers.RATE)
+    among = Strangers(clock=lambda: now[0])
+    tasks = await begin(among, "10.0.0.1", 2 * BURST)
+    assert sum(task.done() for task in tasks) == BURST
+    assert (await begin(among, "10.0.0.2", 1))[0].done(), "another one is not concerned"
+    now[0] += 0.5
+    await asyncio.sleep(2 / strangers.RATE)
+    assert sum(task.done() for task in tasks) == BURST + int(strangers.RATE / 2)
+    await ended(tasks)
+
+
+async def test_who_gave_up_takes_nobodys_turn() -> None:
+    now = [100.0]
+    among = Strangers(clock=lambda: now[0])
+    await begin(among, "10.0.0.1", BURST)
+    gone, waiting = await begin(among, "10.0.0.1", 2)
+    await ended([gone])
+    now[0] += 1.2 / strangers.RATE
+    await asyncio.wait_for(waiting, 5.0)
 
 
 async def test_who_proves_who_it_is_is_never_held_up() -> None:
-    among = Strangers(lambda: 100.0)
+    among = Strangers(clock=lambda: 100.0)
     for _ in range(3 * BURST):
         with among.inside("10.0.0.1") as one:
             assert isinstance(one, Stranger)
@@ -83,5 +102,5 @@ async def test_addresses_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "_ADDRESSES", 3)
     among = Strangers()
     for number in range(10):
-        among.may_begin(f"10.0.0.{number}")
+        await among.turn(f"10.0.0.{number}")
     assert len(among._allowances) == 3
