@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lepton_edge.client import Client
-from lepton_edge.core.messages import Progress
+from lepton_edge.core.messages import Progress, Wishes
 from lepton_edge.core.results import Result
 
 Job = dict[str, Any]
@@ -47,7 +47,11 @@ def push(client: Client, job: Job) -> Any:
 
 def deploy(client: Client, job: Job) -> Any:
     devices, page, keep = tuple(job["devices"]), job.get("page", ""), job.get("keep_input", False)
-    return client.deploy(job["model"], devices=devices, page=page, keep_input_on_board=keep, progress=_tell)
+    near, far = job.get("variants") or ("", "")
+    wishes = Wishes(board_variant=near, cloud_variant=far)
+    return client.deploy(
+        job["model"], devices=devices, page=page, keep_input_on_board=keep, wishes=wishes, progress=_tell
+    )
 
 
 def infer(client: Client, job: Job) -> Any:

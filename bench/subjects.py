@@ -5,7 +5,7 @@ Law: writes files into one folder; knows no agent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ import onnx
 from numpy.typing import NDArray
 from PIL import Image
 
+import lepton_edge
 from examples.demo import minilm, pictures
 from examples.demo.prepare import prepare
 from examples.demo.wordpiece import WordPiece
 from examples.demo.zoo import reseeded
+from lepton_edge.compress.recipe import Recipe, Step
 
 SAMPLES = 6
 TOKENS = 64
@@ -89,6 +91,18 @@ def minilm_l6(directory: Path) -> Subject:
         samples=directory / "samples.npz",
         shapes=shapes,
     )
+
+
+def int8_of(subject: Subject, name: str, directory: Path) -> Subject:
+    """Return the int8 variant that `compress` makes of a subject of pictures, calibrated on its photographs."""
+    report = lepton_edge.compress(
+        subject.model, subject.model.parent / "samples", recipe=Recipe((Step("static_int8"),)), out=directory,
+        max_drop=0.1, metric="cosine", description=subject.manifest,
+    )  # fmt: skip
+    if report.file is None:
+        raise RuntimeError("no int8 variant came of it")
+    manifest = report.file.with_suffix(".toml")
+    return replace(subject, name=name, model=report.file, manifest=manifest)
 
 
 OF_PICTURES = {"mobilenetv2": mobilenetv2, "resnet50": resnet50}

@@ -96,10 +96,15 @@ class Site:
         time.sleep(SHAPED)
         return self.laboratory.board(cell.board, self.coordinator, cell.slow, cell.simulated)
 
-    def deploy(self, cell: Cell, page: str = "", keep_input: bool = False) -> Document:
-        """Deploy on the cell's board, the page `page` where one is named; return what was told."""
+    def deploy(
+        self, cell: Cell, page: str = "", keep_input: bool = False, variants: tuple[str, str] = ("", "")
+    ) -> Document:
+        """Deploy on the cell's board, the page `page` where one is named; return what was told.
+
+        `variants` names what the board and the cloud run of the model; "" leaves it to the planner.
+        """
         job: Document = {"do": "deploy", "address": self.coordinator, "model": cell.model, "page": page}
-        job["keep_input"] = keep_input
+        job["keep_input"], job["variants"] = keep_input, list(variants)
         told: Document = self.ask("cloud", job | {"devices": [cell.board, "cloud"]})
         return told
 

@@ -1,7 +1,7 @@
 """What lies beside the best model so that its folder is pushed as it is: the manifest, and the labels that it names.
 
 Law: copies what the model came with, and adds one line: whose variant it is, where only the precision differs. What was
-pruned or trained is another model; a person may push it as a variant all the same (`model push --variant-of`).
+trained, or lost channels, is another model; a person may push it as a variant all the same (`model push --variant-of`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from partitioner.errors import InvalidManifest
 from partitioner.manifest import read_manifest
 
 PRECISIONS = frozenset(
-    {"clean", "static_int8", "dynamic_int8", "weight_only", "half", "mixed", "share"}
-)  # of techniques: what they make has the layers of the original, and tensors that mean the same
+    {"clean", "static_int8", "mixed_int8", "dynamic_int8", "weight_only", "half", "share", "prune"}
+)  # techniques: what they make has the layers of the original, and tensors that mean the same
 
 
 def describe(report: Report, given: Path | None) -> None:

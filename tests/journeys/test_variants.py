@@ -24,25 +24,23 @@ def served(house: Any, tmp_path: Path) -> Any:
     house.start_coordinator()
     house.start_agent("board", "board")
     house.start_agent("cloud", "cloud")
-    for name, quantized in (("net", False), ("net-int8", True)):
-        onnx.save(quantized_pair.net(quantized), str(tmp_path / f"{name}.onnx"))
-    (tmp_path / "int8.toml").write_text('[model]\nvariant_of = "net"\n')
-    house.command("model", "push", "net", str(tmp_path / "net.onnx"))
-    house.command(
-        "model",
-        "push",
-        "net-int8",
-        str(tmp_path / "net-int8.onnx"),
-        "--manifest",
-        str(tmp_path / "int8.toml"),
-    )
-    house.command("deploy", "net-int8", "--dry-run")
-    house.command("deploy", "net", "--variant", "board=net-int8", "--variant", "cloud=net")
+    push(house, tmp_path)
+    house.command(*DEPLOY)
     return house
 
 
-def answer_of(quantized: bool) -> Any:
-    model = quantized_pair.net(quantized).SerializeToString()
+DEPLOY = ("deploy", "net", "--variant", "board=net-int8", "--variant", "cloud=net")
+
+
+def push(house: Any, folder: Path, seed: int = 0) -> None:
+    """Push a version of the model, then its variant."""
+    for name, quantized, more in (("net", False, ()), ("net-int8", True, ("--variant-of", "net"))):
+        onnx.save(quantized_pair.net(quantized, seed), str(folder / f"{name}.onnx"))
+        house.command("model", "push", name, str(folder / f"{name}.onnx"), *more)
+
+
+def answer_of(quantized: bool, seed: int = 0) -> Any:
+    model = quantized_pair.net(quantized, seed).SerializeToString()
     return onnxruntime.InferenceSession(model).run(None, INPUT)[0]
 
 
@@ -78,5 +76,32 @@ def test_without_the_cloud_and_after_a_restart_the_variant_answers_and_is_not_de
     assert not result.degraded
 
 
-def test_the_variant_that_runs_stays_while_it_runs(served: Any) -> None:
+def test_a_drained_cloud_leaves_the_boards_variant_and_versions_change_together_and_are_gone_back_to(
+    served: Any, tmp_path: Path
+) -> None:
     assert "as a variant of 'net'" in served.command("model", "remove", "net-int8", status=6)
+    with lepton_edge.Client(served.coordinator) as client:
+        both_answer(client, seed=0)
+        served.command("device", "drain", "cloud")
+        result = client.infer("net", INPUT)
+        assert [hop.device for hop in result.hops] == ["client", "board"]
+        assert not result.degraded
+        near = answer_of(True)
+        np.testing.assert_allclose(result["y"], near, atol=0.01 * np.abs(near).max())
+        served.command("device", "drain", "cloud", "--undo")
+        served.command(*DEPLOY)
+        push(served, tmp_path, seed=1)
+        both_answer(client, seed=0)  # a push is not a deployment
+        served.command(*DEPLOY)
+        both_answer(client, seed=1)
+        served.command("model", "rollback", "net")
+        both_answer(client, seed=0)
+    assert "it is of another version" not in served.command("model", "show", "net-int8")
+
+
+def both_answer(client: lepton_edge.Client, seed: int) -> None:
+    """Check that the board runs the int8 variant, and the cloud the model itself, both of the version `seed`."""
+    for page, quantized in (("local", True), ("cloud-raw", False)):
+        wanted = answer_of(quantized, seed)
+        got = client.infer("net", INPUT, page=page)["y"]
+        np.testing.assert_allclose(got, wanted, atol=0.05 * np.abs(wanted).max(), err_msg=page)

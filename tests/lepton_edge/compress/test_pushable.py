@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lepton_edge.client.upload import Push, parts
-from lepton_edge.compress.pushable import describe
+from lepton_edge.compress.pushable import PRECISIONS, describe
 from lepton_edge.compress.recipe import Budget, Candidate, Recipe, Step
 from lepton_edge.compress.report import Report
+from lepton_edge.compress.techniques import HOMES
 from partitioner.manifest import read_manifest
 
 
@@ -19,7 +20,7 @@ def report(folder: Path, *techniques: str) -> Report:
     return Report("net", Budget(), Candidate(Recipe()), (best,), best, file=folder / "net.onnx")
 
 
-@pytest.mark.parametrize("techniques", [("static_int8",), ("clean", "weight_only"), ("mixed",)])
+@pytest.mark.parametrize("techniques", [("static_int8",), ("clean", "weight_only"), ("mixed_int8",)])
 def test_another_precision_is_a_variant(tmp_path: Path, techniques: tuple[str, ...]) -> None:
     describe(report(tmp_path, *techniques), None)
     assert read_manifest((tmp_path / "net.toml").read_text()).variant_of == "net"
@@ -61,3 +62,7 @@ def test_a_manifest_that_no_line_can_be_added_to_stays_as_it_is(tmp_path: Path, 
 def test_without_a_best_model_nothing_is_written(tmp_path: Path) -> None:
     describe(Report("net", Budget(), Candidate(Recipe()), ()), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_precision_is_a_technique() -> None:
+    assert HOMES.keys() >= PRECISIONS

@@ -15,12 +15,12 @@ WIDTH, LAYERS = 64, 4
 SCALE, ZERO = np.float32(0.03), np.uint8(0)
 
 
-def net(quantized: bool = False) -> onnx.ModelProto:
+def net(quantized: bool = False, seed: int = 0) -> onnx.ModelProto:
     """Four layers of a matrix and a Relu; x float32 [1, 64] in, y float32 [1, 64] out.
 
     Quantized, weights are int8 and every inner activation passes through uint8.
     """
-    random = np.random.default_rng(0).standard_normal
+    random = np.random.default_rng(seed).standard_normal
     constants = {"scale": SCALE, "zero": ZERO, "weight_zero": np.int8(0)}
     nodes, last = [], "x"
     for index in range(LAYERS):
