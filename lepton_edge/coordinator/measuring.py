@@ -68,9 +68,10 @@ def note(state: State, run: Deployment, device: DeviceId, message: Profiled, now
     """Remember a measurement."""
     seen = fingerprint(state.devices[device].hello)
     record = ProfileRecord(message.profile, seen, Seconds(now + state.settings.wall))
-    state.profiles[(*run.measured, device)] = record
+    model, version = run.measured
+    state.profiles[model, version, device] = record
     run.todo.remove(device)
-    return [KeepProfile(run.cause, *run.measured, record)]
+    return [KeepProfile(run.cause, model, version, record)]
 
 
 def pass_over(run: Deployment, why: str) -> list[Command]:
