@@ -163,10 +163,12 @@ class Agent(Node):
         return tuple(self._report(name) for name in sorted(self.kept))
 
     def _report(self, name: str) -> m.LinkReport:
-        delay = self.network.cable(self, self.agents[name]).delay
+        cable = self.network.cable(self, self.agents[name])
         if not self.peers.get(name):
             return m.LinkReport(name, connected=False)
-        return m.LinkReport(name, up=2e6, down=2e6, round_trip=3 * delay, samples=9, age=0.5)
+        return m.LinkReport(
+            name, up=2e6 * cable.rate, down=2e6 * cable.rate, round_trip=3 * cable.delay, samples=9, age=0.5
+        )
 
     # --- the data port ----------------------------------------------------------------------------
 

@@ -69,11 +69,15 @@ class Node:
 
 @dataclass
 class Cable:
-    """What lies between two nodes; `delay` one way, `broken` refuses and resets, `swallows` keeps everything."""
+    """What lies between two nodes; `delay` one way, `broken` refuses and resets, `swallows` keeps everything.
+
+    `rate` is how many times as much it moves a second as at first.
+    """
 
     delay: float = 0.002
     broken: bool = False
     swallows: bool = False
+    rate: float = 1.0
     since: float = 0.0
     held: list[Act] = field(default_factory=list)
     cost: Callable[[Any], float] = lambda message: 0.0  # seconds more that a message takes
@@ -109,7 +113,7 @@ class Wire:
         if cable.swallows:
             cable.held.append(take)
             return
-        delay = cable.delay * self.network.draw.uniform(1.0, 2.0) + cable.cost(message)
+        delay = cable.delay * self.network.draw.uniform(1.0, 2.0) + cable.cost(message) / cable.rate
         due = self.network.clock.now + delay
         if self.fifo or getattr(message, "kind", None) is FrameKind.CANCEL:  # it overtakes nothing
             due = max(due, self._last[to])

@@ -20,9 +20,13 @@ from tests.simulation.world import World
 
 
 class Planner(Coordinator):
-    """Plans with what it is told; its books have `most` pages, the best ones, and the local one."""
+    """Plans with what it is told; its books have `most` pages, the best ones, and the local one.
+
+    `pace` is how many times the seconds of `model.BOARD` its boards take.
+    """
 
     most = 4
+    pace = 1.0
 
     def _worked(self, job: c.MakeTrial | c.MakePlan) -> None:
         if isinstance(job, c.MakeTrial) or job.job not in self.jobs:
@@ -32,7 +36,9 @@ class Planner(Coordinator):
         order = job.order
         board, cloud = order.board or order.board_estimate, order.cloud or order.cloud_estimate
         made = model.book(order.version, board.device if board else "", cloud.device if cloud else "", order)
-        pages = sorted((_told(page, order) for page in made.pages), key=lambda page: page.prediction.latency)
+        pages = sorted(
+            (_told(page, order, self.pace) for page in made.pages), key=lambda page: page.prediction.latency
+        )
         book = _with(made, pages, self.most, order)
         best = {
             "chosen": True,
@@ -43,19 +49,24 @@ class Planner(Coordinator):
         self.submit(e.PlanMade(job.cause, job.job, None if order.explain_only else book, document))
 
 
-def _told(page: Page, order: PlanOrder) -> Page:
-    """Return a page with the seconds of devices as slow, and a link as far, as an order says."""
+def _told(page: Page, order: PlanOrder, pace: float) -> Page:
+    """Return a page with the seconds of devices as slow, and a link as far and as quick, as an order says."""
     then = page.prediction
     near, far = page.stages[0].device, page.stages[-1].device
     speeds = {one.device: one.times for one in order.speeds}
-    board, cloud = then.board / speeds.get(near, 1.0), then.cloud / speeds.get(far, 1.0)
+    board, cloud = pace * then.board / speeds.get(near, 1.0), then.cloud / speeds.get(far, 1.0)
     link = order.link or LINK
-    up = then.uplink + (link.delay_up - LINK.delay_up) * bool(then.uplink)
-    down = then.downlink + (link.delay_down - LINK.delay_down) * bool(then.downlink)
+    up = _over(then.uplink, LINK.delay_up, link.delay_up, LINK.up / link.up)
+    down = _over(then.downlink, LINK.delay_down, link.delay_down, LINK.down / link.down)
     seconds = dataclasses.replace(
         then, latency=board + cloud + up + down, board=board, cloud=cloud, uplink=up, downlink=down
     )
     return dataclasses.replace(page, prediction=seconds)
+
+
+def _over(seconds: float, before: float, delay: float, slower: float) -> float:
+    """Return the seconds that what took `seconds` with one delay takes with another one, so many times as slow."""
+    return (seconds - before) * slower + delay if seconds else 0.0
 
 
 def _with(made: PlanBook, pages: list[Page], most: int, order: PlanOrder) -> PlanBook:
@@ -73,6 +84,19 @@ def world(seed: int, most: int = 4) -> World:
     planner.most = most
     found.coordinator = found.ruling = planner
     found.network.cable(found.agents["b1"], found.agents["c1"]).cost = _cost
+    return found
+
+
+def street(seed: int, count: int, pace: float) -> World:
+    """Return a world of many boards, each `pace` times as slow, that share a cloud, each by a link of its own."""
+    boards = tuple(f"b{number:02}" for number in range(count))
+    found = World(seed, boards=boards, clouds=("c1",))
+    planner = Planner("coordinator", found.network)
+    planner.most, planner.pace = 1, pace
+    found.coordinator = found.ruling = planner
+    for name in boards:
+        found.agents[name].slow = pace
+        found.network.cable(found.agents[name], found.agents["c1"]).cost = _cost
     return found
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lepton_edge.coordinator import loads
 from lepton_edge.coordinator.adapting import REST
+from tests.simulation.planning import street
 from tests.simulation.planning import world as planned
 from tests.simulation.world import World
 
@@ -92,3 +94,64 @@ def test_what_stays_slow_is_planned_for_once_and_kept() -> None:
     assert only.endswith("[kept]")
     assert world.coordinator.state.active_epoch("net", "b1").book.active == "cloud-raw"
     assert world.trouble() == []
+
+
+# --- many boards, one cloud -------------------------------------------------------------------------------
+
+BOARDS, PACE, QUICK = 4, 6.0, 5.0
+"""On boards as slow as this the whole model is better in the cloud, once links are so many times as quick."""
+
+
+@pytest.fixture
+def shared() -> World:
+    """Boards whose books have one cut and the board alone; all links may become quick at once."""
+    world = street(5, BOARDS, PACE)
+    world.begin()
+    assert {one.book.active for one in world.coordinator.state.active_epochs()} == {"cut-1"}
+    return world
+
+
+def quick(world: World, high: bool) -> None:
+    for name in world.boards:
+        world.network.cable(world.agents[name], world.agents["c1"]).rate = QUICK if high else 1.0
+
+
+def moves(world: World, since: int) -> list[float]:
+    """Return when epochs were activated by themselves."""
+    return [at for at, _, _ in world.coordinator.activated[since:]]
+
+
+def apart(found: list[float]) -> float:
+    return min((later - one for one, later in zip(found, found[1:], strict=False)), default=math.inf)
+
+
+def test_links_that_all_become_quick_move_boards_of_one_cloud_one_after_the_other(shared: World) -> None:
+    before = len(shared.coordinator.activated)
+    shared.stream(4.0, 150.0)
+    quick(shared, True)
+    shared.clock.run(155.0)
+    found = moves(shared, before)
+    assert len(found) == BOARDS
+    assert apart(found) >= loads.SETTLED - 0.5, f"the load was not measured in between: {found}"
+    assert {one.book.active for one in shared.coordinator.state.active_epochs()} == {"cloud-raw"}
+    assert shared.trouble() == []
+    assert shared.unanswered() == []
+
+
+@pytest.mark.parametrize("period", [50.0, 100.0])
+def test_links_that_all_come_and_go_move_ever_fewer_boards(shared: World, period: float) -> None:
+    before, lasts = len(shared.coordinator.activated), 300.0
+    shared.stream(3.0, lasts)
+    high, end = False, shared.clock.now + lasts
+    while shared.clock.now < end:
+        high = not high
+        quick(shared, high)
+        shared.clock.run(period / 2)
+    quick(shared, False)
+    shared.clock.run(5.0)
+    found, told = moves(shared, before), changes(shared)
+    assert len(found) <= BOARDS * math.log2(lasts / REST), told
+    back = sum(" rollback:" in one for one in told)
+    assert back or apart(found) >= loads.SETTLED - 0.5, "all but a return waits for the load to be known"
+    assert shared.trouble() == []
+    assert shared.unanswered() == []
