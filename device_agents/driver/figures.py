@@ -148,7 +148,7 @@ class Figures:
 
 def _page(held: EpochState) -> PageName:
     """Return the page that requests of an epoch take now."""
-    turned = held.turner.page if held.turner is not None else ""
+    turned = held.turner.page if held.turner is not None else PageName("")
     return turned or held.book.active
 
 

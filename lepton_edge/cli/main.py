@@ -41,6 +41,8 @@ class _Commands(LazyGroup):
         "infer": LazyCommand(f"{_ROOM}.infer:app", "Run a model on a picture or on arrays."),
         "events": LazyCommand(f"{_ROOM}.events:app", "Show what changed, why, and whether it paid."),
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
+        "backup": LazyCommand(f"{_ROOM}.backup:app", "Save the coordinator's state, while it runs."),
+        "restore": LazyCommand(f"{_ROOM}.backup:restoring", "Put a saved state back."),
         "doctor": LazyCommand(
             f"{_ROOM}.doctor:app", "Look for what is wrong here, with the coordinator and its devices."
         ),

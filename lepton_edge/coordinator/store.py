@@ -1,7 +1,7 @@
 """What survives a kill -9: devices, models, profiles, links, books and epochs, in SQLite (WAL).
 
-Law: the only importer of sqlite3. One transaction a call, or one of all calls `together`, synced before it returns;
-one thread at a time.
+Law: the only importer of sqlite3 but for `backup.py`. One transaction a call, or one of all calls `together`, synced
+before it returns; one thread at a time.
 Nouns are kept as JSON by their field names (`partitioner.nouns_json`), so that yesterday's rows stay
 readable; the tables have a version (`PRAGMA user_version`) and `MIGRATIONS` bring an older file up to date. A
 full disk is `StorageFull`, and nothing is half written.

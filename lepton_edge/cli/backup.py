@@ -1,0 +1,55 @@
+"""`lepton-edge backup` and `lepton-edge restore`: the coordinator's state as one file, and back.
+
+Law: for the machine that the state is on; what is copied and checked is `coordinator/backup.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lepton_edge.cli import settings
+from lepton_edge.cli.output import size
+from lepton_edge.coordinator import backup as backups
+
+app = typer.Typer(add_completion=False)
+restoring = typer.Typer(add_completion=False)
+
+State = Annotated[Path | None, typer.Option(help="The coordinator's; its default place otherwise.")]
+SECRET = "It holds the private keys of the coordinator: whoever has it can pose as this coordinator."
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; must not be there yet.")],
+    *,
+    state_directory: State = None,
+    include_secrets: Annotated[
+        bool,
+        typer.Option("--include-secrets", help="Keys and certificates too: devices need not join again."),
+    ] = False,
+) -> None:
+    """Save the coordinator's state, while it runs: models, measurements, plans, devices."""
+    made = backups.save(_state(state_directory), file, secrets=include_secrets)
+    typer.echo(f"{file}: {made.files} files, {size(made.bytes)}")
+    without = "Without keys: once restored, devices join again (or save it with --include-secrets)."
+    typer.echo(SECRET if made.secrets else without, err=True)
+
+
+@restoring.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `lepton-edge backup` wrote.")],
+    *,
+    state_directory: State = None,
+) -> None:
+    """Put a saved state where no coordinator has any; then start the coordinator there."""
+    where = _state(state_directory)
+    made = backups.restore(file, where)
+    typer.echo(f"{where}: {made.files} files, {size(made.bytes)}")
+
+
+def _state(given: Path | None) -> Path:
+    return given or settings.state_directory(dict(os.environ), "coordinator")

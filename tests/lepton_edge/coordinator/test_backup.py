@@ -1,0 +1,147 @@
+"""A state that is saved while a coordinator writes to it, and comes back as it was; nothing else comes back."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lepton_edge.coordinator import backup
+from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.store import Store
+from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, NotFound, Unavailable
+from tests.lepton_edge.coordinator.conftest import hello, model
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state with a model, an artifact and a key; its coordinator is running."""
+    directory = tmp_path / "state"
+    Artifacts(directory).prepare()
+    for name, content in {
+        "models/net/v1/model.json": "{}",
+        "artifacts/ab/abc": "block",
+        "security/ca.pem": "s3cret of mine",
+    }.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(content)
+    return directory
+
+
+def test_it_is_saved_while_it_is_in_use_and_comes_back(state: Path, tmp_path: Path) -> None:
+    running = Store(state)
+    running.keep_device(hello("pi"))
+    running.keep_model(model())
+    made = backup.save(state, tmp_path / "saved")
+    assert (made.files, made.secrets) == (3, False)
+    running.keep_device(hello("later"))
+    running.close()
+    assert stat.S_IMODE((tmp_path / "saved").stat().st_mode) == 0o600
+
+    assert backup.restore(tmp_path / "saved", tmp_path / "again") == made
+    found = Store(tmp_path / "again")
+    assert [one.device for one in found.load().devices] == ["pi"]
+    assert [one.name for one in found.load().models] == ["net"]
+    found.close()
+    assert (tmp_path / "again/artifacts/ab/abc").read_text() == "block"
+    assert not (tmp_path / "again/security").exists()
+    assert [path.name for path in (tmp_path / "again").glob("restore-*")] == []
+
+
+def test_keys_are_in_it_only_when_they_are_asked_for(state: Path, tmp_path: Path) -> None:
+    Store(state).close()
+    backup.save(state, tmp_path / "plain")
+    assert b"s3cret of mine" not in (tmp_path / "plain").read_bytes()
+    assert backup.save(state, tmp_path / "full", secrets=True).secrets
+    backup.restore(tmp_path / "full", tmp_path / "again")
+    assert (tmp_path / "again/security/ca.pem").read_text() == "s3cret of mine"
+    assert stat.S_IMODE((tmp_path / "again/security/ca.pem").stat().st_mode) == 0o600
+
+
+def test_what_cannot_be_saved_is_said_and_leaves_nothing(state: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        backup.save(tmp_path / "nowhere", tmp_path / "saved")
+    running = Store(state)
+    running.keep_model(model("gone"))
+    running.close()
+    with pytest.raises(Unavailable, match="gone was changed"):
+        backup.save(state, tmp_path / "saved")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state"]
+    (tmp_path / "saved").write_text("mine")
+    with pytest.raises(AlreadyExists):
+        backup.save(state, tmp_path / "saved")
+    assert (tmp_path / "saved").read_text() == "mine"
+
+
+def rewritten(source: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """Write a backup anew with other content."""
+    with tarfile.open(source) as archive:
+        held = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+    change(held)
+    with tarfile.open(source, "w") as archive:
+        for name, content in held.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def _tamper(held: dict[str, bytes]) -> None:
+    held["artifacts/ab/abc"] = b"other"
+
+
+def _climb(held: dict[str, bytes]) -> None:
+    held["models/../../evil"] = b"x"
+
+
+def _lack(held: dict[str, bytes]) -> None:
+    del held["coordinator.db"]
+
+
+@pytest.mark.parametrize("change", [_tamper, _climb, _lack, lambda held: held.pop("backup.json")])
+def test_a_damaged_backup_is_refused_and_nothing_is_put_in_place(
+    state: Path, tmp_path: Path, change: Any
+) -> None:
+    Store(state).close()
+    backup.save(state, tmp_path / "saved")
+    rewritten(tmp_path / "saved", change)
+    with pytest.raises(InvalidInput, match="no backup, or damaged"):
+        backup.restore(tmp_path / "saved", tmp_path / "again")
+    assert list((tmp_path / "again").iterdir()) == []
+    assert not (tmp_path / "evil").exists()
+
+
+def test_links_and_what_is_no_archive_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "link", "w") as archive:
+        entry = tarfile.TarInfo("models/x")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(entry)
+    (tmp_path / "text").write_text("hello")
+    for name in ("link", "text"):
+        with pytest.raises(InvalidInput):
+            backup.restore(tmp_path / name, tmp_path / "again")
+    with pytest.raises(NotFound):
+        backup.restore(tmp_path / "none", tmp_path / "again")
+
+
+def test_one_of_a_newer_release_is_named_and_a_state_is_never_written_over(
+    state: Path, tmp_path: Path
+) -> None:
+    Store(state).close()
+    backup.save(state, tmp_path / "saved")
+    with pytest.raises(AlreadyExists, match="holds a coordinator's state"):
+        backup.restore(tmp_path / "saved", state)
+
+    def newer(held: dict[str, bytes]) -> None:
+        held["backup.json"] = json.dumps(
+            {**json.loads(held["backup.json"]), "format": 99, "software": "9.0"}
+        ).encode()
+
+    rewritten(tmp_path / "saved", newer)
+    with pytest.raises(IncompatibleVersion, match="lepton-edge 9.0"):
+        backup.restore(tmp_path / "saved", tmp_path / "again")
