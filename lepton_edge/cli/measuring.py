@@ -29,7 +29,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 REMOVAL_PATIENCE, AGAIN = 120.0, 0.5
 """Seconds for which a device's measurement is waited for, and between two tries."""
 
-STEADY, MOST_TURNS = 0.03, 3
+STEADY, MOST_TURNS = 0.03, 2
 """Of the original's time, what its measurements may be apart before there is another turn; and how many there are."""
 
 
