@@ -1,10 +1,11 @@
 """What users feel: the plan that was chosen against the best one that was measured, cell by cell.
 
-    python -m bench.regret [--model NAME] [--slow K] [--rate MBIT] [--keep FOLDER] >rows.jsonl
+    python -m bench.regret [--model NAME] [--slow K] [--rate MBIT] [--int8] [--keep FOLDER] >rows.jsonl
 
 A cell is a model, a link and how much slower the board is. First every page of the book that is predicted to be
 at most twice as slow as the choice answers some requests in turn. Then each one that came near the best is
 deployed as the choice was (its stages fused), and both answer in turns again, since only so are they alike.
+With `--int8` models of pictures have an int8 variant, and every other way to give the devices variants is such a rival.
 With `--keep`, cells that a folder knows already are not measured again, so a run can be continued.
 Law: orders and prints; what happens in the laboratory is `trips`'.
 """
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.rows import Row
-from bench.subjects import SUBJECTS
+from bench.subjects import OF_PICTURES, SUBJECTS, int8_of
 from bench.trips import Cell, Document, Known, Site, site
 from examples.demo.processes import Conditions
 
@@ -73,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--slow", type=float, action="append", help="2, 4 and 8 when not given")
     parser.add_argument("--rate", type=float, choices=list(RATES), action="append", help="all when not given")
     parser.add_argument("--rounds", type=int, default=7, help="requests for each page at first")
+    parser.add_argument("--int8", action="store_true", help="with int8 variants of models of pictures")
     parser.add_argument("--keep", type=Path, help="a folder for what was measured, cell by cell")
     parser.add_argument("--minutes", type=float, default=90.0, help="begin no cell after so long")
     return parser.parse_args()
@@ -108,6 +110,9 @@ def _measure(options: argparse.Namespace, directory: Path, keep: Path) -> None:
     subjects = [SUBJECTS[name](directory / name) for name in names]
     with site("regret", directory) as there:
         models = {subject.name: there.push(subject) for subject in subjects}
+        for subject in subjects if options.int8 else ():
+            if subject.name in OF_PICTURES:
+                there.push(int8_of(subject, f"{subject.name}-int8", directory / f"{subject.name}-int8"))
         introduced: set[tuple[str, float]] = set()
         for number, cell in enumerate(missing, start=1):
             if time.monotonic() > limit:
@@ -126,9 +131,14 @@ def kept(cell: Cell) -> str:
     return f"{cell.model}-{cell.conditions.rate:g}-{cell.slow:g}.json"
 
 
+Option = tuple[str, tuple[str, str]]
+"""A page, and which variants board and cloud run."""
+
+
 def _cell(trial: Trial) -> Document:
     entry = trial.site.start_board(trial.cell)
     plan = trial.site.deploy(trial.cell)["plan"]
+    own = _both(plan.get("variants"), trial.cell.model)
     predicted = {
         one["page"]: one["predicted"]["latency"]
         for one in plan["candidates"]
@@ -139,16 +149,31 @@ def _cell(trial: Trial) -> Document:
     first = trial.ask(entry, asked)
     times = {page: statistics.median(several) for page, several in first.items()}
     near = [page for page in times if page != choice and times[page] <= NEAR * min(times.values())]
-    fair = {page: _duel(trial, entry, choice, page) for page in near}
+    rivals = {page: (page, own) for page in near} | other_ways(plan, trial.cell.model)
+    fair = {name: _duel(trial, entry, {choice: (choice, own), name: rival}) for name, rival in rivals.items()}
     return {**judged(choice, times, fair), "cell": str(trial.cell), "predicted": predicted}
 
 
-def _duel(trial: Trial, entry: str, choice: str, rival: str) -> dict[str, list[float]]:
+def _both(way: Document | None, model: str) -> tuple[str, str]:
+    """Return what board and cloud run of a way to give them variants; the planner's choice where there is none."""
+    return (way["board"] or model, way["cloud"] or model) if way else ("", "")
+
+
+def other_ways(plan: Document, model: str) -> dict[str, Option]:
+    """Return the best page of every way that was not taken, where it is not predicted to be far off."""
+    told = plan.get("variants") or {}
+    most = FAR * plan["predicted"]["latency"]
+    others = [one for one in told.get("ways", []) if one["label"] != told["label"] and one["seconds"] <= most]
+    return {f"{one['page']}, {one['label']}": (one["page"], _both(one, model)) for one in others}
+
+
+def _duel(trial: Trial, entry: str, both: dict[str, Option]) -> dict[str, list[float]]:
     """Return times of both pages, each as the active one of its deployment, in turns."""
-    found: dict[str, list[float]] = {choice: [], rival: []}
-    for page in (choice, rival, rival, choice):
-        trial.site.deploy(trial.cell, page)
-        found[page] += trial.ask(entry, [page])[page]
+    found: dict[str, list[float]] = {name: [] for name in both}
+    for name in (*both, *reversed(both)):
+        page, variants = both[name]
+        trial.site.deploy(trial.cell, page, variants=variants)
+        found[name] += trial.ask(entry, [page])[page]
     return found
 
 

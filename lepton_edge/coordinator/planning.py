@@ -150,14 +150,21 @@ def _drafted(cast: Cast, stop: Callable[[], bool] | None = None) -> Draft:
 
 def told_variants(cast: Cast, considered: Sequence[Considered]) -> dict[str, Any]:
     """Return who runs which variant, and what every way to give them would take (seconds)."""
-    ways = [(one.label, draft.chosen.page) for one, draft in considered]
+    ways = [(one, draft.chosen.page) for one, draft in considered]
     return {
         "board": cast.board.name,
         "cloud": cast.cloud.name,
         "label": cast.label,
         "precisions": precisions(cast),
         "ways": [
-            {"label": label, "page": page.name, "seconds": page.prediction.latency} for label, page in ways
+            {
+                "label": one.label,
+                "page": page.name,
+                "seconds": page.prediction.latency,
+                "board": one.board.name,
+                "cloud": one.cloud.name,
+            }
+            for one, page in ways
         ],
     }
 

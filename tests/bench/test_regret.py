@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.regret import GOAL, judged, kept, rows
+from bench.regret import GOAL, judged, kept, other_ways, rows
 from bench.trips import Cell
 from examples.demo.processes import Conditions
 
@@ -62,3 +62,14 @@ def test_cells_are_kept_by_model_rate_and_board() -> None:
     one = Cell("minilm", Conditions("0.5 Mbit/s", 0.5, 50.0), 8.0)
     assert (str(one), one.board) == ("minilm, 0.5 Mbit/s, board 8x slower", "board8")
     assert kept(one) == "minilm-0.5-8.json"
+
+
+def test_every_way_that_was_not_taken_is_a_rival_where_it_is_not_far_off() -> None:
+    ways = [
+        {"label": "int8", "page": "local", "seconds": 0.05, "board": "m-int8", "cloud": "m-int8"},
+        {"label": "mixed", "page": "cut-1", "seconds": 0.04, "board": "m-int8", "cloud": ""},
+        {"label": "plain", "page": "local", "seconds": 0.2, "board": "", "cloud": ""},
+    ]
+    plan = {"predicted": {"latency": 0.04}, "variants": {"label": "mixed", "ways": ways}}
+    assert other_ways(plan, "m") == {"local, int8": ("local", ("m-int8", "m-int8"))}
+    assert other_ways({"predicted": {"latency": 1.0}, "variants": {}}, "m") == {}
