@@ -24,6 +24,8 @@ LOAD_HALF = Seconds(2.0)
 PASSING_FLOOR = Seconds(1e-3)
 WAY_HALF, WAY_FLOOR = Seconds(5.0), Seconds(1e-3)
 FIRST_LOOK, LONGEST_PAUSE = Seconds(3.0), Seconds(30.0)
+RESTED = Seconds(5.0)
+"""Where no look was due for so long, pauses between looks begin anew with a turn."""
 CHANGED = 1.25
 """A link's rate that is another one by less is the same."""
 FELL = 2.0
@@ -138,6 +140,12 @@ class Choice:
     """A far side is back since the last look: the rate of its link is the outage's doing. Where such a look was in vain
     the link is as slow as it seems: there is no other before `look_back_at`, or until it was turned to."""
 
+    here_at: float = 0.0
+    here_pause: float = FIRST_LOOK
+    here_again: bool = False
+    """When one request shall see whether this device is as slow as it seems for a page that is not taken, and how long
+    after that another may. `here_again`: the next one may, where the first was odd: one alone changes nothing."""
+
     def see(self, reach: list[bool], now: float) -> None:
         """Take note of which peers can be reached; after an outage one request sees at once how quick the link is."""
         back = any(there and not was for there, was in zip(reach, self.reach, strict=False))
@@ -152,9 +160,20 @@ class Choice:
         self.look_at, self.risen, self.returned = now + self.look_pause, False, False
         self.look_pause = min(2 * self.look_pause, LONGEST_PAUSE)
 
-    def turned_to(self, option: Option) -> None:
+    def looked_here(self, now: float) -> None:
+        """Take note that a request sees now how slow this device is, and when another may."""
+        due = now >= self.here_at
+        self.here_again = due
+        if due:
+            self.here_at, self.here_pause = now + self.here_pause, min(2 * self.here_pause, LONGEST_PAUSE)
+
+    def turned_to(self, option: Option, now: float) -> None:
         """Take note of the page that requests take from now on."""
         self.page, self.returned = option.name, False
+        if now > self.here_at + RESTED:  # else pages that are near each other would make looks frequent
+            self.here_pause = FIRST_LOOK
+        self.here_at = max(now + FIRST_LOOK, min(self.here_at, now + self.here_pause))
+        self.here_again = False
         if option.peer:
             self.look_back_at = 0.0
 

@@ -42,6 +42,8 @@ AFTER_A_RISE = Seconds(5.0)
 Pauses between looks begin anew where none was due for so long."""
 WORTH_A_TRIAL = 1.08
 """What a request finds out is worth it where another page would then cost less by this factor."""
+SLOWED = 1.25
+"""A device that takes so many times what was planned may be quick again where no request shows it: it cooled, say."""
 UNUSUAL = 1.25
 """A request of other bytes than usual, by this factor, is costed by its own."""
 
@@ -65,7 +67,40 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
     if now >= choice.look_at and (look := _look(state, turner, choice, frame)):
         choice.looked(now)
         return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
+    if (now >= choice.here_at or choice.here_again) and (here := _look_here(turner, choice, frame, now)):
+        choice.looked_here(now)
+        return here.name, f"taken this once, to see whether {state.device} is as slow as it seems"
     return _for_one(state, held, choice, frame, now)
+
+
+def _look_here(turner: Turner, choice: Choice, frame: Frame, now: float) -> Option | None:
+    """Return a page that would be taken if this device were as quick as planned, where the page that is taken hides it.
+
+    What hardly computes here tells little of how quick what computes more would be: it would be left for good.
+    """
+    taken = choice.costs.get(choice.page)
+    if taken is None:
+        return None
+    price = turner.book.turning.latency
+    hopes = {
+        _as_planned(one, price): one.option
+        for one in choice.costs.values()
+        if one.option.own > taken.option.own
+        and one.own > SLOWED * one.option.own
+        and one.value < RISK * taken.value
+        and _is_in_time(one, frame)
+    }
+    best = min(hopes, default=math.inf)
+    if best >= _as_planned(taken, price) / WORTH_A_TRIAL:
+        return None
+    known = turner.own.known.get(hopes[best].key)
+    was_odd = known is not None and known.odd != 0.0
+    return hopes[best] if now >= choice.here_at or was_odd else None
+
+
+def _as_planned(cost: Cost, price: float) -> float:
+    """Return what a page costs if this device takes for it what was planned, and no longer."""
+    return cost.value - price * max(0.0, cost.own - cost.option.own)
 
 
 def _look(state: State, turner: Turner, choice: Choice, frame: Frame) -> Option | None:
@@ -203,7 +238,7 @@ def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float
     load = 0.0 if before is None else before.far - before.usual
     crowded = before is not None and load > LEAST_GAIN * before.seconds and not best.option.peer
     choice.crowded = now + CROWDED * (1 + spread(state.device)) if crowded else 0.0
-    choice.turned_to(best.option)
+    choice.turned_to(best.option, now)
     _rest_on(state, choice, now)
     choice.reason = f"turned to {best.option.name} (then {_ms(best.seconds)}): {cause}"
 

@@ -124,6 +124,42 @@ def test_a_rate_that_was_seen_long_ago_is_doubted(world) -> None:
     assert board.page() == "cloud-encoded"
 
 
+def overheated(world) -> Board:
+    """A board that computed all by itself while it was cool, and leaves most to a slow cloud since it throttles."""
+    board = Board(world, ("local", "cut-4"))
+    board.scale["far"] = 14.0
+    board.link(FAST)
+    assert [board.page() for _ in range(20)][-1] == "local"
+    board.scale["own"] = 8.0
+    assert [board.page() for _ in range(40)][2:] == ["cut-4"] * 38
+    return board
+
+
+def test_a_device_that_has_cooled_is_found_out_by_a_page_that_hardly_computes_here(world) -> None:
+    board = overheated(world)
+    board.scale["own"] = 1.0
+    answers = [board.ask().frame for _ in range(40)]
+    looks = [at for at, one in enumerate(answers) if "whether board is as slow as it seems" in one.reason]
+    assert len(looks) == 2, "one alone may have been odd"
+    assert {one.page for one in answers[looks[-1] + 1 :]} == {"local"}
+
+
+def test_a_device_that_stays_slow_is_not_tried_where_that_would_cost_much(world) -> None:
+    board = overheated(world)
+    assert {board.page() for _ in range(400)} == {"cut-4"}
+
+
+def test_a_device_that_is_a_little_slow_is_tried_seldom(world) -> None:
+    board = overheated(world)
+    board.scale["own"] = 2.0  # all of it here takes 160 ms, with the cloud 120
+    for _ in range(20):
+        board.ask()
+    begun, looks = board.now, 0
+    while board.now < begun + 60:
+        looks += board.ask().frame.page == "local"
+    assert looks <= 10, "pauses grow to half a minute"
+
+
 def test_a_request_sees_once_in_a_while_whether_a_link_is_as_slow_as_it_seems(world) -> None:
     board = Board(world, ("local", "cloud-encoded"))
     board.link(FAST)
