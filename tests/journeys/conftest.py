@@ -28,19 +28,40 @@ ROOT = Path(__file__).parents[2]
 
 
 class House:
-    """The processes of one journey, by name; whoever is left at its end is killed."""
+    """The processes of one journey, by name; whoever is left at its end is killed.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    Everybody proves who he is, as a person's own fleet would, unless it is `insecure`.
+    """
+
+    def __init__(self, directory: Path, *, insecure: bool = False) -> None:
+        self.directory, self.insecure = directory, insecure
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.lines: dict[str, queue.Queue[str]] = {}
         self.coordinator = ""
 
     def start_coordinator(self, port: int = 0) -> str:
         """Start the coordinator (again) on its state, and return its control address."""
-        line = self._start("coordinator", ["coordinator", "start", "--port", str(port), "--no-announce"])
+        how = "--insecure" if self.insecure else "--secure"
+        line = self._start("coordinator", ["coordinator", "start", how, "--port", str(port), "--no-announce"])
         self.coordinator = line.partition("control=")[2]
+        if not self.insecure:
+            self.token = self.wait_for("coordinator", "to join:").partition("--token ")[2]
         return self.coordinator
+
+    @property
+    def key(self) -> Path:
+        """The key of the coordinator's own administrator."""
+        return self.directory / "coordinator" / "security" / "admin.pem"
+
+    def proving(self, name: str) -> list[str]:
+        """Return how an agent whose state is called `name` here is told to prove who it is: by a token at first."""
+        if self.insecure:
+            return ["--insecure"]
+        if (self.directory / name / "security" / "agent.pem").exists():
+            return ["--secure"]
+        path = self.directory / f"{name}.token"
+        path.write_text(self.token)
+        return ["--secure", "--token-file", str(path)]
 
     def start_agent(self, name: str, role: str, *more: str, registered: bool = True, key: str = "") -> str:
         """Start an agent, wait until it is registered, and return its data address.
@@ -53,6 +74,7 @@ class House:
             self.coordinator,
             *more,
             *(() if "--port" in more else ("--port", "0")),
+            *self.proving(key or name),
         ]
         line = self._start(key or name, arguments)
         if registered:
@@ -105,10 +127,16 @@ class House:
 
     def start_older_agent(self, name: str, role: str) -> None:
         """Start an agent that is treated as one of the release before, and wait until it is registered."""
-        arguments = ["--role", role, "--name", name, "--threads", "1", "--port", "0"]
-        command = (sys.executable, "-m", "tests.journeys.older_agent")
-        self._start(name, [*arguments, "--coordinator", self.coordinator], command)
+        self.start_other_agent("tests.journeys.older_agent", name, role)
+
+    def start_other_agent(self, module: str, name: str, role: str, *more: str) -> str:
+        """Start an agent that a module of the tests plays; return its data address once it is registered."""
+        arguments = ["--role", role, "--name", name, "--threads", "1", "--port", "0", *more]
+        arguments += self.proving(name)
+        command = (sys.executable, "-m", module)
+        line = self._start(name, [*arguments, "--coordinator", self.coordinator], command)
         self.wait_for(name, "agent registered")
+        return line.partition("data=")[2]
 
     def _start(self, name: str, arguments: list[str], command: Sequence[str] = LEPTON_EDGE) -> str:
         state = self.directory / name
@@ -131,22 +159,38 @@ def _read(stdout: Any, lines: queue.Queue[str]) -> None:
             lines.put(line)
 
 
+@contextlib.contextmanager
+def living(made: House) -> Iterator[House]:
+    """Have this process ask as that house's administrator, and end its processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("LEPTON_EDGE_KEY", raising=False)
+        patch.delenv("LEPTON_EDGE_INSECURE", raising=False)
+        if made.insecure:
+            patch.setenv("LEPTON_EDGE_INSECURE", "1")
+        else:
+            patch.setenv("LEPTON_EDGE_KEY", str(made.key))
+        yield made
+        for name in list(made.processes):
+            made.kill(name)
+
+
+def _insecure(request: pytest.FixtureRequest) -> bool:
+    """Say whether a file's `INSECURE` says that what it shows is said in the open."""
+    return bool(getattr(request.module, "INSECURE", False))
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     """An empty house; its processes are gone when the test is over."""
-    made = House(tmp_path)
-    yield made
-    for name in list(made.processes):
-        made.kill(name)
+    with living(House(tmp_path, insecure=_insecure(request))) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def lasting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[House]:
     """A house for every test of a file, where pushing and planning take long."""
-    made = House(tmp_path_factory.mktemp("house"))
-    yield made
-    for name in list(made.processes):
-        made.kill(name)
+    with living(House(tmp_path_factory.mktemp("house"), insecure=_insecure(request))) as made:
+        yield made
 
 
 def small_model(seed: int = 0) -> onnx.ModelProto:

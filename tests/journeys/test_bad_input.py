@@ -34,7 +34,7 @@ from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import CoordinatorSays, Hardware, Hello, Rejected
 from lepton_edge.link.link import Link, dial
 from lepton_edge.wire import codec, rpc
-from tests.journeys.conftest import House, refused, small_model, until
+from tests.journeys.conftest import House, living, refused, small_model, until
 
 pytestmark = pytest.mark.journey
 
@@ -93,12 +93,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("house")
     model = directory / "small.onnx"
     onnx.save(small_model(), str(model))
-    house = House(directory)
-    try:
+    with living(
+        House(directory, insecure=True)
+    ) as house:  # strangers can be this rude only where all may enter
         yield Served(house, model)
-    finally:
-        for name in list(house.processes):
-            house.kill(name)
 
 
 @pytest.fixture(autouse=True)

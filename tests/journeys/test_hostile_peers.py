@@ -26,7 +26,7 @@ from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
 from lepton_edge.core.links import LinkHello
 from lepton_edge.wire import codec, header, streams, tensors
 from partitioner.errors import LeptonError
-from tests.journeys.conftest import House
+from tests.journeys.conftest import House, living
 
 pytestmark = pytest.mark.journey
 
@@ -94,15 +94,11 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    house = House(tmp_path_factory.mktemp("house"))
-    try:
+    with living(House(tmp_path_factory.mktemp("house"), insecure=True)) as house:  # as among those who got in
         yield Served(house)
         for name in house.processes:
             assert house.processes[name].poll() is None
             assert "Traceback" not in (house.directory / f"{name}.log").read_text()
-    finally:
-        for name in list(house.processes):
-            house.kill(name)
 
 
 @pytest.fixture(autouse=True)

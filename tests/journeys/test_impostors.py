@@ -22,6 +22,7 @@ from lepton_edge.wire import tensors
 from tests.journeys.conftest import House, small_model, until
 
 pytestmark = pytest.mark.journey
+INSECURE = True  # it speaks for itself, and in the open
 
 Answers = Callable[[Frame], list[Frame]]
 

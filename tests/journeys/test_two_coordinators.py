@@ -13,6 +13,7 @@ import lepton_edge
 from tests.journeys.conftest import LEPTON_EDGE, ROOT, until
 
 pytestmark = pytest.mark.journey
+INSECURE = True  # it speaks for itself, and in the open
 
 
 @pytest.fixture
