@@ -20,6 +20,7 @@ from bench.traces import Trace
 from bench.verdicts import (
     Answer,
     by_page,
+    epochs,
     fair_oracle,
     flaps,
     oracle,
@@ -248,8 +249,13 @@ def _pages_rows(mode: str, runs: Sequence[Replayed], subjects: Subjects) -> Iter
     yield _row(f"{mode}: turns", turned, "turns", f"the oracle turns {asked} times")
     minutes = sum(run.trace.seconds for run in runs) / 60
     found = sum(len(flaps(run.answers[OURS], run.trace)) for run in runs)
-    told = f"{found} in {minutes:.1f} minutes: turns since the one before which the link had not changed"
+    told = f"{found} in {minutes:.1f} minutes: turns of pages since the one before which the link had not changed"
     yield _row(f"{mode}: flaps a minute", found / minutes, "1/min", told, CALM, found / minutes <= CALM)
+    made = [len(epochs(run.answers[OURS])) for run in runs]
+    told = (
+        f"in {len(made)} traces, {max(made, default=0)} at most in one: plans that the coordinator made anew"
+    )
+    yield _row(f"{mode}: epochs changed", sum(made), "epochs", told)
 
 
 def changes_of(run: Replayed) -> list[str]:

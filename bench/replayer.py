@@ -91,7 +91,10 @@ class Asking:
         network = sum(hop.network for hop in result.hops if hop.device != "client")
         played = sum(hop.compute * (1 - 1 / hop.simulated_slowdown) for hop in result.hops)
         due = round(due - self.begin, 5)
-        return Answer(due, round(took, 5), result.page, page, result.reason, network=network, played=played)
+        return Answer(
+            due, round(took, 5), result.page, page, result.reason,
+            network=network, played=played, epoch=result.epoch,
+        )  # fmt: skip
 
 
 async def _stream(ask: Asking, job: Job) -> list[Answer]:

@@ -31,7 +31,8 @@ class Answer:
     """One request: when it was due and how long after that its answer came; both in seconds of the replay.
 
     `page` is the one that answered ("" for an error), `asked` the one it named ("" for none), `reason` why. Of the
-    seconds, `network` are the links', and `played` those by which devices play slower ones.
+    seconds, `network` are the links', and `played` those by which devices play slower ones. `epoch` is the one that it
+    ended on, 0 where that is not known.
     """
 
     due: float
@@ -42,6 +43,7 @@ class Answer:
     error: str = ""
     network: float = 0.0
     played: float = 0.0
+    epoch: int = 0
 
     @property
     def ended(self) -> float:
@@ -157,6 +159,12 @@ def turns(answers: Iterable[Answer]) -> list[Answer]:
     """
     ordered = [one for one in sorted(answers, key=lambda one: one.due) if one.page and not one.fell_back]
     return [one for before, one in zip(ordered, ordered[1:], strict=False) if one.page != before.page]
+
+
+def epochs(answers: Iterable[Answer]) -> list[Answer]:
+    """Return the requests that ended on another epoch than the one before them: plans that were made anew meanwhile."""
+    ordered = [one for one in sorted(answers, key=lambda one: one.due) if one.epoch]
+    return [one for before, one in zip(ordered, ordered[1:], strict=False) if one.epoch != before.epoch]
 
 
 def flaps(answers: Iterable[Answer], trace: Trace) -> list[Answer]:

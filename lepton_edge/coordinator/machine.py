@@ -200,8 +200,11 @@ def _pin_asked(state: State, event: PinAsked, now: Seconds) -> list[Command]:
     except LeptonError as error:
         return [Fail(event.cause, event.call, wire_error(error))]
     goal = "plan" if request.dry_run else "activate"
-    asked = requests.as_asked(state.active_epoch(request.name, request.board), request)
-    return deployments.begin(state, Deployment(event.cause, event.call, goal, request, asked=asked), now)
+    record = state.active_epoch(request.name, request.board)
+    run = Deployment(event.cause, event.call, goal, request, asked=requests.as_asked(record, request))
+    if record is not None:
+        run.version = record.version  # a newer one that was pushed meanwhile is not what is pinned
+    return deployments.begin(state, run, now)
 
 
 def _move_asked(state: State, event: MoveAsked, now: Seconds) -> list[Command]:
@@ -213,6 +216,7 @@ def _move_asked(state: State, event: MoveAsked, now: Seconds) -> list[Command]:
         return [Fail(event.cause, event.call, wire_error(error))]
     why = f"moved from {asked.source} to {asked.target}"
     run = Deployment(event.cause, event.call, "activate", request, why=why, instead=record.key)
+    run.version = record.version  # who moves a model wants no other one
     run.asked = None if request.cloud == asked.target else requests.as_asked(record, request)
     return deployments.begin(state, run, now)
 

@@ -171,7 +171,7 @@ def _move(state: State, name: DeviceId, drain: Drain, record: EpochRecord, at: M
     drain.moving = call
     told = [_tell(caller, f"{record.model} to {request.board or request.cloud}") for caller in drain.callers]
     run = Deployment(at.cause, call, "activate", request, why=f"{name} is drained")
-    run.asked = requests.as_asked(record, request, without=name)
+    run.version, run.asked = record.version, requests.as_asked(record, request, without=name)
     return [*told, *noted(state, deployments.begin(state, run, at.now), at)]
 
 

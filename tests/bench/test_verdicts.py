@@ -12,6 +12,7 @@ from bench.verdicts import (
     Answer,
     Step,
     by_page,
+    epochs,
     evidence,
     fair_oracle,
     flaps,
@@ -122,6 +123,13 @@ def test_turns_that_no_change_of_the_link_asked_for_are_flaps() -> None:
     assert len(flaps(answers("aabbab"), steady)) == 2
     stepped = Trace("t", 0, 20, ((0.0, 10.0), (1.2, 1.0), (9.0, 10.0)))
     assert flaps(answers("aaaabbbbbbbbbbbbbbbbaaaa"), stepped) == []
+
+
+def test_plans_that_were_made_anew_are_told_apart_from_turns() -> None:
+    found = [Answer(number * 0.5, 0.1, page, epoch=epoch) for number, (page, epoch) in enumerate(
+        [("a", 1), ("b", 1), ("b", 2), ("", 0), ("b", 2), ("a", 1)]
+    )]  # fmt: skip
+    assert [one.due for one in epochs(found)] == [1.0, 2.5]
 
 
 STEP = Step(2.0, 10.0, frozenset({"b"}), {"a": 0.4, "b": 0.4}, frozenset({"a"}))

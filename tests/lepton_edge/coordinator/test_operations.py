@@ -63,6 +63,28 @@ def test_a_drained_cloud_is_replaced_before_it_is_let_go(fleet: Any) -> None:
     assert fleet.state.devices["cloud"].epochs == {}
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda world: _drain(world, "cloud"),
+        lambda world: world.call(
+            lambda cause, call: e.MoveAsked(cause, call, m.MoveModel("net", "cloud", "cloud2"))
+        ),
+        lambda world: world.pin(page="local"),
+    ],
+)
+def test_what_is_moved_or_pinned_is_the_version_that_runs(fleet: Any, make: Any, order: Any) -> None:
+    """A newer one that was pushed, or that was gone back from, waits for a deploy."""
+    fleet.push(make.model(version="v2"))
+    before = fleet.state.active_epoch("net").epoch
+    order(fleet)
+    fleet.run()
+    _look(fleet)
+    record = fleet.state.active_epoch("net")
+    assert record.epoch > before
+    assert record.version == "v1"
+
+
 def test_without_another_cloud_the_board_goes_on_alone(pair: Any) -> None:
     pair.deploy()
     pair.run()
