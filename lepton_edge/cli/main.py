@@ -43,6 +43,7 @@ class _Commands(LazyGroup):
         "status": LazyCommand(f"{_ROOM}.status:app", "Show everything on one screen."),
         "backup": LazyCommand(f"{_ROOM}.backup:app", "Save the coordinator's state, while it runs."),
         "restore": LazyCommand(f"{_ROOM}.backup:restoring", "Put a saved state back."),
+        "config": LazyCommand(f"{_ROOM}.config:app", "Show which settings hold, and where each comes from."),
         "doctor": LazyCommand(
             f"{_ROOM}.doctor:app", "Look for what is wrong here, with the coordinator and its devices."
         ),

@@ -25,6 +25,7 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+TABLES = ("agent", "coordinator")
 
 
 def build(kind: type[T], layers: Mapping[str, Mapping[str, Any]]) -> T:
@@ -78,10 +79,19 @@ def file_layer(path: Path | None, table: str) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read the settings in {path}: {error}", "check the file") from error
+    _refuse_unknown_tables(document, path)
     found = document.get(table, {})
     if not isinstance(found, dict):
         raise UsageError(f"{path}: {table!r} is not a table", f"write [{table}] on a line of its own")
     return found
+
+
+def _refuse_unknown_tables(document: Mapping[str, Any], path: Path) -> None:
+    for name in document:
+        if name not in TABLES:
+            near = difflib.get_close_matches(name, TABLES, 1)
+            hint = f"did you mean [{near[0]}]?" if near else f"known are {', '.join(TABLES)}"
+            raise UsageError(f"{path}: there is no table {name!r}", hint)
 
 
 def environment_layer(kind: type[Any], prefix: str, environment: Mapping[str, str]) -> dict[str, Any]:
