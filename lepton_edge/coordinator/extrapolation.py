@@ -14,6 +14,7 @@ from partitioner.graph import CostGraph
 from partitioner.units import Seconds
 
 NEGLIGIBLE = 0.02  # of the whole: an engine may attribute a last small node to nobody
+UNNAMED = 1  # last layer of a model: an engine may attribute it to others
 ERROR = 0.2  # relative one-sigma error of another device's shares: a guess, not a measurement
 
 
@@ -49,3 +50,17 @@ def _end(profile: DeviceProfile, graph: CostGraph) -> int:
     """Return the index behind the last layer that `profile` has a time for."""
     timed = {one.node for one in profile.layers if one.share > 0}
     return max((layer.index + 1 for layer in graph.layers if timed & set(layer.nodes)), default=0)
+
+
+def whole(
+    profile: DeviceProfile | None, other: DeviceProfile | None, graph: CostGraph
+) -> DeviceProfile | None:
+    """Return `profile` if it is of the whole model, or completed by `other`, which is; None where neither is so."""
+    if profile is None or _is_whole(profile, graph):
+        return profile
+    return completed(profile, other, graph) if other is not None and _is_whole(other, graph) else None
+
+
+def _is_whole(profile: DeviceProfile, graph: CostGraph) -> bool:
+    """Return whether a profile has a time for the model's last layers, but for a few that an engine may not name."""
+    return len(graph.layers) - _end(profile, graph) <= max(UNNAMED, NEGLIGIBLE * len(graph.layers))

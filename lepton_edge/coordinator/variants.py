@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.extrapolation import whole
 from lepton_edge.coordinator.options import book_options
 from lepton_edge.coordinator.records import PlanOrder, VariantOrder
 from lepton_edge.coordinator.trials import keep_golden
@@ -25,7 +26,7 @@ from partitioner.book.meeting import Meeting, meeting
 from partitioner.compiled import CompiledModel
 from partitioner.costs import DeviceProfile
 from partitioner.errors import InvalidProblem
-from partitioner.graph import CostTensor, frontiers
+from partitioner.graph import CostGraph, CostTensor, frontiers
 from partitioner.onnx_io import CutBlock, Cutter, load_compiled
 from partitioner.onnx_io.bridge import Bridges, bridged
 from partitioner.plan import Fused, HeldVariant, PlanBook
@@ -152,6 +153,7 @@ def chosen_by(cast: Cast, base: Variant, order: PlanOrder) -> bool:
 
 def _of_variant(base: Variant, one: VariantOrder, order: PlanOrder) -> Iterator[Cast]:
     variant = _loaded(base, one, order)
+    one = _whole(one, variant.compiled.graph)
     within = _within_loss(base, variant, order)
     if within is None or _why_apart(base.compiled, variant.compiled):
         return
@@ -160,6 +162,12 @@ def _of_variant(base: Variant, one: VariantOrder, order: PlanOrder) -> Iterator[
         yield _cast(variant, variant, _named(variant.compiled, base.compiled), both)
     if order.board is not None and order.cloud is not None:
         yield from _mixed(base, variant, within, one)
+
+
+def _whole(one: VariantOrder, graph: CostGraph) -> VariantOrder:
+    """Return the variant with profiles of all its layers: a device with little memory measures the first ones only."""
+    board, cloud = whole(one.board, one.cloud, graph), whole(one.cloud, one.board, graph)
+    return dataclasses.replace(one, board=board, cloud=cloud)
 
 
 def _loaded(base: Variant, one: VariantOrder, order: PlanOrder) -> Variant:

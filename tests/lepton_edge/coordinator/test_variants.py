@@ -221,6 +221,18 @@ def test_a_board_alone_runs_what_is_quicker(desk: Desk) -> None:
     assert desk.plan(slow)[0].variants == ()
 
 
+def test_a_variant_of_which_a_device_could_only_measure_the_beginning_is_not_taken_for_quick(
+    desk: Desk,
+) -> None:
+    whole = desk.profile(INT8, "board", 0.1)
+    beginning = dataclasses.replace(whole, whole=Measurement(1e-4, 1e-6, 9), layers=whole.layers[:1])
+    assert desk.plan(desk.order(beginning, None))[1]["variants"]["board"] == ""
+    ways = desk.plan(desk.order(beginning, desk.profile(INT8, "cloud", 1e-3)))[1]["variants"]["ways"]
+    assert any("net-int8 on the board" in one["label"] for one in ways), (
+        "the cloud tells how long the rest takes"
+    )
+
+
 def test_what_has_other_inputs_is_no_variant_and_that_is_said(desk: Desk, tmp_path: Path) -> None:
     other = quantized.net(quantized=True)
     other.graph.input[0].name = other.graph.node[1].input[0] = "another"
