@@ -9,10 +9,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lepton_edge.core.errors import InvalidInput
+from lepton_edge.core.errors import InvalidInput, NotFound
 from lepton_edge.security.keyring import Keyring
+from partitioner.units import Seconds
 
-KEY_FILE, MEMBERSHIP_FILE = "agent.pem", "joined.json"
+KEY_FILE, MEMBERSHIP_FILE, LIFE_FILE = "agent.pem", "joined.json", "life.json"
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,17 @@ def membership(state_directory: Path) -> Membership | None:
 def keep(state_directory: Path, joined: Membership) -> None:
     """Keep as what the agent with this state joined; raise StorageFull."""
     Keyring(state_directory).write(MEMBERSHIP_FILE, json.dumps(asdict(joined)).encode())
+
+
+def keep_life(keys: Keyring, begins: Seconds, ends: Seconds) -> None:
+    """Keep from when to when the certificate counts, so that no agent need read certificates for it."""
+    keys.write(LIFE_FILE, json.dumps([begins, ends]).encode())
+
+
+def life(keys: Keyring) -> tuple[Seconds, Seconds]:
+    """Return from when to when the certificate counts; (0, 0), which is over, where that is not known."""
+    try:
+        begins, ends = json.loads(keys.read(LIFE_FILE))
+        return Seconds(float(begins)), Seconds(float(ends))
+    except (NotFound, ValueError, TypeError):
+        return Seconds(0.0), Seconds(0.0)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from device_agents import hardware, joining
+from device_agents import hardware, member
 from device_agents.driver import Driver, Parts
 from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
@@ -111,8 +111,8 @@ class Agent:
     def __post_init__(self) -> None:
         config = self.config
         self.device = DeviceId(config.name)
-        self.trust = joining.trust_of(config)
-        self.member = joining.Member(config, self.trust) if self.trust else None
+        self.trust = member.trust_of(config)
+        self.member = member.Member(config, self.trust) if self.trust else None
         self.engine = Engine(
             EngineConfig(
                 config.threads,

@@ -18,7 +18,7 @@ import structlog
 from lepton_edge.coordinator import access, members
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.vault import Vault
-from lepton_edge.core.errors import NotFound, Overloaded, PermissionDenied
+from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied
 from lepton_edge.core.identity import Credentials, Identity, Role
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
 from lepton_edge.core.messages import AdminCall, Hello
@@ -59,11 +59,13 @@ class Ears:
 
     Attributes:
         revoked: hears all serials (hexadecimal) that count no more, and the device that was shut out, if one was.
-        suspected: hears of a device whose certificate was shown on another machine, and what was said then.
+        suspected: hears of a device whose certificate was shown where it should not be, and what was said then.
+        attached: says which start of an agent (its incarnation) is attached under a name; "" for none.
     """
 
     revoked: Callable[[tuple[str, ...], DeviceId], Awaitable[None]]
     suspected: Callable[[DeviceId, str], Awaitable[None]]
+    attached: Callable[[DeviceId], str] = lambda device: ""
 
 
 class Gate:
@@ -154,6 +156,11 @@ class Gate:
             self.note(peer, "attach", hello.device, error)
             await self._suspect(hello.device, error.message)
             raise
+        other = self.ears.attached(hello.device) if self.ears is not None else ""
+        if (
+            other and other != hello.incarnation
+        ):  # the decider refuses the second; nothing tells whose the key is
+            await self._suspect(hello.device, "two agents show its certificate at a time")
 
     async def _suspect(self, device: DeviceId, why: str) -> None:
         """Have it told that a device's certificate was shown elsewhere: once in a while, since it is tried again."""
@@ -208,6 +215,7 @@ class Gate:
             token = tokens.use(self.tokens.get(request.token), request.secret, key, now)
             held = members.current(self.certificates.values(), token.role, request.name, now)
             members.check_free(held, key, request.machine)
+            self._check_away(held, key)
             if self.terms.approve and not self._approved(request.name, key):
                 return await self._wait(request, token, key)
             who = Identity(Role(token.role), request.name, token.models)
@@ -219,6 +227,16 @@ class Gate:
         if held is not None and held.key != key:
             await self.revoke(Role(held.role), held.name, keep=record.serial)
         return Joined(issued.certificate, self.authority.certificate)
+
+    def _check_away(self, held: Certificate | None, key: str) -> None:
+        """Raise AlreadyExists where a new key would end that of an agent which is attached: one is a mistake."""
+        if held is None or held.key == key or held.role != Role.AGENT.value or self.ears is None:
+            return
+        if self.ears.attached(DeviceId(held.name)):
+            raise AlreadyExists(
+                f"another agent called {held.name!r} is connected",
+                "join under another name (--name), or stop that one",
+            )
 
     def _approved(self, name: str, key: str) -> bool:
         waits = self.joining.get(name)

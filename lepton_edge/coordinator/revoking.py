@@ -48,7 +48,7 @@ def told(state: State, device: Device, cause: str) -> list[Command]:
 
 
 def suspected(state: State, event: DeviceSuspected, now: Seconds) -> list[Command]:
-    """Write down that a device's certificate was shown on another machine."""
+    """Write down that a device's certificate was shown on another machine, or by two at a time."""
     at = Moment(now, event.cause)
-    cause = "its certificate was shown on another machine"
+    cause = "its certificate was shown where it should not be"
     return [changes.note(state, "device", cause, at, device=event.device, after="refused", message=event.why)]

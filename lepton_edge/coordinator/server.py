@@ -106,6 +106,7 @@ async def _listen(config: CoordinatorConfig, rooms: _Rooms) -> tuple[front.Port,
     gate.ears = Ears(
         lambda serials, device: rooms.driver.post(CertificatesRevoked("gate", serials, device)),
         lambda device, why: rooms.driver.post(DeviceSuspected("gate", device, why)),
+        lambda device: rooms.driver.state.attached_as(device),
     )
     bounds = front.Bounds(connections=STREAMS, passed_on=STREAMS, calls=STREAMS)
     every = [*handlers, *introduction.join_handlers(gate)]

@@ -287,6 +287,11 @@ class State(Undoable):
             self.attached[stream] = found.name
         return found
 
+    def attached_as(self, name: DeviceId) -> str:
+        """Return which start of an agent is attached under a name; "" where none is."""
+        device = self.devices.get(name)
+        return device.hello.incarnation if device is not None and device.stream is not None else ""
+
     def connected(self, role: str = "") -> list[Device]:
         """Return the attached devices (of one role, if given), by name."""
         found = [d for d in self.devices.values() if d.stream is not None and role in ("", d.hello.role)]

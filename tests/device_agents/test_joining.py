@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -91,9 +89,6 @@ async def test_it_joins_and_its_key_stays_here(tmp_path: Path) -> None:
     assert found is not None
     assert (found.coordinator, found.role) == (address, "board")
     assert len(coordinator.asked[0].machine) == 64
-    trust = joining.trust_of(agent(tmp_path, address))
-    assert trust is not None
-    assert trust.credentials.key == key
 
 
 async def test_somebody_in_between_learns_nothing(tmp_path: Path) -> None:
@@ -155,57 +150,3 @@ async def test_it_waits_for_a_person_and_says_so_once(tmp_path: Path) -> None:
         await joining.join(agent(tmp_path, address), coordinator.token(), said.append)
     assert len(coordinator.asked) == 4
     assert said == ["waiting to be approved: lepton-edge device approve pi"]
-
-
-async def test_who_has_not_joined_does_not_start(tmp_path: Path) -> None:
-    with pytest.raises(Unauthenticated, match="has not joined"):
-        joining.trust_of(agent(tmp_path, ""))
-    assert joining.trust_of(AgentConfig(tmp_path, "board", "pi")) is None
-
-
-async def _member(tmp_path: Path, coordinator: Coordinator, address: str) -> tuple[Any, Any]:
-    config = agent(tmp_path, address)
-    await joining.join(config, coordinator.token(), lambda line: None)
-    trust = joining.trust_of(config)
-    assert trust is not None
-    return joining.Member(config, trust), trust
-
-
-async def test_it_renews_at_two_thirds_with_a_new_key(tmp_path: Path) -> None:
-    coordinator = Coordinator(life=86400 / 2 - 1)  # begun a day ago: more than two thirds are over
-    async with coordinator.running() as address:
-        member, trust = await _member(tmp_path, coordinator, address)
-        before = trust.credentials
-        coordinator.life = 3600.0 * 24 * 30
-        fresh = asyncio.create_task(member.keep_fresh(lambda: address))
-        while trust.credentials is before:
-            await asyncio.sleep(0.01)
-        fresh.cancel()
-        await asyncio.gather(fresh, return_exceptions=True)
-    assert trust.credentials.key != before.key
-    assert credentials_of(Keyring(tmp_path).read(KEY_FILE)) == trust.credentials
-    assert len(coordinator.renewed) == 1
-
-
-async def test_it_goes_on_trying_while_the_coordinator_is_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(joining, "FIRST_PAUSE", 0.01)
-    coordinator = Coordinator(life=86400 / 2 - 1)
-    addresses = ["", "127.0.0.1:9"]
-    async with coordinator.running() as address:
-        member, trust = await _member(tmp_path, coordinator, address)
-        before = trust.credentials
-        fresh = asyncio.create_task(member.keep_fresh(lambda: addresses.pop(0) if addresses else address))
-        while trust.credentials is before:
-            await asyncio.sleep(0.01)
-        fresh.cancel()
-        await asyncio.gather(fresh, return_exceptions=True)
-
-
-async def test_whom_not_to_believe_is_remembered(tmp_path: Path) -> None:
-    coordinator = Coordinator()
-    async with coordinator.running() as address:
-        member, _ = await _member(tmp_path, coordinator, address)
-    member.revoke(("ab", "0x1", "", "zz", "f" * 99))
-    assert joining._serials(Keyring(tmp_path)) == [0xAB]

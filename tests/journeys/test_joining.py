@@ -17,25 +17,15 @@ import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client.keys import trust_for
 from lepton_edge.client.remote import RemoteTransport
-from tests.journeys.conftest import House, until
+from tests.journeys.conftest import House, living, until
 
 pytestmark = pytest.mark.journey
 
 
 class SecureHouse(House):
-    """A house whose coordinator asks who everybody is."""
+    """A house whose devices join by hand."""
 
-    def start_coordinator(self, port: int = 0, *more: str) -> str:
-        arguments = ["coordinator", "start", "--secure", "--no-announce", "--port", str(port), *more]
-        line = self._start("coordinator", arguments)
-        self.coordinator = line.partition("control=")[2]
-        self.first = self.wait_for("coordinator", "to join:").partition("--token ")[2]
-        return self.coordinator
-
-    def admin(self) -> Path:
-        return self.directory / "coordinator" / "security" / "admin.pem"
-
-    def token(self, *more: str) -> str:
+    def new_token(self, *more: str) -> str:
         return self.command("token", "create", *more).strip()
 
     def join(self, name: str, token: str, *more: str, status: int = 0) -> str:
@@ -59,12 +49,9 @@ class SecureHouse(House):
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureHouse]:
-    made = SecureHouse(tmp_path)
-    monkeypatch.setenv("LEPTON_EDGE_KEY", str(made.admin()))
-    yield made
-    for name in list(made.processes):
-        made.kill(name)
+def town(tmp_path: Path) -> Iterator[House]:
+    with living(SecureHouse(tmp_path)) as made:
+        yield made
 
 
 def far(town: SecureHouse, key: Path) -> lepton_edge.Client:
@@ -83,9 +70,7 @@ def test_two_devices_join_work_together_and_one_is_shut_out(
 ) -> None:
     town.start_coordinator()
     for name, role in (("board", "board"), ("cloud", "cloud")):
-        begun = time.monotonic()
-        assert "agent joined" in town.join(name, town.first, role)
-        assert time.monotonic() - begun < 10, "two seconds on a machine that does nothing else"
+        assert "agent joined" in town.join(name, town.token, role)
         town.start_joined(name)
     with lepton_edge.Client(town.coordinator) as client:
         client.push("small", small)
@@ -97,7 +82,7 @@ def test_two_devices_join_work_together_and_one_is_shut_out(
     _clients_may_do_what_their_key_says(town, tmp_path)
     _shuts_out(town)
     told = json.dumps(town.audit()) + town.log("coordinator") + town.log("board")
-    assert town.first.rpartition(".")[2] not in told
+    assert town.token.rpartition(".")[2] not in told
     assert {line["what"] for line in town.audit()} >= {"join", "PushModel", "Deploy", "RevokeDevice"}
 
 
@@ -137,10 +122,8 @@ def _clients_may_do_what_their_key_says(town: SecureHouse, tmp_path: Path) -> No
 
 def _shuts_out(town: SecureHouse) -> None:
     """A revoked device is gone within seconds, and its links with it."""
-    begun = time.monotonic()
     town.command("device", "revoke", "cloud")
     until(lambda: not _row(town, "cloud")["connected"], 10)
-    assert time.monotonic() - begun < 10
     with lepton_edge.Client(town.coordinator) as client:
         until(lambda: client.infer("small", asked(2), page="cloud-raw").page == "local", 10)
     revoked = town.directory / "board" / "security" / "revoked.json"
@@ -157,23 +140,23 @@ def test_a_token_counts_for_whom_it_was_made_and_no_longer(
 ) -> None:
     monkeypatch.setenv("LEPTON_EDGE_MACHINE", "one machine")
     town.start_coordinator()
-    used = town.token("--uses", "1")
+    used = town.new_token("--uses", "1")
     assert "agent joined" in town.join("one", used)
     assert "was used 1 times" in town.join("two", used, status=15)
-    revoked = town.token()
+    revoked = town.new_token()
     town.command("token", "revoke", revoked.split(".")[2])
     assert "was revoked" in town.join("three", revoked, status=15)
-    short = town.token("--ttl", "0.1s")
+    short = town.new_token("--ttl", "0.1s")
     time.sleep(0.2)
     assert "has expired" in town.join("three", short, status=15)
     wrong = used[:-4] + "AAAA"
     assert "no such token" in town.join("three", wrong, status=15)
     foreign = used.replace(used.split(".")[1], "0" * 64)
     assert "nothing was sent" in town.join("three", foreign, status=15)
-    assert "agent joined" in town.join("one", town.token()), "installed anew on its own machine"
+    assert "agent joined" in town.join("one", town.new_token()), "installed anew on its own machine"
     monkeypatch.setenv("LEPTON_EDGE_MACHINE", "another machine")
     shutil.rmtree(town.directory / "one")
-    assert "known already" in town.join("one", town.token(), status=3)
+    assert "known already" in town.join("one", town.new_token(), status=3)
     assert not any(part in json.dumps(town.audit()) for part in (used.split(".")[3], revoked.split(".")[3]))
     assert [line["outcome"] for line in town.audit() if line["what"] == "join"].count("ok") == 2
 
@@ -183,7 +166,7 @@ def test_a_copied_storage_is_refused_and_the_first_goes_on(
 ) -> None:
     town.start_coordinator()
     monkeypatch.setenv("LEPTON_EDGE_MACHINE", "the first board")
-    town.join("board", town.first)
+    town.join("board", town.token)
     town.start_joined("board")
     shutil.copytree(town.directory / "board", town.directory / "copy", ignore=shutil.ignore_patterns("near"))
     monkeypatch.setenv("LEPTON_EDGE_MACHINE", "the second board")
@@ -198,10 +181,11 @@ def test_a_copied_storage_is_refused_and_the_first_goes_on(
     assert any(line["outcome"] == "permission_denied" for line in town.audit())
 
 
-def test_a_device_waits_until_a_person_lets_it_in(town: SecureHouse) -> None:
-    town.start_coordinator(0, "--approve")
+def test_a_device_waits_until_a_person_lets_it_in(town: SecureHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_APPROVE", "true")
+    town.start_coordinator()
     path = town.directory / "t"
-    path.write_text(town.token())
+    path.write_text(town.new_token())
     state = ["--state-directory", str(town.directory / "pi"), "--name", "pi", "--role", "board"]
     arguments = [
         "agent",
@@ -230,7 +214,7 @@ def test_certificates_renew_under_load_and_nothing_is_dropped(
     monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_CERTIFICATE_LIFE", str(86400 / 2 + 4))
     town.start_coordinator()
     for name, role in (("board", "board"), ("cloud", "cloud")):
-        town.join(name, town.first, role)
+        town.join(name, town.token, role)
         town.start_joined(name)
     before = (town.directory / "board" / "security" / "agent.pem").read_bytes()
     with lepton_edge.Client(town.coordinator) as client:

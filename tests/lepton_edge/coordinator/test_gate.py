@@ -39,7 +39,8 @@ class Kept:
         self.store = Store(directory)
         self.told: list[Any] = []
         self.gate = Gate(directory, Vault(self.store), self.on_disk, Terms(**terms), lambda: self.now)
-        self.gate.ears = Ears(self.revoked, self.suspected)
+        self.attached = ""
+        self.gate.ears = Ears(self.revoked, self.suspected, lambda device: self.attached)
 
     async def on_disk(self, function: Any, *arguments: Any) -> Any:
         await asyncio.sleep(0)
@@ -145,6 +146,21 @@ async def test_a_certificate_on_another_machine_is_refused_and_told_once_in_a_wh
     assert [device for device, _ in kept.told] == ["pi"]
     with pytest.raises(PermissionDenied):
         await kept.gate.renew(RenewRequest(certificates.request(certificates.new_key(), "pi"), THERE), joined)
+
+
+async def test_an_agent_that_is_attached_is_not_ended_by_another_that_joins_under_its_name(
+    kept: Kept,
+) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    kept.attached = "i"
+    with pytest.raises(AlreadyExists, match="is connected"):
+        await kept.join(await kept.token())
+    assert kept.gate.revoked() == ()
+    await kept.gate.check_agent(hello(), joined)
+    assert kept.told == []
+    kept.attached = "another start"
+    await kept.gate.check_agent(hello(), joined)
+    assert kept.told == [("pi", "two agents show its certificate at a time")]
 
 
 async def test_what_renews_keeps_its_name_and_its_machine(kept: Kept) -> None:

@@ -1,0 +1,78 @@
+"""An agent that has joined: it starts with what it kept, renews in time in a process of its own, and remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_agents import joining, member
+from device_agents.membership import KEY_FILE
+from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.errors import Unauthenticated
+from lepton_edge.core.identity import credentials_of
+from lepton_edge.security.keyring import Keyring
+from tests.device_agents.test_joining import Coordinator, agent
+
+
+async def test_who_has_not_joined_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(Unauthenticated, match="has not joined"):
+        member.trust_of(agent(tmp_path, ""))
+    assert member.trust_of(AgentConfig(tmp_path, "board", "pi")) is None
+
+
+async def _member(tmp_path: Path, coordinator: Coordinator, address: str) -> tuple[Any, Any]:
+    config = agent(tmp_path, address)
+    await joining.join(config, coordinator.token(), lambda line: None)
+    trust = member.trust_of(config)
+    assert trust is not None
+    return member.Member(config, trust), trust
+
+
+async def test_it_renews_at_two_thirds_with_a_new_key(tmp_path: Path) -> None:
+    coordinator = Coordinator(life=86400 / 2 - 1)  # begun a day ago: more than two thirds are over
+    async with coordinator.running() as address:
+        mine, trust = await _member(tmp_path, coordinator, address)
+        before = trust.credentials
+        coordinator.life = 3600.0 * 24 * 30
+        fresh = asyncio.create_task(mine.keep_fresh(lambda: address))
+        while trust.credentials is before:
+            await asyncio.sleep(0.01)
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+    assert trust.credentials.key != before.key
+    assert credentials_of(Keyring(tmp_path).read(KEY_FILE)) == trust.credentials
+    assert len(coordinator.renewed) == 1
+
+
+async def test_it_goes_on_trying_while_the_coordinator_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "FIRST_PAUSE", 0.01)
+    coordinator = Coordinator(life=86400 / 2 - 1)
+    addresses = ["", "127.0.0.1:9"]
+    async with coordinator.running() as address:
+        mine, trust = await _member(tmp_path, coordinator, address)
+        before = trust.credentials
+        fresh = asyncio.create_task(mine.keep_fresh(lambda: addresses.pop(0) if addresses else address))
+        while trust.credentials is before:
+            await asyncio.sleep(0.01)
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+
+
+async def test_whom_not_to_believe_is_remembered(tmp_path: Path) -> None:
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        mine, _ = await _member(tmp_path, coordinator, address)
+    mine.revoke(("ab", "0x1", "", "zz", "f" * 99))
+    assert member.revoked_serials(Keyring(tmp_path)) == [0xAB]
+
+
+def test_what_signs_takes_no_memory_of_an_agent() -> None:
+    probe = "import sys, device_agents.server; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
