@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from device_agents import joining
+from device_agents import member
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import Hardware
 from lepton_edge.doctor import Finding, Level, Report, asking, checks, papers, system
@@ -25,7 +25,7 @@ def examine(config: AgentConfig, found: Coordinator | None = None) -> Report:
     """Return what is to be said of the device that `config` describes; asks its coordinator unless `found` is it."""
     device = DeviceId(config.name)
     try:
-        trust = joining.trust_of(config)
+        trust = member.trust_of(config)
         own = papers.findings(papers.certificate_of(trust), time.time())
     except LeptonError as error:
         own = [Finding("certificate", Level.PROBLEM, error.message, error.hint)]
