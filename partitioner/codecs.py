@@ -134,8 +134,10 @@ CODECS: dict[CodecName, Codec] = {
 TRAINED = "bottleneck:"
 """How the name of a trained codec begins."""
 CODE = "code"
-"""The byte part of a trained codec: what its encoder makes, packed by zstd."""
+"""The byte part of a trained codec: what its encoder makes, packed where it has `LEAST_PACKED` bytes or more."""
 CODE_PACKING = "zstd"
+LEAST_PACKED = 512
+"""Bytes of a code below which packing costs a slow device more than it can save."""
 _TRAINED_NAME = re.compile(rf"{TRAINED}[A-Za-z0-9._-]{{1,80}}")
 
 

@@ -16,7 +16,7 @@ from lepton_edge.core.errors import CorruptFrame, StaleEpoch
 from lepton_edge.core.frames import WireTensor
 from lepton_edge.core.results import Array
 from lepton_edge.wire import tensors
-from partitioner.codecs import CODE, CODE_PACKING, GRAPH_PARTS, RAW, Codec, codec_named
+from partitioner.codecs import CODE, CODE_PACKING, GRAPH_PARTS, LEAST_PACKED, RAW, Codec, codec_named
 from partitioner.units import CodecName, TensorName
 
 LARGEST_JPEG_SIDE = 65_500
@@ -78,7 +78,7 @@ class TensorCodec:
         code = coder.encode(array) if coder is not None else None
         if code is None:
             return None
-        payload = tensors.compress(np.ascontiguousarray(code), CODE_PACKING)
+        payload = tensors.compress(np.ascontiguousarray(code), _packing(code.nbytes))
         return WireTensor(name, tensors.dtype_name(array.dtype), array.shape, codec, payload)
 
     def _decoded(self, tensor: WireTensor) -> Array:
@@ -86,13 +86,18 @@ class TensorCodec:
         if coder is None:
             raise StaleEpoch(f"codec {tensor.codec} is not open here", "try again")
         size = coder.code_size(tuple(tensor.shape))
-        code = tensors.decompress(tensor.payload, CODE_PACKING, size, 1)
+        code = tensors.decompress(tensor.payload, _packing(size), size, 1)
         array = coder.decode(code, tuple(tensor.shape))
         if array is None:
             raise CorruptFrame(
                 f"{len(tensor.payload)} bytes are no code of {tensor.name!r} by {tensor.codec}"
             )
         return array
+
+
+def _packing(size: int) -> str:
+    """Return the byte part that a code of `size` bytes travels by; both sides know the size."""
+    return CODE_PACKING if size >= LEAST_PACKED else ""
 
 
 def _fits(array: Array, codec: Codec) -> bool:

@@ -23,7 +23,7 @@ import onnx
 import zstandard
 from onnx import ModelProto, TensorProto
 
-from partitioner.codecs import TRAINED
+from partitioner.codecs import LEAST_PACKED, TRAINED
 from partitioner.compiled import CompiledModel
 from partitioner.errors import InvalidModel
 from partitioner.graph import CostGraph, CostTensor
@@ -196,6 +196,12 @@ def _digest(content: bytes) -> Sha256:
     return Sha256(hashlib.sha256(content).hexdigest())
 
 
+def _wire_bytes(code: bytes) -> int:
+    if len(code) < LEAST_PACKED:
+        return len(code)
+    return len(zstandard.ZstdCompressor(ZSTD_LEVEL).compress(code))
+
+
 class OpenCoders:
     """The trained codecs of a compiled model, opened to measure what they lose."""
 
@@ -215,4 +221,4 @@ class OpenCoders:
             return array, array.nbytes
         encoder, decoder = self._sides[codec]
         code = _run(encoder, np.ascontiguousarray(array))
-        return _run(decoder, code), len(zstandard.ZstdCompressor(ZSTD_LEVEL).compress(code.tobytes()))
+        return _run(decoder, code), _wire_bytes(code.tobytes())
