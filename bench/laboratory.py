@@ -71,6 +71,10 @@ class Laboratory:
             _lab("set", self.name, direction, conditions.spec)
         self.conditions = conditions
 
+    def upwards(self, rate: float, delay: float) -> None:
+        """Make the link from the edge to the cloud `rate` Mbit/s and `delay` ms, within 50 ms; the way back stays."""
+        _lab("set", self.name, "ab", f"{rate},{delay}")
+
     def wire(self, rate: float, delay: float) -> None:
         """Make the link, both ways, `rate` Mbit/s (0: cut) and `delay` ms, within 50 ms; costs no process."""
         with (CONTROLS / f"{self.name}.control").open("a") as control:

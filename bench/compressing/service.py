@@ -14,6 +14,7 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from onnx import ModelProto, helper, numpy_helper
 from bench.compressing import fashion, learned, trained
 from bench.rows import Row
 from bench.subjects import Subject
-from bench.trips import Cell, Site, site
+from bench.trips import SHAPED, Cell, Site, site
 from examples.demo.processes import Conditions
 from lepton_edge.compress import bottlenecks, coding
 from lepton_edge.compress.rows import file_digest
@@ -54,12 +55,12 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="lepton-service-") as scratch:
         subject = fashion_in_colour(Path(scratch), options.scratch)
-        conditions = Conditions(f"{options.rate * 1e3:g} kbit/s", options.rate, options.delay)
+        conditions = Conditions(f"{options.up * 1e3:g} kbit/s up", options.down, options.delay)
         cell = Cell(subject.name, conditions, options.slow, simulated=True)
         with site(options.name, Path(scratch) / "site") as there:
             known = there.push(subject)
             there.introduce(cell)
-            entry = there.start_board(cell)
+            entry = board(there, cell, options.up)
             plan = there.deploy(cell)["plan"]
             pages = _pages(plan)
             _say(there, plan, pages)
@@ -72,7 +73,8 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.compressing.service", description=__doc__)
-    parser.add_argument("--rate", type=float, default=0.0096, help="Mbit/s, both ways")
+    parser.add_argument("--up", type=float, default=0.024, help="Mbit/s from the board")
+    parser.add_argument("--down", type=float, default=0.5, help="Mbit/s to it")
     parser.add_argument("--delay", type=float, default=20.0, help="ms, one way")
     parser.add_argument("--slow", type=float, default=500.0, help="how many times slower the board is")
     parser.add_argument("--rounds", type=int, default=15)
@@ -80,6 +82,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="a file for the plan and every answer")
     parser.add_argument("--scratch", type=Path, default=fashion.CACHE)
     return parser.parse_args()
+
+
+def board(there: Site, cell: Cell, up: float) -> str:
+    """Start the cell's board again, alone, on a link of `up` Mbit/s from it; return where it answers."""
+    for name, child in there.laboratory.town.children.items():
+        if name.startswith("board"):
+            child.stop()
+    there.laboratory.shape(cell.conditions)
+    there.laboratory.upwards(up, cell.conditions.delay)
+    time.sleep(SHAPED)
+    return there.laboratory.board(cell.board, there.coordinator, cell.slow, cell.simulated)
 
 
 def fashion_in_colour(directory: Path, scratch: Path) -> Subject:
@@ -97,7 +110,9 @@ def fashion_in_colour(directory: Path, scratch: Path) -> Subject:
     folder = directory / "fashion.bottleneck"
     neck = next(one for one in bottlenecks.necks(original) if one.tensor == _coded_tensor(made))
     coding.write_folder(folder, file_digest(file), neck.tensor, made, {"options": learned.CODER})
-    return Subject("fashion", file, given, directory / "fashion.toml", directory / "samples.npz", bottlenecks=(folder,))
+    return Subject(
+        "fashion", file, given, directory / "fashion.toml", directory / "samples.npz", bottlenecks=(folder,)
+    )
 
 
 def of_colours(model: ModelProto) -> ModelProto:
