@@ -50,8 +50,9 @@ def main() -> int:
         )
         parser.add_argument("--agents", type=int, default=1000)
         parser.add_argument("--seconds", type=float, default=15.0)
+        parser.add_argument("--kind", action="append", choices=KINDS)
         options = parser.parse_args()
-        for kind in KINDS:
+        for kind in options.kind or KINDS:
             _measure(kind, options.agents, options.seconds)
     return 0
 

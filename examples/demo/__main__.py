@@ -36,7 +36,7 @@ def main() -> int:
         print(f"[demo {time.monotonic() - begun:5.1f} s] {text}", file=sys.stderr, flush=True)
 
     try:
-        with Town(options.directory) as town:
+        with Town(options.directory, secure=True) as town:
             return _run(Journey(town, options.directory, say), as_data=options.json)
     except (StartFailed, LeptonError, DemoError) as error:
         print(f"error: {error}\nwhat to do: read the logs in {options.directory / 'logs'}", file=sys.stderr)

@@ -91,6 +91,10 @@ class Journey:
         self.slowdown = 1.0
         self.native = self.alone = 0.0
 
+    def _client(self, address: str) -> Client:
+        key = self.town.key
+        return Client(address, key=key) if key else Client(address, insecure=True)
+
     def set_up(self) -> None:
         """Prepare model and pictures, start every process, find K, push the model."""
         self.say("building MobileNetV2 with its ImageNet weights, cutting sample pictures")
@@ -106,7 +110,7 @@ class Journey:
         shaped = f"127.0.0.1:{shaped_port}"
         self.town.agent("cloud", self.coordinator, ["--port", str(cloud_port), "--advertise", shaped])
         board = self._board()
-        with Client(self.coordinator) as client:
+        with self._client(self.coordinator) as client:
             self.say("pushing the model: optimise, find every legal cut, measure what each codec loses")
             client.push(
                 MODEL, self.things.model, manifest=self.things.manifest, samples=self.things.samples[0].parent
@@ -147,7 +151,7 @@ class Journey:
 
     def _alone(self, requests: int) -> tuple[float, float]:
         """Return the median seconds of a request on the board alone, and of those what its engine took."""
-        with Client(self.board) as client:
+        with self._client(self.board) as client:
             _wait_until_it_serves(client, self.pictures["coffee"])
             asked = [
                 client.infer(MODEL, {"input": self.pictures["coffee"]}, page="local") for _ in range(requests)
@@ -176,7 +180,7 @@ class Journey:
 
     def deploy(self, *, keep_input: bool = False, page: str = "") -> dict[str, Any]:
         """Deploy the model; return the plan document."""
-        with Client(self.coordinator) as client:
+        with self._client(self.coordinator) as client:
             client.deploy(MODEL, keep_input_on_board=keep_input, page=page)
             return client.explain(MODEL)
 
@@ -191,7 +195,7 @@ class Journey:
         self._correct()
         plan = self.deploy(keep_input=keep_input)
         self.say(f"{title}: the plan is {plan['page']}; asking every page and the application in turn")
-        with Client(self.board) as client:
+        with self._client(self.board) as client:
             timings = measure(self._ways(client, plan, keep_input), self.pictures)
         return Act(title, conditions, keep_input, plan, timings)
 
@@ -219,7 +223,7 @@ class Journey:
             f"killing the cloud agent {moment * 1e3:.0f} ms into a request on {plan['page']}, on a 3G link"
         )
         got: list[Result] = []
-        with Client(self.board) as client:
+        with self._client(self.board) as client:
             usual = client.infer(MODEL, {"input": self.pictures["coffee"]}).latency
             asking = threading.Thread(
                 target=lambda: got.append(client.infer(MODEL, {"input": self.pictures["coffee"]}))

@@ -82,6 +82,11 @@ class Child:
 
     def wait_for(self, prefix: str, seconds: float = READY_SECONDS) -> dict[str, str]:
         """Wait for a line that begins with `prefix`; return its `key=value` words."""
+        words = (word.partition("=") for word in self.wait_for_line(prefix, seconds).split())
+        return {key: value for key, mark, value in words if mark}
+
+    def wait_for_line(self, prefix: str, seconds: float = READY_SECONDS) -> str:
+        """Wait for a line that begins with `prefix`, and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and (self.process.poll() is None or not self._lines.empty()):
             try:
@@ -89,8 +94,7 @@ class Child:
             except queue.Empty:
                 continue
             if line.startswith(prefix):
-                words = (word.partition("=") for word in line.split())
-                return {key: value for key, mark, value in words if mark}
+                return line
         raise StartFailed(f"{self.name} did not say {prefix!r} within {seconds:.0f} s:\n{self.tail()}")
 
     def tell(self, line: str) -> None:
@@ -132,10 +136,14 @@ def lepton(*words: str) -> list[str]:
 
 
 class Town:
-    """Every process of one run; leaving it ends them all."""
+    """Every process of one run; leaving it ends them all.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    With `secure` everybody proves who it is, over TLS; without it all is said in the open, on this machine.
+    """
+
+    def __init__(self, directory: Path, *, secure: bool = False) -> None:
+        self.directory, self.secure = directory, secure
+        self._token = ""
         self.logs = directory / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.children: dict[str, Child] = {}
@@ -177,15 +185,36 @@ class Town:
                 "--state-directory",
                 state,
                 "--no-announce",
+                "--secure" if self.secure else "--insecure",
             ),
         )
-        return child.wait_for("coordinator ready")["control"]
+        address = child.wait_for("coordinator ready")["control"]
+        if self.secure:
+            self._token = child.wait_for_line("to join:").partition("--token ")[2]
+        return address
+
+    @property
+    def key(self) -> Path | None:
+        """The key file with which to ask the coordinator and the agents; None where none is needed."""
+        return self.directory / "coordinator" / "security" / "admin.pem" if self.secure else None
+
+    def _proving(self, state: Path) -> list[str]:
+        """Return how an agent is told to prove who it is: at first by a token, in a file that others cannot read."""
+        if not self.secure:
+            return ["--insecure"]
+        if (state / "security" / "agent.pem").exists():
+            return ["--secure"]
+        token = self.directory / "token"
+        token.touch(mode=0o600)
+        token.write_text(self._token)
+        return ["--secure", "--token-file", str(token)]
 
     def agent(self, role: str, coordinator: str, extra: Sequence[str] = ()) -> str:
         """Start an agent named after its role; return its data address."""
-        state = str(self.directory / role)
+        state = self.directory / role
         command = lepton("agent", "start", "--role", role, "--name", role, "--coordinator", coordinator)
-        child = self.start(role, [*command, "--state-directory", state, "--threads", "1", *extra])
+        command += ["--state-directory", str(state), "--threads", "1", *self._proving(state)]
+        child = self.start(role, [*command, *extra])
         address = child.wait_for("agent ready")["data"]
         child.wait_for("agent registered")
         return address

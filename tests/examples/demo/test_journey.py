@@ -109,7 +109,7 @@ def test_deploying_returns_the_plan(journey: Journey, monkeypatch: pytest.Monkey
         schema = "deployment" if isinstance(asked[0], Deploy) else "plan"
         return [Document(f"lepton-edge/{schema}/1", json.dumps({"page": "cut-4", "told": schema}))]
 
-    monkeypatch.setattr(demo, "Client", lambda _: Client(transport=MockTransport(_unasked, admin)))
+    monkeypatch.setattr(demo, "Client", lambda _, **how: Client(transport=MockTransport(_unasked, admin)))
     assert journey.deploy(keep_input=True, page="cut-4")["told"] == "plan"
     deployed = calls[0]
     assert isinstance(deployed, Deploy)
