@@ -43,7 +43,8 @@ def test_both_doctors_see_a_door_that_others_cannot_dial(house: Any, tmp_path: P
     status, told = examined(house, "agent", "doctor", *board)
     assert (status, told["healthy"], levels(told, "ports")) == (0, True, ["ok"])
     assert levels(told, "registration") == ["ok"]
-    status, told = examined(house, "agent", "doctor", "--role", "cloud", "--name", "cloud")
+    cloud = ("--name", "cloud", "--state-directory", str(tmp_path / "cloud"))
+    status, told = examined(house, "agent", "doctor", "--role", "cloud", *cloud)
     assert (status, levels(told, "ports")) == (16, ["problem"])
     assert "--advertise" in next(one["fix"] for one in told["findings"] if one["check"] == "ports")
 
