@@ -38,6 +38,7 @@ from lepton_edge.link import discovery
 from lepton_edge.metrics import Watched, open_door
 from lepton_edge.systemd import Notifier
 from lepton_edge.wire import front, introduction, rpc
+from lepton_edge.wire.health import health_handlers
 from partitioner.units import Seconds
 
 log = structlog.get_logger("coordinator")
@@ -99,7 +100,9 @@ async def serve(config: CoordinatorConfig) -> None:
 
 async def _listen(config: CoordinatorConfig, rooms: _Rooms) -> tuple[front.Port, str]:
     """Open the control port, over TLS where there is a gate."""
-    address, handlers = rpc.join_address(config.bind, config.port), rpc.control_handlers(rooms.service)
+    address = rpc.join_address(config.bind, config.port)
+    health = health_handlers((rpc.CONTROL,), rooms.driver.turns)
+    handlers = [*rpc.control_handlers(rooms.service), *health]
     gate = rooms.service.gate
     if gate is None:
         return await rpc.open_server(address, handlers, calls=STREAMS)

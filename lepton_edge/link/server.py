@@ -14,6 +14,7 @@ from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link import handshake
 from lepton_edge.link.link import Handler, Link
 from lepton_edge.wire import front, rpc, streams
+from lepton_edge.wire.health import health_handlers
 from lepton_edge.wire.tls import Trust
 
 log = structlog.get_logger("link")
@@ -67,7 +68,11 @@ async def open_data_port(
     `front.open_port`.
     """
     serve = accepting(hello, handler, on_open, limits, known=trust is not None)
-    handlers = [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]
+    handlers = [
+        *streams.link_handlers(serve),
+        *rpc.describe_handlers(describe),
+        *health_handlers((rpc.DATA,)),
+    ]
     return await front.open_port(address, handlers, serve if plain else None, trust=trust)
 
 
@@ -81,4 +86,4 @@ def link_handlers(
 ) -> rpc.Handlers:
     """Return the handlers of a data port: Link (see `accepting`) and Describe, for `rpc.open_server`."""
     serve = accepting(hello, handler, on_open, limits)
-    return [*streams.link_handlers(serve), *rpc.describe_handlers(describe)]
+    return [*streams.link_handlers(serve), *rpc.describe_handlers(describe), *health_handlers((rpc.DATA,))]
