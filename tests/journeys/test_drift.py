@@ -21,7 +21,7 @@ from tests.journeys.conftest import House
 
 pytestmark = pytest.mark.journey
 
-RUNS, STANDS = 0.001, 0.009  # seconds: so a device is ten times as slow
+RUNS, STANDS = 0.001, 0.004  # seconds: so a device is five times as slow
 PATIENCE = 20.0
 
 

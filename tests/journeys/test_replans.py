@@ -27,7 +27,7 @@ def changes(house: House, *kinds: str) -> list[dict[str, Any]]:
     return [one for one in told if not kinds or one["kind"] in kinds]
 
 
-def wait_for(house: House, what: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 200.0) -> Any:
+def wait_for(house: House, what: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 120.0) -> Any:
     """Wait for a change, and return it."""
     end = time.monotonic() + seconds
     while not (found := [one for one in changes(house) if holds(one)]):
