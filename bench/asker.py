@@ -19,6 +19,7 @@ import numpy as np
 from lepton_edge.client import Client
 from lepton_edge.core.messages import Progress, Wishes
 from lepton_edge.core.results import Result
+from partitioner.units import Bytes
 
 Job = dict[str, Any]
 WARM_UP = 3
@@ -48,7 +49,8 @@ def push(client: Client, job: Job) -> Any:
 def deploy(client: Client, job: Job) -> Any:
     devices, page, keep = tuple(job["devices"]), job.get("page", ""), job.get("keep_input", False)
     near, far = job.get("variants") or ("", "")
-    wishes = Wishes(board_variant=near, cloud_variant=far)
+    memory = Bytes(job.get("board_memory", 0))
+    wishes = Wishes(board_variant=near, cloud_variant=far, board_memory=memory)
     return client.deploy(
         job["model"], devices=devices, page=page, keep_input_on_board=keep, wishes=wishes, progress=_tell
     )

@@ -61,7 +61,7 @@ def main() -> int:
             known = there.push(subject)
             there.introduce(cell)
             entry = board(there, cell, options.up)
-            plan = there.deploy(cell)["plan"]
+            plan = deployed(there, cell, options.memory)
             pages = _pages(plan)
             _say(there, plan, pages)
             answers = there.infer(entry, known, pages, options.rounds)
@@ -77,6 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--down", type=float, default=0.5, help="Mbit/s to it")
     parser.add_argument("--delay", type=float, default=20.0, help="ms, one way")
     parser.add_argument("--slow", type=float, default=500.0, help="how many times slower the board is")
+    parser.add_argument("--memory", type=float, default=4.0, help="MB that the board has for the model")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--name", default="bottle6", help="of the laboratory")
     parser.add_argument("--keep", type=Path, help="a file for the plan and every answer")
@@ -93,6 +94,18 @@ def board(there: Site, cell: Cell, up: float) -> str:
     there.laboratory.upwards(up, cell.conditions.delay)
     time.sleep(SHAPED)
     return there.laboratory.board(cell.board, there.coordinator, cell.slow, cell.simulated)
+
+
+def deployed(there: Site, cell: Cell, memory: float) -> dict[str, Any]:
+    """Deploy on the cell's board, which has so many MB for the model; return the plan."""
+    job = {
+        "do": "deploy",
+        "address": there.coordinator,
+        "model": cell.model,
+        "devices": [cell.board, "cloud"],
+    }
+    plan: dict[str, Any] = there.ask("cloud", {**job, "board_memory": int(memory * 1e6)})["plan"]
+    return plan
 
 
 def fashion_in_colour(directory: Path, scratch: Path) -> Subject:
