@@ -32,6 +32,7 @@ class Beyond:
     until: float = -math.inf
     asked_at: float = -1.0
     question: RequestId = NOTHING_ASKED
+    longest: Seconds = LONGEST_PAUSE
     again: float = 0.0
     pause: Seconds = FIRST_PAUSE
 
@@ -48,7 +49,7 @@ class Beyond:
         if ready:
             self.until, self.pause = self.asked_at + believed, FIRST_PAUSE
         else:
-            self.again, self.pause = now + self.pause, Seconds(min(2 * self.pause, LONGEST_PAUSE))
+            self.again, self.pause = now + self.pause, Seconds(min(2 * self.pause, self.longest))
         self.asked_at = -1.0
 
 
@@ -89,3 +90,5 @@ class Memory:
     ran: dict[tuple[int, int], float] = field(default_factory=dict)  # when blocks [first, last) computed last
     proofs: dict[tuple[DeviceId, PageName], Beyond] = field(default_factory=dict)
     """Of those who stand in for others: until when each is HEALTHY (see `proving`)."""
+    away: dict[DeviceId, Beyond] = field(default_factory=dict)
+    """Who answered that it does not hold this epoch: it began anew, say, and opens it again."""

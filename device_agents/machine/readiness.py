@@ -27,6 +27,10 @@ BELIEVED = Seconds(120.0)
 MAX_ASKERS = 64
 """Who waits to hear that blocks of one epoch are open."""
 RETRY_AFTER = Seconds(0.2)
+NOT_HELD = "stale_epoch"
+NOT_YET = (NOT_HELD, "unavailable")
+OFTEN = Seconds(1.0)
+"""The longest pause between two questions whether a far side holds the epoch again."""
 SOON = 1.15
 """A page that costs no more than so many times what the best one does may soon be wanted."""
 
@@ -42,6 +46,8 @@ def is_ready(state: State, held: EpochState, option: Option, now: float) -> bool
 
 def is_ready_at(state: State, held: EpochState, peer: DeviceId, page: PageName, now: float) -> bool:
     """Whether `peer` has opened what it runs on a page, as far as is known."""
+    if peer in held.memory.away:
+        return False
     if peer not in state.openers or page == held.book.active:
         return True
     known = held.memory.beyond.get((peer, page))
@@ -59,12 +65,25 @@ def want(state: State, held: EpochState, option: Option, now: float) -> list[Com
     opened = opening.want(state, held, run, now)
     if not option.peer or is_ready_at(state, held, option.peer, option.name, now):
         return opened
-    known = held.memory.beyond.setdefault((option.peer, option.name), Beyond())
+    away = held.memory.away.get(option.peer)
+    known = away or held.memory.beyond.setdefault((option.peer, option.name), Beyond())
     if known.asked_at >= 0 or now < known.again:
         return opened
     frame = question(state, held, option.name, run[1])
     known.ask(frame.request_id, now)
     return [*opened, AskReady(held.key, option.peer, frame)]
+
+
+def lacks(state: State, held: EpochState, peer: DeviceId, now: float) -> None:
+    """Take note that `peer` answered a request that it does not hold this epoch.
+
+    It began anew, and opens it again: requests go elsewhere, and it is asked in a few bytes when it has done so.
+    """
+    if peer not in held.memory.away:
+        known = held.memory.away[peer] = Beyond(longest=OFTEN)
+        known.said(False, BELIEVED, now)
+    if held.turner is not None:
+        held.turner.stale = True
 
 
 def question(
@@ -89,13 +108,30 @@ def question(
 def told(state: State, event: ReadyTold, now: float) -> list[Command]:
     """Take the word of a far side; one that comes after its link was lost tells nothing of who is there now."""
     held = state.epochs.get(event.key)
-    known = held.memory.beyond.get((event.peer, event.page)) if held is not None else None
-    if held is None or known is None or not known.awaits(event.question):
+    if held is None or not (_holds_again(held, event, now) or _has_opened(held, event, now)):
         return []
-    known.said(event.error is None, BELIEVED, now)
     if held.turner is not None:
         held.turner.stale = True
     return []
+
+
+def _holds_again(held: EpochState, event: ReadyTold, now: float) -> bool:
+    """Take note of whether a far side holds the epoch again; whatever else it answers, it does."""
+    known = held.memory.away.get(event.peer)
+    if known is None or not known.awaits(event.question):
+        return False
+    known.said(False, BELIEVED, now)
+    if event.error is None or event.error.code not in NOT_YET:
+        del held.memory.away[event.peer]
+    return True
+
+
+def _has_opened(held: EpochState, event: ReadyTold, now: float) -> bool:
+    known = held.memory.beyond.get((event.peer, event.page))
+    if known is None or not known.awaits(event.question):
+        return False
+    known.said(event.error is None, BELIEVED, now)
+    return True
 
 
 def taken(state: State, held: EpochState, peer: DeviceId, page: PageName, now: float) -> None:
@@ -109,6 +145,7 @@ def met(state: State, peer: DeviceId, opens_later: bool) -> None:
     """Take note of a new link: who is there may be another process than before."""
     (state.openers.add if opens_later else state.openers.discard)(peer)
     for held in state.epochs.values():
+        held.memory.away.pop(peer, None)
         for key in [key for key in held.memory.beyond if key[0] == peer]:
             del held.memory.beyond[key]
         if held.turner is not None:

@@ -9,7 +9,7 @@ Law: pure. A request ends by `answers`, and by nothing else; who answers where a
 
 from __future__ import annotations
 
-from device_agents.machine import answers, asking, ladder, patience, proving, runs
+from device_agents.machine import answers, asking, ladder, patience, proving, readiness, runs
 from device_agents.machine.commands import Command, SetTimer
 from device_agents.machine.door import is_answer
 from device_agents.machine.events import (
@@ -141,6 +141,8 @@ def _answered(state: State, work: Work, asked: Ask, frame: Frame, now: float) ->
     if frame.kind is FrameKind.REPLY and is_answer(asked.terms.due, frame.tensors):
         return _remote_answer(state, work, asked, frame, now)
     error = frame.error or _NO_ANSWER
+    if error.code == readiness.NOT_HELD:
+        readiness.lacks(state, state.epochs[work.epoch], asked.peer, now)
     if error.fault in ("caller", "model") and not error.retryable and work.phase == "remote":
         return answers.fail(state, work, error, now)
     return ladder.climb(state, work, f"{asked.peer} answered {error.code}: {error.message}", now, error)

@@ -219,7 +219,7 @@ def _waits_for_its_lot(
 
 def _turn(state: State, held: EpochState, choice: Choice, best: Cost, now: float) -> None:
     before = choice.costs.get(choice.page) or choice.basis.get(choice.page)
-    cause = _cause(state, choice, before, best)
+    cause = _cause(state, held, choice, before, best)
     if choice.turn is not None:
         choice.turn.over = True
     state.turned += 1
@@ -252,11 +252,18 @@ def _rest_on(state: State, choice: Choice, now: float) -> None:
     choice.rates = {peer: report.up for peer, report in state.links.items()}
 
 
-def _cause(state: State, choice: Choice, before: Cost | None, best: Cost) -> str:
+def _silent(state: State, held: EpochState, peer: DeviceId) -> str:
+    """Say why nothing can be asked of `peer`."""
+    if peer not in state.peers_up:
+        return f"{peer} is out of reach"
+    return f"{peer} opens its blocks again" if peer in held.memory.away else f"{peer} does not answer"
+
+
+def _cause(state: State, held: EpochState, choice: Choice, before: Cost | None, best: Cost) -> str:
     """Say what changed most since the last turn, of what speaks for the page that is taken now."""
     if before is None or choice.page not in choice.costs:
-        peer = next((one.peer for one in choice.options if one.name == choice.page), "")
-        silent = f"{peer} does not answer" if peer in state.peers_up else f"{peer} is out of reach"
+        peer = next((one.peer for one in choice.options if one.name == choice.page), DeviceId(""))
+        silent = _silent(state, held, peer)
         return silent if peer else f"{choice.page} cannot run here now"
     was = choice.basis.get(before.option.name, before), choice.basis.get(best.option.name)
     if was[1] is None:

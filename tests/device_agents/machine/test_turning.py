@@ -8,11 +8,12 @@ import time
 import pytest
 
 from device_agents.machine import step
-from device_agents.machine.commands import Reply, RunSegment, SendStage
+from device_agents.machine.commands import AskReady, Reply, RunSegment, SendStage
 from device_agents.machine.events import (
     LinksSeen,
     PeerDown,
     PeerUp,
+    ReadyTold,
     SegmentDone,
     StageReplied,
     Timing,
@@ -20,7 +21,7 @@ from device_agents.machine.events import (
 from device_agents.machine.learning import reports
 from device_agents.machine.state import validate
 from device_agents.machine.turning import choose
-from lepton_edge.core.frames import Hop
+from lepton_edge.core.frames import Frame, FrameKind, Hop, WireError
 from lepton_edge.core.messages import LinkReport
 from partitioner.plan import Prediction, TurnRule
 
@@ -121,6 +122,70 @@ def test_a_rate_that_was_seen_long_ago_is_doubted(world) -> None:
     board.link(SLOW, age=4.0)
     assert board.page() == "local"
     board.link(SLOW, age=40.0)
+    assert board.page() == "cloud-encoded"
+
+
+def refused(board, code: str = "stale_epoch") -> None:
+    """Ask; the cloud has just begun anew, and says that it does not hold the epoch: the rest runs here."""
+    sent = board.world.only(board.begin(), SendStage)
+    error = WireError(code, "cloud does not hold epoch 1", retryable=True, device="cloud")
+    frame = Frame(FrameKind.ERROR, sent.work.request_id, error=error)
+    run = board.world.only(board.happen(StageReplied(sent.work, frame, "cloud")), RunSegment)
+    board.world.only(board.happen(SegmentDone(run.work, run.run, outputs=board._outputs(run))), Reply)
+
+
+def questions(board) -> tuple[Reply, list[AskReady]]:
+    """Ask; return the answer, and what the cloud is asked beside it."""
+    board.now += 0.3
+    commands = board.begin()
+    run, asked = (
+        board.world.only(commands, RunSegment),
+        [one for one in commands if isinstance(one, AskReady)],
+    )
+    board.now += FIGURES["local"].board
+    done = SegmentDone(run.work, run.run, outputs=board._outputs(run))
+    return board.world.only(board.happen(done), Reply), asked
+
+
+def told(board, asked: AskReady, code: str = "") -> None:
+    error = WireError(code, "not yet", retryable=True, device="cloud") if code else None
+    board.happen(ReadyTold(asked.key, "cloud", asked.frame.page, asked.frame.request_id, error))
+
+
+def test_a_far_side_that_began_anew_is_asked_in_a_few_bytes_until_it_holds_the_epoch_again(world) -> None:
+    board = Board(world, ("local", "cloud-encoded"))
+    board.link(FAST)
+    assert board.page() == "cloud-encoded"
+    refused(board)
+    answer, (first,) = questions(board)
+    assert answer.frame.page == "local"
+    assert answer.frame.reason.endswith("cloud opens its blocks again")
+    assert first.frame.tensors == ()
+    told(board, first, "stale_epoch")
+    answer, again = questions(board)
+    assert (answer.frame.page, again) == ("local", []), "it has just said no"
+    answer, (second,) = questions(board)
+    told(board, second)
+    assert board.page() == "cloud-encoded"
+
+
+def test_a_far_side_of_protocol_1_0_holds_the_epoch_where_it_misses_tensors(world) -> None:
+    board = Board(world, ("local", "cloud-encoded"))
+    board.link(FAST)
+    refused(board)
+    _, (asked,) = questions(board)
+    told(board, asked, "invalid_input")
+    assert board.page() == "cloud-encoded"
+
+
+def test_a_new_link_leads_to_who_may_hold_everything(world) -> None:
+    board = Board(world, ("local", "cloud-encoded"))
+    board.link(FAST)
+    refused(board)
+    assert board.page() == "local"
+    board.happen(PeerDown("cloud"))
+    board.happen(PeerUp("cloud"))
+    board.link(FAST)
     assert board.page() == "cloud-encoded"
 
 
