@@ -115,7 +115,7 @@ class Laboratory:
     def _agent(self, role: str, name: str, coordinator: str, threads: int) -> list[str]:
         bound = ["env", f"LEPTON_EDGE_MEMORY_LIMIT={self.memory}"] if self.memory else []
         command = lepton("agent", "start", "--role", role, "--name", name, "--coordinator", coordinator)
-        return [*bound, *command, "--threads", str(threads)]
+        return [*bound, *command, "--insecure", "--threads", str(threads)]
 
     def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
         state = ["--state-directory", str(self.directory / name)]
