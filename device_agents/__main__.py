@@ -12,17 +12,17 @@ from pathlib import Path
 
 # structlog loads rich, 3 MB, for tracebacks that an agent never prints; without it, it does without
 sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
+import structlog  # noqa: E402, F401 (others use it)
 
 del sys.modules["rich"]
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
-import logging  # noqa: E402
 
 from device_agents.engine import claim_process  # noqa: E402
 from device_agents.server import serve  # noqa: E402
 from lepton_edge.core.config import AgentConfig  # noqa: E402
+from lepton_edge.systemd import logs  # noqa: E402
 from partitioner.errors import LeptonError  # noqa: E402
 from partitioner.nouns_json import from_json  # noqa: E402
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     given = json.loads(arguments[0])
     config = from_json(AgentConfig, given["config"])
     config = type(config)(**{**vars(config), "state_directory": Path(config.state_directory)})
-    configure_logs(given["log_level"])
+    logs.configure(given["log_level"], given.get("log_format", "auto"), device=config.name)
     try:
         asyncio.run(serve(config, lambda line: print(line, flush=True)))
     except LeptonError as error:
@@ -54,22 +54,6 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:  # where signals have no handlers (Windows)
         pass
     return 0
-
-
-def configure_logs(level: str) -> None:
-    """Send logs of `level` and above to stderr; stdout stays for data."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from device_agents.options import (
     FormOption,
     ForUser,
     Level,
+    LogFormat,
     MemoryMax,
     MetricsPort,
     Name,
@@ -58,7 +59,7 @@ from device_agents.options import (
 )
 from lepton_edge.core.config import NO_METRICS, AgentConfig
 from lepton_edge.core.errors import UsageError
-from lepton_edge.systemd import install
+from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, environment_of, service, unit_name
 from partitioner.nouns_json import to_json
 
@@ -83,7 +84,6 @@ LEAST = {
     "radio_watts": 0.0,
     "metrics_port": NO_METRICS,
 }
-LEVELS = ("debug", "info", "warning", "error")
 WARNING = (
     "WARNING: listening on {} without TLS or authentication: whoever reaches this address controls this "
     "device. Use it in a network that you trust only."
@@ -127,6 +127,7 @@ def start(
     metrics_port: MetricsPort = None,
     config: TomlFile = None,
     log_level: Level = "info",
+    log_format: LogFormat = "auto",
 ) -> None:
     """Start an agent and stay in the foreground until it is interrupted."""
     flags = {
@@ -153,7 +154,7 @@ def start(
         given.setdefault("secure", True)
     chosen = configuration(given, config, os.environ)
     enlisted(chosen, text)
-    run(chosen, log_level)
+    run(chosen, log_level, log_format)
 
 
 @app.command()
@@ -233,18 +234,15 @@ def _role(file: Path | None) -> dict[str, str]:
     return {} if said else {"role": "board"}
 
 
-def run(config: AgentConfig, log_level: str = "info") -> None:
+def run(config: AgentConfig, log_level: str = "info", log_format: str = "auto") -> None:
     """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
     _refuse_32_bits(struct.calcsize("P") * 8)
-    if log_level.lower() not in LEVELS:
-        raise UsageError(
-            f"there is no log level {log_level!r}",
-            f"give --log-level or LEPTON_EDGE_LOG_LEVEL one of {', '.join(LEVELS)}",
-        )
+    logs.check(log_level, log_format)
     if not config.secure and config.bind not in LOOPBACK:
         print(WARNING.format(config.bind), file=sys.stderr)
     plain = {**to_json(config), "state_directory": str(config.state_directory)}
-    command = [sys.executable, "-m", "device_agents", json.dumps({"config": plain, "log_level": log_level})]
+    given = {"config": plain, "log_level": log_level, "log_format": log_format}
+    command = [sys.executable, "-m", "device_agents", json.dumps(given)]
     sys.stderr.flush()
     if os.name == "posix":
         os.execv(sys.executable, command)

@@ -215,7 +215,9 @@ class Driver:
 
     def _fail(self, command: Fail) -> None:
         error = command.frame.error
-        log.info("request failed", request=command.work.request_id, error=error.code if error else "")
+        frame, work = command.frame, command.work
+        code = error.code if error else ""
+        log.info("request failed", request=work.request_id, model=frame.model, epoch=work.epoch, error=code)
         self._answer(command.link, command.frame)
 
     def _refuse(self, command: Refuse) -> None:

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lepton_edge.cli import extras, logs, settings
+from lepton_edge.cli import extras, settings
 from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.errors import UsageError
-from lepton_edge.systemd import install
+from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, service, unit_name
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -72,10 +72,17 @@ def start(
     log_level: Annotated[
         str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
     ] = "info",
+    log_format: Annotated[
+        str,
+        typer.Option(
+            envvar="LEPTON_EDGE_LOG_FORMAT",
+            help="console, json, or auto: console, a journal's without times.",
+        ),
+    ] = "auto",
 ) -> None:
     """Start the coordinator and stay in the foreground until it is interrupted."""
     extras.require("coordinator")
-    logs.configure(log_level)
+    logs.configure(log_level, log_format)
     flags = {"port": port, "state_directory": state_directory, "announce": announce, "approve": approve}
     flags |= listening(bind, insecure_bind, secure)
     chosen = configuration({**flags, "metrics_port": metrics_port}, config, dict(os.environ))

@@ -120,7 +120,7 @@ def test_the_process_gets_exactly_this_configuration(monkeypatch, tmp_path) -> N
         served.append(given)
 
     monkeypatch.setattr(__main__, "serve", serve)
-    monkeypatch.setattr(__main__, "configure_logs", lambda level: None)
+    monkeypatch.setattr(__main__.logs, "configure", lambda level, form, device: None)
     assert __main__.main(ran[0][3:]) == 0
     assert served == [config]
 
