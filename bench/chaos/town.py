@@ -58,7 +58,14 @@ class Place:
     def open(self) -> None:
         """Start every process: the coordinator, clouds behind a link each, boards."""
         self.coordinator = f"127.0.0.1:{next(self.ports)}"
-        words = ["coordinator", "start", "--no-announce", "--port", self.coordinator.partition(":")[2]]
+        words = [
+            "coordinator",
+            "start",
+            "--insecure",
+            "--no-announce",
+            "--port",
+            self.coordinator.partition(":")[2],
+        ]
         self._add("coordinator", lepton(*words), "coordinator ready", state=True)
         for name in self.clouds:
             self._add_cloud(name)
@@ -85,7 +92,17 @@ class Place:
 
     def _add_agent(self, name: str, role: str, slow: float, port: int = 0, *more: str) -> None:
         port = port or next(self.ports)
-        words = ["agent", "start", "--role", role, "--name", name, "--coordinator", self.coordinator]
+        words = [
+            "agent",
+            "start",
+            "--insecure",
+            "--role",
+            role,
+            "--name",
+            name,
+            "--coordinator",
+            self.coordinator,
+        ]
         words += [
             "--port",
             str(port),
