@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from device_agents.engine.domains import check_domains
 from device_agents.engine.runtime import PROVIDERS, Runtime, session_options
 from lepton_edge.core.errors import ComputeFailed, InvalidInput, PrepareFailed
 from lepton_edge.core.results import Array
@@ -71,7 +72,7 @@ def open_session(graph: bytes, runtime: Runtime, weights: Path | None = None) ->
     """Open a serialized ONNX graph whose external data, if any, lies in the folder `weights`.
 
     Raises:
-        UnsupportedOperator: this engine has no kernel for an operator.
+        UnsupportedOperator: this engine has no kernel for an operator, or it is a custom one.
         InvalidModel: the bytes are no ONNX graph, or a broken one.
         PrepareFailed: anything else: weights missing, memory exhausted.
     """
@@ -80,6 +81,7 @@ def open_session(graph: bytes, runtime: Runtime, weights: Path | None = None) ->
 
 def open_with(graph: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     """Open a serialized ONNX graph with these very options; errors as `open_session`."""
+    check_domains(graph)
     try:  # its fallback prints on stdout, and would open the same session again
         return onnxruntime.InferenceSession(graph, options, providers=PROVIDERS, enable_fallback=0)
     except OPEN_ERRORS as error:

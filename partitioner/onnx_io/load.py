@@ -24,7 +24,7 @@ from onnx import (
 
 from partitioner.compiled import READ_IR
 from partitioner.errors import InvalidModel, ModelError, UnsupportedOperator
-from partitioner.onnx_io import blob, infer, opsets, runtime, scope
+from partitioner.onnx_io import blob, domains, infer, opsets, runtime, scope
 from partitioner.onnx_io.hoist import constant, hoist, replace_nodes
 
 SOURCE_FILE = "source.bin"
@@ -55,6 +55,7 @@ def load(source: Path, into: Path, called: str = "") -> Loaded:
     called = called or source.name
     _check(source, called)
     model = _parse(source, called)
+    domains.check_domains(model)
     _check_ends(model.graph)
     files = blob.external_files(scope.all_initializers(model.graph), source.parent)
     normalise(model)
