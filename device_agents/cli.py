@@ -71,6 +71,7 @@ else:
 PREFIX = "LEPTON_EDGE_"
 ROLES = ("board", "cloud")
 TRANSPORTS = ("auto", "grpc")
+SIGNATURES = ("", "enforce", "warn", "off")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LEAST = {
     "simulate_slow": 1.0,
@@ -130,24 +131,12 @@ def start(
     log_format: LogFormat = "auto",
 ) -> None:
     """Start an agent and stay in the foreground until it is interrupted."""
-    flags = {
-        "role": role,
-        "name": name,
-        "coordinator": coordinator,
-        "port": port,
-        "advertise": tuple(advertise) if advertise else None,
-        "state_directory": state_directory,
-        "threads": threads,
-        "workers": workers,
-        "simulate_slow": simulate_slow,
-        **listening(bind, insecure_bind, secure),
-        "watts": watts,
-        "radio_watts": radio_watts,
-        "relay": relay,
-        "transport": transport,
-        "adopt": adopt,
-        "metrics_port": metrics_port,
-    }
+    flags: dict[str, Any] = {"role": role, "name": name, "coordinator": coordinator, "port": port}
+    flags |= {"advertise": tuple(advertise) if advertise else None, "state_directory": state_directory}
+    flags |= {"threads": threads, "workers": workers, "simulate_slow": simulate_slow}
+    flags |= {"watts": watts, "radio_watts": radio_watts, "relay": relay, "transport": transport}
+    flags |= {"adopt": adopt, "metrics_port": metrics_port}
+    flags |= listening(bind, insecure_bind, secure)
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
     if text and secure is None:
@@ -351,6 +340,8 @@ def _checked(config: AgentConfig, written: Mapping[str, str]) -> AgentConfig:
         raise UsageError(
             f"{written['transport']}: there is no transport {config.transport!r}", "write auto or grpc"
         )
+    if config.signatures not in SIGNATURES:
+        raise UsageError(f"{written['signatures']}: no {config.signatures!r}", "write enforce, warn or off")
     for field, least in LEAST.items():
         if not getattr(config, field) >= least:
             raise UsageError(f"{written[field]} cannot be {getattr(config, field)}", f"it is {least} or more")

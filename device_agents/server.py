@@ -28,6 +28,7 @@ from device_agents.driver.measuring import Measuring
 from device_agents.driver.peers import Peers
 from device_agents.driver.pieces import Background
 from device_agents.driver.saved import SavedEpochs
+from device_agents.driver.seals import seals_of
 from device_agents.driver.telemetry import Health
 from device_agents.driver.watching import Watch
 from device_agents.driver.ways import Ways
@@ -131,6 +132,7 @@ class Agent:
         self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
         self.saved = SavedEpochs(config.state_directory / "epochs.json")
+        self.seals = seals_of(config, self.trust)
         self.loyalty = Loyalty(config.state_directory / "leader.json", adopt=bool(config.adopt))
         self.hardware = dataclasses.replace(
             _within(hardware.probe(), config.memory_limit), threads=self.engine.runtime.threads
@@ -192,12 +194,14 @@ class Agent:
             lambda said: self.loyalty.heed(said, serves=bool(self.state.epochs)),
             self.member.revoke if self.member else lambda serials: None,
             self.trust,
+            self.seals.judge,
         )
 
     # --- life ---
 
     async def run(self) -> None:
         """Serve until asked to end; raises when the coordinator refuses this agent."""
+        saved = await self.seals.sound(self.saved.read())
         hello = self._link_hello()
         address = rpc.join_address(self.config.bind, self.config.port)
         server, bound = await open_data_port(
@@ -216,7 +220,9 @@ class Agent:
         self.door = _reachable(bound, self.config.coordinator)
         self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
-        self.driver.submit(Restored(self.saved.read()))
+        self.driver.submit(
+            Restored(saved)
+        )  # in the turn of the loop that began to listen: nobody asks before
         self.notifier.ready(f"device {self.device}, data port {bound}")
         settle_garbage()
         figures = Figures(self.state, self.config.role, self.peers.reports, lambda: self.control.attached)

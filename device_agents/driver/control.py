@@ -22,6 +22,9 @@ from lepton_edge.core.messages import (
     FetchChunk,
     FetchRequest,
     Hello,
+    Outcome,
+    Prepare,
+    ProfileCommand,
     Rejected,
     Revoked,
     Telemetry,
@@ -39,6 +42,10 @@ LONGEST_PAUSE = Seconds(3.0)
 WORDS = 512  # waiting to be sent; a coordinator that takes none of so many is not there
 
 
+async def _trusting(said: Prepare | ProfileCommand) -> None:
+    """Run whatever comes."""
+
+
 @dataclass(frozen=True)
 class Voice:
     """What the stream needs of the agent: where to call, what to say of itself, who listens."""
@@ -54,6 +61,8 @@ class Voice:
     """Believe certificates no more, by their serials."""
     trust: Trust | None = None
     """What is shown to the coordinator, and what it must show; None speaks in the open."""
+    judge: Callable[[Prepare | ProfileCommand], Awaitable[None]] = _trusting
+    """Raise BadSignature for what is not to be run."""
 
 
 class Refused(Exception):
@@ -129,6 +138,8 @@ class Control:
         beat: asyncio.Task[None] | None = None
         try:
             async for message in self._stub.attach(_drawn(words)):
+                if isinstance(message, (Prepare, ProfileCommand)) and not await self._is_sound(message):
+                    continue
                 self._hear(message)
                 if isinstance(message, Welcome):
                     if beat is not None:  # many agents came or went: another pause from now on
@@ -141,6 +152,16 @@ class Control:
                 beat.cancel()
             await channel.close()
         raise Unavailable("the coordinator ended the stream")
+
+    async def _is_sound(self, message: Prepare | ProfileCommand) -> bool:
+        """Have a command judged that names what is to be run; answer the one that is not sound."""
+        try:
+            await self._voice.judge(message)
+        except LeptonError as error:
+            log.error("a command is refused", command=message.command, code=error.code, why=error.message)  # noqa: TRY400
+            self.say(Outcome(message.command, rpc.wire_error(error)))
+            return False
+        return True
 
     def _hear(self, message: CoordinatorSays) -> None:
         if isinstance(message, Rejected):

@@ -35,50 +35,49 @@ def group() -> None:
     """The coordinator: registry, measurements, plans. Never on the path of a tensor."""
 
 
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Control port; the next free one if taken.")]
+State = Annotated[Path | None, typer.Option(help="Where models, plans and epochs are kept.")]
+Bind = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
+]
+InsecureBind = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication.")
+]
+Announce = Annotated[bool | None, typer.Option("--announce/--no-announce", help="Announce by mDNS.")]
+TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")]
+MetricsPort = Annotated[
+    str | None, typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off.")
+]
+Secure = Annotated[
+    bool | None,
+    typer.Option(
+        "--secure/--insecure", help="TLS, and everybody proves who they are; or in the open, for all to see."
+    ),
+]
+Approve = Annotated[bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")]
+LogLevel = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        envvar="LEPTON_EDGE_LOG_FORMAT", help="console, json, or auto: console, a journal's without times."
+    ),
+]
+
+
 @app.command()
 def start(
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Control port; the next free one if taken.")
-    ] = None,
-    state_directory: Annotated[
-        Path | None, typer.Option(help="Where models, plans and epochs are kept.")
-    ] = None,
-    bind: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
-    ] = None,
-    insecure_bind: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
-    ] = None,
-    announce: Annotated[
-        bool | None, typer.Option("--announce/--no-announce", help="Announce by mDNS.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
     *,
-    metrics_port: Annotated[
-        str | None,
-        typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off."),
-    ] = None,
-    secure: Annotated[
-        bool | None,
-        typer.Option(
-            "--secure/--insecure",
-            help="TLS, and everybody proves who they are; or in the open, for all to see.",
-        ),
-    ] = None,
-    approve: Annotated[
-        bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")
-    ] = None,
-    log_level: Annotated[
-        str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")
-    ] = "info",
-    log_format: Annotated[
-        str,
-        typer.Option(
-            envvar="LEPTON_EDGE_LOG_FORMAT",
-            help="console, json, or auto: console, a journal's without times.",
-        ),
-    ] = "auto",
+    port: Port = None,
+    state_directory: State = None,
+    bind: Bind = None,
+    insecure_bind: InsecureBind = None,
+    announce: Announce = None,
+    config: TomlFile = None,
+    metrics_port: MetricsPort = None,
+    secure: Secure = None,
+    approve: Approve = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "auto",
 ) -> None:
     """Start the coordinator and stay in the foreground until it is interrupted."""
     extras.require("coordinator")

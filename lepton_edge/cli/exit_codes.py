@@ -69,7 +69,7 @@ _CODES: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     12: ("an optional extra is not installed", ("missing_extra",)),
     ANSWERS_DIFFER: ("`model check`: some split answers differently from the whole", ()),
-    14: ("the peer broke the protocol", ("protocol_error", "corrupt_frame")),
+    14: ("the peer broke the protocol", ("protocol_error", "corrupt_frame", "bad_signature")),
     15: ("who asks is not known there, or may not do that", ("unauthenticated", "permission_denied")),
     UNWELL: ("`doctor`: something does not work", ()),
     INTERRUPTED: ("interrupted", ()),

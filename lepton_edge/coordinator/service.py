@@ -27,6 +27,7 @@ from lepton_edge.coordinator.guarding import guarded
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
+from lepton_edge.coordinator.sealing import sealed
 from lepton_edge.coordinator.state import Device
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.uploads import Spool, receive
@@ -85,7 +86,7 @@ class Service:
         listening = asyncio.create_task(self._listen(stream, said))
         try:
             async for message in outbox.messages():
-                yield message
+                yield sealed(self.gate, message)
         finally:
             listening.cancel()
             self._driver.close_stream(stream)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from partitioner.units import Bytes, Seconds
 
-SECURE = False
+SECURE = True
 """Whether coordinators and agents speak TLS where nobody says otherwise."""
 CONTROL_PORT = 8010
 DATA_PORT = 8011
@@ -59,7 +59,7 @@ class AgentConfig:
     `relay`: whether it forwards for agents that cannot reach each other; None: a cloud does, a board does not.
     `adopt`: another coordinator than the one before may command it, whatever it serves.
     `secure`: it has joined, and speaks TLS with everybody. `machine`: what tells this machine from others, where its
-    hardware does not.
+    hardware does not. `signatures`: "enforce", "warn" or "off" on what is to be run; "": as `secure` is.
     `metrics_port` of `metrics_bind` shows metrics, /livez and /readyz; `NO_METRICS`: nowhere.
     `transport` "auto": plain streams where the peer knows them; "grpc": gRPC only, listening and dialling.
     """
@@ -85,5 +85,6 @@ class AgentConfig:
     adopt: bool | None = None
     secure: bool = SECURE
     machine: str = ""
+    signatures: str = ""
     metrics_port: int = METRICS_PORT
     metrics_bind: str = "127.0.0.1"

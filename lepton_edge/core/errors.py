@@ -28,6 +28,7 @@ ground's errors are re-exported, so that an application finds the whole tree in 
     │   ├── DiscoveryFailed          mDNS found nothing; says why
     │   └── ComputeFailed            the engine failed on valid input
     └── ProtocolError            the peer broke the protocol
+        ├── BadSignature             what is to be run is not what the coordinator signed
         ├── CorruptFrame             bad checksum, sizes that disagree, limits passed
         └── IncompatibleVersion      the peer speaks no version that we do
 """
@@ -201,6 +202,12 @@ class ProtocolError(LeptonError):
     fault = "network"
 
 
+class BadSignature(ProtocolError):
+    """What is to be run is not signed, by another, or was changed since."""
+
+    code = "bad_signature"
+
+
 class CorruptFrame(ProtocolError):
     """Bad checksum, sizes that disagree, or a limit passed."""
 
@@ -247,6 +254,7 @@ GRPC_STATUS: dict[str, str] = {
     "storage_full": "RESOURCE_EXHAUSTED",
     "out_of_memory": "RESOURCE_EXHAUSTED",
     "corrupt_frame": "DATA_LOSS",
+    "bad_signature": "DATA_LOSS",
 }
 """gRPC status names by error code; every other code is INTERNAL."""
 

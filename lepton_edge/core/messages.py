@@ -35,6 +35,7 @@ from lepton_edge.core.frames import WireError
 from lepton_edge.core.peers import LinkReport as LinkReport
 from lepton_edge.core.peers import Peer as Peer
 from lepton_edge.core.peers import Relay as Relay
+from lepton_edge.core.seals import Seal
 from lepton_edge.core.telemetry import EpochReport as EpochReport
 from lepton_edge.core.telemetry import LoadReport as LoadReport
 from lepton_edge.core.telemetry import QueueReport as QueueReport
@@ -223,6 +224,7 @@ class Prepare:
     book: PlanBook
     hold: tuple[int, ...]  # block indices this device must hold
     peers: tuple[Peer, ...] = ()
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ class ProfileCommand:
     repeats: int
     budget: Seconds
     coders: tuple[Coder, ...] = ()
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True)

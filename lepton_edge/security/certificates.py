@@ -124,7 +124,7 @@ def pinned(pem: bytes, sha256: str) -> bytes:
             return one.public_bytes(serialization.Encoding.PEM)
     raise Unauthenticated(
         "that is not the coordinator which the token is of: its authority has another hash; nothing was sent",
-        "check the address; if it is right, somebody is in between, or the coordinator's state is new: make a new token",
+        "check the address; if it is right, somebody is in between, or the coordinator has a new state",
     )
 
 

@@ -326,19 +326,29 @@ class Rejected(_message.Message):
     error: _frame_pb2.WireError
     def __init__(self, error: _Optional[_Union[_frame_pb2.WireError, _Mapping]] = ...) -> None: ...
 
+class Seal(_message.Message):
+    __slots__ = ("statement", "signature")
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    statement: bytes
+    signature: bytes
+    def __init__(self, statement: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
 class Prepare(_message.Message):
-    __slots__ = ("command", "epoch", "book", "hold", "peers")
+    __slots__ = ("command", "epoch", "book", "hold", "peers", "seal")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BOOK_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
     command: str
     epoch: int
     book: _plan_pb2.PlanBook
     hold: _containers.RepeatedScalarFieldContainer[int]
     peers: _containers.RepeatedCompositeFieldContainer[_admin_pb2.Peer]
-    def __init__(self, command: _Optional[str] = ..., epoch: _Optional[int] = ..., book: _Optional[_Union[_plan_pb2.PlanBook, _Mapping]] = ..., hold: _Optional[_Iterable[int]] = ..., peers: _Optional[_Iterable[_Union[_admin_pb2.Peer, _Mapping]]] = ...) -> None: ...
+    seal: Seal
+    def __init__(self, command: _Optional[str] = ..., epoch: _Optional[int] = ..., book: _Optional[_Union[_plan_pb2.PlanBook, _Mapping]] = ..., hold: _Optional[_Iterable[int]] = ..., peers: _Optional[_Iterable[_Union[_admin_pb2.Peer, _Mapping]]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Activate(_message.Message):
     __slots__ = ("command", "model", "epoch", "share")
@@ -393,7 +403,7 @@ class CodecTrial(_message.Message):
     def __init__(self, tensor: _Optional[_Union[_plan_pb2.TensorSpec, _Mapping]] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class ProfileCommand(_message.Message):
-    __slots__ = ("command", "model", "version", "whole", "pseudo", "segments", "codecs", "golden", "blob", "blob_size", "repeats", "budget", "coders")
+    __slots__ = ("command", "model", "version", "whole", "pseudo", "segments", "codecs", "golden", "blob", "blob_size", "repeats", "budget", "coders", "seal")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -407,6 +417,7 @@ class ProfileCommand(_message.Message):
     REPEATS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     CODERS_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
     command: str
     model: str
     version: str
@@ -420,7 +431,8 @@ class ProfileCommand(_message.Message):
     repeats: int
     budget: float
     coders: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Coder]
-    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., whole: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ..., pseudo: _Optional[_Iterable[_Union[_plan_pb2.Block, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[ProfileSegment, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTrial, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., repeats: _Optional[int] = ..., budget: _Optional[float] = ..., coders: _Optional[_Iterable[_Union[_plan_pb2.Coder, _Mapping]]] = ...) -> None: ...
+    seal: Seal
+    def __init__(self, command: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., whole: _Optional[_Union[_plan_pb2.Block, _Mapping]] = ..., pseudo: _Optional[_Iterable[_Union[_plan_pb2.Block, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[ProfileSegment, _Mapping]]] = ..., codecs: _Optional[_Iterable[_Union[CodecTrial, _Mapping]]] = ..., golden: _Optional[str] = ..., blob: _Optional[str] = ..., blob_size: _Optional[int] = ..., repeats: _Optional[int] = ..., budget: _Optional[float] = ..., coders: _Optional[_Iterable[_Union[_plan_pb2.Coder, _Mapping]]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class ProbeCommand(_message.Message):
     __slots__ = ("command", "peer", "sizes", "budget")

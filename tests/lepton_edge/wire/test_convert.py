@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lepton_edge.core import calls, frames, joining, keys, links, messages, peers
+from lepton_edge.core import calls, frames, joining, keys, links, messages, peers, seals
 from lepton_edge.core.errors import CorruptFrame
 from lepton_edge.wire import convert
 from lepton_edge.wire.v1 import admin_pb2, control_pb2, frame_pb2, keys_pb2, plan_pb2
@@ -27,7 +27,7 @@ UNIONS = [
 FRAMES_OWN = (frames.Frame, frames.WireTensor)  # they travel by header.py
 NOUNS = [
     kind
-    for room in (plan, costs, frames, links, messages, peers, calls, joining, keys)
+    for room in (plan, costs, frames, links, messages, peers, calls, joining, keys, seals)
     for kind in vars(room).values()
     if dataclasses.is_dataclass(kind) and kind.__module__ == room.__name__
     if kind not in (*FRAMES_OWN, links.Limits, links.LinkEstimate, links.ProbeSample)
@@ -97,7 +97,9 @@ def test_every_member_of_a_union_comes_back_as_it_went(union: convert.Union, mem
 @pytest.mark.parametrize("kind", [*NOUNS, *FRAMES_OWN], ids=lambda kind: kind.__name__)
 def test_messages_mirror_nouns_and_mark_defaults_that_are_not_zero(kind: type) -> None:
     stub = next(
-        stub for stub in (plan_pb2, frame_pb2, keys_pb2, admin_pb2, control_pb2) if hasattr(stub, kind.__name__)
+        stub
+        for stub in (plan_pb2, frame_pb2, keys_pb2, admin_pb2, control_pb2)
+        if hasattr(stub, kind.__name__)
     )
     described = getattr(stub, kind.__name__).DESCRIPTOR
     names = [field.name.replace("payload_size", "payload") for field in described.fields]
