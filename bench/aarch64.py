@@ -70,7 +70,7 @@ def emulated_agent(root: Path, coordinator: str, state: Path) -> list[str]:
     It is what `lepton-edge agent start` becomes: that command replaces its process, which an emulator without
     the kernel's help (binfmt) cannot follow.
     """
-    config = AgentConfig(state, "board", "pi", coordinator, port=free_port(), threads=1)
+    config = AgentConfig(state, "board", "pi", coordinator, port=free_port(), threads=1, secure=False)
     plain = {**to_json(config), "state_directory": str(state)}
     given = json.dumps({"config": plain, "log_level": "info"})
     python = ["qemu-aarch64-static", "-L", str(root), "-E", f"PYTHONPATH=/opt/site:{REPOSITORY}"]

@@ -182,7 +182,8 @@ class Fleet:
         """Start an agent and wait until its data port is open."""
         role = "cloud" if name.startswith("cloud") else "board"
         given = {"coordinator": self.puppet.address, "port": 0, "threads": 1, **fields}
-        agent = Agent(AgentConfig(self.folder / name, role, name, **given), self.lines.append)
+        config = AgentConfig(self.folder / name, role, name, secure=False, **given)
+        agent = Agent(config, self.lines.append)
         self.agents[name] = agent
         self.tasks[name] = asyncio.create_task(agent.run())
         while not agent.addresses and not self.tasks[name].done():

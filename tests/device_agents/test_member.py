@@ -22,7 +22,7 @@ from tests.device_agents.test_joining import Coordinator, agent
 async def test_who_has_not_joined_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(Unauthenticated, match="has not joined"):
         member.trust_of(agent(tmp_path, ""))
-    assert member.trust_of(AgentConfig(tmp_path, "board", "pi")) is None
+    assert member.trust_of(AgentConfig(tmp_path, "board", "pi", secure=False)) is None
 
 
 async def _member(tmp_path: Path, coordinator: Coordinator, address: str) -> tuple[Any, Any]:

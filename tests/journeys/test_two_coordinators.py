@@ -34,12 +34,12 @@ def _status(house: Any, address: str) -> Any:
 
 
 def _start(house: Any, key: str) -> str:
-    line: str = house._start(key, ["coordinator", "start", "--port", "0", "--no-announce"])
+    line: str = house._start(key, ["coordinator", "start", "--insecure", "--port", "0", "--no-announce"])
     return line.partition("control=")[2]
 
 
 def test_one_state_directory_is_one_coordinators(served: Any) -> None:
-    command = ["coordinator", "start", "--port", "0", "--no-announce"]
+    command = ["coordinator", "start", "--insecure", "--port", "0", "--no-announce"]
     state = ["--state-directory", str(served.directory / "coordinator")]
     second = subprocess.run(
         [*LEPTON_EDGE, *command, *state], cwd=ROOT, capture_output=True, text=True, timeout=30

@@ -19,7 +19,7 @@ import asyncio, sys
 from pathlib import Path
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.coordinator.server import serve
-asyncio.run(serve(CoordinatorConfig(Path(sys.argv[1]), port=0, announce=False)))
+asyncio.run(serve(CoordinatorConfig(Path(sys.argv[1]), port=0, announce=False, secure=False)))
 """
 
 
