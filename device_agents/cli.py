@@ -313,7 +313,7 @@ def _read(where: str, kind: Any, value: Any) -> Any:
     """Return `value` (text from the environment, anything from a file) as the field's type."""
     kind = getattr(kind, "__supertype__", kind)
     try:
-        if bool in typing.get_args(kind):
+        if kind is bool or bool in typing.get_args(kind):
             return _YES_OR_NO[str(value).strip().lower()]
         if typing.get_origin(kind) is tuple:
             items = value.split(",") if isinstance(value, str) else value
