@@ -145,3 +145,8 @@ def test_every_flag_and_setting_is_documented_with_its_variable() -> None:
     start = typer.main.get_command(cli.app).commands["start"]
     flags = {flag for option in start.params for flag in option.opts}
     assert {flag for flag in flags if f"`{flag}" not in section} == set()
+
+
+@pytest.mark.parametrize(("said", "meant"), [("false", False), ("0", False), ("true", True)])
+def test_a_variable_says_whether_it_speaks_in_the_open(said, meant) -> None:
+    assert configuration(ROLE, None, {"LEPTON_EDGE_SECURE": said}).secure is meant
