@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -78,3 +79,16 @@ async def test_what_the_disk_refused_is_written_when_it_takes_again(tmp_path, ep
         await asyncio.sleep(0.01)
     watch.cancel()
     assert saved.read() == epochs
+
+
+@pytest.mark.parametrize(
+    "kept", sorted(Path(__file__).with_name("kept").glob("epochs-*.json")), ids=lambda path: path.stem
+)
+def test_what_an_earlier_release_saved_is_read(tmp_path, kept) -> None:
+    """What it truly wrote, kept here for good: a board that was updated serves it after a reboot."""
+    file = tmp_path / "epochs.json"
+    file.write_bytes(kept.read_bytes())
+    (found,) = SavedEpochs(file).read()
+    assert (found.book.model, found.epoch, len(found.hold)) == ("small", 1, len(found.book.blocks))
+    assert [peer.device for peer in found.peers] == ["cloud"]
+    assert not file.with_suffix(".unreadable").exists()
