@@ -114,18 +114,18 @@ def compress(
 ) -> None:
     """Make a model smaller or faster, and keep its accuracy within a budget; the original is never touched."""
     extras.require("compress")
+    how: dict[str, Any] = {
+        "max_drop": read_drop(max_drop),
+        "out": out,
+        "seed": seed,
+        "metric": read_metric(metric),
+    }
+    how["training"] = training
     if bottleneck:
-        how = {
-            "max_drop": read_drop(max_drop),
-            "out": out,
-            "metric": read_metric(metric) or None,
-            "seed": seed,
-        }
-        make_bottleneck(model, data, bottleneck, {**how, "manifest": manifest, "training": training}, form)
+        make_bottleneck(model, data, bottleneck, {**how, "manifest": manifest}, form)
         return
-    options: dict[str, Any] = {"target": target, "out": out, "metric": read_metric(metric), "resume": resume}
-    options |= {"max_drop": read_drop(max_drop), "time_limit": read_duration(time_limit), "seed": seed}
-    options |= {"max_candidates": candidates, "description": manifest, "training": training}
+    options = {**how, "target": target, "resume": resume, "time_limit": read_duration(time_limit)}
+    options |= {"max_candidates": candidates, "description": manifest}
     options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe)}
     described = manifest or _beside(model)
     shapes = dict(read_shape(one) for one in shape or [])
