@@ -132,13 +132,16 @@ class Holdings:
         await self._engine.tidy()
 
     async def check(self) -> bool:
-        """Run a synthetic inference over every held block; False when there is none to run."""
-        checked = False
+        """Run a synthetic inference over every held block; False when there is none to run.
+
+        What epochs share is run once: a cloud of a thousand boards may hold one set of blocks a thousand times.
+        """
+        checked: set[tuple[Path, frozenset[int]]] = set()
         for epoch in list(self._open.values()):
-            if epoch.golden is not None:
+            if epoch.golden is not None and (what := (epoch.golden, _runners(epoch.blocks))) not in checked:
                 await self._engine.verify(epoch.blocks, epoch.golden, epoch.book.tolerance)
-                checked = True
-        return checked
+                checked.add(what)
+        return bool(checked)
 
     async def _make(self, command: OpenEpoch) -> OpenedEpoch:
         book = command.book
@@ -196,7 +199,19 @@ class Holdings:
 
     async def _accepted(self, blocks: OpenBlocks, golden: Path, command: OpenEpoch) -> OpenBlocks:
         tolerance, prove = command.book.tolerance, bool(command.command)
+        known = self._proven(blocks, golden, tolerance)
+        if known is not None and not (prove and known.unproven):
+            return known
         return await self._engine.accept(blocks, golden, tolerance, prove=prove)
+
+    def _proven(self, blocks: OpenBlocks, golden: Path, tolerance: float) -> OpenBlocks | None:
+        """Return blocks as another open epoch proved them, the same ones by the same sample; None where none did."""
+        wanted = _runners(blocks)
+        for epoch in self._open.values():
+            same = epoch.golden == golden and epoch.book.tolerance <= tolerance
+            if same and wanted <= _runners(epoch.blocks):
+                return dataclasses.replace(blocks, activation=epoch.blocks.activation)
+        return None
 
     async def _weights(self, command: OpenEpoch, held: list[Block]) -> Path | None:
         refs = [ref for block in held for ref in block.weights]
@@ -234,6 +249,11 @@ class Holdings:
     def _tell(self, command: OpenEpoch, stage: str, done: int, total: int) -> None:
         if command.command:
             self._progress(command.command, stage, done, total)
+
+
+def _runners(blocks: OpenBlocks) -> frozenset[int]:
+    """Return what tells whether blocks are the same ones: epochs that share a block share what runs it."""
+    return frozenset(id(one.runner) for one in (*blocks.held.values(), *blocks.fused.values()))
 
 
 def _owner(key: EpochKey) -> str:

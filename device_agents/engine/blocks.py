@@ -91,6 +91,11 @@ class OpenBlocks:
     _spans: dict[tuple[int, int], Span] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
+    def unproven(self) -> bool:
+        """Whether it was not looked at for some of them whether they may run for several requests."""
+        return any(one.by_rows is None for one in (*self.held.values(), *self.fused.values()))
+
+    @property
     def opened(self) -> tuple[Seconds, ...]:
         """Return the opening times in the order of the blocks."""
         return tuple(self.held[index].opened for index in sorted(self.held))

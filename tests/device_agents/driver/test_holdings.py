@@ -140,6 +140,31 @@ async def test_a_block_of_another_open_epoch_is_not_opened_twice(world) -> None:
     assert other.opened == ()
 
 
+async def test_what_another_open_epoch_proved_is_not_run_again(world, monkeypatch) -> None:
+    """A cloud of a thousand boards is told of one set of blocks a thousand times."""
+    ran, verify = [], world.engine.verify
+
+    async def counted(blocks, golden, tolerance):
+        ran.append(sorted(blocks.held))
+        return await verify(blocks, golden, tolerance)
+
+    monkeypatch.setattr(world.engine, "verify", counted)
+    first, second = world.command(), world.command(epoch=2)
+    await world.holdings.open(first)
+    await world.holdings.open(second)
+    assert ran == [[0, 1]]
+    blocks = [world.holdings.opened(one.key).blocks for one in (first, second)]
+    assert blocks[0].activation == blocks[1].activation
+    assert await world.holdings.check()
+    assert ran == [[0, 1], [0, 1]]
+    await world.holdings.open(world.command(epoch=3, tolerance=world.book.tolerance / 2))
+    assert len(ran) == 3, "it must be within less"
+    for key in (first.key, second.key, EpochKey("net", 3)):
+        world.holdings.close(key)
+    await world.holdings.open(world.command(epoch=4))
+    assert len(ran) == 4, "what was closed proves nothing"
+
+
 async def test_what_cannot_be_prepared_is_not_held(world) -> None:
     with pytest.raises(NotFound):
         await world.holdings.open(world.command(golden="0" * 64))
