@@ -85,10 +85,7 @@ LEAST = {
     "radio_watts": 0.0,
     "metrics_port": NO_METRICS,
 }
-WARNING = (
-    "WARNING: listening on {} without TLS or authentication: whoever reaches this address controls this "
-    "device. Use it in a network that you trust only."
-)
+WARNING = "WARNING: listening on {} without TLS or authentication: {} controls this device."
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 UNWELL = 16
@@ -227,8 +224,10 @@ def run(config: AgentConfig, log_level: str = "info", log_format: str = "auto") 
     """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
     _refuse_32_bits(struct.calcsize("P") * 8)
     logs.check(log_level, log_format)
-    if not config.secure and config.bind not in LOOPBACK:
-        print(WARNING.format(config.bind), file=sys.stderr)
+    if not config.secure:
+        near = config.bind in LOOPBACK
+        whom = "every user of this machine" if near else "whoever reaches this address"
+        print(WARNING.format(config.bind, whom), file=sys.stderr)
     plain = {**to_json(config), "state_directory": str(config.state_directory)}
     given = {"config": plain, "log_level": log_level, "log_format": log_format}
     command = [sys.executable, "-m", "device_agents", json.dumps(given)]

@@ -164,9 +164,11 @@ def listening(bind: str | None, insecure_bind: str | None, secure: bool | None) 
 
 
 def _warn_if_open(config: CoordinatorConfig) -> None:
-    if not config.secure and config.bind not in LOOPBACK:
-        print(
-            f"WARNING: listening on {config.bind} without TLS or authentication: whoever reaches this "
-            "address controls every device. Use it in a network that you trust only.",
-            file=sys.stderr,
-        )
+    if config.secure:
+        return
+    whom = "every user of this machine" if config.bind in LOOPBACK else "whoever reaches this address"
+    print(
+        f"WARNING: listening on {config.bind} without TLS or authentication: {whom} controls every device."
+        + ("" if config.bind in LOOPBACK else " Use it in a network that you trust only."),
+        file=sys.stderr,
+    )
