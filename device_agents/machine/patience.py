@@ -34,6 +34,8 @@ WAY_HOME = 0.1
 """What part of a deadline's rest is kept for the answer's way home when the far side is given up."""
 EARLY = 0.5
 """What part of the margin an idle device waits: the rest is for alarms that ring late, and its own run that strays."""
+EARLIEST, STRAYS = 0.25, 2.0
+"""It waits for less where what it would run strays by more: by so many times its mean deviation, down to this part."""
 FIRST_FLIGHT = Bytes(14_480)
 """What TCP sends at first, ten segments (RFC 6928); a round trip later twice as much."""
 
@@ -80,7 +82,8 @@ def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     """
     if not work.asked.page and 0 < _rest(state, work, now) < _predicted_to_take(state, work, peer, now):
         return Seconds(0.0)
-    return patience(state, work, peer, now, EARLY)
+    part = EARLY - STRAYS * _scatter(state, work, now) / _margin(state, peer)
+    return patience(state, work, peer, now, max(EARLIEST, part))
 
 
 def by_now(state: State, peer: DeviceId, page: PageKey, now: float, way: float) -> Seconds:
@@ -168,6 +171,15 @@ def _rest(state: State, work: Work, now: float) -> float:
     near = work.terms.near
     done = min(1.0, _predicted(state, work).board / near) if near > 0 else 1.0
     return _near(state, work, now) * (1 - done)
+
+
+def _scatter(state: State, work: Work, now: float) -> float:
+    """Return by how many seconds the whole model strays here; 0 where it was not measured."""
+    held = state.epochs[work.epoch]
+    if held.turner is None:
+        return 0.0
+    whole = (held.book.fallback, 0, len(held.book.blocks))
+    return held.turner.own.scatter(whole) * _near(state, work, now)
 
 
 def _slow_start(state: State, work: Work, peer: DeviceId) -> float:

@@ -9,6 +9,7 @@ import pytest
 from device_agents.machine import step
 from device_agents.machine.commands import Command, Reply, RunSegment, SetTimer
 from device_agents.machine.events import LinksSeen, SegmentDone, StageReplied, TimerFired
+from device_agents.machine.pricing import turner_of
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.messages import LinkReport
 from partitioner.plan import TurnRule
@@ -27,8 +28,12 @@ def _sent(world, state, name: str, now: float, size: int = 32, **fields):
 
 
 def _answer(world, state, work, now: float) -> list[Command]:
-    outputs = tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
-    return step(state, StageReplied(work, Frame(FrameKind.REPLY, work.request_id, tensors=outputs)), now)
+    frame = Frame(FrameKind.REPLY, work.request_id, tensors=_outputs(world))
+    return step(state, StageReplied(work, frame, "cloud"), now)
+
+
+def _outputs(world):
+    return tuple(world.tensor(f"y@{name}", kind, (1, 5)) for name, kind in KINDS.items())
 
 
 KINDS = {"scores": "float32", "indices": "int64"}
@@ -56,6 +61,18 @@ def test_an_idle_device_waits_for_half_of_the_margin(world) -> None:
     mid = world.tensor("mid", "float32", (1, 8), 32)
     timer = world.only(step(state, SegmentDone(run.work, 1, forward=(mid,)), 10.0), SetTimer)
     assert timer.delay == pytest.approx(0.08 + 0.1)
+
+
+def test_an_idle_device_whose_own_runs_stray_begins_sooner(world) -> None:
+    book = dataclasses.replace(world.book(), turning=TurnRule(("local", "cut-4")))
+    state = world.agent(book=book)
+    (held,) = state.epochs.values()
+    for number in range(40):
+        turner_of(state, held).own.note(("local", 0, 5), 0.08, 0.07 if number % 2 else 0.09, float(number))
+    run = world.only(world.ask(state, request_id="next", page="cut-4", now=50.0), RunSegment)
+    mid = world.tensor("mid", "float32", (1, 8), 32)
+    timer = world.only(step(state, SegmentDone(run.work, 1, forward=(mid,)), 50.0), SetTimer)
+    assert 0.08 + 0.05 <= timer.delay < 0.08 + 0.085
 
 
 def test_the_margin_and_what_strays_are_not_waited_for_one_after_the_other(world) -> None:
