@@ -2,7 +2,7 @@
 
     python -m bench.capture [--directory D] >rows.jsonl
 
-In the laboratory (root needed): devices join by a token, a model is pushed, deployed and asked on several pages from the
+In the laboratory (root needed) devices join by a token, a model is pushed, deployed and asked on several pages from the
 edge host, first with TLS, then with --insecure to see that the search finds what is there. What crosses the link is
 recorded on the edge host's interface and searched for the token's secret, names, weights, inputs and answers. Law:
 starts, records, counts.

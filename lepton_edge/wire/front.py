@@ -343,7 +343,8 @@ class Front:
                     undo.callback(sealed.close)
                     await self._identified(sealed, stranger, peer)
             except (OSError, asyncio.TimeoutError, LeptonError) as error:
-                log.info("a connection was refused or broke", peer=peer, why=str(error) or "it took too long")
+                tell = log.info if isinstance(error, Unauthenticated) else log.debug  # at a stranger's rate
+                tell("a connection was refused or broke", peer=peer, why=str(error) or "it took too long")
 
     async def _shaken(self, connection: socket.socket, stranger: Stranger, peer: str) -> ssl.SSLSocket | None:
         """Return the connection after its handshake; None where it came in the open, and was told."""

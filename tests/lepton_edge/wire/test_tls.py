@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gc
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -305,3 +307,45 @@ async def test_strangers_that_hold_connections_keep_nobody_else_out(monkeypatch:
         assert await dialled(door.address, authority().trust(Role.CLIENT, "app")) == b"hello"
         for _, writer in holders:
             writer.close()
+
+
+async def test_who_floods_dribbles_or_says_nothing_keeps_nobody_from_being_answered() -> None:
+    async with opened() as door:
+        trust = authority().trust(Role.CLIENT, "app")
+        stream = await front.dial(door.address, trust=trust)
+        assert stream is not None
+        rude = [asyncio.create_task(one(door.address)) for one in (floods, dribbles, holds) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        for number in range(20):
+            await stream.write(b"question %d" % number)
+            assert await asyncio.wait_for(stream.read(), 5.0) == b"question %d" % number
+        assert await asyncio.wait_for(dialled(door.address, trust), 10.0) == b"hello"
+        await stream.close()
+        for task in rude:
+            task.cancel()
+        await asyncio.gather(*rude, return_exceptions=True)
+        assert {one.name for one in door.seen} == {"app"}
+
+
+async def floods(address: str) -> None:
+    """Shake hands without a certificate, again and again."""
+    while True:
+        with contextlib.suppress(LeptonError, OSError):
+            await front.authority_at(address)
+
+
+async def dribbles(address: str) -> None:
+    """Say what begins like a handshake, a byte at a time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(rpc.split_address(address)) as connection:
+            connection.setblocking(False)
+            for byte in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20:
+                await loop.sock_sendall(connection, bytes([byte]))
+                await asyncio.sleep(0.02)
+
+
+async def holds(address: str) -> None:
+    """Come and say nothing."""
+    with socket.create_connection(rpc.split_address(address)):
+        await asyncio.sleep(60)
