@@ -114,22 +114,16 @@ def compress(
 ) -> None:
     """Make a model smaller or faster, and keep its accuracy within a budget; the original is never touched."""
     extras.require("compress")
-    how: dict[str, Any] = {
-        "max_drop": read_drop(max_drop),
-        "out": out,
-        "seed": seed,
-        "metric": read_metric(metric),
-    }
-    how["training"] = training
+    how: dict[str, Any] = {"max_drop": read_drop(max_drop), "metric": read_metric(metric), "out": out}
+    how |= {"training": training, "seed": seed}
     if bottleneck:
         make_bottleneck(model, data, bottleneck, {**how, "manifest": manifest}, form)
         return
     options = {**how, "target": target, "resume": resume, "time_limit": read_duration(time_limit)}
-    options |= {"max_candidates": candidates, "description": manifest}
-    options |= {"devices": tuple(device or ()), "recipe": _recipe(recipe)}
-    described = manifest or _beside(model)
+    options |= {"max_candidates": candidates, "description": manifest, "recipe": _recipe(recipe)}
+    options["devices"] = tuple(device or ())
     shapes = dict(read_shape(one) for one in shape or [])
-    with measure_on(device or [], coordinator, shapes, described) as measure:
+    with measure_on(device or [], coordinator, shapes, manifest or _beside(model)) as measure:
         kind = platform or (measure.platform() if measure is not None else "")
         report = _run(model, data, {**options, "measure": measure, "platform": _platform(kind)}, form)
     print_document(report.document(), form, render)
