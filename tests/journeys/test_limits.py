@@ -41,9 +41,9 @@ def test_a_model_that_fits_nowhere_then_only_on_the_cloud(house: Any, small: Pat
 def test_a_second_agent_of_one_name_is_refused_and_the_first_stays(house: Any) -> None:
     house.start_coordinator()
     house.start_agent("board", "board")
-    house.start_agent("board", "board", key="twin", registered=False)
-    assert house.processes["twin"].wait(20) == REFUSED
-    assert "--name" in house.log("twin")
+    twin = ["--role", "board", "--name", "board", "--port", "0", "--coordinator", house.coordinator]
+    twin += ["--state-directory", str(house.directory / "twin"), *house.proving("twin")]
+    assert "--name" in house.command("agent", "start", *twin, status=REFUSED)
     devices = house.json("device", "list")["devices"]
     assert [(one["device"], one["connected"]) for one in devices] == [("board", True)]
 
