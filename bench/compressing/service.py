@@ -73,12 +73,12 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.compressing.service", description=__doc__)
-    parser.add_argument("--up", type=float, default=0.016, help="Mbit/s from the board")
+    parser.add_argument("--up", type=float, default=0.024, help="Mbit/s from the board")
     parser.add_argument("--down", type=float, default=0.5, help="Mbit/s to it")
     parser.add_argument("--delay", type=float, default=20.0, help="ms, one way")
     parser.add_argument("--slow", type=float, default=200.0, help="how many times slower the board is")
     parser.add_argument("--memory", type=float, default=4.0, help="MB that the board has for the model")
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--name", default="bottle6", help="of the laboratory")
     parser.add_argument("--keep", type=Path, help="a file for the plan and every answer")
     parser.add_argument("--scratch", type=Path, default=fashion.CACHE)
