@@ -155,8 +155,9 @@ def join(
     config: TomlFile = None,
 ) -> None:
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
-    flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
-    given = {field: value for field, value in flags.items() if value is not None}
+    flags = {"role": role, "name": name, "coordinator": coordinator, "secure": secure}
+    at = {"state_directory": state_directory}
+    given = {field: value for field, value in {**flags, **at}.items() if value is not None}
     chosen = configuration({**_role(config), **given, "secure": True}, config, os.environ)
     enlist(chosen, read_token(token, token_file, os.environ))
 
@@ -168,6 +169,7 @@ def doctor(
     name: Name = None,
     coordinator: Address = None,
     state_directory: Folder = None,
+    secure: Secure = None,
     config: TomlFile = None,
     form: FormOption = Form.TABLE,
 ) -> None:

@@ -112,7 +112,7 @@ def _listed(noun: type[Any], name: str, value: str) -> Any:
 
 def _row(kind: _Kind, built: Any, name: str, layers: Mapping[str, Mapping[str, Any]]) -> Row:
     variable = f"{kind.prefix}_{name.upper()}"
-    origin = next((layer for layer in reversed(layers) if name in layers[layer]), "default")
+    origin = next((layer for layer in reversed(tuple(layers)) if name in layers[layer]), "default")
     value = getattr(built, name)
     return {
         "name": name,

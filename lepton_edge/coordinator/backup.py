@@ -109,7 +109,7 @@ def _add(archive: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest = _Digest(file)
-        archive.addfile(_entry(name, size), digest)  # type: ignore[arg-type]
+        archive.addfile(_entry(name, size), digest)
     return {"size": size, "sha256": digest.sum.hexdigest()}
 
 
