@@ -27,6 +27,7 @@ from lepton_edge.core.calls import Wishes
 from lepton_edge.core.errors import InvalidInput, UsageError
 from partitioner.report import html, terminal
 from partitioner.report.difference import difference, render_difference
+from partitioner.report.exposure import exposure_lines
 
 PLAN_SCHEMA = "lepton-edge/plan/1"
 _NAMED = re.compile(r"([^@]+)@([1-9]\d{0,17})")  # an int64 holds any
@@ -69,6 +70,10 @@ _Behind = Annotated[
         metavar="LAYER|TENSOR", help="It, and all that it needs, runs on the board; the rest in the cloud."
     ),
 ]
+_Privacy = Annotated[
+    bool,
+    typer.Option("--privacy", help="Measure how well inputs are reconstructed from what leaves the board."),
+]
 _Page = Annotated[str, typer.Option(help="A page of the plan book, such as local or cloud-jpeg.")]
 
 
@@ -82,12 +87,13 @@ def explain(
     name: _Plan,
     page: _Html = None,
     *,
+    privacy: _Privacy = False,
     device: BoardOption = None,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Explain a plan: candidates, predictions, what would change the choice."""
-    told = read_plan(name, coordinator, read_board(device))
+    told = read_plan(name, coordinator, read_board(device), privacy=privacy)
     if page is None:
         with _whole(name):
             print_document(told, form, _render)
@@ -182,16 +188,21 @@ def unpin(
     print_document(told, form, deploy.render)
 
 
-def read_plan(named: str, coordinator: str | None, board: str = "") -> dict[str, Any]:
+def read_plan(
+    named: str, coordinator: str | None, board: str = "", *, privacy: bool = False
+) -> dict[str, Any]:
     """Return the plan's document: of a model (for one of its boards), of one of its epochs, or out of a file.
 
     Raises:
+        UsageError: `privacy` is to be measured of a file.
         InvalidInput: the file cannot be read, or holds no plan.
     """
+    if _is_file(named) and privacy:
+        raise UsageError("--privacy measures, and a file has no samples", "name the model")
     if _is_file(named):
         return _read_file(Path(named))
     with client(coordinator) as asked:
-        return _ask(asked, named, board)
+        return _ask(asked, named, board, privacy)
 
 
 def _is_file(named: str) -> bool:
@@ -217,9 +228,11 @@ def _whole(*named: str) -> Iterator[None]:
         ) from error
 
 
-def _ask(asked: Client, named: str, board: str) -> dict[str, Any]:
+def _ask(asked: Client, named: str, board: str, privacy: bool) -> dict[str, Any]:
     of_epoch = _NAMED.fullmatch(named)
-    return asked.explain(of_epoch[1], int(of_epoch[2])) if of_epoch else asked.explain(named, board=board)
+    if of_epoch:
+        return asked.explain(of_epoch[1], int(of_epoch[2]), privacy=privacy)
+    return asked.explain(named, board=board, privacy=privacy)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -241,6 +254,8 @@ def _is_plan(told: Any) -> bool:
 
 def _render(told: dict[str, Any], console: Console) -> None:
     terminal.render(told, console)
+    for line in exposure_lines(told):
+        console.print(line, markup=False, highlight=False)
     others = [board or "clouds alone" for board in told.get("boards", []) if board != told.get("board")]
     if others:
         mine = told.get("board") or "clouds alone"

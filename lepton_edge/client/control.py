@@ -161,13 +161,16 @@ class AsyncControl:
         call = messages.WhatIf(_model(name), link, changes, wishes, keep_input_on_board, DeviceId(board))
         return await self._ask(admin.only(call), "what-if", progress)
 
-    async def explain(self, name: str, epoch: int = 0, *, board: str = "") -> dict[str, Any]:
+    async def explain(
+        self, name: str, epoch: int = 0, *, board: str = "", privacy: bool = False
+    ) -> dict[str, Any]:
         """Return why the active plan of `name`, or that of a remembered epoch, is what it is.
 
         Of several boards that it is active on, that of `board`; of the newest deployment where none is given.
+        `privacy`: also how well the samples' pictures are reconstructed from what leaves the board.
         """
         refuse_odd_texts(board)
-        call = messages.ExplainPlan(_model(name), Epoch(epoch), DeviceId(board))
+        call = messages.ExplainPlan(_model(name), Epoch(epoch), DeviceId(board), privacy)
         return await self._ask(admin.only(call), "plan")
 
     async def profile(

@@ -260,9 +260,9 @@ class Client:
             )
         )
 
-    def explain(self, name: str, epoch: int = 0, *, board: str = "") -> dict[str, Any]:
+    def explain(self, name: str, epoch: int = 0, *, board: str = "", privacy: bool = False) -> dict[str, Any]:
         """Return why the active plan of `name`, or that of a remembered epoch, is what it is."""
-        return self._run(self._client.explain(name, epoch, board=board))
+        return self._run(self._client.explain(name, epoch, board=board, privacy=privacy))
 
     def profile(
         self,

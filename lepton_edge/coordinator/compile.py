@@ -22,11 +22,14 @@ from typing import Any, TextIO
 
 from lepton_edge.coordinator import planning, trials
 from lepton_edge.coordinator.artifacts import Artifacts
-from lepton_edge.coordinator.jobs import KINDS, Compiled, PlanJob, PushJob, TrialJob
+from lepton_edge.coordinator.jobs import KINDS, Compiled, PlanJob, PrivacyJob, PushJob, TrialJob
 from lepton_edge.coordinator.pushing import push
 from lepton_edge.core.errors import ServiceError, StorageFull
 from partitioner.errors import LeptonError
 from partitioner.nouns_json import from_json, to_json
+from partitioner.onnx_io import load_compiled
+from partitioner.profile.privacy import privacy
+from partitioner.units import TensorName
 
 NICENESS = 5  # the coordinator, and agents on the same machine, go first
 
@@ -99,6 +102,9 @@ def _do(asked: Json, emit: Emit) -> Json:
         return _json(compiled)
     if isinstance(job, TrialJob):
         return _json(trials.make_trial(job, artifacts))
+    if isinstance(job, PrivacyJob):
+        cuts = {page: [TensorName(one) for one in tensors] for page, tensors in job.cuts}
+        return privacy(Path(job.directory), load_compiled(Path(job.directory)), cuts)
     if isinstance(job, PlanJob):
         book, document = planning.make_plan(job, artifacts, tell)
         return {"book": to_json(book) if book else None, "document": json.dumps(document)}

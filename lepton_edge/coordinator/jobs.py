@@ -6,10 +6,10 @@ written here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
@@ -73,7 +73,24 @@ class PlanJob:
     order: PlanOrder
 
 
-KINDS: Mapping[str, type[Any]] = {"push": PushJob, "trial": TrialJob, "plan": PlanJob}
+@dataclass(frozen=True)
+class PrivacyJob:
+    """Say how well inputs are reconstructed from the tensors of `cuts`, by page."""
+
+    directory: str
+    cuts: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+KINDS: Mapping[str, type[Any]] = {
+    "push": PushJob,
+    "trial": TrialJob,
+    "plan": PlanJob,
+    "privacy": PrivacyJob,
+}
+
+
+Job: TypeAlias = PushJob | TrialJob | PlanJob | PrivacyJob
+Cuts: TypeAlias = Mapping[str, Sequence[str]]
 
 
 class Jobs:
@@ -88,6 +105,11 @@ class Jobs:
     async def push(self, job: PushJob, tell: Tell) -> Compiled:
         """Compile an uploaded model; raises what is wrong with it."""
         return from_json(Compiled, await self._run("push", job, tell))
+
+    async def privacy(self, model: ModelName, version: ModelVersion, cuts: Cuts) -> dict[str, Any]:
+        """Return how well inputs are reconstructed from `cuts`; raises what is wrong with the samples."""
+        named = tuple((page, tuple(tensors)) for page, tensors in cuts.items())
+        return await self._run("privacy", PrivacyJob(self._folder(model, version), named), lambda told: None)
 
     async def work(self, job: c.MakeTrial | c.MakePlan, tell: Tell) -> e.Event:
         """Do what the decider asked of the worker; return the event that tells it."""
@@ -125,9 +147,9 @@ class Jobs:
     def _folder(self, model: ModelName, version: ModelVersion) -> str:
         return str(self._state_directory / "models" / model / version)
 
-    async def _run(self, kind: str, job: PushJob | TrialJob | PlanJob, tell: Tell) -> dict[str, Any]:
+    async def _run(self, kind: str, job: Job, tell: Tell) -> dict[str, Any]:
         async with self._workers.one() as worker:
             return await worker.run(self._asked(kind, job), tell)
 
-    def _asked(self, kind: str, job: PushJob | TrialJob | PlanJob) -> dict[str, Any]:
+    def _asked(self, kind: str, job: Job) -> dict[str, Any]:
         return {"kind": kind, "state_directory": str(self._state_directory), "job": to_json(job)}

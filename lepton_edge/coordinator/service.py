@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import structlog
 
-from lepton_edge.coordinator import access, doors, entries, granting, history, reports
+from lepton_edge.coordinator import access, doors, entries, exposure, granting, history, reports
 from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts, check_name
@@ -187,7 +187,7 @@ class Service:
         else:
             async with self._driver.settled:
                 found = self._read(call)
-            yield history.document(found)
+            yield history.document(await exposure.added(self._jobs, call, found))
             return
         async for event in events:
             yield event

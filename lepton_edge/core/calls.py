@@ -255,11 +255,15 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class ExplainPlan:
-    """Ask why a plan is what it is: the active one, or that of a remembered epoch."""
+    """Ask why a plan is what it is: the active one, or that of a remembered epoch.
+
+    `privacy`: beside it, how well inputs are reconstructed from what leaves the board, which takes seconds.
+    """
 
     name: ModelName
     epoch: Epoch = Epoch(0)
     board: DeviceId = DeviceId("")
+    privacy: bool = False
 
 
 @dataclass(frozen=True)
@@ -322,7 +326,7 @@ _SINCE_MINOR_1: dict[type, tuple[str, ...]] = {
     RemoveModel: ("dry_run",),
     ShowProfile: ("refresh",),
     Deploy: ("wishes", "refresh", "queue", "replicas", "canary", "fixed"),
-    ExplainPlan: ("epoch", "board"),
+    ExplainPlan: ("epoch", "board", "privacy"),
 }
 
 

@@ -137,9 +137,13 @@ def _maps(tensor: Array) -> Array:
 def _features(tensors: Sequence[Array], grid: int) -> Array:
     """Return [places, features]; where there are places, tensors without any are left out."""
     if grid == 1:
-        return np.concatenate([np.asarray(one, np.float64).ravel() for one in tensors])[None]
+        return _mixed(np.concatenate([np.asarray(one, np.float64).ravel() for one in tensors])[None])
     found = [_around(_resampled(_maps(one), grid)) for one in tensors if _has_places(one)]
-    features = np.concatenate(found).reshape(sum(len(one) for one in found), -1).T
+    return _mixed(np.concatenate(found).reshape(sum(len(one) for one in found), -1).T)
+
+
+def _mixed(features: Array) -> Array:
+    """Return at most MOST_FEATURES: where there are more, so many random sums of them, which keep distances."""
     if features.shape[1] <= MOST_FEATURES:
         return np.asarray(features)
     mix = np.random.default_rng(0).standard_normal((features.shape[1], MOST_FEATURES))

@@ -50,8 +50,13 @@ def _row(page: str, tensors: Sequence[TensorName], sent: bool, seen: Inversion |
 
 
 def _inputs(compiled: CompiledModel) -> set[TensorName]:
-    """Return every tensor that is an input as it came: encoded, as a picture, or as an array."""
+    """Return every tensor that is an input: encoded, as a picture, resized, or as an array."""
     names = {name for spec in compiled.inputs for name in (spec.encoded, spec.picture, spec.tensor.name)}
+    layers = compiled.graph.layers
+    for tensor in compiled.graph.tensors:
+        maker = layers[tensor.producer] if tensor.producer >= 0 else None
+        if maker is None or maker.pseudo or maker.from_input:
+            names.add(tensor.name)
     return {name for name in names if name}
 
 

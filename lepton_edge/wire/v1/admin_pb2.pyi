@@ -263,14 +263,16 @@ class WhatIf(_message.Message):
     def __init__(self, name: _Optional[str] = ..., link: _Optional[_Union[LinkChange, _Mapping]] = ..., speeds: _Optional[_Iterable[_Union[DeviceSpeed, _Mapping]]] = ..., wishes: _Optional[_Union[Wishes, _Mapping]] = ..., keep_input_on_board: bool = ..., board: _Optional[str] = ...) -> None: ...
 
 class ExplainPlan(_message.Message):
-    __slots__ = ("name", "epoch", "board")
+    __slots__ = ("name", "epoch", "board", "privacy")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_FIELD_NUMBER: _ClassVar[int]
     name: str
     epoch: int
     board: str
-    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ..., board: _Optional[str] = ...) -> None: ...
+    privacy: bool
+    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ..., board: _Optional[str] = ..., privacy: bool = ...) -> None: ...
 
 class ShowStatus(_message.Message):
     __slots__ = ()

@@ -39,6 +39,17 @@ def test_explain_asks_for_the_active_plan_or_that_of_an_epoch(line: CommandLine)
     assert line.calls == [ExplainPlan("net"), ExplainPlan("net", 3)]  # type: ignore[arg-type]
 
 
+def test_explain_says_what_leaves_the_board_where_that_is_asked(line: CommandLine, tmp_path: Path) -> None:
+    line.tell("plan", **document(), privacy={"unmeasured": "3 samples were pushed", "cuts": []})
+    said = line.run("plan", "explain", "net", "--privacy")
+    assert "not measured: 3 samples were pushed" in said.out
+    assert "no proof of privacy" in said.out
+    assert line.calls == [ExplainPlan("net", privacy=True)]  # type: ignore[arg-type]
+    saved = tmp_path / "old.json"
+    saved.write_text(json.dumps(document()))
+    assert "name the model" in line.run("plan", "explain", str(saved), "--privacy").err
+
+
 def test_explain_shouts_what_is_stale(line: CommandLine) -> None:
     line.tell("plan", **document(), stale=[{"device": "pi", "why": "threads 2, now 4"}])
     assert "STALE: pi is not as it was measured (threads 2, now 4)" in line.run("plan", "explain", "net").out

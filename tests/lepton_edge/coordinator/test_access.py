@@ -43,6 +43,13 @@ def test_a_client_sees_its_own_models_alone(kind: type) -> None:
         access.check_admin(CLIENT, kind("another"))
 
 
+def test_what_takes_a_workers_seconds_is_for_administrators() -> None:
+    call = m.ExplainPlan("net", privacy=True)  # type: ignore[arg-type]
+    access.check_admin(Identity(Role.ADMIN, "anna"), call)
+    with pytest.raises(PermissionDenied):
+        access.check_admin(CLIENT, call)
+
+
 def test_an_agent_attaches_as_itself() -> None:
     access.check_attach(AGENT, "pi")  # type: ignore[arg-type]
     for who in (

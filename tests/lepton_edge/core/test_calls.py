@@ -48,6 +48,7 @@ def test_what_was_there_from_the_beginning_may_be_asked_of_all(call: AdminCall) 
         Deploy(NET, wishes=Wishes(max_loss=0.0)),
         Deploy(NET, refresh=True),
         ExplainPlan(NET, Epoch(3)),
+        ExplainPlan(NET, privacy=True),
         PinPlan(NET),
         WhatIf(NET),
     ],
