@@ -21,7 +21,7 @@ from partitioner.errors import LeptonError
 RECORD = 16 << 10  # bytes of one TLS record at most
 _RECORDS = 64  # in a row, before others have their turn
 
-_CORK = getattr(socket, "TCP_CORK", None)
+_CORK: int | None = getattr(socket, "TCP_CORK", None)  # Linux
 _LATER = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -68,16 +68,16 @@ class SealedStream(SocketStream):
 
     def _give_to_system(self, parts: list[Chunk], size: int) -> list[Chunk]:
         pieces = deque(memoryview(part) for part in parts)  # the same ones again, as OpenSSL wants them
-        corked = _CORK is not None and size > RECORD
-        if corked:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, 1)
+        cork = _CORK if size > RECORD else None
+        if cork is not None:  # records go out together: fewer packets, and the peer wakes for more at a time
+            self._socket.setsockopt(socket.IPPROTO_TCP, cork, 1)
         with contextlib.suppress(*_LATER):
             while pieces:
                 pieces[0] = pieces[0][self._sealed.send(pieces[0]) :]
                 if not pieces[0]:
                     pieces.popleft()
-        if corked:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, 0)
+        if cork is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, cork, 0)
         return [*pieces]
 
     def _broken(self, error: OSError) -> LeptonError:
