@@ -155,9 +155,8 @@ def join(
     config: TomlFile = None,
 ) -> None:
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
-    flags = {"role": role, "name": name, "coordinator": coordinator, "secure": secure}
-    at = {"state_directory": state_directory}
-    given = {field: value for field, value in {**flags, **at}.items() if value is not None}
+    flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
+    given = {field: value for field, value in flags.items() if value is not None}
     chosen = configuration({**_role(config), **given, "secure": True}, config, os.environ)
     enlist(chosen, read_token(token, token_file, os.environ))
 
@@ -176,8 +175,9 @@ def doctor(
     """Look for what is wrong on this device, and between it and its coordinator; each finding says what to do."""
     from device_agents import doctor as examination  # it may load the engine: `start` does not
 
-    flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
-    given = {field: value for field, value in flags.items() if value is not None}
+    flags = {"role": role, "name": name, "coordinator": coordinator, "secure": secure}
+    at = {"state_directory": state_directory}
+    given = {field: value for field, value in {**flags, **at}.items() if value is not None}
     report = examination.examine(configuration({**_role(config), **given}, config, os.environ))
     told = json.dumps(report.document(), indent=2) if form is Form.JSON else "\n".join(report.lines())
     typer.echo(told)
