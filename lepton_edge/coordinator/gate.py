@@ -18,7 +18,7 @@ import structlog
 from lepton_edge.coordinator import access, members
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.vault import Vault
-from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied
+from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied, Unauthenticated
 from lepton_edge.core.identity import Credentials, Identity, Role
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
 from lepton_edge.core.messages import AdminCall, Hello
@@ -263,14 +263,19 @@ class Gate:
     async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
         """Give another certificate to who has one; raise Unauthenticated, PermissionDenied, InvalidInput."""
         who = access.check_renew(peer.identity)
-        shown = self._shown(peer)
-        members.check_machine(shown, request.machine)
         asked = certificates.requested_key(request.request)
-        life = self.terms.life if shown is None or who.role is Role.AGENT else _life(shown)
-        issued = self._issue(who, asked, life)
-        record = _record(issued, request.machine or (shown.machine if shown else ""), "renewed")
-        await self._on_disk(self._vault.keep_certificates, record)
-        self.certificates[record.serial] = record
+        async with self._lock:  # a certificate that is given while its owner is revoked would escape that
+            shown = self._shown(peer)
+            if shown is not None and shown.revoked:
+                raise Unauthenticated(
+                    f"the certificate of {who.name!r} is revoked", "join anew, with a new token"
+                )
+            members.check_machine(shown, request.machine)
+            life = self.terms.life if shown is None or who.role is Role.AGENT else _life(shown)
+            issued = self._issue(who, asked, life)
+            record = _record(issued, request.machine or (shown.machine if shown else ""), "renewed")
+            await self._on_disk(self._vault.keep_certificates, record)
+            self.certificates[record.serial] = record
         self.note(peer, "renew", who.name)
         return Joined(issued.certificate, self.authority.certificate)
 
@@ -350,13 +355,14 @@ class Gate:
         """Believe the certificates of `name` no more, but for the serial `keep`; return their serials."""
         now = self.now()
         of_role = {Role.CLIENT, Role.ADMIN} if role is not Role.AGENT else {Role.AGENT}
-        found = [
-            dataclasses.replace(one, revoked=now)
-            for one in self.certificates.values()
-            if one.name == name and Role(one.role) in of_role and one.counts(now) and one.serial != keep
-        ]
-        await self._on_disk(self._vault.keep_certificates, *found)
-        self.certificates.update({one.serial: one for one in found})
+        async with self._lock:
+            found = [
+                dataclasses.replace(one, revoked=now)
+                for one in self.certificates.values()
+                if one.name == name and Role(one.role) in of_role and one.counts(now) and one.serial != keep
+            ]
+            await self._on_disk(self._vault.keep_certificates, *found)
+            self.certificates.update({one.serial: one for one in found})
         serials = tuple(one.serial for one in found)
         self.trust.revoke([int(serial, 16) for serial in serials])
         if self.ears is not None and serials:

@@ -195,6 +195,16 @@ async def test_who_is_revoked_is_so_for_every_certificate_and_after_a_restart(ke
     again.close()
 
 
+@pytest.mark.parametrize("renews_first", [True, False])
+async def test_nobody_renews_his_way_out_of_being_revoked(kept: Kept, renews_first: bool) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    renewing = kept.gate.renew(RenewRequest(certificates.request(certificates.new_key(), "pi"), HERE), joined)
+    both = [renewing, kept.gate.revoke(Role.AGENT, "pi")]
+    await asyncio.gather(*(both if renews_first else reversed(both)), return_exceptions=True)
+    counting = [one for one in kept.gate.certificates.values() if one.name == "pi" and one.counts(kept.now)]  # type: ignore[arg-type]
+    assert counting == []
+
+
 async def test_a_device_waits_for_a_person(tmp_path: Path) -> None:
     kept = Kept(tmp_path, approve=True)
     token, key = await kept.token(), certificates.new_key()
