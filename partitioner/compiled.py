@@ -43,7 +43,8 @@ class CodecSample:
 class IntegerSide:
     """A tensor of integers, and the float tensor that it is the quantized form of.
 
-    `source` is about (`tensor` - `zero`) x `scale`, one scale for all of it (float32 held exactly).
+    `source` is about (`tensor` - `zero`) x `scale`, one scale for all of it (float32 held exactly): what was quantized,
+    or what the integers are turned back to, each of them a side of its own.
     """
 
     tensor: TensorName

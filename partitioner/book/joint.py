@@ -48,13 +48,13 @@ def crossing(pair: Pair) -> CostTensor:
 
 def bridges(which: int, variant: CompiledModel, other: CompiledModel, found: Meeting) -> Bridges:
     """Return the tensors that variant `which` (0 or 1) of a meeting has as floats and the other as integers."""
-    sides = {side.tensor: side for side in other.integers}
+    sides = {(side.tensor, side.source): side for side in other.integers}
     named = {}
     for pair in found.tensors:
         own, there = pair[which], pair[1 - which]
-        if own.name != there.name and there.name in sides and own.name == sides[there.name].source:
-            spec = TensorSpec(there.name, there.dtype, there.shape, there.size)
-            named[own.name] = (sides[there.name], spec)
+        side = sides.get((there.name, own.name))
+        if own.name != there.name and side is not None:
+            named[own.name] = (side, TensorSpec(there.name, there.dtype, there.shape, there.size))
     return named
 
 

@@ -122,12 +122,14 @@ def _bridges(floats: CompiledModel, integers: CompiledModel, taken: set[TensorNa
     for side in integers.integers:
         sources[side.source].append(side)
     there = {tensor.name: tensor for tensor in integers.graph.tensors}
+    used: set[TensorName] = set()
     for tensor in floats.graph.tensors:
-        sides = [side for side in sources.get(tensor.name, ()) if side.tensor in there]
+        sides = [side for side in sources.get(tensor.name, ()) if side.tensor in there.keys() - used]
         if tensor.name in taken or tensor.dtype != FLOAT or tensor.is_output or len(sides) != 1:
             continue
         other = there[sides[0].tensor]
         if other.shape == tensor.shape and not other.is_output and min(tensor.producer, other.producer) >= 0:
+            used.add(other.name)
             yield tensor, other
 
 

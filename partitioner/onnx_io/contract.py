@@ -20,6 +20,9 @@ from partitioner.onnx_io.fuse import Rules
 from partitioner.onnx_io.vertices import Vertex, Vertices, vertices
 from partitioner.units import Bytes, NodeName, TensorName
 
+REWRITES = frozenset({"QuantizeLinear", "DequantizeLinear", "Cast", "Identity"})
+"""Operators that say the same in another type."""
+
 HEAVY = frozenset((
     "Attention", "Conv", "ConvTranspose", "Einsum", "Gemm", "If", "LSTM", "GRU", "RNN", "Loop", "MatMul",
     "MatMulInteger", "MultiHeadAttention", "QLinearConv", "QLinearMatMul", "Resize", "Scan",
@@ -131,6 +134,7 @@ def _layers(
     spans: Mapping[str, Span],
 ) -> Iterable[Layer]:
     listed: set[int] = set()
+    prepared = _preparing(made, all_of)
     for number, group in enumerate(groups):
         copies = {index for member in group for index in chains[member]}
         members = sorted({*group, *(copies - listed)})  # a duplicated node is listed where it is needed first
@@ -144,9 +148,22 @@ def _layers(
             weights=Bytes(sum({spans[name].sha256: spans[name].length for name in weights}.values())),
             weight_names=tuple(TensorName(name) for name in weights),
             pseudo=own[0].pseudo,
-            from_input=all(one.name in made.preparing for one in own),
+            from_input=all(one.index in prepared for one in own),
             operators=tuple(sorted({all_of.all[index].operator for index in members})),
         )
+
+
+def _preparing(made: Composition, all_of: Vertices) -> set[int]:
+    """Return the vertices that only prepare an input, or write it in another type: a quantized input is the input."""
+    found: set[int] = set()
+    inputs = set(all_of.inputs)
+    for vertex in all_of.all:  # in topological order
+        read = [name for name in vertex.reads if name in all_of.maker or name in inputs]
+        given = [name in inputs or all_of.maker[name].index in found for name in read]
+        rewrites = vertex.operator.rpartition("/")[2] in REWRITES and bool(read) and all(given)
+        if rewrites or vertex.name in made.preparing:
+            found.add(vertex.index)
+    return found
 
 
 def _title(group: Sequence[Vertex], made: Composition) -> str:

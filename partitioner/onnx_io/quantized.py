@@ -5,7 +5,8 @@ Law: reads operators and scales; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,28 @@ def output_steps(model: ModelProto, folder: Path) -> dict[str, float]:
 
 
 def integer_sides(model: ModelProto, folder: Path) -> tuple[IntegerSide, ...]:
-    """Return the tensors of 8-bit integers that a QuantizeLinear of one scale makes, by name."""
+    """Return the tensors of 8-bit integers that a QuantizeLinear of one scale makes, by name.
+
+    Each is the form of the float tensor that was quantized, and of that which a DequantizeLinear makes of it by the
+    same scale: some tools leave the model's own name to the one, some to the other.
+    """
     constants = {one.name: one for one in model.graph.initializer}
-    found = [
-        _side(node, constants, folder)
-        for node in model.graph.node
-        if node.op_type == "QuantizeLinear" and not node.domain
-    ]
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.tensor))
+    found: list[IntegerSide] = []
+    for node in model.graph.node:
+        side = (
+            _side(node, constants, folder) if node.op_type == "QuantizeLinear" and not node.domain else None
+        )
+        if side is not None:
+            found += [side, *_back(model, node, side)]
+    return tuple(sorted(found, key=lambda one: (one.tensor, one.source)))
+
+
+def _back(model: ModelProto, made_by: NodeProto, side: IntegerSide) -> Iterator[IntegerSide]:
+    """Yield what stands for the same integers: made of them again, by the very same scale and zero point."""
+    same = [side.tensor, *made_by.input[1:3]]
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and not node.domain and list(node.input[:3]) == same:
+            yield replace(side, source=TensorName(node.output[0]))
 
 
 def _side(node: NodeProto, constants: dict[str, TensorProto], folder: Path) -> IntegerSide | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable
 
 import pytest
 
+from partitioner.book.joint import bridges
 from partitioner.book.meeting import Meeting, meeting
 from partitioner.compiled import CompiledModel, IntegerSide
 from partitioner.errors import InvalidProblem
@@ -159,3 +161,13 @@ def test_where_only_precision_differs_no_cut_is_lost(seed: int) -> None:
     second = model(len(net) - 1, net, integers=[name for name in names if dice.random() < 0.6])
     both = set(down_sets(first.graph, 10_000) or ())
     assert pairs_of(meeting(first, second), first) == {(one, one) for one in both}
+
+
+def test_the_models_own_name_may_be_left_to_what_the_integers_are_turned_back_to() -> None:
+    own, int8 = model(3, LINE), model(3, LINE, integers=("a",))
+    (side,) = int8.integers
+    sides = (dataclasses.replace(side, source="a/float"), side)
+    for told in (sides, sides[::-1]):
+        found = meeting(own, dataclasses.replace(int8, integers=told))
+        assert ("a", "a_q") in [(one.name, other.name) for one, other in found.tensors]
+        assert list(bridges(0, own, dataclasses.replace(int8, integers=told), found)) == ["a"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from partitioner.graph import down_sets, layer_inputs
 from partitioner.manifest import Manifest, PictureInput
@@ -122,3 +123,24 @@ def test_a_path_that_leaves_a_layer_and_returns_belongs_to_it(compile_into: Comp
     weights = [handmade.weight("w1", 8, 32), handmade.weight("w2", 32, 32), handmade.constant("zero", 0)]
     model = handmade.model(nodes, [handmade.value("x", [2, 8])], [handmade.value("y", [6, 32])], weights)
     assert {"s", "first", "between", "s2", "y"} in layers_of(compile_into(model))
+
+
+def test_an_input_in_another_type_is_the_input_still(compile_into: Compile) -> None:
+    scale, zero = numpy_helper.from_array(np.float32(0.1), "s"), numpy_helper.from_array(np.uint8(3), "z")
+    weight = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["x_q"], "quantize"),
+        helper.make_node("DequantizeLinear", ["x_q", "s", "z"], ["x_d"], "back"),
+        helper.make_node("MatMul", ["x_d", "w"], ["a"], "product"),
+        helper.make_node("QuantizeLinear", ["a", "s", "z"], ["a_q"], "inner"),
+        helper.make_node("DequantizeLinear", ["a_q", "s", "z"], ["y"], "end"),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [scale, zero, weight])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    compiled = compile_into(model).model
+    layers = compiled.graph.layers
+    makers = {one.name: layers[one.producer] for one in compiled.graph.tensors if one.producer >= 0}
+    assert makers["x_q"].from_input
+    assert not makers["y"].from_input
+    assert not any(layer.from_input for layer in layers if "product" in layer.nodes)

@@ -29,7 +29,7 @@ def test_integers_are_told_with_what_they_stand_for(tmp_path: Path) -> None:
     model = quantized.net(quantized=True)
     sides = integer_sides(model, tmp_path)
     assert [(one.tensor, one.source, one.zero) for one in sides] == [
-        (f"b{i}_q", f"b{i}", 0) for i in range(3)
+        (f"b{i}_q", source, 0) for i in range(3) for source in (f"b{i}", f"b{i}_d")
     ]
     assert all(np.float32(one.scale) == quantized.SCALE for one in sides)
     assert integer_sides(quantized.net(), tmp_path) == ()
