@@ -231,7 +231,7 @@ async def open_port(
     except LeptonError:
         listening.close()
         raise
-    return Front(listening, server, behind, serve, trust, bounds), bound
+    return Front(listening, server, behind, serve, trust=trust, bounds=bounds), bound
 
 
 def _listen(address: str, next_free: bool, trust: Trust | None) -> tuple[socket.socket, str]:
@@ -269,6 +269,7 @@ class Front:
         server: Any,
         behind: str,
         serve: Serve | None,
+        *,
         trust: Trust | None,
         bounds: Bounds,
     ) -> None:
