@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sqlite3
 import statistics
@@ -32,6 +33,7 @@ from bench.subjects import mobilenetv2
 from examples.demo.processes import Town, lepton
 from lepton_edge.client import Client
 from lepton_edge.coordinator import pulse
+from lepton_edge.core.errors import Unavailable
 from lepton_edge.core.messages import Hardware, Hello
 from lepton_edge.wire import rpc
 from partitioner.nouns_json import to_json
@@ -204,9 +206,9 @@ def _moved(town: Town, address: str, number: int, boards: int) -> Iterator[Row]:
 def _replans(address: str, boards: int) -> list[float]:
     """Return when (seconds since 1970) boards were planned anew by themselves, in order; waits for all of them."""
     end, at = time.monotonic() + ALL_MOVED, list[float]()
-    with Client(address, patience=60.0) as client:
-        while len(at) < boards and time.monotonic() < end:
-            time.sleep(1.0)
+    while len(at) < boards and time.monotonic() < end:
+        time.sleep(1.0)
+        with contextlib.suppress(Unavailable), Client(address, patience=60.0) as client:
             told = client.events(kind="replan")["events"]
             at = sorted(one["at"] for one in told if one["verdict"] != "refused")
     return at
