@@ -14,6 +14,7 @@ from lepton_edge.cli.compress import read_drop, read_duration
 from lepton_edge.core.errors import UsageError
 from tests.lepton_edge.compress import small
 from tests.lepton_edge.compress.test_search import clock
+from tests.partitioner.onnx_io import coded_net
 
 RECIPE = '[[step]]\ntechnique = "prune"\n[[step]]\ntechnique = "share"\n'
 
@@ -118,3 +119,33 @@ def test_what_is_no_share(given: str) -> None:
 )
 def test_durations(given: str, seconds: float) -> None:
     assert read_duration(given) == seconds
+
+
+def test_a_codec_for_splits_is_made_in_place_of_a_search(
+    line: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lepton_edge.compress import coding
+
+    real = coding.bottleneck  # untrained, so that no torch is needed
+    untrained = {"options": {"epochs": 0}}
+    monkeypatch.setattr(coding, "bottleneck", lambda *given, **how: real(*given, **how, **untrained))
+    onnx.save(coded_net.net("n"), tmp_path / "net.onnx")
+    np.savez(tmp_path / "data.npz", x=np.concatenate(coded_net.samples(24)))
+    words = [
+        "compress",
+        str(tmp_path / "net.onnx"),
+        "--data",
+        str(tmp_path / "data.npz"),
+        "--metric",
+        "cosine",
+    ]
+    said = line.run(*words, "--bottleneck", "r1")
+    assert said.code == 0, said.err
+    assert "r1: " in said.out
+    assert f"model push NAME FILE.onnx --bottleneck {tmp_path / 'net.bottleneck'}" in said.out
+    assert not (tmp_path / "net.compressed").exists()
+    again = line.run(*words, "--bottleneck", "r1")
+    assert again.code != 0
+    assert "is there already" in again.err
+    other = line.run(*words, "--bottleneck", "r2", "--out", str(tmp_path / "other"), "--format", "json")
+    assert other.document["schema"] == "lepton-edge/bottleneck/1"
