@@ -84,6 +84,18 @@ def test_the_plan_explains_itself(town: Any) -> None:
     assert 0 < plan["bound"]["lower_bound"] <= book[plan["page"]]["predicted"]["latency"]
 
 
+def test_the_plan_says_what_each_page_shows_of_the_pictures(town: Any) -> None:
+    told = town.json("plan", "explain", MODEL, "--privacy")["privacy"]
+    rows = {row["page"]: row for row in told["cuts"]}
+    assert told["samples"] == 32
+    assert rows["cloud-raw"]["sends_input"]
+    cuts = [row for row in rows.values() if not row["sends_input"]]
+    assert cuts
+    assert all(0 <= row["ssim"] <= 1 for row in cuts)
+    assert len({row["blind"] for row in cuts}) == 1
+    assert "no proof of privacy" in town.command("plan", "explain", MODEL, "--privacy")
+
+
 @pytest.mark.parametrize("picture", EXPECTED)
 @pytest.mark.parametrize("page", ["", "cloud-jpeg", "cloud-encoded", "cloud-raw", "best cut"])
 def test_a_photograph_by_hand(
