@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import LEPTON_EDGE, ROOT
+from tests.journeys.conftest import LEPTON_EDGE, ROOT, House
 
 pytestmark = pytest.mark.journey
 
@@ -51,3 +51,16 @@ def test_both_doctors_see_a_door_that_others_cannot_dial(house: Any, tmp_path: P
     house.end("board")
     status, told = examined(house, "agent", "doctor", *board)
     assert levels(told, "registration") == ["warning"]
+
+
+def test_a_fleet_in_the_open_is_told_so(tmp_path: Path) -> None:
+    made = House(tmp_path, insecure=True)
+    try:
+        made.start_coordinator()
+        made.start_agent("board", "board")
+        board = ("--name", "board", "--insecure", "--state-directory", str(tmp_path / "board"))
+        status, told = examined(made, "agent", "doctor", *board)
+        assert (status, levels(told, "certificate"), levels(told, "ports")) == (0, ["note"], ["ok"])
+    finally:
+        for name in list(made.processes):
+            made.kill(name)
