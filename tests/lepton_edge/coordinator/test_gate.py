@@ -286,3 +286,37 @@ async def test_the_process_renews_its_own_certificate(kept: Kept, monkeypatch: p
     fresh.cancel()
     await asyncio.gather(fresh, return_exceptions=True)
     assert certificates.read(kept.gate.trust.credentials.certificate).ends > kept.now
+
+
+async def test_tokens_are_bounded_and_those_that_are_over_make_room(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.members.MAX_TOKENS", 3)
+    for _ in range(3 - len(kept.gate.tokens)):
+        await kept.token()
+    with pytest.raises(Overloaded, match="3 tokens count here"):
+        await kept.token()
+    kept.now += 3600.0
+    assert await kept.token()
+
+
+async def test_who_waits_is_bounded_and_who_waits_already_may_ask_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.members.MAX_JOINING", 2)
+    kept = Kept(tmp_path, approve=True)
+    token, key = await kept.token(9), certificates.new_key()
+    assert (await kept.join(token, "one", key=key)).pending
+    assert (await kept.join(token, "two", machine=THERE)).pending
+    with pytest.raises(Overloaded, match="2 devices wait"):
+        await kept.join(token, "three", machine="cc" * 32)
+    assert (await kept.join(token, "one", key=key)).pending
+    kept.close()
+
+
+async def test_certificates_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await kept.token(9)
+    monkeypatch.setattr("lepton_edge.coordinator.members.MAX_CERTIFICATES", len(kept.gate.certificates) + 1)
+    assert (await kept.join(token)).certificate
+    with pytest.raises(Overloaded, match="certificates count here"):
+        await kept.join(token, "another", machine=THERE)

@@ -21,7 +21,7 @@ from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.state import Settings
 from lepton_edge.coordinator.store import Store
 from lepton_edge.core import messages as m
-from lepton_edge.core.errors import InvalidInput, NotFound, StorageFull
+from lepton_edge.core.errors import InvalidInput, NotFound, Overloaded, StorageFull
 from lepton_edge.wire import rpc
 from lepton_edge.wire.packed import expand
 from partitioner.errors import InvalidModel
@@ -377,3 +377,17 @@ async def test_an_answer_is_told_of_what_is_written_and_not_of_the_decision_that
             await asyncio.sleep(0)
         assert not told.done()
     assert isinstance(await asyncio.wait_for(told, 5), m.Document)
+
+
+async def test_calls_at_a_time_are_bounded(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.service.MAX_CALLS", 0)
+    with pytest.raises(Overloaded, match="0 calls are being served") as told:
+        await running.ask(m.ShowStatus())
+    assert told.value.retryable
+
+
+async def test_pushes_at_a_time_are_bounded(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.service.MAX_PUSHES", 0)
+    (told,) = await running.ask(*upload("net"))
+    assert isinstance(told, m.WireError)
+    assert (told.code, told.retryable) == ("overloaded", True)

@@ -131,3 +131,14 @@ def test_an_operator_that_no_older_opset_has_is_named() -> None:
     model.opset_import[0].version = READ_OPSET + 1
     with pytest.raises(InvalidModel, match="Swish"):
         load.lower_opset(model, READ_OPSET)
+
+
+def test_a_graph_that_protobuf_cannot_hold_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(handmade.mlp().SerializeToString())
+    monkeypatch.setattr(load, "MAX_GRAPH_BYTES", path.stat().st_size - 1)
+    with pytest.raises(InvalidModel, match="has over") as told:
+        load.load(path, tmp_path)
+    assert "external data" in told.value.hint
