@@ -17,10 +17,12 @@ from device_agents import cli, server  # noqa: E402  (they take the number when 
 
 
 def main() -> None:
-    """Start an agent from `--flag value` pairs."""
-    given = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    """Start an agent from `--flag value` pairs and --insecure, which is all that the release before knew."""
+    words = [word for word in sys.argv[1:] if word != "--insecure"]
+    given = dict(zip(words[::2], words[1::2], strict=True))
     flags = {name.removeprefix("--").replace("-", "_"): value for name, value in given.items()}
     flags["state_directory"] = Path(flags["state_directory"])  # type: ignore[assignment]
+    flags["secure"] = "false"
     asyncio.run(server.serve(cli.configuration(flags, None, {}), lambda line: print(line, flush=True)))
 
 
