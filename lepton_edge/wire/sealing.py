@@ -6,6 +6,7 @@ Law: knows sockets and `ssl`; what is spoken behind a handshake, and who may, is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -39,19 +40,16 @@ async def dial(connection: socket.socket, context: ssl.SSLContext, host: str, pe
 
 
 async def _shaken(sealed: ssl.SSLSocket, peer: str) -> ssl.SSLSocket:
-    try:
-        await until_done(sealed, sealed.do_handshake)
-    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-        sealed.close()
-        raise Unavailable(
-            f"{peer} broke off the handshake", "does it speak TLS, or run --insecure?"
-        ) from error
-    except ssl.SSLError as error:
-        sealed.close()
-        raise refusal(error, peer) from error
-    except BaseException:
-        sealed.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(sealed.close)
+        try:
+            await until_done(sealed, sealed.do_handshake)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            hint = "does it speak TLS, or run --insecure?"
+            raise Unavailable(f"{peer} broke off the handshake", hint) from error
+        except ssl.SSLError as error:
+            raise refusal(error, peer) from error
+        undo.pop_all()
     return sealed
 
 
