@@ -20,7 +20,7 @@ from device_agents.store import ArtifactStore, Fetch
 from lepton_edge.core.errors import StaleEpoch
 from partitioner.errors import LeptonError
 from partitioner.plan import Block, Fused, PlanBook
-from partitioner.units import DeviceId, Sha256
+from partitioner.units import BlockIndex, DeviceId, Sha256
 
 NOBODY = DeviceId("")
 
@@ -136,9 +136,12 @@ class Holdings:
 
         What epochs share is run once: a cloud of a thousand boards may hold one set of blocks a thousand times.
         """
-        checked: set[tuple[Path, frozenset[int]]] = set()
+        checked: set[tuple[Path, frozenset[object]]] = set()
         for epoch in list(self._open.values()):
-            if epoch.golden is not None and (what := (epoch.golden, _runners(epoch.blocks))) not in checked:
+            if (
+                epoch.golden is not None
+                and (what := (epoch.golden, frozenset(_by_what_they_are(epoch.blocks)))) not in checked
+            ):
                 await self._engine.verify(epoch.blocks, epoch.golden, epoch.book.tolerance)
                 checked.add(what)
         return bool(checked)
@@ -206,11 +209,15 @@ class Holdings:
 
     def _proven(self, blocks: OpenBlocks, golden: Path, tolerance: float) -> OpenBlocks | None:
         """Return blocks as another open epoch proved them, the same ones by the same sample; None where none did."""
-        wanted = _runners(blocks)
         for epoch in self._open.values():
+            there = _by_what_they_are(epoch.blocks)
             same = epoch.golden == golden and epoch.book.tolerance <= tolerance
-            if same and wanted <= _runners(epoch.blocks):
-                return dataclasses.replace(blocks, activation=epoch.blocks.activation)
+            if same and all(_what(one) in there for one in blocks.held.values()):
+                held = {
+                    index: dataclasses.replace(there[_what(one)], block=one.block, opened=one.opened)
+                    for index, one in blocks.held.items()
+                }
+                return dataclasses.replace(blocks, held=held, activation=epoch.blocks.activation)
         return None
 
     async def _weights(self, command: OpenEpoch, held: list[Block]) -> Path | None:
@@ -251,9 +258,15 @@ class Holdings:
             self._progress(command.command, stage, done, total)
 
 
-def _runners(blocks: OpenBlocks) -> frozenset[int]:
-    """Return what tells whether blocks are the same ones: epochs that share a block share what runs it."""
-    return frozenset(id(one.runner) for one in (*blocks.held.values(), *blocks.fused.values()))
+def _what(one: OpenBlock) -> object:
+    """Return what tells whether blocks are the same: what runs them, which epochs share; of code, what it does."""
+    if one.block.artifact:
+        return id(one.runner)
+    return dataclasses.replace(one.block, index=BlockIndex(0), name="")
+
+
+def _by_what_they_are(blocks: OpenBlocks) -> dict[object, OpenBlock]:
+    return {_what(one): one for one in (*blocks.held.values(), *blocks.fused.values())}
 
 
 def _owner(key: EpochKey) -> str:
