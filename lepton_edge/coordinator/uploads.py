@@ -1,4 +1,4 @@
-"""What arrives with a push, written to disk piece by piece: the model, its manifest, labels, samples and trained codecs.
+"""What arrives with a push, written to disk piece by piece: model, manifest, labels, samples, trained codecs.
 
 Law: checks names, order and size where the bytes come in; understands no content. Parts are spooled under
 numbers of our own, so that a part's name never becomes a path. Everything lies in one folder, which the
