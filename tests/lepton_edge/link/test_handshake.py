@@ -16,7 +16,7 @@ from lepton_edge.wire import codec
 class Stream:
     """A stream whose other end says `words`, and then nothing."""
 
-    peer, secure = "there:1", False
+    peer, secure, identity = "there:1", False, None
 
     def __init__(self, *words: bytes) -> None:
         self.words, self.written, self.closed = list(words), 0, False
