@@ -17,7 +17,7 @@ from lepton_edge.core.errors import AlreadyExists, StorageFull
 def holding(config: AgentConfig) -> Iterator[None]:
     """Hold the state directory: two agents on one would overwrite each other's epochs."""
     try:
-        config.state_directory.mkdir(parents=True, exist_ok=True)
+        config.state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (config.state_directory / "lock").open("a")
     except OSError as error:
         raise StorageFull(

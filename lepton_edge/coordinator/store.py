@@ -109,7 +109,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         with _typed(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # samples are in it
         self._lock = _take_lock(directory)
         with _typed(directory):
             self._rows = sqlite3.connect(

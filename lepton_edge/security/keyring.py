@@ -49,7 +49,10 @@ class Keyring:
             StorageFull: it cannot be written.
         """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.parent.mkdir(
+                mode=0o700, parents=True, exist_ok=True
+            )  # mkdir's mode is the last folder's
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             self.folder.chmod(0o700)
         except OSError as error:
             raise StorageFull(
