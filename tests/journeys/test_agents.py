@@ -46,6 +46,7 @@ def test_the_second_agent_of_one_name_is_told_what_to_do(house: Any, tmp_path: P
     house.start_coordinator()
     house.start_agent("board", "board")
     arguments = ["--role", "board", "--name", "board", "--coordinator", house.coordinator, "--port", "0"]
+    arguments += house.proving("other")
     done = _refused(house, *arguments, "--state-directory", str(tmp_path / "other"))
     assert done.returncode == 3
     assert "another agent called 'board' is connected" in done.stderr
