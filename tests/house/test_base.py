@@ -1,6 +1,6 @@
 """A board has the base dependencies alone: no onnx, no scipy, no torch.
 
-An agent must start, register and serve there.
+An agent must join, start, register and serve there.
 """
 
 from __future__ import annotations
@@ -57,20 +57,25 @@ def lean_python(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[str]:
+def coordinator(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Where a coordinator is, and a file with a token to join it."""
     command = [sys.executable, "-m", "lepton_edge.cli.main", "coordinator", "start", "--no-announce"]
     child = Child(
         "coordinator",
         [*command, "--port", str(free_port()), "--state-directory", str(tmp_path / "c")],
         tmp_path,
     )
-    yield child.wait_for("coordinator ready")["control"]
+    address, token = child.wait_for("coordinator ready")["control"], tmp_path / "token"
+    token.write_text(child.wait_for_line("to join:").partition("--token ")[2])
+    yield address, token
     child.stop()
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.journey
-def test_an_agent_starts_with_the_base_alone(lean_python: Path, coordinator: str, tmp_path: Path) -> None:
+def test_an_agent_starts_with_the_base_alone(
+    lean_python: Path, coordinator: tuple[str, Path], tmp_path: Path
+) -> None:
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     lean = subprocess.run([lean_python, "-c", PROBE], capture_output=True, text=True, env=clean, cwd=tmp_path)
     assert lean.stdout.strip() == "lean", lean.stderr
@@ -90,7 +95,9 @@ def test_an_agent_starts_with_the_base_alone(lean_python: Path, coordinator: str
         [
             *command,
             "--coordinator",
-            coordinator,
+            coordinator[0],
+            "--token-file",
+            str(coordinator[1]),
             "--port",
             str(free_port()),
             "--state-directory",
