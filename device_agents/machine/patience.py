@@ -5,8 +5,8 @@ Law: pure arithmetic on what is known of the link and of the far side; it decide
     what it takes now  +  max(3 x the link's p99, 200 ms), 0.6 s at most
 
 and by a device that has nothing else to compute for half of that margin only: then it begins beside it, and suspects
-nobody yet. Where an answer from here is expected before the far side's, it begins at once: a request that only looks
-whether a link is as slow as it seems risks nothing then. "Now" is the link's estimate with what was sent before and is
+nobody yet. A request that only looks whether a link is as slow as it seems, where an answer from here is expected
+sooner, is begun here at once. "Now" is the link's estimate with what was sent before and is
 still under way on it, the predicted computing of this request and of those of ours that wait there already, or what its
 answers took of late, whichever is more: a far side that is busy is not gone, and to answer here instead makes this
 device busier yet.
@@ -78,9 +78,10 @@ def _predicted_to_take(state: State, work: Work, peer: DeviceId, now: float) -> 
 def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
     """Return how long an idle device waits for `peer` until it begins to answer beside it.
 
-    Not at all where the rest is expected to take less here; whoever names a page is answered by that one, if it can be.
+    Not at all by a request that only looks whether a link is as slow as it seems, where the rest is expected to take
+    less here: it risks nothing then. Others took their page because it is quickest, or a person pinned it.
     """
-    if not work.asked.page and 0 < _rest(state, work, now) < _predicted_to_take(state, work, peer, now):
+    if work.looks and 0 < _rest(state, work, now) < _predicted_to_take(state, work, peer, now):
         return Seconds(0.0)
     part = EARLY - STRAYS * _scatter(state, work, now) / _margin(state, peer)
     return patience(state, work, peer, now, max(EARLIEST, part))

@@ -328,7 +328,16 @@ class Revoked:
 
 
 CoordinatorSays = (
-    Welcome | Rejected | Prepare | Activate | Drain | Retire | ProfileCommand | ProbeCommand | GaugeCommand | Revoked
+    Welcome
+    | Rejected
+    | Prepare
+    | Activate
+    | Drain
+    | Retire
+    | ProfileCommand
+    | ProbeCommand
+    | GaugeCommand
+    | Revoked
 )
 
 

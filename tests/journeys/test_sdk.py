@@ -55,7 +55,9 @@ def test_every_thread_gets_its_own_right_answer_and_every_result_tells_its_story
     assert len({result.request_id for result in results}) == 24
     assert chosen.page == plan["page"]
     # Who names no page gets what costs least at its moment: the entry may turn between any two of these.
-    assert {result.page for result in results} <= {row["page"] for row in plan["candidates"] if row["in_book"]}
+    assert {result.page for result in results} <= {
+        row["page"] for row in plan["candidates"] if row["in_book"]
+    }
     client_hop, board, cloud = split.hops
     assert (client_hop.device, board.device, cloud.device) == ("client", "board", "cloud")
     assert board.simulated_slowdown == 4.0

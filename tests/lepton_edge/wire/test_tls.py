@@ -321,7 +321,9 @@ async def test_who_floods_dribbles_or_says_nothing_keeps_nobody_from_being_answe
             assert await asyncio.wait_for(stream.read(), 5.0) == b"question %d" % number
         assert await asyncio.wait_for(dialled(door.address, trust), 10.0) == b"hello"
         await stream.close()
-        while left := [task for task in rude if not task.done()]:  # before Python 3.12 wait_for may lose a cancellation
+        while left := [
+            task for task in rude if not task.done()
+        ]:  # before Python 3.12 wait_for may lose a cancellation
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=0.5)
