@@ -295,9 +295,9 @@ class Agent:
 
     async def _met(self, stream: RelayedStream) -> None:
         """Serve a link that somebody made to here through a relay."""
-        link = Link(stream, self._link_hello(), self.service.handle)
-        await link.open()
-        self.peers.add(link, via=DeviceId(stream.carrier.peer.name))
+        await (link := Link(stream, self._link_hello(), self.service.handle)).open()
+        if link.peer.kind == "agent":
+            self.peers.add(link, via=DeviceId(stream.carrier.peer.name))
         await link.over()
 
     async def _dial_self(self) -> Link:

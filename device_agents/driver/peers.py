@@ -52,6 +52,7 @@ class Peers:
         self._kept: dict[DeviceId, tuple[Peer, asyncio.Task[None]]] = {}
         self._lent: dict[DeviceId, float] = {}
         self._relays: set[DeviceId] = set()  # kept to meet others there, and for nothing else
+        self._unnamed: list[tuple[Link, DeviceId]] = []  # bounded by the tunnels
         self._why: dict[DeviceId, str] = {}
         self._awaited: dict[DeviceId, asyncio.Event] = {}
         self._pauses: dict[DeviceId, Pauses] = {}
@@ -129,8 +130,15 @@ class Peers:
     # --- taking and keeping -----------------------------------------------------------------------
 
     def add(self, link: Link, *, dialled: bool = False, via: DeviceId = NOBODY) -> None:
-        """Take a link that is open, to use it until it closes."""
+        """Take a link that is open, to use it until it closes.
+
+        Where somebody met us through a relay that the coordinator did not name for it, nobody vouches for who that
+        is: it may ask, and is no way to it.
+        """
         device = DeviceId(link.peer.name)
+        if via and not dialled and not self._is_named(via, device):
+            self._unnamed = [one for one in self._unnamed if not one[0].closed.is_set()] + [(link, via)]
+            return
         lost = not self._is_sound(device)
         ways = self._links.setdefault(device, [])
         ways.append(Way(link, dialled, via, figures=self._figures.get(device, Figures())))
@@ -163,6 +171,19 @@ class Peers:
                 self._pauses[device], self._stirred[device] = Pauses(), asyncio.Event()
                 self._figures.setdefault(device, self._known(device))
                 self._kept[device] = (peer, asyncio.create_task(self._hold(peer)))
+        self._judge_anew()
+
+    def _is_named(self, relay: DeviceId, device: DeviceId) -> bool:
+        """Say whether the coordinator named `relay` as one where `device` is met."""
+        known = self._kept.get(device)
+        return known is not None and any(one.device == relay for one in known[0].via)
+
+    def _judge_anew(self) -> None:
+        """Take those whom nobody vouched for until now."""
+        waiting, self._unnamed = self._unnamed, []
+        for link, via in waiting:
+            if not link.closed.is_set():
+                self.add(link, via=via)
 
     async def reach(self, peer: Peer) -> Link:
         """Return a link to `peer`, a new one where there is none: through its relay, or else a direct one.

@@ -25,7 +25,7 @@ import structlog
 
 from lepton_edge.core.errors import InvalidInput, Overloaded, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind, WireTensor
-from lepton_edge.core.identity import Identity
+from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.link.link import Handler, Link
 from lepton_edge.wire import rpc
@@ -52,12 +52,10 @@ class RelayedStream:
     """One end of a tunnel: a ChunkStream whose chunks travel on another link, the carrier."""
 
     secure = False
-    identity: Identity | None = (
-        None  # the relay vouches for the other end; whoever is met there is an agent (docs/decisions/tls.md)
-    )
 
     def __init__(self, carrier: Link, tunnel: RequestId, device: DeviceId, left: Callable[[], None]) -> None:
         self.peer = f"{device} through {carrier.peer.name}"
+        self.identity = Identity(Role.AGENT, device)  # the relay vouches for it: nobody else is heard there
         self.carrier, self.tunnel = carrier, tunnel
         self._left = left
         self._arrived: deque[tuple[Chunk, asyncio.Event]] = deque()

@@ -243,6 +243,31 @@ async def test_a_direct_link_is_preferred_to_a_relayed_one() -> None:
     assert world.peers.link("cloud") is direct
 
 
+async def test_who_comes_through_a_relay_that_nobody_named_is_no_way() -> None:
+    world = World()
+    world.answers = {}
+    world.peers.add(claimed := FakeLink(), via="mallory")
+    world.peers.keep((MET,))
+    with pytest.raises(Unavailable):
+        world.peers.link("cloud")
+    world.peers.add(met := FakeLink(), via="middle")
+    assert world.peers.link("cloud") is met
+    assert ("up", "cloud") in world.told
+    assert not claimed.closed.is_set()
+    await world.peers.close()
+
+
+async def test_who_came_before_its_relay_was_named_is_taken_then() -> None:
+    world = World()
+    world.answers = {}
+    world.peers.add(early := FakeLink(), via="middle")
+    assert world.told == []
+    world.peers.keep((MET,))
+    assert world.peers.link("cloud") is early
+    assert world.told == [("up", "cloud")]
+    await world.peers.close()
+
+
 async def test_a_measurement_gets_the_way_it_asks_for_and_the_plan_after_it_the_same(monkeypatch) -> None:
     monkeypatch.setattr(room, "LINGER", 0.2)
     world = World()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lepton_edge.core.errors import InvalidInput, LeptonError, Overloaded, Unavailable
+from lepton_edge.core.errors import InvalidInput, LeptonError, Overloaded, PermissionDenied, Unavailable
 from lepton_edge.core.frames import Frame, FrameKind
 from lepton_edge.core.links import Limits, LinkHello
 from lepton_edge.core.messages import Description
@@ -141,6 +141,17 @@ async def test_many_requests_at_once_keep_every_chunk_in_order() -> None:
         replies = await asyncio.gather(*(link.request(frame, 20) for frame in frames))
         for frame, reply in zip(frames, replies, strict=True):
             assert bytes(reply.tensors[0].payload) == bytes(frame.tensors[0].payload)
+
+
+async def test_who_is_met_must_be_whom_the_relay_names() -> None:
+    async with meeting() as (board, _, cloud):
+        board.hello = dataclasses.replace(board.hello, name="laptop")
+        link = await board.dial_through(
+            "middle", "cloud"
+        )  # the far end speaks first, and then hears who it is
+        await asyncio.wait_for(link.closed.wait(), 5)
+        assert isinstance(link.error, PermissionDenied)
+        assert cloud.through.empty()
 
 
 async def test_nobody_there_is_said_by_the_relay() -> None:
