@@ -53,6 +53,11 @@ def check_admin(who: Identity | None, call: m.AdminCall) -> None:
     )
 
 
+def check_known(who: Identity | None) -> None:
+    """Raise Unauthenticated for somebody without a certificate."""
+    _known(who)
+
+
 def check_attach(who: Identity | None, device: DeviceId) -> None:
     """Raise Unauthenticated or PermissionDenied unless `who` is the agent of `device`."""
     known = _known(who)

@@ -87,7 +87,7 @@ class Gate:
         self.joining = {one.name: one for one in held.joining}
         self.authority = self._opened()
         self.audit = Audit(self._keys.folder)
-        self._rates = Rates()
+        self._rates, self._refusals = Rates(), Rates()
         self._lock = asyncio.Lock()
         self.ears: Ears | None = None
         self._suspected: dict[DeviceId, Seconds] = {}
@@ -174,8 +174,15 @@ class Gate:
         try:
             access.check_admin(peer.identity, call)
         except LeptonError as error:
-            self.note(peer, type(call).__name__, access.subject(call), error)
+            self._note_refusal(peer, type(call).__name__, access.subject(call), error)
             raise
+
+    def _note_refusal(self, peer: PeerContext, what: str, whom: str, error: LeptonError) -> None:
+        """Write down that `peer` was refused: so often that nobody fills the log with it, and strangers not at all."""
+        name = peer.identity.name if peer.identity else ""
+        if name and self._refusals.wait(name, self.now()) <= 0:
+            self._refusals.failed(name, self.now())
+            self.note(peer, what, whom, error)
 
     def _shown(self, peer: PeerContext) -> Certificate | None:
         return self.certificates.get(f"{peer.identity.serial:x}") if peer.identity else None
@@ -286,6 +293,7 @@ class Gate:
                 raise Overloaded(
                     f"{members.MAX_CERTIFICATES} certificates count here", "revoke some; they expire"
                 )
+        members.check_often(self.certificates.values(), who, self.now(), life)
         return self.authority.issue(who, key, self.now(), life)
 
     def _keep(self, token: TokenRecord, record: Certificate) -> None:

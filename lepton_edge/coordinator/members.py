@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lepton_edge.core.errors import AlreadyExists, InvalidInput, PermissionDenied
+from lepton_edge.core.errors import AlreadyExists, InvalidInput, Overloaded, PermissionDenied
 from lepton_edge.core.identity import ANY_MODEL, Identity, Role
+from lepton_edge.security.authority import EARLY
 from partitioner.units import ModelName, Seconds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -22,6 +23,8 @@ MAX_JOINING = 256
 MAX_CERTIFICATES = 20_000
 MAX_TOKENS = 256
 MAX_MODELS = 64  # of one client
+MAX_OF_NAME = 32
+"""Certificates of one name that have not expired; after that one for each such part of a life."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,23 @@ def check_free(held: Certificate | None, key: str, machine: str) -> None:
 
 
 _REMOVE = {Role.AGENT.value: "device revoke"}
+
+
+def check_often(known: Iterable[Certificate], who: Identity, now: Seconds, life: Seconds) -> None:
+    """Raise Overloaded where `who` had so many certificates that others would be left without."""
+    own = [
+        one.begins
+        for one in known
+        if (one.role, one.name) == (who.role.value, who.name) and now < one.expires
+    ]
+    pause = life / MAX_OF_NAME
+    if len(own) >= MAX_OF_NAME and 0 <= now - (max(own) + EARLY) < pause:
+        late = Overloaded(
+            f"{who.role.value} {who.name!r} was given {len(own)} certificates that have not expired",
+            f"the one that it has counts on; another can be had {pause:.0f} s after the last",
+        )
+        late.retry_after = pause
+        raise late
 
 
 def check_machine(held: Certificate | None, machine: str) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,6 +53,7 @@ log = structlog.get_logger("coordinator")
 FIRST_WORD = 10.0  # seconds within which a new stream must say what it is
 MAX_PUSHES = 4
 MAX_CALLS = 256
+MAX_CALLS_OF_ONE = 32  # of one application or agent
 
 
 class Service:
@@ -63,7 +65,7 @@ class Service:
         self._artifacts = artifacts
         self._jobs = jobs
         self._packing = Packing()
-        self._calls = 0
+        self._calls: Counter[str] = Counter()  # by who asks; "" are administrators
         self.address = ""
         self.name = "coordinator"
         self.upload_limit = Bytes(4 << 30)
@@ -75,6 +77,7 @@ class Service:
         self, said: AsyncIterator[m.AgentSays], peer: PeerContext
     ) -> AsyncIterator[m.CoordinatorSays]:
         """Serve one agent for as long as its stream lives; its first word must be Hello."""
+        self._check_known(peer)
         hello = await _first(said)
         if not isinstance(hello, m.Hello):
             raise CorruptFrame("an agent begins with Hello", "is this an agent of the same release?")
@@ -154,9 +157,32 @@ class Service:
         self, calls: AsyncIterator[m.AdminCall], peer: PeerContext
     ) -> AsyncIterator[m.AdminEvent]:
         """Serve one administrative call: progress, then one document or one error."""
-        if self._calls >= MAX_CALLS:
-            raise Overloaded(f"{MAX_CALLS} calls are being served", "try again later")
-        self._calls += 1
+        self._check_known(peer)  # before anything is counted: strangers take no place
+        with self._counted(peer):
+            async for event in self._answered(calls, peer):
+                yield event
+
+    def _check_known(self, peer: PeerContext) -> None:
+        if self.gate is not None:
+            access.check_known(peer.identity)
+
+    @contextlib.contextmanager
+    def _counted(self, peer: PeerContext) -> Iterator[None]:
+        """Count a call meanwhile; raise Overloaded where there are too many, in all or of one who is no person."""
+        who = peer.identity
+        caller = who.name if who is not None and not who.may_administer() else ""
+        if sum(self._calls.values()) >= MAX_CALLS or (caller and self._calls[caller] >= MAX_CALLS_OF_ONE):
+            raise Overloaded(f"{sum(self._calls.values())} calls are being served", "try again later")
+        self._calls[caller] += 1
+        try:
+            yield
+        finally:
+            self._calls[caller] -= 1
+            self._calls += Counter()  # forgets who has none left
+
+    async def _answered(
+        self, calls: AsyncIterator[m.AdminCall], peer: PeerContext
+    ) -> AsyncIterator[m.AdminEvent]:
         try:
             first = await _first(calls)
             served = self._serve(first, calls, peer)
@@ -164,8 +190,6 @@ class Service:
                 yield event
         except LeptonError as error:
             yield wire_error(error)
-        finally:
-            self._calls -= 1
 
     async def _serve(
         self, call: m.AdminCall, rest: AsyncIterator[m.AdminCall], peer: PeerContext

@@ -55,7 +55,8 @@ class RelayedStream:
 
     def __init__(self, carrier: Link, tunnel: RequestId, device: DeviceId, left: Callable[[], None]) -> None:
         self.peer = f"{device} through {carrier.peer.name}"
-        self.identity = Identity(Role.AGENT, device)  # the relay vouches for it: nobody else is heard there
+        # the relay vouches for it: nobody else is heard there
+        self.identity: Identity | None = Identity(Role.AGENT, device)
         self.carrier, self.tunnel = carrier, tunnel
         self._left = left
         self._arrived: deque[tuple[Chunk, asyncio.Event]] = deque()

@@ -70,7 +70,7 @@ async def open_data_port(
     serve = accepting(hello, handler, on_open, limits, known=trust is not None)
     handlers = [
         *streams.link_handlers(serve),
-        *rpc.describe_handlers(describe),
+        *rpc.describe_handlers(describe, known=trust is not None),
         *health_handlers((rpc.DATA,)),
     ]
     return await front.open_port(address, handlers, serve if plain else None, trust=trust)

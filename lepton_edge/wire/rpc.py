@@ -42,6 +42,7 @@ from lepton_edge.wire.crossing import typed as typed
 from lepton_edge.wire.crossing import wire_error as wire_error
 from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
+from partitioner.units import DeviceId
 
 log = structlog.get_logger("wire")
 
@@ -218,9 +219,19 @@ def control_handlers(servicer: ControlServicer) -> Handlers:
     return [grpc.method_handlers_generic_handler(CONTROL, methods)]
 
 
-def describe_handlers(describe: Describe) -> Handlers:
-    """Return the handler of Describe alone, for a data port."""
-    return [grpc.method_handlers_generic_handler(CONTROL, {DESCRIBE: unary(lambda _, peer: describe())})]
+def describe_handlers(describe: Describe, *, known: bool = False) -> Handlers:
+    """Return the handler of Describe alone, for a data port; if `known`, strangers are told the version alone."""
+
+    async def described(_: bytes, peer: PeerContext) -> Description:
+        told = await describe()
+        return told if peer.identity is not None or not known else to_stranger(told)
+
+    return [grpc.method_handlers_generic_handler(CONTROL, {DESCRIBE: unary(described)})]
+
+
+def to_stranger(told: Description) -> Description:
+    """Return what somebody without a certificate may hear of a description: kind and version."""
+    return Description(told.kind, DeviceId(""), told.software, told.protocol_major, told.protocol_minor)
 
 
 def unary(ask: Callable[[bytes, PeerContext], Awaitable[Any]]) -> grpc.RpcMethodHandler:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import gate as room
+from lepton_edge.coordinator import members
 from lepton_edge.coordinator.gate import Ears, Gate, Terms
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.vault import Vault
@@ -23,8 +24,9 @@ from lepton_edge.core.errors import (
 )
 from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.joining import JoinRequest, RenewRequest
-from lepton_edge.core.messages import Hardware, Hello
+from lepton_edge.core.messages import Hardware, Hello, ListDevices
 from lepton_edge.security import certificates
+from lepton_edge.security.authority import LEAF_LIFE
 from lepton_edge.wire.rpc import PeerContext
 
 STRANGER = PeerContext("10.0.0.9:4711")
@@ -320,3 +322,32 @@ async def test_certificates_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPa
     assert (await kept.join(token)).certificate
     with pytest.raises(Overloaded, match="certificates count here"):
         await kept.join(token, "another", machine=THERE)
+
+
+async def test_who_renews_without_end_leaves_certificates_for_others(kept: Kept) -> None:
+    joined = await kept.join(await kept.token())
+    for _ in range(members.MAX_OF_NAME - 1):
+        await _renewed(kept, joined)
+    with pytest.raises(Overloaded, match="that have not expired"):
+        await _renewed(kept, joined)
+    assert await kept.join(await kept.token(), "other", machine=THERE)
+    kept.now += LEAF_LIFE / members.MAX_OF_NAME + 1
+    assert await _renewed(kept, joined)
+
+
+async def _renewed(kept: Kept, joined: Any) -> Any:
+    asked = RenewRequest(certificates.request(joining_key, "pi"), HERE)
+    return await kept.gate.renew(asked, shown(joined))
+
+
+joining_key = certificates.new_key()
+
+
+async def test_refusals_do_not_drown_the_audit_log(kept: Kept) -> None:
+    client = PeerContext("10.0.0.9:1", Identity(Role.CLIENT, "app", ("small",)))
+    for peer in [client] * 50 + [STRANGER] * 50:
+        with pytest.raises((PermissionDenied, Unauthenticated)):
+            kept.gate.check_call(ListDevices(), peer)
+    lines = kept.gate.audit.path.read_text().splitlines()
+    assert 0 < len(lines) <= 10
+    assert all('"app"' in line for line in lines)

@@ -15,15 +15,19 @@ from lepton_edge.coordinator import commands as c
 from lepton_edge.coordinator import events as e
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver
+from lepton_edge.coordinator.gate import Gate, Terms
 from lepton_edge.coordinator.jobs import Compiled, PushJob
 from lepton_edge.coordinator.server import remembered
 from lepton_edge.coordinator.service import Service
 from lepton_edge.coordinator.state import Settings
 from lepton_edge.coordinator.store import Store
+from lepton_edge.coordinator.vault import Vault
 from lepton_edge.core import messages as m
-from lepton_edge.core.errors import InvalidInput, NotFound, Overloaded, StorageFull
+from lepton_edge.core.errors import InvalidInput, NotFound, Overloaded, StorageFull, Unauthenticated
+from lepton_edge.core.identity import Identity, Role
 from lepton_edge.wire import rpc
 from lepton_edge.wire.packed import expand
+from lepton_edge.wire.rpc import PeerContext
 from partitioner.errors import InvalidModel
 from partitioner.plan import Block, WeightRef
 
@@ -391,3 +395,49 @@ async def test_pushes_at_a_time_are_bounded(running: Running, monkeypatch: pytes
     (told,) = await running.ask(*upload("net"))
     assert isinstance(told, m.WireError)
     assert (told.code, told.retryable) == ("overloaded", True)
+
+
+@pytest.mark.parametrize(
+    ("who", "error"), [(None, Unauthenticated), (Identity(Role.CLIENT, "app", ("*",)), Overloaded)]
+)
+async def test_who_holds_calls_and_says_nothing_leaves_room_for_others(
+    tmp_path: Path, make: Any, monkeypatch: pytest.MonkeyPatch, who: Identity | None, error: type
+) -> None:
+    monkeypatch.setattr("lepton_edge.coordinator.service.MAX_CALLS", 4)
+    monkeypatch.setattr("lepton_edge.coordinator.service.MAX_CALLS_OF_ONE", 3)
+    async with Running(tmp_path, make) as running:
+        vault = Vault(running.store)
+        running.service.gate = Gate(tmp_path, vault, running.driver.on_disk, Terms())
+        silent: list[Any] = [asyncio.create_task(_held(running, who)) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        refused = [one for one in silent if one.done() and isinstance(one.exception(), error)]
+        assert len(refused) == (6 if who is None else 3)
+        admin = PeerContext("10.0.0.9:1", Identity(Role.ADMIN, "anna"))
+        found = [event async for event in running.service.admin(_only(m.ListDevices()), admin)]
+        assert isinstance(found[-1], m.Document)
+        for one in silent:
+            one.cancel()
+        await asyncio.gather(*silent, return_exceptions=True)
+        assert not running.service._calls, "what is over is forgotten"
+
+
+async def _held(running: Running, who: Identity | None) -> None:
+    async for _ in running.service.admin(_silence(), PeerContext("10.0.0.9:1", who)):
+        pass
+
+
+async def _silence() -> AsyncIterator[m.AdminCall]:
+    await asyncio.Event().wait()
+    yield m.ListDevices()
+
+
+async def _only(call: m.AdminCall) -> AsyncIterator[m.AdminCall]:
+    yield call
+
+
+async def test_a_stranger_who_would_attach_is_refused_before_a_word(tmp_path: Path, make: Any) -> None:
+    async with Running(tmp_path, make) as running:
+        running.service.gate = Gate(tmp_path, Vault(running.store), running.driver.on_disk, Terms())
+        with pytest.raises(Unauthenticated):
+            async for _ in running.service.attach(_silence(), PeerContext("10.0.0.9:1")):  # type: ignore[arg-type]
+                pass

@@ -12,9 +12,10 @@ from lepton_edge.core.errors import PermissionDenied, Unauthenticated
 from lepton_edge.core.frames import Frame
 from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.links import LinkHello
-from lepton_edge.core.messages import Description
+from lepton_edge.core.messages import Description, Peer
 from lepton_edge.link.link import Link, dial
 from lepton_edge.link.server import open_data_port
+from lepton_edge.wire import rpc
 from tests.certificates import authority
 
 
@@ -89,3 +90,25 @@ async def test_without_a_certificate_there_is_no_link(plain: bool) -> None:
         with pytest.raises(Unauthenticated, match="no certificate was shown"):
             await dial(address, LinkHello("client", "app"), ignore, plain=plain, trust=authority().stranger())
         assert not links
+
+
+async def test_a_stranger_who_asks_an_agent_hears_its_version_alone() -> None:
+    told = Description(
+        "agent", "pi", "test", 1, 1, "10.0.0.1:8010", (Peer("pi", ("10.0.0.2:8001",)),), "/a/door"
+    )
+    trust = authority().trust(Role.AGENT, "pi")
+    port, address = await open_data_port(
+        "127.0.0.1:0", LinkHello("agent", "pi"), ignore, lambda: given(told), trust=trust
+    )
+    for who, heard in (
+        (authority().stranger(), Description("agent", "", "test", 1, 1)),
+        (authority().trust(Role.CLIENT, "app"), told),
+    ):
+        channel = rpc.open_channel(address, trust=who)
+        assert await rpc.ControlStub(channel, address).describe() == heard
+        await channel.close()
+    await port.stop(None)
+
+
+async def given(told: Description) -> Description:
+    return told
