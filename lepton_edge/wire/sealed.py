@@ -20,8 +20,6 @@ from partitioner.errors import LeptonError
 
 RECORD = 16 << 10  # bytes of one TLS record at most
 _RECORDS = 64  # in a row, before others have their turn
-
-_CORK: int | None = getattr(socket, "TCP_CORK", None)  # Linux
 _LATER = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -68,16 +66,11 @@ class SealedStream(SocketStream):
 
     def _give_to_system(self, parts: list[Chunk], size: int) -> list[Chunk]:
         pieces = deque(memoryview(part) for part in parts)  # the same ones again, as OpenSSL wants them
-        cork = _CORK if size > RECORD else None
-        if cork is not None:  # records go out together: fewer packets, and the peer wakes for more at a time
-            self._socket.setsockopt(socket.IPPROTO_TCP, cork, 1)
         with contextlib.suppress(*_LATER):
             while pieces:
                 pieces[0] = pieces[0][self._sealed.send(pieces[0]) :]
                 if not pieces[0]:
                     pieces.popleft()
-        if cork is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, cork, 0)
         return [*pieces]
 
     def _broken(self, error: OSError) -> LeptonError:
