@@ -5,5 +5,5 @@ Law: it knows the wire and the ground's nouns, never the coordinator, the client
 
 from __future__ import annotations
 
-COMMANDS = {"agent": "Run an agent on this device: start, doctor, install-service."}
+COMMANDS = {"agent": "Run an agent on this device: join, start, doctor, install-service."}
 """What `lepton-edge --help` says of the commands that this package adds."""

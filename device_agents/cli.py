@@ -24,6 +24,7 @@ from typing import Any
 
 import typer
 
+from device_agents import lean  # noqa: F401  (before what imports structlog)
 from device_agents.enlisting import enlist, enlisted, read_token
 from device_agents.membership import membership
 from device_agents.options import (
@@ -92,12 +93,14 @@ UNWELL = 16
 """The exit status of a doctor that found something that does not work."""
 
 
-app = typer.Typer(help="Run an agent on this device: start, doctor, install-service.", add_completion=False)
+app = typer.Typer(
+    help="Run an agent on this device: join, start, doctor, install-service.", add_completion=False
+)
 
 
 @app.callback()
 def group() -> None:
-    """Run an agent on this device: start, doctor, install-service."""
+    """Run an agent on this device: join, start, doctor, install-service."""
 
 
 @app.command()

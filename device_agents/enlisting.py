@@ -43,7 +43,9 @@ def enlist(config: AgentConfig, text: str | None) -> None:
     """
     if not text:
         raise UsageError(
-            "a token is missing", f"give --token-file FILE, {VARIABLE}, --token - (standard input)"
+            "a token is missing",
+            f"give --token-file FILE, {VARIABLE}, --token - (standard input) or --token LE1...; "
+            "the coordinator prints one when it starts, and `lepton-edge token create` on its machine makes one",
         )
     if not config.coordinator:
         raise UsageError("where is the coordinator?", "give HOST:PORT, as the line to paste has it")

@@ -20,7 +20,8 @@ class Form(str, enum.Enum):
 
 
 Address = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Where the coordinator is; else mDNS finds it.")
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="The coordinator; else where it joined, else what mDNS finds."),
 ]
 Addresses = Annotated[
     list[str] | None,
@@ -40,7 +41,9 @@ LogFormat = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
-Role = Annotated[str | None, typer.Option(help="board or cloud; must be given.")]
+Role = Annotated[
+    str | None, typer.Option(help="board or cloud; who has joined with it need not say it again.")
+]
 Slowdown = Annotated[
     float | None, typer.Option(min=1.0, metavar="K", help="Play a device that is K times slower.")
 ]

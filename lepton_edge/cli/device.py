@@ -43,6 +43,9 @@ def group() -> None:
 
 _Device = Annotated[str, typer.Argument(metavar="NAME", help="The device's name; see `device list`.")]
 _Force = Annotated[bool, typer.Option("--force", help="End even what nobody else can run, and do not wait.")]
+_NO_DEVICES = (
+    "no devices; on each: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start"
+)
 _Undo = Annotated[bool, typer.Option("--undo", help="Let it take part again; ends a quarantine, too.")]
 
 
@@ -207,6 +210,4 @@ def draw(told: dict[str, Any], console: Console, columns: Sequence[Column]) -> N
     devices = told.get("devices", [])
     if not any(map(note, devices)):
         columns = [column for column in columns if column.title != "note"]
-    console.print(
-        table(columns, devices) if devices else "no devices: lepton-edge agent start --role board|cloud"
-    )
+    console.print(table(columns, devices) if devices else _NO_DEVICES)

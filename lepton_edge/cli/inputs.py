@@ -127,8 +127,8 @@ def only_input(asked: Client, model: str) -> str:
     try:
         told = asked.model(model)
     except Unavailable as error:
-        hint = "check the address; if only the coordinator is away, name the input: --input NAME=FILE"
-        raise Unavailable(error.message, hint) from error
+        hint = "if only the coordinator is away, name the input: --input NAME=FILE"
+        raise Unavailable(error.message, f"{error.hint}; {hint}") from error
     names = [str(one["name"]) for one in told.get("inputs", [])]
     if len(names) != 1:
         raise InvalidInput(

@@ -78,7 +78,7 @@ def revoke(
 def _render_new(told: Row, console: Console) -> None:
     sys.stdout.write(f"{told.get('text', '')}\n")
     uses, until = told.get("uses"), date(told.get("expires"))
-    sys.stderr.write(f"it counts {uses} times until {until}; it is not shown again\n")
+    sys.stderr.write(f"good for {uses} to join until {until}; it is not shown again\n")
 
 
 def date(seconds: Any) -> str:

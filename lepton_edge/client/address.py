@@ -161,7 +161,8 @@ async def refuse_older(address: str, call: AdminCall, trust: Trust | None = None
 def _nobody(address: str) -> Unavailable:
     return Unavailable(
         f"nobody answers at {address}",
-        "check the address, and that `lepton-edge coordinator start` or `lepton-edge agent start` runs there",
+        "check the address, and that `lepton-edge coordinator start` or `lepton-edge agent start` runs there; "
+        "if others reach it: is the key revoked?",
     )
 
 

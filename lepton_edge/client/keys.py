@@ -42,8 +42,10 @@ def trust_for(
         return None
     raise Unauthenticated(
         "no key to prove who asks",
-        "give one with key=, --key or LEPTON_EDGE_KEY (`lepton-edge client key create` makes it), "
-        "or ask an insecure coordinator with insecure=True or --insecure",
+        "run this as who runs `lepton-edge coordinator start`, on that machine; for others make a key there, "
+        "`lepton-edge client key create NAME --admin` (or --model MODEL), and give it here: key=, LEPTON_EDGE_KEY or "
+        "`lepton-edge --key FILE ...`. Of a coordinator that runs with --insecure: "
+        "insecure=True, `lepton-edge --insecure ...`",
     )
 
 

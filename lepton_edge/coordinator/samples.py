@@ -57,7 +57,8 @@ def _picture(name: str, path: Path, inputs: Sequence[InputSpec]) -> Sample:
     if len(inputs) != 1 or not inputs[0].picture:
         raise InvalidInput(
             f"{name!r} is a picture, but the model does not take one picture",
-            "declare the input as a picture in the manifest, or push .npz samples",
+            'declare it in a manifest (--manifest FILE.toml: [[input]] with its name and kind = "picture"), '
+            "or push .npz samples",
         )
     return {inputs[0].tensor.name: np.frombuffer(path.read_bytes(), np.uint8)}
 

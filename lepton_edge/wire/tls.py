@@ -208,7 +208,9 @@ def unbelieved(words: str, peer: str) -> Unauthenticated | None:
     """Return what gRPC's `words` about a connection that did not come about mean, where TLS is the reason."""
     said = words.lower().replace("_", " ")
     if "certificate verify failed" in said or "hostname verification" in said or "peer name" in said:
-        return _not_believed(peer, words.rpartition("CERTIFICATE_VERIFY_FAILED")[2].strip(": ") or words)
+        return _not_believed(
+            peer, words.rpartition("CERTIFICATE_VERIFY_FAILED")[2].strip(": ").removesuffix(": OK") or words
+        )
     if any(word in said for word in _OPEN):
         return _in_the_open(peer)
     if "tsi data corrupted" in said:  # all that gRPC says of the other side's alert
@@ -226,7 +228,8 @@ def tls_only(peer: str) -> Unauthenticated:
 
 def _in_the_open(peer: str) -> Unauthenticated:
     return Unauthenticated(
-        f"{peer} speaks without TLS, which is refused here", "join it, or use --insecure on both sides"
+        f"{peer} speaks without TLS, which is refused here",
+        "start it without --insecure there, or give --insecure here too",
     )
 
 

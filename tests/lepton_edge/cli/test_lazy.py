@@ -92,7 +92,7 @@ def test_a_plugin_describes_its_command_itself(line: CommandLine, monkeypatch: p
 
     monkeypatch.setattr(lazy, "entry_points", found)
     said = line.run("--help").out
-    assert "Run an agent on this device: start" in said
+    assert "Run an agent on this device: join, start" in said
     assert "Added by gone; see lepton-edge odd --help." in said
 
 

@@ -10,7 +10,7 @@ def test_a_token_is_alone_on_standard_output(line: CommandLine) -> None:
     line.tell("token", token="ab", text="LE1.x.y.z", uses=3, expires=1.8e9)
     said = line.run("token", "create", "--ttl", "2h", "--uses", "3", "--role", "client", "--model", "net")
     assert said.out == "LE1.x.y.z\n"
-    assert "3 times until" in said.err
+    assert "good for 3 to join until" in said.err
     assert line.calls == [CreateToken(7200.0, 3, "client", ("net",))]  # type: ignore[arg-type]
 
 
