@@ -17,7 +17,6 @@ import errno
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,7 +27,8 @@ from lepton_edge.core.errors import InvalidInput, PortInUse, Unauthenticated, Un
 from lepton_edge.core.identity import NODE_HOST, Identity
 from lepton_edge.wire import rpc, sealing, strangers
 from lepton_edge.wire.accepting import Accepting, make_room
-from lepton_edge.wire.passing import pass_on
+from lepton_edge.wire.behind import Behind
+from lepton_edge.wire.passing import prepare
 from lepton_edge.wire.preface import PREFACE, first_bytes
 from lepton_edge.wire.sealed import SealedStream
 from lepton_edge.wire.sockets import SocketStream
@@ -50,9 +50,6 @@ STRANGER_STAYS = Seconds(30.0)
 """Within which whoever shows no certificate has asked what it may ask, and been answered."""
 _BACKLOG = 512
 _LONGEST_AUTHORITY = 64 << 10  # bytes
-_UNSENT = 128 << 10
-"""Bytes that the system may hold and not have sent: what waits here can still be overtaken."""
-_TCP_NOTSENT_LOWAT = 25  # <netinet/tcp.h> of Linux; Python names it from 3.12 on
 
 
 @dataclass(frozen=True)
@@ -188,15 +185,9 @@ async def _connected_to(
         connection = undo.enter_context(socket.socket(family, kind, protocol))
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, target)
-        _prepare(connection)
+        prepare(connection)
         undo.pop_all()
         return connection
-
-
-def _prepare(connection: socket.socket) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if sys.platform == "linux":
-        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
 
 
 # --- accepting ------------------------------------------------------------------------------------
@@ -231,7 +222,7 @@ async def open_port(
     except LeptonError:
         listening.close()
         raise
-    return Front(listening, server, behind, serve, trust=trust, bounds=bounds), bound
+    return Front(listening, Behind(server, behind, handlers), serve, trust=trust, bounds=bounds), bound
 
 
 def _listen(address: str, next_free: bool, trust: Trust | None) -> tuple[socket.socket, str]:
@@ -266,25 +257,23 @@ class Front:
     def __init__(
         self,
         listening: socket.socket,
-        server: Any,
-        behind: str,
+        behind: Behind,
         serve: Serve | None,
         *,
         trust: Trust | None,
         bounds: Bounds,
     ) -> None:
-        self._server, self._behind = server, rpc.split_address(behind)
-        self._serve, self._trust, self._bounds = serve, trust, bounds
+        self._behind, self._serve, self._trust = behind, serve, trust
         self._loop = asyncio.get_running_loop()
-        self._passing = 0
-        self._strangers = Strangers(max(strangers.MOST, bounds.connections // 4))
+        behind.most, behind.most_strangers = bounds.passed_on, max(strangers.MOST, bounds.connections // 4)
+        self._strangers = Strangers(behind.most_strangers)
         served = self._served if trust is None else self._secured
         self._accepting = Accepting(listening, "a port", bounds.connections, served)
 
     async def stop(self, grace: float | None) -> None:
         """Accept nobody any more; end what runs, calls of gRPC within `grace` seconds."""
         self._accepting.stop()
-        await self._server.stop(grace)
+        await self._behind.stop(grace)
         await self._accepting.end()
 
     # --- in the open ------------------------------------------------------------------------------
@@ -293,13 +282,13 @@ class Front:
         peer = rpc.join_address(*where[:2])
         try:
             connection.setblocking(False)
-            _prepare(connection)
+            prepare(connection)
             first = await asyncio.wait_for(first_bytes(connection), FIRST_WORDS)
             if first == PREFACE and self._serve is not None:
                 await self._loop.sock_sendall(connection, PREFACE)
                 await self._plain(SocketStream(connection, peer), self._serve)
             elif first:
-                await self._passed_on(connection, rpc.PeerContext(peer), first)
+                await self._behind.pass_on(connection, rpc.PeerContext(peer), first)
         except (OSError, asyncio.TimeoutError) as error:
             log.debug("a connection ended", peer=peer, error=str(error))
         finally:
@@ -313,22 +302,6 @@ class Front:
         finally:
             stream.end()
 
-    async def _passed_on(self, outer: socket.socket, who: rpc.PeerContext, first: bytes = b"") -> None:
-        if self._passing >= self._bounds.passed_on:
-            return
-        self._passing += 1
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as inner:
-                inner.setblocking(False)
-                _prepare(inner)
-                inner.bind(("127.0.0.1", 0))  # here, so that nobody else's connection has this port meanwhile
-                with rpc.passed_on(rpc.join_address(*inner.getsockname()[:2]), who):
-                    await self._loop.sock_connect(inner, self._behind)
-                    await self._loop.sock_sendall(inner, first)
-                    await pass_on(outer, inner)
-        finally:
-            self._passing -= 1
-
     # --- with TLS ---------------------------------------------------------------------------------
 
     async def _secured(self, connection: socket.socket, where: Any) -> None:
@@ -338,7 +311,7 @@ class Front:
             try:
                 stranger = undo.enter_context(self._strangers.inside(where[0]))
                 connection.setblocking(False)
-                _prepare(connection)
+                prepare(connection)
                 sealed = await self._shaken(connection, stranger, peer)
                 if sealed is not None:
                     undo.callback(sealed.close)
@@ -388,4 +361,4 @@ class Front:
 
     async def _http2(self, sealed: ssl.SSLSocket, peer: str, identity: Identity | None) -> None:
         if sealed.selected_alpn_protocol() == HTTP2:
-            await self._passed_on(sealed, rpc.PeerContext(peer, identity, sealed=True))
+            await self._behind.pass_on(sealed, rpc.PeerContext(peer, identity, sealed=True))

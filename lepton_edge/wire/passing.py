@@ -8,10 +8,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 
 _MOST = 64 << 10  # bytes that are taken at a time
 _TURNS = 16  # pieces in a row, before others have their turn
+_UNSENT = 128 << 10
+"""Bytes that the system may hold and not have sent: what waits here can still be overtaken."""
+_TCP_NOTSENT_LOWAT = 25  # <netinet/tcp.h> of Linux; Python names it from 3.12 on
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def prepare(connection: socket.socket) -> None:
+    """Have a connection send at once what it is given, and take no more than it can send soon."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
 
 
 async def pass_on(one: socket.socket, other: socket.socket) -> None:

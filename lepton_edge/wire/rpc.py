@@ -119,11 +119,12 @@ def open_channel(
 
 
 async def open_server(
-    address: str, handlers: Handlers, *, next_free: bool = True, calls: int = MAX_CALLS
+    address: str, handlers: Handlers, *, next_free: bool = True, calls: int = MAX_CALLS, streams: int = 0
 ) -> tuple[grpc.aio.Server, str]:
     """Start a server on "host:port", or on the next free port; return it and the address it truly has.
 
-    It serves so many `calls` at a time, streams among them; more are refused as Overloaded.
+    It serves so many `calls` at a time, streams among them; more are refused as Overloaded. One connection has
+    `streams` calls at a time (0: any); more of them wait.
 
     Port 0 lets the system choose. Raises PortInUse when the port (and, with `next_free`, the 31 after it) is
     taken, InvalidInput when the host is none of this machine's.
@@ -131,7 +132,8 @@ async def open_server(
     host, port = split_address(address)
     if not is_loopback(host):
         log.warning("listening beyond this machine without TLS", address=address)
-    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=calls)
+    options = [*_SERVER_OPTIONS, *([("grpc.max_concurrent_streams", streams)] if streams else [])]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=calls)
     server.add_generic_rpc_handlers(tuple(handlers))
     bound = _bind(server, host, range(port, port + (NEXT_PORTS if next_free and port else 1)))
     await server.start()
