@@ -158,7 +158,7 @@ def restore(source: Path, directory: Path) -> Backup:
         with tempfile.TemporaryDirectory(dir=directory, prefix="restore-") as scratch:
             try:
                 about = _unpack(source, Path(scratch))
-            except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+            except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _damaged(source, str(error)) from error
             _settle(Path(scratch), directory)
     files = about["files"]
@@ -171,7 +171,8 @@ def _unpack(source: Path, into: Path) -> dict[str, Any]:
     about: dict[str, Any] = {}
     with tarfile.open(source, mode="r:") as archive:
         for entry in archive:
-            content = archive.extractfile(entry) if entry.isreg() else None
+            whole = entry.isreg() and not entry.issparse()  # of holes, a few bytes would fill a disk
+            content = archive.extractfile(entry) if whole else None
             if content is None or not _is_ours(entry.name):
                 raise _damaged(source, f"{entry.name!r} does not belong there")
             if entry.name == ABOUT:

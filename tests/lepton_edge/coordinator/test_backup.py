@@ -129,6 +129,30 @@ def test_links_and_what_is_no_archive_are_refused(tmp_path: Path) -> None:
         backup.restore(tmp_path / "none", tmp_path / "again")
 
 
+def test_a_file_of_holes_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: Any) -> None:
+    made, size = tmp_path / "bomb.tar", 1 << 40
+    name, told = "models/m/1/weights.bin", f"1\n{size}\n0\n".encode().ljust(512, b"\0")
+    with tarfile.open(made, "w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(told)
+        sparse = {"major": "1", "minor": "0", "name": name, "realsize": str(size)}
+        entry.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+        archive.addfile(entry, io.BytesIO(told))
+    monkeypatch.setattr(backup, "_unpacked", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(InvalidInput, match="does not belong there"):
+        backup.restore(made, tmp_path / "new")
+
+
+def test_one_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    made, told = tmp_path / "deep.tar", b"[" * 200_000
+    with tarfile.open(made, "w") as archive:
+        entry = tarfile.TarInfo(backup.ABOUT)
+        entry.size = len(told)
+        archive.addfile(entry, io.BytesIO(told))
+    with pytest.raises(InvalidInput, match="no backup"):
+        backup.restore(made, tmp_path / "new")
+
+
 def test_one_of_a_newer_release_is_named_and_a_state_is_never_written_over(
     state: Path, tmp_path: Path
 ) -> None:
