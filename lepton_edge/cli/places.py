@@ -17,7 +17,7 @@ from lepton_edge.core.errors import NotFound, UsageError
 
 EVERY = "*"
 """What the coordinator understands by every other cloud."""
-START_ONE = "start one: lepton-edge agent start --role board --coordinator HOST:PORT"
+START_ONE = "on a device: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start"
 
 DevicesOption = Annotated[
     list[str] | None,

@@ -234,6 +234,6 @@ def _no_entry(doors: Doors, failures: list[str]) -> Unavailable:
     if not failures:
         return Unavailable(
             f"the coordinator at {doors.asked} knows no agent that admits requests",
-            "start one: lepton-edge agent start --role board",
+            "on a device: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start",
         )
     return Unavailable(f"no entry can be reached: {'; '.join(failures)}", "check the network and the agents")

@@ -39,7 +39,7 @@ def choose(connected: list[Device], request: Deploy) -> tuple[Device | None, Dev
     if board is None and cloud is None:
         raise NotFound(
             "no agent is connected, so there is nothing to deploy on",
-            "start one: lepton-edge agent start --role board --coordinator HOST:PORT",
+            "on a device: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start",
         )
     return board, cloud
 

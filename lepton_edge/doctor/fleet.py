@@ -20,7 +20,7 @@ def findings(status: Row) -> list[Finding]:
     """Return what is to be said of a fleet."""
     devices = status.get("devices", [])
     if not devices:
-        fix = "start an agent: lepton-edge agent start --role board --coordinator HOST:PORT"
+        fix = "on a device: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start"
         return [Finding("devices", Level.NOTE, "no device has registered with this coordinator", fix)]
     found = [finding for device in devices for finding in _device(device)]
     found += [finding for link in status.get("links", []) for finding in _link(link)]
