@@ -86,7 +86,7 @@ class _Answering:
             if self._open <= MOST:
                 await asyncio.wait_for(self._exchange(reader, writer), PATIENCE)
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # who asks badly, slowly or too much is not answered
+            writer.transport.abort()  # who asks badly, slowly or too much, or does not read: nothing waits for it
         finally:
             self._open -= 1
             writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -74,6 +75,22 @@ async def test_a_crowd_is_not_let_in_and_others_are_when_it_left(process: tuple[
         if "200" in await ask(address, "GET /livez HTTP/1.1\r\n\r\n"):
             return
     pytest.fail("the door stayed shut")
+
+
+async def test_who_does_not_read_its_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PATIENCE", 0.1)
+    before = asyncio.all_tasks()
+    opened = await open_door("127.0.0.1", 0, Watched(list, lambda: "", lambda: "x" * (16 << 20)))
+    host, _, port = opened.address.rpartition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(0.05)
+        assert asyncio.all_tasks() - before, "or this test shows nothing"
+        end = asyncio.get_running_loop().time() + 5
+        while asyncio.all_tasks() - before:
+            assert asyncio.get_running_loop().time() < end, "it is held still"
+            await asyncio.sleep(0.02)
+    await opened.close()
 
 
 async def test_a_taken_port_gives_the_next_one_and_off_none() -> None:
