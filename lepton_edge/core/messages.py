@@ -32,6 +32,7 @@ from lepton_edge.core.calls import Upload as Upload
 from lepton_edge.core.calls import WhatIf as WhatIf
 from lepton_edge.core.calls import Wishes as Wishes
 from lepton_edge.core.frames import WireError
+from lepton_edge.core.hardware import Hardware as Hardware
 from lepton_edge.core.peers import LinkReport as LinkReport
 from lepton_edge.core.peers import Peer as Peer
 from lepton_edge.core.peers import Relay as Relay
@@ -57,30 +58,6 @@ from partitioner.units import (
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 1
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What a device told about itself; unknown numbers are 0, unknown temperature is -273.15 (degrees Celsius).
-
-    `threads` compute; `power_mode` is what the system calls it ("performance", "nvpmodel 2"), "" where unknown.
-    `features` are what the processor can, as the kernel calls it ("avx512_vnni", "asimddp"), of those that integer
-    kernels are chosen by; none where unknown (and before protocol 1.1).
-    """
-
-    architecture: str
-    system: str
-    cores: int
-    memory_total: Bytes
-    memory_available: Bytes
-    processor: str
-    providers: tuple[str, ...]
-    engine: str
-    temperature: float = -273.15
-    python: str = ""
-    threads: int = 0
-    power_mode: str = ""
-    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

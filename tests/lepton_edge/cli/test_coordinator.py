@@ -28,6 +28,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[CoordinatorConfig]:
         configs.append(config)
 
     monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.delenv("LEPTON_EDGE_COORDINATOR_SECURE", raising=False)  # importing `bench` sets it
     return configs
 
 

@@ -57,11 +57,12 @@ async def test_what_a_person_changes_is_written_down_however_it_ends(world: Kept
     assert _lines(world) == [("anna", "RemoveModel", outcome) for outcome in ("ok", "not_found", "not_found")]
 
 
-async def test_who_may_not_changes_nothing_and_is_written_down(world: Kept) -> None:
+async def test_who_may_not_changes_nothing_and_is_written_down_but_a_stranger(world: Kept) -> None:
+    """Anybody could fill the log with what nobody did: it has a bound, and the trail would be gone in a minute."""
     for peer, kind in ((APP, PermissionDenied), (PeerContext("10.0.0.9:1"), Unauthenticated)):
         with pytest.raises(kind):
             await _made(world, m.RemoveModel("net"), peer, AssertionError("it was done"))  # type: ignore[arg-type]
-    assert [outcome for _, _, outcome in _lines(world)] == ["permission_denied", "unauthenticated"]
+    assert [outcome for _, _, outcome in _lines(world)] == ["permission_denied"]
 
 
 async def test_a_device_that_is_removed_is_revoked_and_one_that_is_not_is_not(world: Kept) -> None:
