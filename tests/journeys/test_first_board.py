@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from examples.demo.processes import Child
 from tests.journeys.conftest import LEPTON_EDGE, ROOT
@@ -19,13 +22,38 @@ pytestmark = pytest.mark.journey
 
 PAGE = (ROOT / "docs" / "first-board.md").read_text("utf-8")
 STEPS = re.findall(r"^ {4}~/venv/bin/lepton-edge (.*)$", PAGE, re.MULTILINE)
+MANIFEST = "\n".join(re.findall(r"^ {4}((?:format|\[\[|\w+ = ).*)$", PAGE, re.MULTILINE))
+
+
+def bring_files(folder: Path) -> None:
+    """Put there what the page takes for granted: a model of a picture, some pictures, one more to ask about."""
+    random = np.random.default_rng(1)
+    weights = random.normal(0, 0.1, (8, 3, 3, 3)).astype("float32")
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["c"], name="conv", strides=[4, 4]),
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("GlobalAveragePool", ["r"], ["y"], name="pool"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mine",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 224, 224])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 1, 1])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / "model.onnx")
+    (folder / "mine.toml").write_text(MANIFEST, "utf-8")
+    (folder / "pictures").mkdir()
+    for path in (folder / "photo.jpg", folder / "pictures" / "a.jpg", folder / "pictures" / "b.jpg"):
+        Image.fromarray(random.integers(0, 255, (240, 320, 3), dtype=np.uint8)).save(path)
 
 
 class Person:
     """Somebody at a keyboard with a home of their own, who pastes what the page says."""
 
-    def __init__(self, home: Path, files: dict[str, str]) -> None:
-        self.home, self.files = home, files
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.token = self.address = ""
         self.running: list[Child] = []
 
@@ -45,7 +73,7 @@ class Person:
             return self.token
         if re.fullmatch(r"[\d.]+:8010", word):
             return self.address
-        return self.files.get(word, word)
+        return word
 
     def _starts(self, words: list[str]) -> str:
         child = Child("-".join(words[:4:3]), [*LEPTON_EDGE, *words], self.home)
@@ -59,9 +87,7 @@ class Person:
 
 
 @pytest.fixture
-def person(
-    tmp_path: Path, small: Path, small_input: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Person]:
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     for name in os.environ:
         if name.startswith(("XDG_", "LEPTON_EDGE_")):
             monkeypatch.delenv(name)
@@ -70,13 +96,8 @@ def person(
     monkeypatch.setenv("LEPTON_EDGE_COORDINATOR", "")  # set when it is known, and undone at the end
     monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_SECURE", "true")
     monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_ANNOUNCE", "false")
-    np.savez(tmp_path / "samples.npz", x=np.load(small_input))
-    files = {
-        "model.onnx": str(small),
-        "pictures": str(tmp_path / "samples.npz"),
-        "photo.jpg": f"x={small_input}",
-    }
-    made = Person(tmp_path, files)
+    bring_files(tmp_path)
+    made = Person(tmp_path)
     yield made
     for child in reversed(made.running):
         child.stop()
