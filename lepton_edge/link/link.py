@@ -51,8 +51,10 @@ async def dial(
     `trust` over TLS. Raises Unavailable when nobody answers, IncompatibleVersion when the peer speaks another
     protocol, Unauthenticated and PermissionDenied when it is not who it says.
     """
-    found = await front.dial(address, (limits or Limits()).handshake, trust) if plain else None
-    link = Link(found or streams.DialledStream(address, trust), hello, handler, limits)
+    within = (limits or Limits()).handshake
+    found = await front.dial(address, within, trust) if plain else None
+    shown = await front.shown_at(address, trust, within) if trust and found is None else None
+    link = Link(found or streams.DialledStream(address, trust, shown), hello, handler, limits)
     await link.open()
     return link
 

@@ -90,6 +90,17 @@ async def dial(
         return await asyncio.wait_for(_dialled(address, trust), within)
 
 
+async def shown_at(
+    address: str, trust: Trust, within: Seconds = FIRST_WORDS
+) -> tuple[bytes, Identity] | None:
+    """Return the certificate (PEM) of the node at `address`, and whose it is; None where this event loop cannot ask.
+
+    Raises as `dial`.
+    """
+    with _typed(address):
+        return await asyncio.wait_for(_shown(address, trust), within)
+
+
 async def authority_at(address: str, within: Seconds = FIRST_WORDS) -> bytes:
     """Return the certificates (PEM) that the port at `address` says are its authority's, of which nothing is verified.
 
@@ -139,6 +150,18 @@ async def _dialled(address: str, trust: Trust | None) -> SocketStream | None:
         log.debug("no plain stream", address=address, error=repr(error))
         connection.close()
         return None
+
+
+async def _shown(address: str, trust: Trust) -> tuple[bytes, Identity] | None:
+    connection = await _connected(address)
+    with (
+        contextlib.closing(connection),
+        contextlib.suppress(NotImplementedError),
+        contextlib.closing(await sealing.dial(connection, trust.client_context(), NODE_HOST, address)) as one,
+    ):
+        identity, found = trust.identify(one), one.getpeercert(binary_form=True)
+        return (ssl.DER_cert_to_PEM_cert(found).encode(), identity) if identity and found else None
+    return None
 
 
 async def _sealed(connection: socket.socket, address: str, trust: Trust) -> SocketStream | None:

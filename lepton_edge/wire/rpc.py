@@ -103,17 +103,25 @@ class PeerContext:
 
 
 def open_channel(
-    address: str, longest: int = LONGEST_MESSAGE, *, trust: Trust | None = None, host: str = NODE_HOST
+    address: str,
+    longest: int = LONGEST_MESSAGE,
+    *,
+    trust: Trust | None = None,
+    host: str = NODE_HOST,
+    only: bytes = b"",
 ) -> grpc.aio.Channel:
     """Return a channel to "host:port"; it connects when first used. No message above `longest` bytes is taken.
 
-    With `trust` over TLS, to somebody whose certificate names `host`; without it in the open.
+    With `trust` over TLS, to somebody whose certificate names `host` (and is `only`, PEM, where that is given); without
+    it in the open.
     """
     options: list[tuple[str, int | str]] = [*_CHANNEL_OPTIONS, ("grpc.max_receive_message_length", longest)]
     if trust is None:
         return grpc.aio.insecure_channel(address, options=options)
     shown = trust.credentials
-    credentials = grpc.ssl_channel_credentials(shown.authority, shown.key or None, shown.certificate or None)
+    credentials = grpc.ssl_channel_credentials(
+        only or shown.authority, shown.key or None, shown.certificate or None
+    )
     options.append(("grpc.ssl_target_name_override", host))
     return grpc.aio.secure_channel(address, credentials, options=options)
 

@@ -109,15 +109,19 @@ class _GrpcStream:
 class DialledStream(_GrpcStream):
     """The stream as its dialler has it; owns its channel.
 
-    With `trust` it is verified to be a node's; gRPC does not tell whose, so that its identity is unknown.
+    With `trust` it is verified to be a node's. gRPC does not tell whose: `shown`, the certificate that the node
+    showed before and whose it is (`front.shown_at`), is the only one that is then believed; without it it is anybody's.
     """
 
     ends = (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError)
 
-    def __init__(self, address: str, trust: Trust | None = None) -> None:
-        self._channel = rpc.open_channel(address, trust=trust)
+    def __init__(
+        self, address: str, trust: Trust | None = None, shown: tuple[bytes, Identity] | None = None
+    ) -> None:
+        self._channel = rpc.open_channel(address, trust=trust, only=shown[0] if shown else b"")
         call = self._channel.stream_stream(f"/{rpc.DATA}/{LINK}")()
         super().__init__(address, call, secure=trust is not None)
+        self.identity = shown[1] if shown else None
 
     def _meaning(self, error: BaseException) -> BaseException:
         """Return what `error` of the call means: a typed error, or that the task was cancelled."""

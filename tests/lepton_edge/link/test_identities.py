@@ -112,3 +112,23 @@ async def test_a_stranger_who_asks_an_agent_hears_its_version_alone() -> None:
 
 async def given(told: Description) -> Description:
     return told
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["asked for a plain stream", "gRPC"])
+async def test_who_offers_grpc_alone_is_known_all_the_same(plain: bool) -> None:
+    """Else whoever sits between with any agent's certificate could be every agent, by not offering plain streams."""
+    for name, hello in (("pi", "pi"), ("mallory", "pi")):
+        trust = authority().trust(Role.AGENT, name)
+        port, address = await open_data_port(
+            "127.0.0.1:0", LinkHello("agent", hello), ignore, describe, plain=False, trust=trust
+        )
+        mine = authority().trust(Role.AGENT, "board")
+        if name == hello:
+            link = await dial(address, LinkHello("agent", "board"), ignore, plain=plain, trust=mine)
+            assert link.identity is not None
+            assert link.identity.name == "pi"
+            await link.close()
+        else:
+            with pytest.raises(PermissionDenied, match="showed the certificate of agent 'mallory'"):
+                await dial(address, LinkHello("agent", "board"), ignore, plain=plain, trust=mine)
+        await port.stop(None)
