@@ -24,7 +24,6 @@ from typing import Any
 
 import typer
 
-from device_agents import lean  # noqa: F401  (before what imports structlog)
 from device_agents.enlisting import enlist, enlisted, read_token
 from device_agents.membership import membership
 from device_agents.options import (
