@@ -23,7 +23,7 @@ pytestmark = pytest.mark.journey
 
 IDLE_RESIDENT = 85e6  # bytes
 OF_TLS = 3.5e6
-"""Bytes more of one that proves who it is: what gRPC's own TLS and the contexts of `ssl` take. Cryptography is not in it."""
+"""Bytes more of one that proves who it is: gRPC's own TLS and the contexts of `ssl`; cryptography is not in it."""
 NOT_HANGING = 3.0
 """Seconds to be registered on a machine that others use too. The goal is 1.5 s, and this is no test of it:
 `bench/footprint.py` measures that on a quiet machine and says whether it is met."""
