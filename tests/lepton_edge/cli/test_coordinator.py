@@ -28,7 +28,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[CoordinatorConfig]:
         configs.append(config)
 
     monkeypatch.setattr(server, "serve", serve)
-    monkeypatch.delenv("LEPTON_EDGE_COORDINATOR_SECURE", raising=False)  # importing `bench` sets it
     return configs
 
 
