@@ -134,7 +134,6 @@ def _accept(
         arrived=now,
         deadline=now + lifetime,
         reason=why,
-        looks=why.startswith(turning.LOOKS),
         flow=event.flow,
         size=_size(held, frame, terms),
         line=(event.flow, held.key.model) if terms.line else None,

@@ -5,11 +5,9 @@ Law: pure arithmetic on what is known of the link and of the far side; it decide
     what it takes now  +  max(3 x the link's p99, 200 ms), 0.6 s at most
 
 and by a device that has nothing else to compute for half of that margin only: then it begins beside it, and suspects
-nobody yet. A request that only looks whether a link is as slow as it seems, where an answer from here is expected
-sooner, is begun here at once. "Now" is the link's estimate with what was sent before and is
-still under way on it, the predicted computing of this request and of those of ours that wait there already, or what its
-answers took of late, whichever is more: a far side that is busy is not gone, and to answer here instead makes this
-device busier yet.
+nobody yet. "Now" is the link's estimate with what was sent before and is still under way on it, the predicted
+computing of this request and of those of ours that wait there already, or what its answers took of late, whichever is
+more: a far side that is busy is not gone, and to answer here instead makes this device busier yet.
 """
 
 from __future__ import annotations
@@ -76,13 +74,7 @@ def _predicted_to_take(state: State, work: Work, peer: DeviceId, now: float) -> 
 
 
 def early(state: State, work: Work, peer: DeviceId, now: float) -> Seconds:
-    """Return how long an idle device waits for `peer` until it begins to answer beside it.
-
-    Not at all by a request that only looks whether a link is as slow as it seems, where the rest is expected to take
-    less here: it risks nothing then. Others took their page because it is quickest, or a person pinned it.
-    """
-    if work.looks and 0 < _rest(state, work, now) < _predicted_to_take(state, work, peer, now):
-        return Seconds(0.0)
+    """Return how long an idle device waits for `peer` until it begins to answer beside it."""
     part = EARLY - STRAYS * _scatter(state, work, now) / _margin(state, peer)
     return patience(state, work, peer, now, max(EARLIEST, part))
 
@@ -165,13 +157,6 @@ def _near(state: State, work: Work, now: float) -> float:
         return work.terms.near
     whole = (held.book.fallback, 0, len(held.book.blocks))
     return held.turner.own.seconds(whole, work.terms.near, now)
-
-
-def _rest(state: State, work: Work, now: float) -> float:
-    """Return what the whole model takes here now, but for the part that is done: codec work counts as done, too."""
-    near = work.terms.near
-    done = min(1.0, _predicted(state, work).board / near) if near > 0 else 1.0
-    return _near(state, work, now) * (1 - done)
 
 
 def _scatter(state: State, work: Work, now: float) -> float:

@@ -177,8 +177,6 @@ def timer_fired(state: State, event: TimerFired, now: float) -> list[Command]:
 def _late(state: State, work: Work, peer: DeviceId, now: float) -> list[Command]:
     asked = work.asks[peer]
     why = f"{peer} did not answer within {now - asked.at:.2f} s"
-    if now - asked.at < asking.SHORTEST_WAIT:
-        why = f"it was expected sooner from here than from {peer}"
     if work.phase == "remote" and asked.is_early(now):
         return ladder.beside(state, work, why, now) + asking.watch(work, asked.begin_by, now)
     longer = asking.wait_on(state, work, peer, now)

@@ -148,8 +148,7 @@ class Work:
 
     `asks` are the far sides that may still be at work for us, `tried` all that were; `timer` is the one that tells that
     the last of them is late, `trial` says that one was suspected. `sent` is what a replica would be sent, `original`
-    what a smaller model would run on; `looks` says that it was only sent to see how quick a link is; `why` is what went
-    wrong last, `broken` the phases that failed here.
+    what a smaller model would run on; `why` is what went wrong last, `broken` the phases that failed here.
     """
 
     key: WorkKey
@@ -163,7 +162,6 @@ class Work:
     phase: str = "local"
     run: int = 1
     reason: str = ""
-    looks: bool = False
     asks: dict[DeviceId, Ask] = field(default_factory=dict)
     tried: tuple[DeviceId, ...] = ()
     timer: str = ""

@@ -46,8 +46,6 @@ SLOWED = 1.25
 """A device that takes so many times what was planned may be quick again where no request shows it: it cooled, say."""
 UNUSUAL = 1.25
 """A request of other bytes than usual, by this factor, is costed by its own."""
-LOOKS = "taken this once, to see whether the link to"
-"""How the reason of a request begins that looks at a link that seems slow."""
 
 
 def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: float) -> tuple[PageName, str]:
@@ -68,7 +66,7 @@ def choose(state: State, held: EpochState, frame: Frame, terms: Terms, now: floa
         return trial.name, f"taken this once, to see whether {trial.peer} is back"
     if now >= choice.look_at and (look := _look(state, turner, choice, frame)):
         choice.looked(now)
-        return look.name, f"{LOOKS} {look.peer} is as slow as it seems"
+        return look.name, f"taken this once, to see whether the link to {look.peer} is as slow as it seems"
     if (now >= choice.here_at or choice.here_again) and (here := _look_here(turner, choice, frame, now)):
         choice.looked_here(now)
         return here.name, f"taken this once, to see whether {state.device} is as slow as it seems"
