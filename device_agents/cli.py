@@ -59,6 +59,7 @@ from device_agents.options import (
 )
 from lepton_edge.core.config import NO_METRICS, AgentConfig
 from lepton_edge.core.errors import UsageError
+from lepton_edge.core.listening import LOOPBACK, listening
 from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, environment_of, service, unit_name
 from partitioner.nouns_json import to_json
@@ -86,7 +87,6 @@ LEAST = {
     "metrics_port": NO_METRICS,
 }
 WARNING = "WARNING: listening on {} without TLS or authentication: {} controls this device."
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 UNWELL = 16
 """The exit status of a doctor that found something that does not work."""
@@ -361,21 +361,6 @@ def _check_address(address: str, where: str) -> None:
         raise UsageError(
             f"{where}: {address!r} is not an address", "write HOST:PORT, such as 192.168.1.20:8010"
         )
-
-
-def listening(bind: str | None, insecure_bind: str | None, secure: bool | None) -> dict[str, Any]:
-    """Return the settings that --bind, --insecure-bind and --secure/--insecure mean together.
-
-    Raises:
-        UsageError: they contradict each other, or would listen in the open by mistake.
-    """
-    if insecure_bind is not None and (bind is not None or secure):
-        raise UsageError("--insecure-bind listens in the open", "leave it out, or --bind and --secure")
-    if secure is False and bind is not None and bind not in LOOPBACK:
-        raise UsageError(f"--insecure does not listen on {bind}", "give --insecure-bind if that is meant")
-    if insecure_bind is not None:
-        return {"bind": insecure_bind, "secure": False}
-    return {"bind": bind, "secure": secure}
 
 
 def _host_name() -> str:

@@ -17,11 +17,10 @@ import typer
 from lepton_edge.cli import extras, settings
 from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
-from lepton_edge.core.errors import UsageError
+from lepton_edge.core.listening import LOOPBACK, listening
 from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, service, unit_name
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
 
 app = typer.Typer(
@@ -146,21 +145,6 @@ def configuration(flags: dict[str, Any], file: Path | None, environment: dict[st
             "--{flag}": settings.flag_layer(flags),
         },
     )
-
-
-def listening(bind: str | None, insecure_bind: str | None, secure: bool | None) -> dict[str, Any]:
-    """Return the settings that --bind, --insecure-bind and --secure/--insecure mean together.
-
-    Raises:
-        UsageError: they contradict each other, or would listen in the open by mistake.
-    """
-    if insecure_bind is not None and (bind is not None or secure):
-        raise UsageError("--insecure-bind listens in the open", "leave it out, or --bind and --secure")
-    if secure is False and bind is not None and bind not in LOOPBACK:
-        raise UsageError(f"--insecure does not listen on {bind}", "give --insecure-bind if that is meant")
-    if insecure_bind is not None:
-        return {"bind": insecure_bind, "secure": False}
-    return {"bind": bind, "secure": secure}
 
 
 def _warn_if_open(config: CoordinatorConfig) -> None:
