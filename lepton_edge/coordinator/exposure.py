@@ -10,6 +10,7 @@ from typing import Any
 
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.core import messages as m
+from partitioner.report.exposure import PLAINLY
 from partitioner.units import ModelName, ModelVersion
 
 Json = dict[str, Any]
@@ -18,12 +19,14 @@ Json = dict[str, Any]
 async def added(jobs: Jobs, call: m.AdminCall, document: Json) -> Json:
     """Return the document of a plan with "privacy" beside it, where the call asks for that; else as it is.
 
+    "note" in it says that the figures are no proof: who reads JSON reads no sentence of a renderer.
     Raises what is wrong with the samples, as `partitioner.profile.privacy` does.
     """
     if not isinstance(call, m.ExplainPlan) or not call.privacy:
         return document
     model, version = ModelName(document["model"]), ModelVersion(document["version"])
-    return {**document, "privacy": await jobs.privacy(model, version, cuts_of(document))}
+    told = await jobs.privacy(model, version, cuts_of(document))
+    return {**document, "privacy": {**told, "note": f"No privacy proof. {PLAINLY}"}}
 
 
 def cuts_of(document: Json) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from partitioner.report.html.bandwidth import bandwidth
 from partitioner.report.html.charts import landscape, pareto
 from partitioner.report.html.drawing import drawing
+from partitioner.report.html.exposure import exposure
 from partitioner.report.html.headline import headline
 from partitioner.report.html.markup import Markup, joined, tag
 from partitioner.report.html.plans import plans, why_not
@@ -24,6 +25,7 @@ SECTIONS = (
     plans,
     variants,
     crossing,
+    exposure,
     why_not,
     drawing,
     landscape,

@@ -45,6 +45,8 @@ def test_explain_says_what_leaves_the_board_where_that_is_asked(line: CommandLin
     assert "not measured: 3 samples were pushed" in said.out
     assert "no proof of privacy" in said.out
     assert line.calls == [ExplainPlan("net", privacy=True)]  # type: ignore[arg-type]
+    line.run("plan", "explain", "net", "--privacy", "--html", str(tmp_path / "net.html"))
+    assert "no privacy proof" in (tmp_path / "net.html").read_text(encoding="utf-8")
     saved = tmp_path / "old.json"
     saved.write_text(json.dumps(document()))
     assert "name the model" in line.run("plan", "explain", str(saved), "--privacy").err

@@ -35,7 +35,9 @@ class Asked:
 async def test_it_is_measured_where_it_is_asked_for() -> None:
     asked = Asked()
     told = await exposure.added(cast(Jobs, asked), ExplainPlan("net", privacy=True), DOCUMENT)  # type: ignore[arg-type]
+    note = told["privacy"].pop("note")
     assert told == {**DOCUMENT, "privacy": {"samples": 9}}
+    assert note.startswith("No privacy proof.")
     assert asked.calls == [("net", "v1", {"cut-2": ["a", "b"], "cloud-raw": ["x"]})]
     assert list(asked.calls[0][2]) == ["cut-2", "cloud-raw"], "the page that serves comes first"
 
