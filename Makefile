@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents chaos absence planted batch regret compress-bench image-steps clean
+.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents alerts chaos absence planted batch regret compress-bench image-steps clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -113,6 +113,14 @@ peers: $(DEMO_STAMP) ## Slow, 3 GB of downloads: beside Triton, KServe, MLServer
 
 agents: $(DEMO_STAMP) ## 100, 1,000 and 5,000 agents that only talk: what they cost one coordinator (5 minutes)
 	@$(BIN)/python -m bench.agents
+
+$(VENV)/promtool:
+	@echo "[setup] Prometheus' promtool, from Debian's package (40 MB, not installed)"
+	@folder=$$(mktemp -d) && chmod 755 $$folder && cd $$folder && apt-get -qq download prometheus && dpkg -x prometheus_*.deb . && \
+	  cp usr/bin/promtool $(CURDIR)/$@ && rm -r $$folder
+
+alerts: $(STAMP) $(VENV)/promtool ## Slow: the alert rules by Prometheus' own tool, each in a story of its own (Debian)
+	@PROMTOOL=$(CURDIR)/$(VENV)/promtool $(BIN)/python -m pytest -q tests/deploy/test_alerts.py
 
 load: $(DEMO_STAMP) ## Slow: 64 clients at once for two minutes (LOAD_ARGS="--seconds 20")
 	@$(BIN)/python -m bench.load $(LOAD_ARGS)

@@ -6,6 +6,8 @@ behind NAT cannot be asked itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lepton_edge.coordinator import changes, drift, reach
 from lepton_edge.coordinator.state import Device, State
 from lepton_edge.metrics import Family, counter, gauge
@@ -34,7 +36,7 @@ def _coordinator(state: State, started: Seconds, now: Seconds) -> list[Family]:
 def _devices(state: State, now: Seconds) -> list[Family]:
     there = gauge("device_connected", "Whether a device is attached.")
     heard = gauge("device_heard_seconds", "Seconds since a device was heard.")
-    told = {name: gauge(f"device_{name}", about) for name, about in _TOLD.items()}
+    told = {name: _kind(name)(f"device_{name}", about) for name, about in _TOLD.items()}
     for name, device in sorted(state.devices.items()):
         there.add(device.stream is not None, device=name, role=device.hello.role)
         heard.add(now - device.heard if device.heard else None, device=name)
@@ -49,9 +51,13 @@ _TOLD = {
     "temperature_celsius": "The hottest sensor of a device's processor.",
     "throttled": "Whether heat or voltage slows a device.",
     "requests_active": "Requests in progress on a device.",
-    "requests_served": "Requests that a device served since its agent began.",
-    "requests_failed": "Requests that failed on a device since its agent began.",
+    "requests_served_total": "Requests that a device served since its agent began.",
+    "requests_failed_total": "Requests that failed on a device since its agent began.",
 }
+
+
+def _kind(name: str) -> Callable[[str, str], Family]:
+    return counter if name.endswith("_total") else gauge
 
 
 def _telemetry(device: Device) -> dict[str, float | None]:
@@ -65,8 +71,8 @@ def _telemetry(device: Device) -> dict[str, float | None]:
         "temperature_celsius": told.temperature if told.temperature > COLD else None,
         "throttled": told.throttled,
         "requests_active": told.requests_active,
-        "requests_served": told.requests_served,
-        "requests_failed": told.requests_failed,
+        "requests_served_total": told.requests_served,
+        "requests_failed_total": told.requests_failed,
     }
 
 
