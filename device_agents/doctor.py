@@ -7,12 +7,12 @@ asked what it can, and where it cannot be loaded, that is a finding.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from device_agents import member
+from device_agents.driver.saved import served
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import Hardware
 from lepton_edge.doctor import Finding, Level, Report, asking, checks, papers, system
@@ -58,8 +58,9 @@ def _hardware() -> tuple[Hardware | None, Sequence[Finding]]:
 def _saved(state_directory: Path) -> list[Finding]:
     """Return what a start without a network would serve."""
     try:
-        told = json.loads((state_directory / "epochs.json").read_text(encoding="utf-8"))
-        models = sorted({f"{one['book']['model']} (epoch {one['epoch']})" for one in told["epochs"]})
+        models = sorted(
+            {f"{model} (epoch {epoch})" for model, epoch in served(state_directory / "epochs.json")}
+        )
     except FileNotFoundError:
         models = []
     except (OSError, ValueError, KeyError, TypeError) as error:

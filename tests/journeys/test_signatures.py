@@ -22,8 +22,10 @@ def test_what_was_changed_on_the_disk_is_not_served(house: House, small: Path) -
     with lepton_edge.Client(house.coordinator) as client:
         client.push("small", small)
         client.deploy("small")
-    saved = house.directory / "board" / "epochs.json"
-    until(saved.exists)
+    index = house.directory / "board" / "epochs.json"
+    until(index.exists)
+    (listed,) = json.loads(index.read_text())["epochs"]
+    saved = index.with_suffix("") / listed["file"]
     for name in ("coordinator", "board"):
         house.kill(name)
     address = _reboot(house, port)
@@ -31,7 +33,7 @@ def test_what_was_changed_on_the_disk_is_not_served(house: House, small: Path) -
     house.kill("board")
     kept = saved.read_text()
     told = json.loads(kept)
-    told["epochs"][0]["book"]["tolerance"] = 9.0
+    told["epoch"]["book"]["tolerance"] = 9.0
     saved.write_text(json.dumps(told))
     _reboot(house, port)
     assert _answer(address) == "unknown_model"
