@@ -5,6 +5,7 @@ Law: the one place where a command gets its client, so that tests can hand in an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from lepton_edge.cli.as_whom import asking
@@ -21,12 +22,19 @@ make_client: Callable[[str | None], Client] = _made
 """Replaced in tests by one that returns a client on a mock transport."""
 
 
+def chosen(address: str | None) -> str | None:
+    """Return the address that counts: what follows the command, what stands before it, the variable."""
+    by_variable = address == os.environ.get("LEPTON_EDGE_COORDINATOR")
+    return asking.coordinator if asking.coordinator and (not address or by_variable) else address
+
+
 def client(address: str | None) -> Client:
     """Return a client for `address`; None searches (see `AsyncClient`).
 
     Raises:
         UsageError: it is no address.
     """
+    address = chosen(address)
     if address:
         try:
             check_address(address)

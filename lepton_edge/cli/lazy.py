@@ -12,13 +12,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lepton_edge.cli import exit_codes
-from lepton_edge.cli.wording import one_line, plain
+from lepton_edge.cli import asking_options, exit_codes, usage
+from lepton_edge.cli.wording import one_line
 from partitioner.errors import LeptonError
 
 PLUGINS = "lepton_edge.commands"
@@ -86,17 +86,35 @@ class LazyGroup(TyperGroup):
         """Import the command that `args` begins with."""
         self.commands = dict.fromkeys(self._known(), TyperCommand(None))  # for "did you mean"
         name, _, rest = super().resolve_command(ctx, args)
-        return name, self._known()[str(name)].load(), rest
+        command = self._known()[str(name)].load()
+        ours = str(name) in self.table
+        if not (ours and asking_options.offer(command)):
+            asking_options.refuse_unused(str(name), ctx.params)
+        return name, command, rest
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **more: Any) -> Any:
+        """Run the command line; print an error as one line, and exit with its status."""
+        more["standalone_mode"] = False
+        try:
+            status = super().main(args, prog_name or usage.PROGRAM, *rest, **more)
+        except usage.WRONG as error:
+            _tell(usage.understood(error), silent=usage.is_help(error))
+        except LeptonError as error:
+            _tell(error)
+        except typer.Abort:
+            sys.exit(exit_codes.INTERRUPTED)
+        else:
+            sys.exit(status if isinstance(status, int) else exit_codes.OK)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; print an error as one line and exit with its status."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
-        except typer.BadParameter as error:  # shown by typer, with the option's name and status 2
-            error.message = plain(error.message)
-            raise
-        except LeptonError as error:
-            print(error_line(error), file=sys.stderr)
-            raise typer.Exit(exit_codes.status_of(error)) from error
         except KeyboardInterrupt:
             raise typer.Exit(exit_codes.INTERRUPTED) from None
+
+
+def _tell(error: LeptonError, *, silent: bool = False) -> NoReturn:
+    if not silent:
+        print(error_line(error), file=sys.stderr)
+    sys.exit(exit_codes.status_of(error))

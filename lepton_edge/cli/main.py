@@ -5,7 +5,6 @@ Law: a table and nothing else. What a command does is in the module that the tab
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from lepton_edge.cli import exit_codes
 from lepton_edge.cli.as_whom import asking
 from lepton_edge.cli.lazy import LazyCommand, LazyGroup
+from lepton_edge.cli.options import InsecureOption, KeyOption, RootCoordinatorOption
 from lepton_edge.core.version import __version__
 
 _ROOM = "lepton_edge.cli"
@@ -73,25 +73,12 @@ def root(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key",
-            metavar="FILE",
-            help="The key that proves who asks. Without it: what LEPTON_EDGE_KEY names, "
-            "~/.config/lepton-edge/key.pem, on the coordinator's machine its administrator's.",
-        ),
-    ] = None,
-    insecure: Annotated[
-        bool | None,
-        typer.Option(
-            "--insecure",
-            help="Ask a coordinator and agents that run with --insecure, in the open (also LEPTON_EDGE_INSECURE=1).",
-        ),
-    ] = None,
+    coordinator: RootCoordinatorOption = None,
+    key: KeyOption = None,
+    insecure: InsecureOption = None,
 ) -> None:
     """Run a model on the board, in the cloud, or split between them, and know which is best."""
-    asking.key, asking.insecure = key, insecure
+    asking.coordinator, asking.key, asking.insecure = coordinator, key, insecure
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ Law: declarations only.
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,13 +19,38 @@ class Format(str, enum.Enum):
     JSON = "json"
 
 
+WHOM = "Whom to ask, and as whom"
+"""The part of a command's help with the options that every command has which asks a coordinator."""
+WHERE_HELP = "Where the coordinator is. Without it: the one on this machine, else what mDNS finds."
 CoordinatorOption = Annotated[
     str | None,
     typer.Option(
         "--coordinator",
         envvar="LEPTON_EDGE_COORDINATOR",
         metavar="HOST:PORT",
-        help="Where the coordinator is. Without it: 127.0.0.1:8010, else what mDNS finds.",
+        help=WHERE_HELP,
+        rich_help_panel=WHOM,
+    ),
+]
+RootCoordinatorOption = Annotated[
+    str | None, typer.Option("--coordinator", metavar="HOST:PORT", help=WHERE_HELP, rich_help_panel=WHOM)
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="The key that proves who asks. Without it: what LEPTON_EDGE_KEY names, "
+        "~/.config/lepton-edge/key.pem, on the coordinator's machine its administrator's.",
+        rich_help_panel=WHOM,
+    ),
+]
+InsecureOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--insecure",
+        help="Ask a coordinator and agents that run with --insecure, in the open (also LEPTON_EDGE_INSECURE=1).",
+        rich_help_panel=WHOM,
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="A table for people, or JSON for programs.")]
