@@ -10,14 +10,13 @@ import contextlib
 import dataclasses
 import secrets
 import signal
-import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
-from device_agents import hardware, member
+from device_agents import addresses, hardware, member
 from device_agents.driver import Driver, Parts
 from device_agents.driver.control import Control, Refused, Voice
 from device_agents.driver.errands import Errands
@@ -94,8 +93,10 @@ async def serve(config: AgentConfig, tell: Tell = print) -> None:
     Raises:
         PortInUse: the data port and the ones after it are taken.
         StorageFull: the state directory cannot be written.
+        InvalidInput: more addresses are advertised than a coordinator takes.
         AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
     """
+    addresses.check_advertised(config.advertise)
     tune_malloc(_kept(hardware.memory()[0]))
     with holding(config):
         agent = Agent(config, tell)
@@ -217,7 +218,7 @@ class Agent:
             self.config.state_directory, hello, self.service.handle, self.service.opened
         )
         self.near = near_door.path if near_door else ""
-        self.door = _reachable(bound, self.config.coordinator)
+        self.door = addresses.reachable(bound, self.config.coordinator)
         self.addresses = self.config.advertise or (self.door,)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
         self.driver.submit(
@@ -368,19 +369,6 @@ def _on_signals(asked: Callable[[], None]) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
             loop.add_signal_handler(name, asked)
-
-
-def _reachable(bound: str, coordinator: str) -> str:
-    """Return the address to tell peers: for "any interface", the one that faces the coordinator."""
-    host, port = rpc.split_address(bound)
-    if host not in ("0.0.0.0", "::"):
-        return bound
-    target = rpc.split_address(coordinator) if coordinator else ("192.0.2.1", 9)
-    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.connect(target)  # sends nothing: asks the system for a route
-        host = probe.getsockname()[0]
-    return rpc.join_address(host, port)
 
 
 def _kept(total: Bytes) -> int:

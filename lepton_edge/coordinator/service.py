@@ -29,7 +29,6 @@ from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
 from lepton_edge.coordinator.sealing import sealed
-from lepton_edge.coordinator.state import Device
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.uploads import Spool, receive
 from lepton_edge.core import messages as m
@@ -65,6 +64,7 @@ class Service:
         self._artifacts = artifacts
         self._jobs = jobs
         self._packing = Packing()
+        self._own_doors = doors.OwnDoors()
         self._calls: Counter[str] = Counter()  # by who asks; "" are administrators
         self.address = ""
         self.name = "coordinator"
@@ -81,6 +81,7 @@ class Service:
         hello = await _first(said)
         if not isinstance(hello, m.Hello):
             raise CorruptFrame("an agent begins with Hello", "is this an agent of the same release?")
+        doors.check_hello(hello)
         if self.gate is not None:
             await self.gate.check_agent(hello, peer)
         stream, outbox = self._driver.open_stream()
@@ -203,8 +204,7 @@ class Service:
             yield history.document(await granting.answer(self.gate, cast(KeyCall, call), peer.identity))
             return
         elif isinstance(call, m.CheckDoors):
-            trust = self.gate.trust if self.gate else None
-            yield history.document(await doors.document(await self._doors(call), trust))
+            yield history.document(await self._doors(call, peer))
             return
         elif (asked := _to_decide(call)) is not None:
             events = self._decided(asked)
@@ -216,9 +216,14 @@ class Service:
         async for event in events:
             yield event
 
-    async def _doors(self, call: m.CheckDoors) -> list[Device]:
+    async def _doors(self, call: m.CheckDoors, peer: PeerContext) -> reports.Json:
         async with self._driver.settled:
-            return doors.chosen(self._driver.state, call.device)
+            found = doors.chosen(self._driver.state, call.device)
+        if self.gate is None:
+            return await doors.document(found)
+        if peer.identity is not None and peer.identity.may_administer():
+            return await doors.document(found, self.gate.trust)
+        return await self._own_doors.document(found, self.gate.trust, peer)
 
     def _read(self, call: m.AdminCall) -> reports.Json:
         """Return the document that answers a call which changes nothing."""

@@ -90,6 +90,10 @@ class EpochStatus:
 # --- agent to coordinator -------------------------------------------------------------------------------------------
 
 
+MAX_DATA_ADDRESSES = 8
+"""Of one device: its networks, and what forwards to it."""
+
+
 @dataclass(frozen=True)
 class Hello:
     """The first message of an agent. `incarnation` is random per process start.
