@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
 
 from lepton_edge import errors
+from tests.journeys.fleets import Fleets, wanted
+from tests.journeys.models import small_model
 
 LEPTON_EDGE = (sys.executable, "-m", "lepton_edge.cli.main")
 PATIENCE = 30.0
@@ -179,38 +180,36 @@ def _insecure(request: pytest.FixtureRequest) -> bool:
     return bool(getattr(request.module, "INSECURE", False))
 
 
+@pytest.fixture(scope="session")
+def fleets(tmp_path_factory: pytest.TempPathFactory) -> Fleets:
+    """The state of fleets that tests go on from."""
+    return Fleets(
+        tmp_path_factory.mktemp("fleets"), lambda place, insecure: living(House(place, insecure=insecure))
+    )
+
+
+def _furnished(directory: Path, fleets: Fleets, request: pytest.FixtureRequest) -> House:
+    """Return a house in which, where its test or file is marked `measured`, processes go on from a fleet's state."""
+    made = House(directory, insecure=_insecure(request))
+    if (marker := request.node.get_closest_marker("measured")) is not None:
+        fleets.copy(wanted(marker, made.insecure), directory)
+    return made
+
+
 @pytest.fixture
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
-    """An empty house; its processes are gone when the test is over."""
-    with living(House(tmp_path, insecure=_insecure(request))) as made:
+def house(tmp_path: Path, fleets: Fleets, request: pytest.FixtureRequest) -> Iterator[House]:
+    """A house, empty unless its test is marked `measured`; its processes are gone when the test is over."""
+    with living(_furnished(tmp_path, fleets, request)) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[House]:
+def lasting(
+    tmp_path_factory: pytest.TempPathFactory, fleets: Fleets, request: pytest.FixtureRequest
+) -> Iterator[House]:
     """A house for every test of a file, where pushing and planning take long."""
-    with living(House(tmp_path_factory.mktemp("house"), insecure=_insecure(request))) as made:
+    with living(_furnished(tmp_path_factory.mktemp("house"), fleets, request)) as made:
         yield made
-
-
-def small_model(seed: int = 0) -> onnx.ModelProto:
-    """Return a small convolutional net: input x float32 [1,3,32,32], output y float32 [1,10]."""
-    make = np.random.default_rng(seed).standard_normal
-    shapes = {"w1": (8, 3, 3, 3), "w2": (16, 8, 3, 3), "w3": (10, 16)}
-    weights = [numpy_helper.from_array((make(s) / 4).astype(np.float32), n) for n, s in shapes.items()]
-    nodes = [
-        helper.make_node("Conv", ["x", "w1"], ["a"], "first/Conv", pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["a"], ["b"], "first/Relu"),
-        helper.make_node("Conv", ["b", "w2"], ["c"], "second/Conv", strides=[2, 2]),
-        helper.make_node("Relu", ["c"], ["d"], "second/Relu"),
-        helper.make_node("GlobalAveragePool", ["d"], ["e"], "pool"),
-        helper.make_node("Flatten", ["e"], ["f"], "flatten"),
-        helper.make_node("Gemm", ["f", "w3"], ["y"], "classify", transB=1),
-    ]
-    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
-    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 10])
-    graph = helper.make_graph(nodes, "small", [x], [y], weights)
-    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
 @pytest.fixture

@@ -34,7 +34,8 @@ from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import CoordinatorSays, Hardware, Hello, Rejected
 from lepton_edge.link.link import Link, dial
 from lepton_edge.wire import codec, rpc
-from tests.journeys.conftest import House, living, refused, small_model, until
+from tests.journeys.conftest import House, living, refused, until
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 

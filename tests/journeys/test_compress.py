@@ -13,7 +13,8 @@ import onnx
 import pytest
 
 import lepton_edge
-from tests.journeys.conftest import LEPTON_EDGE, ROOT, small_model, until
+from tests.journeys.conftest import LEPTON_EDGE, ROOT, until
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 

@@ -19,7 +19,8 @@ from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.links import LinkHello
 from lepton_edge.link import link
 from lepton_edge.wire import tensors
-from tests.journeys.conftest import House, small_model, until
+from tests.journeys.conftest import House, until
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 INSECURE = True  # it speaks for itself, and in the open

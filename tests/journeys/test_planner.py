@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 
 import lepton_edge
-from tests.journeys.conftest import House, small_model
+from tests.journeys.conftest import House
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 

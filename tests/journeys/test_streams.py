@@ -18,7 +18,7 @@ import onnxruntime
 import pytest
 
 import lepton_edge
-from tests.journeys.conftest import small_model
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 

@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 import lepton_edge
-from tests.journeys.conftest import small_model, until
+from tests.journeys.conftest import until
 from tests.journeys.load import Load
+from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
 
