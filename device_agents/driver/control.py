@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_agents.machine.events import CoordinatorSaid
-from lepton_edge.core.errors import NotLeader, PermissionDenied, Unavailable
+from lepton_edge.core.errors import NotLeader, PermissionDenied, Unauthenticated, Unavailable
 from lepton_edge.core.identity import COORDINATOR_HOST
 from lepton_edge.core.messages import (
     AgentSays,
@@ -39,6 +39,9 @@ log = structlog.get_logger("agent")
 
 FIRST_PAUSE = Seconds(0.2)
 LONGEST_PAUSE = Seconds(3.0)
+SHUT_OUT_PAUSE = Seconds(60.0)
+"""At most, between attempts of one who is not believed: a person has to do something first."""
+LOOK = Seconds(0.5)  # between two looks whether this agent has another key meanwhile
 WORDS = 512  # waiting to be sent; a coordinator that takes none of so many is not there
 
 
@@ -82,6 +85,7 @@ class Control:
         self._stub: rpc.ControlStub | None = None
         self._was_registered = False
         self._pause = FIRST_PAUSE
+        self._told = ""  # why it is shut out, as was said last
         self.address = ""
 
     @property
@@ -108,8 +112,12 @@ class Control:
     async def run(self) -> None:
         """Stay attached for as long as this is not cancelled; raises Refused when never let in."""
         while True:
+            longest = LONGEST_PAUSE
             try:
                 await self._attached()
+            except Unauthenticated as error:
+                self._tell_once(error)
+                longest = SHUT_OUT_PAUSE
             except PermissionDenied as error:  # it is known there, and may not be what it says
                 if not self._was_registered:
                     raise Refused(error) from None
@@ -121,8 +129,30 @@ class Control:
                 if not self._was_registered and not refused.error.retryable:
                     raise
                 log.warning("the coordinator refuses this agent", error=str(refused))
-            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
-            self._pause = Seconds(min(self._pause * 2, LONGEST_PAUSE))
+            await self._rest()
+            self._pause = Seconds(min(self._pause * 2, longest))
+
+    def _tell_once(self, error: Unauthenticated) -> None:
+        """Say loudly why this agent is shut out, and not again until that has changed."""
+        if self._told != error.message:
+            self._told = error.message
+            log.warning(
+                "shut out: this device serves what it has, and hears of nothing new",
+                coordinator=self.address,
+                error=error.message,
+                do=error.hint,
+            )
+
+    async def _rest(self) -> None:
+        """Wait until it is worth another attempt: another key makes it so at once."""
+        loop, trust = asyncio.get_running_loop(), self._voice.trust
+        shown = trust.credentials if trust else None
+        end = loop.time() + self._pause * random.uniform(0.5, 1.0)
+        while (left := end - loop.time()) > 0:  # noqa: ASYNC110 (a key is a file's, which tells nobody)
+            await asyncio.sleep(min(left, LOOK))
+            if trust and trust.credentials is not shown:
+                self._pause = FIRST_PAUSE
+                return
 
     async def _attached(self) -> None:
         """Attach once, until the stream ends."""
@@ -172,7 +202,7 @@ class Control:
             self._heed(message)
             if message.leader is not None:
                 self._voice.told(CoordinatorSaid(message))
-            self._was_registered, self._pause = True, FIRST_PAUSE
+            self._was_registered, self._pause, self._told = True, FIRST_PAUSE, ""
             log.info("registered", coordinator=self.address, lease=message.lease, software=message.software)
             self._voice.registered(self.address)
         else:

@@ -18,9 +18,9 @@ import structlog
 from lepton_edge.coordinator import access, members
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.vault import Vault
-from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied, Unauthenticated
+from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied
 from lepton_edge.core.identity import Credentials, Identity, Role
-from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
+from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest, revoked
 from lepton_edge.core.messages import AdminCall, Hello
 from lepton_edge.security import certificates, tokens
 from lepton_edge.security.audit import Audit, Deed
@@ -274,9 +274,7 @@ class Gate:
         async with self._lock:  # a certificate that is given while its owner is revoked would escape that
             shown = self._shown(peer)
             if shown is not None and shown.revoked:
-                raise Unauthenticated(
-                    f"the certificate of {who.name!r} is revoked", "join anew, with a new token"
-                )
+                raise revoked(who)
             members.check_machine(shown, request.machine)
             life = self.terms.life if shown is None or who.role is Role.AGENT else _life(shown)
             issued = self._issue(who, asked, life)

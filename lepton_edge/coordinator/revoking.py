@@ -11,7 +11,8 @@ from lepton_edge.coordinator.commands import Command, Hang, Say
 from lepton_edge.coordinator.events import CertificatesRevoked, DeviceSuspected
 from lepton_edge.coordinator.records import wire_error
 from lepton_edge.coordinator.state import Device, Moment, State
-from lepton_edge.core.errors import Unauthenticated
+from lepton_edge.core import joining
+from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.messages import Rejected, Revoked
 from partitioner.units import Seconds
 
@@ -31,7 +32,7 @@ def revoked(state: State, event: CertificatesRevoked, now: Seconds) -> list[Comm
             *said,
             changes.note(state, "device", "a person's word", at, device=device.name, after="revoked"),
         ]
-    error = Unauthenticated(f"the certificate of {device.name!r} is revoked", "join anew, with a new token")
+    error = joining.revoked(Identity(Role.AGENT, device.name))
     said += [
         Say(event.cause, device.stream, Rejected(wire_error(error))),
         Hang(event.cause, device.stream),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lepton_edge.core.errors import Unauthenticated
+from lepton_edge.core.identity import Identity, Role
 from partitioner.units import Seconds
 
 
@@ -47,3 +49,12 @@ class Joined:
     authority: bytes = b""
     pending: bool = False
     retry_after: Seconds = Seconds(0.0)
+
+
+def revoked(who: Identity) -> Unauthenticated:
+    """Return what whoever shows a certificate that was revoked hears, and whoever is shown it."""
+    if who.role is Role.AGENT:
+        hint = "let it join again: lepton-edge token create where the coordinator runs, lepton-edge agent join there"
+    else:
+        hint = "ask for another key: lepton-edge client key create, where the coordinator runs"
+    return Unauthenticated(f"the certificate of {who.role.value} {who.name!r} is revoked", hint)

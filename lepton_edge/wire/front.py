@@ -6,7 +6,8 @@ Where the event loop cannot watch sockets (Windows' default) there is no front, 
 
 With a `Trust` nothing is spoken but TLS 1.3, which ends here: ALPN says which language. Whoever shows no certificate
 is a stranger: bounded in number, rate and time (`strangers.py`), and heard by gRPC's server only, whose methods see
-that nobody is behind it. Who comes in the open is told so in its own language, and gets nothing else.
+that nobody is behind it. Who comes in the open, or whose certificate is revoked, is told so in its own language, and
+gets nothing else.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from lepton_edge.wire.sockets import SocketStream
 from lepton_edge.wire.strangers import Stranger, Strangers
 from lepton_edge.wire.streams import Serve
 from lepton_edge.wire.tls import AUTHORITY, HTTP2, PLAIN, Trust, unverified_context
-from lepton_edge.wire.turned_away import refuse, tell_tls_only
+from lepton_edge.wire.turned_away import tell_tls_only, tell_why
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -360,7 +361,13 @@ class Front:
 
     async def _identified(self, sealed: ssl.SSLSocket, stranger: Stranger, peer: str) -> None:
         assert self._trust is not None
-        identity = self._trust.identify(sealed)
+        try:
+            identity = self._trust.identify(sealed)
+        except Unauthenticated as error:  # revoked: it hears so, within a stranger's bounds
+            if sealed.selected_alpn_protocol() != AUTHORITY:
+                await asyncio.wait_for(tell_why(sealed, peer, self._trust, error), FIRST_WORDS)
+                raise
+            identity = None
         if identity is None or sealed.selected_alpn_protocol() == AUTHORITY:
             await asyncio.wait_for(self._asked_by_stranger(sealed, peer), STRANGER_STAYS)
             return
@@ -378,7 +385,7 @@ class Front:
             await sealing.until_done(sealed, lambda: sealed.send(trust.credentials.authority))
         elif language == PLAIN:
             error = Unauthenticated("no certificate was shown", "join the coordinator, or give a key")
-            await refuse(SealedStream(sealed, peer, trust, None), error)
+            await tell_why(sealed, peer, trust, error)
         else:
             await self._http2(sealed, peer, None)
 

@@ -20,6 +20,7 @@ import structlog
 
 from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import SCHEME, Credentials, Identity, Role
+from lepton_edge.core.joining import revoked
 
 log = structlog.get_logger("wire")
 
@@ -83,9 +84,7 @@ class Trust:
             return None
         identity = identity_in(found)
         if identity.serial in self._revoked:
-            raise Unauthenticated(
-                f"the certificate of {identity.role.value} {identity.name!r} is revoked", "join again"
-            )
+            raise revoked(identity)
         return identity
 
     def hold(self, identity: Identity, close: Close) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from device_agents import joining, member
 from device_agents.membership import KEY_FILE
@@ -76,3 +77,35 @@ async def test_whom_not_to_believe_is_remembered(tmp_path: Path) -> None:
 def test_what_signs_takes_no_memory_of_an_agent() -> None:
     probe = "import sys, device_agents.server; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+
+async def test_the_key_of_a_second_join_is_taken_up_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "LOOK", 0.02)
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        mine, trust = await _member(tmp_path, coordinator, address)
+        fresh = asyncio.create_task(mine.keep_fresh(lambda: address))
+        before = trust.credentials
+        await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if trust.credentials is not before:
+                break
+        assert trust.credentials == credentials_of(Keyring(tmp_path).read(KEY_FILE)) != before
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+
+
+async def test_the_key_of_another_coordinator_waits_for_a_restart(tmp_path: Path) -> None:
+    first, second = Coordinator(), Coordinator()
+    async with first.running() as address, second.running() as elsewhere:
+        mine, trust = await _member(tmp_path, first, address)
+        before = trust.credentials
+        await joining.join(agent(tmp_path, elsewhere), second.token(), lambda line: None)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(3):
+                mine._look_again()
+    assert trust.credentials is before
+    assert [("restart" in line["event"], line["coordinator"]) for line in logs] == [(True, elsewhere)]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 
 import pytest
+import structlog
 
 from device_agents.driver import control
 from device_agents.driver.control import Control, Refused, Voice
-from lepton_edge.core.errors import AlreadyExists, DiscoveryFailed, NotLeader, Overloaded, Unavailable
+from lepton_edge.core.errors import (
+    AlreadyExists,
+    DiscoveryFailed,
+    NotLeader,
+    Overloaded,
+    Unauthenticated,
+    Unavailable,
+)
 from lepton_edge.core.messages import (
     Description,
     Drain,
@@ -61,9 +70,10 @@ class Coordinator:
 class Caller:
     """A Control with a voice that remembers."""
 
-    def __init__(self, find, heed=lambda said: None):
+    def __init__(self, find, heed=lambda said: None, trust=None):
         self.told, self.registered = [], []
         voice = Voice(find, lambda: HELLO, lambda: BEAT, self.told.append, self.registered.append, heed)
+        voice = dataclasses.replace(voice, trust=trust)
         self.control = Control(voice)
         self.task = asyncio.create_task(self.control.run())
 
@@ -198,4 +208,45 @@ async def test_a_search_that_finds_nothing_is_tried_again() -> None:
     await caller.until(lambda: len(searches) >= 2)
     assert not caller.task.done()
     assert (caller.told, caller.registered) == ([], []), "there was nobody to hear"
+    await caller.close()
+
+
+class ShutsOut(Coordinator):
+    """Believes nobody until it is told to."""
+
+    believes = False
+
+    async def attach(self, said, peer):
+        if not self.believes:
+            self.attached += 1
+            raise Unauthenticated("the certificate of agent 'board' is revoked", "join again")
+        async for word in super().attach(said, peer):
+            yield word
+
+
+class Keys:
+    """Stands for a `Trust`, as far as the pauses look at it."""
+
+    credentials = "a key"
+
+
+async def test_who_is_shut_out_says_so_once_asks_seldom_and_comes_back_with_another_key(
+    served, monkeypatch
+) -> None:
+    monkeypatch.setattr(control, "LOOK", 0.01)
+    coordinator, keys = ShutsOut(WELCOME), Keys()
+    _, address = await served(coordinator)
+    real = rpc.open_channel
+    monkeypatch.setattr(rpc, "open_channel", lambda *args, **more: real(*args, **{**more, "trust": None}))
+    with structlog.testing.capture_logs() as logs:
+        caller = Caller(_at(address), trust=keys)
+        await caller.until(lambda: coordinator.attached >= 5)
+        assert [line["log_level"] for line in logs if "shut out" in line["event"]] == ["warning"]
+    caller.control._pause = 3600.0
+    await asyncio.sleep(0.7)  # the pause that had begun is over
+    asked, coordinator.believes = coordinator.attached, True
+    assert not caller.task.done(), "it goes on with what it has"
+    keys.credentials = "another key"
+    await caller.until(lambda: caller.registered)
+    assert coordinator.attached <= asked + 2
     await caller.close()
