@@ -57,6 +57,11 @@ _VariantOption = Annotated[
 ]
 
 
+_DeployOption = Annotated[
+    bool, typer.Option("--deploy", help="Deploy it at once, as `deploy NAME` without options does.")
+]
+
+
 @app.command()
 def push(
     name: NewModelArgument,
@@ -71,6 +76,7 @@ def push(
     *,
     bottleneck: _BottleneckOption = None,
     variant_of: _VariantOption = "",
+    deploy_it: _DeployOption = False,
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -81,7 +87,9 @@ def push(
             name, file, manifest=manifest, samples=samples, shapes=shapes, bottlenecks=bottleneck or (),
             variant_of=variant_of, progress=progress,
         )  # fmt: skip
-    print_document(told, form, _render_model)
+        if deploy_it:
+            told = asked.deploy(name, progress=progress)
+    print_document(told, form, deploy.render if deploy_it else _render_model)
 
 
 def read_shape(given: str) -> tuple[str, tuple[int, ...]]:
