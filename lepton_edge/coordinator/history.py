@@ -56,7 +56,16 @@ def _target(state: State, record: EpochRecord, now: Seconds) -> Json:
         "cause": known.cause if known else "",
         "rests": round(max(known.rest_until - now, 0.0), 1) if known else 0.0,
         "on_trial": trial is not None,
+        "prepared": _prepared(state, record),
     }
+
+
+def _prepared(state: State, record: EpochRecord) -> list[int]:
+    """Return the epochs that devices keep prepared beside an active one: to go back to, or because they are tried."""
+    target = target_of(record)
+    trial, canary = state.trials.get(target), state.canaries.get(target)
+    keys = (trial.old if trial else None, canary.new if canary else None, state.kept.get(target))
+    return sorted({key[1] for key in keys if key is not None})
 
 
 async def tell(driver: Driver, store: Store, asked: ShowEvents) -> AsyncIterator[Document]:

@@ -65,6 +65,10 @@ def test_what_is_left_at_rest_is_told() -> None:
     assert left_in([device("north", 2)]) == ["north is at work for 2"]
     left = left_in([device("east", 0, ("chaos", "draining"), ("ballast-3", "active"))])
     assert left == ["east holds epoch 3 of chaos, draining", "east holds epoch 3 of ballast-3, active"]
+    ready = [device("east", 0, ("chaos", "ready"))]
+    assert left_in(ready) == ["east holds epoch 3 of chaos, ready"]
+    assert left_in(ready, {("chaos", 3)}) == []
+    assert left_in([device("east", 0, ("chaos", "draining"))], {("chaos", 3)}) != []
 
 
 def test_only_the_requests_of_those_asked_about_are_aimed_at(tmp_path) -> None:

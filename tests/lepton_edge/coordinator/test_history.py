@@ -100,6 +100,7 @@ def test_status_says_what_changes_by_itself(pair: Any) -> None:
     told = adaptation(pair.state, pair.now + 9.0)
     assert told["targets"][0] | {"rests": 0.0} == {
         "model": "net", "board": "board", "on": True, "cause": "", "rests": 0.0, "on_trial": False,
+        "prepared": [],
     }  # fmt: skip
     assert (told["last"]["kind"], told["last"]["age"]) == ("deploy", 9.0)
     pair.deploy(fixed=True)

@@ -10,6 +10,7 @@ import pytest
 from lepton_edge.coordinator import judging
 from lepton_edge.coordinator.commands import Say
 from lepton_edge.coordinator.events import Detached, RemoveAsked, Tick
+from lepton_edge.coordinator.history import adaptation
 from lepton_edge.coordinator.records import ACTIVE, DRAINING, READY, RETIRED
 from lepton_edge.core import messages as m
 from lepton_edge.core.changes import KEPT, PENDING, ROLLED_BACK
@@ -59,6 +60,7 @@ def test_the_old_epoch_rests_prepared_while_the_new_one_is_tried(tried: Any) -> 
         assert tried.state.devices[name].epochs == {("net", 1): "draining", ("net", 2): "active"}
     assert replans(tried)[-1].verdict == PENDING
     assert replans(tried)[-1].measured_before == pytest.approx(0.3)
+    assert adaptation(tried.state, tried.now)["targets"][0]["prepared"] == [1]
 
 
 def test_what_is_better_is_kept_and_the_old_one_goes(tried: Any) -> None:
