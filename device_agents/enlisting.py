@@ -54,7 +54,7 @@ def enlist(config: AgentConfig, text: str | None) -> None:
     from lepton_edge.security import tokens
 
     identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo))
-    typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name}")
+    typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name} role={config.role}")
 
 
 def enlisted(config: AgentConfig, text: str | None) -> None:

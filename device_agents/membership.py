@@ -5,12 +5,13 @@ Law: a noun and the file that it is kept in, beside the keys; no network, and no
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lepton_edge.core.errors import InvalidInput, NotFound
-from lepton_edge.security.keyring import Keyring
+from lepton_edge.security.keyring import FOLDER, Keyring
 from partitioner.units import Seconds
 
 KEY_FILE, MEMBERSHIP_FILE, LIFE_FILE = "agent.pem", "joined.json", "life.json"
@@ -38,6 +39,16 @@ def membership(state_directory: Path) -> Membership | None:
         return Membership(**json.loads(keys.read(MEMBERSHIP_FILE)))
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"{keys.path(MEMBERSHIP_FILE)} cannot be read: {error}", "join again") from error
+
+
+def joined_here(states: Path) -> tuple[Membership, ...]:
+    """Return as what the agents joined that keep their state in folders of `states`; by the folders' names."""
+    found: list[Membership] = []
+    for file in sorted(states.glob(f"agent-*/{FOLDER}/{MEMBERSHIP_FILE}")):
+        with contextlib.suppress(InvalidInput, NotFound):
+            joined = membership(file.parent.parent)
+            found += [joined] if joined is not None else []
+    return tuple(found)
 
 
 def keep(state_directory: Path, joined: Membership) -> None:

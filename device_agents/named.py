@@ -1,0 +1,148 @@
+"""Which agent a command means where nobody named one: the one that joined a coordinator on this machine.
+
+Law: looks at what was said and at what has joined here, and returns what is to be said; no network. Who says `--name`,
+`--state-directory` or `--insecure` is taken at that word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device_agents.membership import KEY_FILE, Membership, joined_here, membership
+from lepton_edge.core.config import SECURE
+from lepton_edge.core.errors import Unauthenticated, UsageError
+from lepton_edge.security.keyring import Keyring
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "LEPTON_EDGE_"
+ASKED = ("name", "role", "state_directory", "secure")
+_NO = ("0", "false", "no", "False")
+TO_JOIN = "lepton-edge agent join HOST:PORT --token LE1..."
+
+
+@dataclass(frozen=True)
+class Meant:
+    """Which agent is meant.
+
+    Attributes:
+        command: the one that was typed: "start".
+        name: of the agent.
+        directory: where it keeps its state.
+        flags: what was said, with what follows from it.
+        secure: whether it has to have joined.
+        joined: as what it joined; None where it did not.
+        others: the agents that joined here.
+    """
+
+    command: str
+    name: str
+    directory: Path
+    flags: dict[str, Any]
+    secure: bool
+    joined: Membership | None
+    others: tuple[Membership, ...]
+
+    def not_joined(self) -> Unauthenticated | None:
+        """Return what is to be said where the agent has to have joined and did not; None where all is well."""
+        if not self.secure or self.joined or Keyring(self.directory).has(KEY_FILE):
+            return None
+        here = ", ".join(f"{one.name} ({one.role or 'no role'})" for one in self.others)
+        first = f"let it join first: {TO_JOIN} (`lepton-edge token create` on the coordinator makes a token)"
+        return Unauthenticated(
+            f"{self.name!r} has not joined a coordinator" + (f"; joined here: {here}" if here else ""),
+            f"{_choose(self.command, self.others)}; or {first}"
+            if here
+            else f"{first}; or run it with --insecure",
+        )
+
+    def next_step(self, role: str) -> str:
+        """Return what to type after it has joined, as exactly as it was said where its state is."""
+        words = ["lepton-edge agent start"]
+        if any(one.name != self.name for one in self.others):
+            words.append(f"--name {self.name}")
+        if "state_directory" in self.flags:
+            words.append(f"--state-directory {self.directory}")
+        as_what = "a board, where data arises" if role == "board" else "a cloud, which helps boards"
+        return f"it is {as_what} (--role says otherwise); start it: {' '.join(words)}"
+
+
+def meant(
+    command: str,
+    flags: Mapping[str, Any],
+    file: Path | None,
+    environment: Mapping[str, str],
+    *,
+    role: str = "",
+) -> Meant:
+    """Return which agent `command` means: the one that was named, else the only one that joined here, else the host's.
+
+    `role` is what it is where neither anybody nor its joining says.
+
+    Raises:
+        UsageError: several joined here, and none is called as the host is.
+    """
+    said = {**_file(file), **_variables(environment), **flags}
+    states, host = states_of(environment), host_name()
+    others = joined_here(states)
+    found: dict[str, Any] = {}
+    secure = SECURE if "secure" not in said else said["secure"] is not False and said["secure"] not in _NO
+    if secure and "name" not in said:
+        found = _name(command, said, others, host)
+    name = str(found.get("name", said.get("name", host)))
+    directory = Path(said.get("state_directory", states / f"agent-{name}"))
+    joined = membership(directory) if secure else None
+    if role and "role" not in said and not (joined and joined.role):
+        found["role"] = role
+    return Meant(command, name, directory, {**found, **flags}, secure, joined, others)
+
+
+def _name(command: str, said: Mapping[str, Any], others: tuple[Membership, ...], host: str) -> dict[str, Any]:
+    if "state_directory" in said:
+        joined = membership(Path(said["state_directory"]))
+        return {"name": joined.name} if joined else {}
+    fitting = [one for one in others if said.get("role", one.role) == one.role or not one.role]
+    if not fitting or any(one.name == host for one in fitting):
+        return {}
+    if len(fitting) > 1:
+        names = ", ".join(one.name for one in fitting)
+        raise UsageError(f"which one? several agents joined here: {names}", _choose(command, fitting))
+    return {"name": fitting[0].name}
+
+
+def _choose(command: str, others: Any) -> str:
+    return " or ".join(f"lepton-edge agent {command} --name {one.name}" for one in others)
+
+
+def host_name() -> str:
+    """Return the host's name, as a device may be called."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).strip("-._")[:63] or "device"
+
+
+def states_of(environment: Mapping[str, str]) -> Path:
+    """Return where agents keep their state unless they are told otherwise."""
+    base = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "lepton-edge"
+
+
+def _file(file: Path | None) -> dict[str, Any]:
+    """Return what a file of settings says; what is wrong with it is told by whoever reads all of it."""
+    table: Any = {}
+    if file is not None:
+        with contextlib.suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("agent", {})
+    return {key: table[key] for key in ASKED if key in table} if isinstance(table, dict) else {}
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    return {key: environment[PREFIX + key.upper()] for key in ASKED if PREFIX + key.upper() in environment}
