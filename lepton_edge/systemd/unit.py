@@ -89,6 +89,7 @@ class Unit:
         ]
         if self.state and not self.for_user:
             lines += [f"StateDirectory={self.state}", "StateDirectoryMode=0700"]
+            lines.append(f"Environment=HOME=/var/lib/{self.state}")  # a user made for the service has no home
         if not self.for_user:
             lines.append(f"User={self.user}" if self.user else "DynamicUser=yes")
         return "\n".join(lines)
