@@ -42,7 +42,8 @@ def test_what_lies_in_nobodys_home_runs_as_a_user_of_its_own() -> None:
     text = service(AGENT, Path("/opt/lepton-edge"), "/opt/lepton-edge/bin/python").unit.text()
     for line in (
         "Type=notify", "WatchdogSec=30", "Restart=always", "DynamicUser=yes", "MemoryMax=80%", "NoNewPrivileges=yes",
-        "StateDirectory=lepton-edge/agent-pi", "Environment=HOME=/var/lib/lepton-edge/agent-pi", "ProtectSystem=strict", "ProtectHome=yes", "WantedBy=multi-user.target",
+        "StateDirectory=lepton-edge/agent-pi", "ProtectSystem=strict", "ProtectHome=yes", "WantedBy=multi-user.target",
+        "Environment=HOME=/var/lib/lepton-edge/agent-pi",  # a DynamicUser has none, and libraries ask for it
         "ExecStart=/opt/lepton-edge/bin/python -m lepton_edge.cli.main agent start --config"
         " /etc/lepton-edge/agent.toml --state-directory /var/lib/lepton-edge/agent-pi",
     ):  # fmt: skip
