@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from lepton_edge.core.errors import InvalidInput, Unauthenticated
 from lepton_edge.core.identity import Credentials, Identity, Role, credentials_of
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
 from lepton_edge.core.version import __version__
-from lepton_edge.security import certificates
+from lepton_edge.security import certificates, proving
 from lepton_edge.security.keyring import Keyring
 from lepton_edge.security.tokens import Token
 from lepton_edge.wire import front, introduction
@@ -29,6 +31,7 @@ from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 
 NEW_KEY_FILE = "joining.pem"
+CLOCKS_DIFFER = 86400.0  # seconds by which this clock may be behind the one that finds a certificate to have ended
 
 
 async def join(config: AgentConfig, token: Token, tell: Callable[[str], None]) -> Identity:
@@ -93,15 +96,29 @@ def _keep(keys: Keyring, credentials: Credentials, name: str) -> Identity:
 async def renew(state_directory: Path, address: str, name: str, machine: str) -> None:
     """Get another certificate, for a new key, with the one that is kept, and keep it instead.
 
+    One that has ended is refused by TLS: then it is shown in the request, with a proof that its key is held here.
+
     Raises:
         Unavailable: the coordinator is away. Unauthenticated, PermissionDenied: it gives none.
     """
     keys = Keyring(state_directory)
-    key = certificates.new_key()
-    trust = Trust(credentials_of(keys.read(KEY_FILE)))
-    async with introduction.introduced(address, trust) as stub:
-        joined = await stub.renew(RenewRequest(certificates.request(key, name), machine))
+    key, held = certificates.new_key(), credentials_of(keys.read(KEY_FILE))
+    asked = RenewRequest(certificates.request(key, name), machine)
+    try:
+        joined = await _renewed(address, Trust(held), asked)
+    except Unauthenticated:
+        if time.time() < certificates.read(held.certificate).ends - CLOCKS_DIFFER:
+            raise
+        late = dataclasses.replace(
+            asked, certificate=held.certificate, proof=proving.prove(held.key, asked.request)
+        )
+        joined = await _renewed(address, introduction.believing(held.authority), late)
     _keep(keys, Credentials(joined.authority, joined.certificate, key), name)
+
+
+async def _renewed(address: str, trust: Trust, asked: RenewRequest) -> Joined:
+    async with introduction.introduced(address, trust) as stub:
+        return await stub.renew(asked)
 
 
 def main(arguments: list[str]) -> int:

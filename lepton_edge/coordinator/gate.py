@@ -16,6 +16,8 @@ from typing import Any
 import structlog
 
 from lepton_edge.coordinator import access, members
+from lepton_edge.coordinator import issued as issued_as
+from lepton_edge.coordinator import late as coming_late
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.vault import Vault
 from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied
@@ -120,11 +122,11 @@ class Gate:
         """Write the key of this machine's own administrator where the one before is not fresh; return its record."""
         now = self.now()
         held = members.current(self.certificates.values(), ADMIN.role.value, ADMIN.name, now)
-        if held is not None and now < _renew_at(held) and self._keys.has(ADMIN_FILE):
+        if held is not None and now < issued_as.renew_at(held) and self._keys.has(ADMIN_FILE):
             return None
         admin, issued = self.authority.credentials(ADMIN, now, self.terms.life)
         self._keys.write(ADMIN_FILE, admin.pem())
-        record = _record(issued, "", "this machine")
+        record = issued_as.record(issued, "", "this machine")
         self.certificates[record.serial] = record
         return record
 
@@ -140,9 +142,11 @@ class Gate:
                     await self._on_disk(self._vault.keep_certificates, admin)
             self._forget_expired()
 
-    def _forget_expired(self) -> None:
+    def _forget_expired(self, *, late: bool = True) -> None:
+        """Forget what matters no more; without `late` also who could come back after its end."""
         now = self.now()
-        self.certificates = {serial: one for serial, one in self.certificates.items() if now < one.expires}
+        kept = (one for one in self.certificates.values() if coming_late.matters(one, now))
+        self.certificates = {one.serial: one for one in kept if late or now < one.expires}
         self.tokens = {name: one for name, one in self.tokens.items() if now < one.expires}
 
     # --- who may what ---------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ class Gate:
                 return await self._wait(request, token, key)
             who = Identity(Role(token.role), request.name, token.models)
             issued = self._issue(who, asked, self.terms.life)
-            record = _record(issued, request.machine, f"token {token.id}")
+            record = issued_as.record(issued, request.machine, f"token {token.id}")
             await self._on_disk(self._vault.let_in, token, record, None)
             self._keep(token, record)
             self.joining.pop(request.name, None)
@@ -269,24 +273,26 @@ class Gate:
 
     async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
         """Give another certificate to who has one; raise Unauthenticated, PermissionDenied, InvalidInput."""
-        who = access.check_renew(peer.identity)
+        late = peer.identity is None and bool(request.certificate)
+        who = None if late else access.check_renew(peer.identity)
         asked = certificates.requested_key(request.request)
         async with self._lock:  # a certificate that is given while its owner is revoked would escape that
-            shown = self._shown(peer)
+            shown = coming_late.proven(request, self.certificates, self.now()) if late else self._shown(peer)
+            who = who or coming_late.owner(shown)
             if shown is not None and shown.revoked:
                 raise revoked(who)
             members.check_machine(shown, request.machine)
-            life = self.terms.life if shown is None or who.role is Role.AGENT else _life(shown)
+            life = self.terms.life if shown is None or who.role is Role.AGENT else issued_as.life(shown)
             issued = self._issue(who, asked, life)
-            record = _record(issued, request.machine or (shown.machine if shown else ""), "renewed")
+            record = issued_as.record(issued, request.machine or (shown.machine if shown else ""), "renewed")
             await self._on_disk(self._vault.keep_certificates, record)
             self.certificates[record.serial] = record
-        self.note(peer, "renew", who.name)
+        self.note(peer, "renew after its end" if late else "renew", who.name)
         return Joined(issued.certificate, self.authority.certificate)
 
     def _issue(self, who: Identity, key: Any, life: Seconds) -> Issued:
         if len(self.certificates) >= members.MAX_CERTIFICATES:
-            self._forget_expired()
+            self._forget_expired(late=False)
             if len(self.certificates) >= members.MAX_CERTIFICATES:
                 raise Overloaded(
                     f"{members.MAX_CERTIFICATES} certificates count here", "revoke some; they expire"
@@ -352,7 +358,7 @@ class Gate:
             held = members.current(self.certificates.values(), who.role.value, who.name, self.now())
             members.check_free(held, certificates.key_hash(asked), "")
             issued = self._issue(who, asked, life)
-            record = _record(issued, "", by)
+            record = issued_as.record(issued, "", by)
             await self._on_disk(self._vault.keep_certificates, record)
             self.certificates[record.serial] = record
         return issued
@@ -365,7 +371,7 @@ class Gate:
             found = [
                 dataclasses.replace(one, revoked=now)
                 for one in self.certificates.values()
-                if one.name == name and Role(one.role) in of_role and one.counts(now) and one.serial != keep
+                if one.name == name and Role(one.role) in of_role and not one.revoked and one.serial != keep
             ]
             await self._on_disk(self._vault.keep_certificates, *found)
             self.certificates.update({one.serial: one for one in found})
@@ -374,20 +380,3 @@ class Gate:
         if self.ears is not None and serials:
             await self.ears.revoked(self.revoked(), DeviceId(name if role is Role.AGENT and not keep else ""))
         return serials
-
-
-def _record(issued: Issued, machine: str, by: str) -> Certificate:
-    facts, who = issued.facts, issued.facts.identity
-    models = tuple(ModelName(model) for model in who.models)
-    return Certificate(
-        f"{who.serial:x}", who.role.value, who.name, facts.key, facts.begins, facts.ends, machine, models, by
-    )
-
-
-def _renew_at(held: Certificate) -> Seconds:
-    return Seconds(held.begins + (held.expires - held.begins) * 2 / 3)
-
-
-def _life(shown: Certificate) -> Seconds:
-    """Return how long a certificate was given for: it began a day before that."""
-    return Seconds(max(shown.expires - shown.begins - 86400.0, 1.0))

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from lepton_edge.coordinator.late import LATE, matters
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.store import Store
 from lepton_edge.security.tokens import TokenRecord
@@ -35,16 +36,17 @@ class Vault:
     def load(self, now: Seconds) -> Held:
         """Return what still matters at `now`, and forget the rest."""
         self._store.execute("DELETE FROM tokens WHERE expires <= ?", now)
-        self._store.execute("DELETE FROM certificates WHERE expires <= ?", now)
+        self._store.execute("DELETE FROM certificates WHERE expires <= ?", now - LATE)
         read = self._store.query
         return Held(
             tuple(_noun(TokenRecord, text) for (text,) in read("SELECT record FROM tokens ORDER BY expires")),
-            tuple(
-                _noun(Certificate, text)
-                for (text,) in read("SELECT record FROM certificates ORDER BY expires")
-            ),
+            tuple(one for one in self._certificates() if matters(one, now)),
             tuple(_noun(Joining, text) for (text,) in read("SELECT record FROM joining ORDER BY at")),
         )
+
+    def _certificates(self) -> list[Certificate]:
+        rows = self._store.query("SELECT record FROM certificates ORDER BY expires")
+        return [_noun(Certificate, text) for (text,) in rows]
 
     def keep_token(self, record: TokenRecord) -> None:
         """Remember a token as it is now."""

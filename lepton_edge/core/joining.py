@@ -12,6 +12,9 @@ from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import Identity, Role
 from partitioner.units import Seconds
 
+FINGERPRINT = 8
+"""Digits: 32 bits, against who must make such a key while a person looks at the other one."""
+
 
 @dataclass(frozen=True)
 class JoinRequest:
@@ -23,6 +26,8 @@ class JoinRequest:
         name: the device or key that wants to join.
         machine: a hash that is another on another machine; "" where nothing tells machines apart.
         software: the release that asks.
+        replace: end an agent of that name which is connected.
+        held: the serial (hexadecimal) of the certificate that it has under that name already; "" for none.
     """
 
     token: str
@@ -31,24 +36,41 @@ class JoinRequest:
     name: str
     machine: str = ""
     software: str = ""
+    replace: bool = False
+    held: str = ""
 
 
 @dataclass(frozen=True)
 class RenewRequest:
-    """Ask for a new certificate with the one that is held."""
+    """Ask for a new certificate with the one that is held.
+
+    One that has ended proves nothing to TLS: it is given here as `certificate`, PEM, and `proof` is what its key signed
+    of this request (`security/proving.py`).
+    """
 
     request: bytes
     machine: str = ""
+    certificate: bytes = b""
+    proof: bytes = b""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """The answer: a certificate and the authorities to believe, PEM; or `pending`: ask again after `retry_after` s."""
+    """The answer: a certificate and the authorities to believe, PEM; or `pending`: ask again after `retry_after` s.
+
+    `replaced` says whose place was taken by it, for a person; "" where nobody's was.
+    """
 
     certificate: bytes = b""
     authority: bytes = b""
     pending: bool = False
     retry_after: Seconds = Seconds(0.0)
+    replaced: str = ""
+
+
+def fingerprint(key: str) -> str:
+    """Return how a person compares two keys: the first digits of `key`, the SHA-256 of a public key, hexadecimal."""
+    return key[:FINGERPRINT].upper()
 
 
 def revoked(who: Identity) -> Unauthenticated:

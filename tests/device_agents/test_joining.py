@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from device_agents import joining
-from device_agents.membership import KEY_FILE, membership
+from device_agents.membership import KEY_FILE, life, membership
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import Unauthenticated, Unavailable
 from lepton_edge.core.identity import Credentials, Identity, Role, credentials_of
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
-from lepton_edge.security import certificates
+from lepton_edge.security import certificates, proving
 from lepton_edge.security.authority import Authority
 from lepton_edge.security.keyring import Keyring
 from lepton_edge.security.tokens import Token
@@ -47,9 +47,12 @@ class Coordinator:
         return self._issued(request.request, request.name)
 
     async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
-        assert peer.identity is not None
         self.renewed.append(peer)
-        return self._issued(request.request, peer.identity.name)
+        if peer.identity is not None:
+            return self._issued(request.request, peer.identity.name)
+        if not proving.is_proven(request.certificate, request.request, request.proof):
+            raise Unauthenticated("nobody", "join")
+        return self._issued(request.request, certificates.read(request.certificate).identity.name)
 
     def _issued(self, request: bytes, name: str) -> Joined:
         key = certificates.requested_key(request)
@@ -89,6 +92,21 @@ async def test_it_joins_and_its_key_stays_here(tmp_path: Path) -> None:
     assert found is not None
     assert (found.coordinator, found.role) == (address, "board")
     assert len(coordinator.asked[0].machine) == 64
+
+
+async def test_a_certificate_that_has_ended_is_renewed_by_proving_that_its_key_is_here(
+    tmp_path: Path,
+) -> None:
+    """TLS refuses it: what TLS would have shown is said instead, to a coordinator that is verified."""
+    coordinator = Coordinator()
+    async with coordinator.running() as address:
+        coordinator.clock = lambda: time.time() - 2 * 3600
+        await joining.join(agent(tmp_path, address), coordinator.token(), lambda line: None)
+        assert life(Keyring(tmp_path))[1] < time.time()
+        coordinator.clock = time.time
+        await joining.renew(tmp_path, address, "pi", "here")
+    assert [one.identity for one in coordinator.renewed] == [None]
+    assert life(Keyring(tmp_path))[1] > time.time()
 
 
 async def test_somebody_in_between_learns_nothing(tmp_path: Path) -> None:

@@ -24,35 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elepton_edge/wire/v1/keys.proto\x12\x13lepton_edge.wire.v1\"n\n\x0bJoinRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07machine\x18\x05 \x01(\t\x12\x10\n\x08software\x18\x06 \x01(\t\"0\n\x0cRenewRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x0f\n\x07machine\x18\x02 \x01(\t\"V\n\x06Joined\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tauthority\x18\x02 \x01(\x0c\x12\x0f\n\x07pending\x18\x03 \x01(\x08\x12\x13\n\x0bretry_after\x18\x04 \x01(\x01\"T\n\x0b\x43reateToken\x12\x0b\n\x03ttl\x18\x01 \x01(\x01\x12\x0c\n\x04uses\x18\x02 \x01(\x03\x12\x11\n\x04role\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06models\x18\x04 \x03(\tB\x07\n\x05_role\"\x0c\n\nListTokens\"\x1c\n\x0bRevokeToken\x12\r\n\x05token\x18\x01 \x01(\t\"\r\n\x0bListJoining\"/\n\rApproveDevice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06refuse\x18\x02 \x01(\x08\"\x1e\n\x0cRevokeDevice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"c\n\tCreateKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x11\n\x04role\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x0b\n\x03ttl\x18\x05 \x01(\x01\x42\x07\n\x05_role\"\n\n\x08ListKeys\"\x19\n\tRevokeKey\x12\x0c\n\x04name\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elepton_edge/wire/v1/keys.proto\x12\x13lepton_edge.wire.v1\"\x8d\x01\n\x0bJoinRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07machine\x18\x05 \x01(\t\x12\x10\n\x08software\x18\x06 \x01(\t\x12\x0f\n\x07replace\x18\x07 \x01(\x08\x12\x0c\n\x04held\x18\x08 \x01(\t\"T\n\x0cRenewRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x0f\n\x07machine\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x01(\x0c\"h\n\x06Joined\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tauthority\x18\x02 \x01(\x0c\x12\x0f\n\x07pending\x18\x03 \x01(\x08\x12\x13\n\x0bretry_after\x18\x04 \x01(\x01\x12\x10\n\x08replaced\x18\x05 \x01(\t\"T\n\x0b\x43reateToken\x12\x0b\n\x03ttl\x18\x01 \x01(\x01\x12\x0c\n\x04uses\x18\x02 \x01(\x03\x12\x11\n\x04role\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06models\x18\x04 \x03(\tB\x07\n\x05_role\"\x0c\n\nListTokens\"\x1c\n\x0bRevokeToken\x12\r\n\x05token\x18\x01 \x01(\t\"\r\n\x0bListJoining\"D\n\rApproveDevice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06refuse\x18\x02 \x01(\x08\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"\x1e\n\x0cRevokeDevice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"c\n\tCreateKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x11\n\x04role\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x0b\n\x03ttl\x18\x05 \x01(\x01\x42\x07\n\x05_role\"\n\n\x08ListKeys\"\x19\n\tRevokeKey\x12\x0c\n\x04name\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lepton_edge.wire.v1.keys_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOINREQUEST']._serialized_start=55
-  _globals['_JOINREQUEST']._serialized_end=165
-  _globals['_RENEWREQUEST']._serialized_start=167
-  _globals['_RENEWREQUEST']._serialized_end=215
-  _globals['_JOINED']._serialized_start=217
-  _globals['_JOINED']._serialized_end=303
-  _globals['_CREATETOKEN']._serialized_start=305
-  _globals['_CREATETOKEN']._serialized_end=389
-  _globals['_LISTTOKENS']._serialized_start=391
-  _globals['_LISTTOKENS']._serialized_end=403
-  _globals['_REVOKETOKEN']._serialized_start=405
-  _globals['_REVOKETOKEN']._serialized_end=433
-  _globals['_LISTJOINING']._serialized_start=435
-  _globals['_LISTJOINING']._serialized_end=448
-  _globals['_APPROVEDEVICE']._serialized_start=450
-  _globals['_APPROVEDEVICE']._serialized_end=497
-  _globals['_REVOKEDEVICE']._serialized_start=499
-  _globals['_REVOKEDEVICE']._serialized_end=529
-  _globals['_CREATEKEY']._serialized_start=531
-  _globals['_CREATEKEY']._serialized_end=630
-  _globals['_LISTKEYS']._serialized_start=632
-  _globals['_LISTKEYS']._serialized_end=642
-  _globals['_REVOKEKEY']._serialized_start=644
-  _globals['_REVOKEKEY']._serialized_end=669
+  _globals['_JOINREQUEST']._serialized_start=56
+  _globals['_JOINREQUEST']._serialized_end=197
+  _globals['_RENEWREQUEST']._serialized_start=199
+  _globals['_RENEWREQUEST']._serialized_end=283
+  _globals['_JOINED']._serialized_start=285
+  _globals['_JOINED']._serialized_end=389
+  _globals['_CREATETOKEN']._serialized_start=391
+  _globals['_CREATETOKEN']._serialized_end=475
+  _globals['_LISTTOKENS']._serialized_start=477
+  _globals['_LISTTOKENS']._serialized_end=489
+  _globals['_REVOKETOKEN']._serialized_start=491
+  _globals['_REVOKETOKEN']._serialized_end=519
+  _globals['_LISTJOINING']._serialized_start=521
+  _globals['_LISTJOINING']._serialized_end=534
+  _globals['_APPROVEDEVICE']._serialized_start=536
+  _globals['_APPROVEDEVICE']._serialized_end=604
+  _globals['_REVOKEDEVICE']._serialized_start=606
+  _globals['_REVOKEDEVICE']._serialized_end=636
+  _globals['_CREATEKEY']._serialized_start=638
+  _globals['_CREATEKEY']._serialized_end=737
+  _globals['_LISTKEYS']._serialized_start=739
+  _globals['_LISTKEYS']._serialized_end=749
+  _globals['_REVOKEKEY']._serialized_start=751
+  _globals['_REVOKEKEY']._serialized_end=776
 # @@protoc_insertion_point(module_scope)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from lepton_edge.coordinator.late import LATE
 from lepton_edge.coordinator.members import Certificate, Joining
 from lepton_edge.coordinator.store import MIGRATIONS, Store
 from lepton_edge.coordinator.vault import Held, Vault
@@ -27,11 +29,14 @@ def test_what_is_kept_comes_back_and_what_has_expired_does_not(tmp_path: Path) -
     waits = Joining("pi", "agent", "k", "m", "request", token.id, NOW)  # type: ignore[arg-type]
     vault.let_in(token, certificate("1"), None)
     vault.let_in(token, None, waits)
-    vault.keep_certificates(certificate("2", NOW - 1))
+    ended = certificate("3", NOW - 1)
+    vault.keep_certificates(
+        certificate("2", NOW - LATE - 1), dataclasses.replace(ended, role="client"), ended
+    )
     store.close()
     store = Store(tmp_path)
-    assert Vault(store).load(NOW) == Held((token,), (certificate("1"),), (waits,))  # type: ignore[arg-type]
-    assert Vault(store).load(NOW + 1e6).certificates == ()  # type: ignore[arg-type]
+    assert Vault(store).load(NOW) == Held((token,), (ended, certificate("1")), (waits,))  # type: ignore[arg-type]
+    assert Vault(store).load(NOW + 1e6 + LATE).certificates == ()  # type: ignore[arg-type]
     store.close()
 
 
