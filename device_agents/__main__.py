@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     given = json.loads(arguments[0])
     config = from_json(AgentConfig, given["config"])
     config = type(config)(**{**vars(config), "state_directory": Path(config.state_directory)})
-    logs.configure(given["log_level"], given.get("log_format", "auto"), device=config.name)
+    logs.configure(config.log_level, config.log_format, device=config.name)
     try:
         asyncio.run(serve(config, lambda line: print(line, flush=True)))
     except LeptonError as error:

@@ -13,12 +13,12 @@ import os
 import struct
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from device_agents.enlisting import enlist, enlisted, read_token
+from device_agents.named import meant
 from device_agents.options import (
     Address,
     Addresses,
@@ -50,11 +50,11 @@ from device_agents.options import (
     Where,
     Workers,
 )
-from device_agents.settings import configuration, says_role
+from device_agents.settings import configuration
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.listening import LOOPBACK, listening
-from lepton_edge.systemd import install, logs
+from lepton_edge.systemd import install
 from lepton_edge.systemd.service import Wanted, environment_of, service, unit_name
 from partitioner.nouns_json import to_json
 
@@ -98,8 +98,8 @@ def start(
     adopt: Adopt = None,
     metrics_port: MetricsPort = None,
     config: TomlFile = None,
-    log_level: Level = "info",
-    log_format: LogFormat = "auto",
+    log_level: Level = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Start an agent and stay in the foreground until it is interrupted."""
     flags: dict[str, Any] = {"role": role, "name": name, "coordinator": coordinator, "port": port}
@@ -107,14 +107,18 @@ def start(
     flags |= {"threads": threads, "workers": workers, "simulate_slow": simulate_slow}
     flags |= {"watts": watts, "radio_watts": radio_watts, "relay": relay, "transport": transport}
     flags |= {"adopt": adopt, "metrics_port": metrics_port}
+    flags |= {"log_level": log_level, "log_format": log_format}
     flags |= listening(bind, insecure_bind, secure)
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
     if text and secure is None:
         given.setdefault("secure", True)
-    chosen = configuration(given, config, os.environ)
+    found = meant("start", given, config, os.environ)
+    if not text and (refused := found.not_joined()):
+        raise refused
+    chosen = configuration(found.flags, config, os.environ)
     enlisted(chosen, text)
-    run(chosen, log_level, log_format)
+    run(chosen)
 
 
 @app.command()
@@ -131,8 +135,11 @@ def join(
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
     flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
     given = {field: value for field, value in flags.items() if value is not None}
-    chosen = configuration({**_role(config), **given, "secure": True}, config, os.environ)
-    enlist(chosen, read_token(token, token_file, os.environ))
+    text = read_token(token, token_file, os.environ)
+    found = meant("join", {**given, "secure": True}, config, os.environ, role="board")
+    chosen = configuration(found.flags, config, os.environ)
+    enlist(chosen, text)
+    typer.echo(found.next_step(chosen.role))
 
 
 @app.command()
@@ -152,7 +159,8 @@ def doctor(
     flags = {"role": role, "name": name, "coordinator": coordinator, "secure": secure}
     at = {"state_directory": state_directory}
     given = {field: value for field, value in {**flags, **at}.items() if value is not None}
-    report = examination.examine(configuration({**_role(config), **given}, config, os.environ))
+    found = meant("doctor", given, config, os.environ, role="board")
+    report = examination.examine(configuration(found.flags, config, os.environ))
     told = json.dumps(report.document(), indent=2) if form is Form.JSON else "\n".join(report.lines())
     typer.echo(told)
     if not report.healthy:
@@ -175,10 +183,15 @@ def install_service(
 ) -> None:
     """Have systemd start this agent at boot, watch it, and start it anew should it end."""
     flags = {"role": role, "name": name, "coordinator": coordinator, **listening(bind, insecure_bind, None)}
-    given = {field: value for field, value in flags.items() if value is not None}
-    at = {} if state_directory is None else {"state_directory": state_directory}
-    chosen = configuration({**given, **at}, config, environment_of(os.environ, for_user=user))
+    at = {"state_directory": state_directory}
+    given = {field: value for field, value in {**flags, **at}.items() if value is not None}
+    environment = environment_of(os.environ, for_user=user)
+    found = meant("install-service", given, config, environment)
+    chosen = configuration(found.flags, config, environment)
     settings = {"role": chosen.role, "name": chosen.name, "coordinator": chosen.coordinator, **given}
+    settings.pop("state_directory", None)  # the unit says it
+    if waits := found.not_joined():
+        typer.echo(f"NOTE: the service waits until it has joined: {waits}", err=True)
     wanted = Wanted("agent", f"agent-{chosen.name}", settings, config, state_directory, memory, user)
     install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)
 
@@ -190,22 +203,15 @@ def uninstall_service(*, user: ForUser = False, dry_run: DryRun = False) -> None
     install.told(steps, typer.echo, dry_run=dry_run)
 
 
-def _role(file: Path | None) -> dict[str, str]:
-    """Return the role for a command that does well without one: a board's, where nobody said."""
-    return {} if says_role(file, os.environ) else {"role": "board"}
-
-
-def run(config: AgentConfig, log_level: str = "info", log_format: str = "auto") -> None:
+def run(config: AgentConfig) -> None:
     """Become the agent's process (see `__main__`): what read the settings does not stay in memory."""
     _refuse_32_bits(struct.calcsize("P") * 8)
-    logs.check(log_level, log_format)
     if not config.secure:
         near = config.bind in LOOPBACK
         whom = "every user of this machine" if near else "whoever reaches this address"
         print(WARNING.format(config.bind, whom), file=sys.stderr)
     plain = {**to_json(config), "state_directory": str(config.state_directory)}
-    given = {"config": plain, "log_level": log_level, "log_format": log_format}
-    command = [sys.executable, "-m", "device_agents", json.dumps(given)]
+    command = [sys.executable, "-m", "device_agents", json.dumps({"config": plain})]
     sys.stderr.flush()
     if os.name == "posix":
         os.execv(sys.executable, command)

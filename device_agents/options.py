@@ -32,12 +32,9 @@ Bind = Annotated[
     typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
 ]
 Folder = Annotated[Path | None, typer.Option(help="Where weights and active plans are kept.")]
-Level = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
+Level = Annotated[str | None, typer.Option(help="debug, info, warning, error.")]
 LogFormat = Annotated[
-    str,
-    typer.Option(
-        envvar="LEPTON_EDGE_LOG_FORMAT", help="console, json, or auto: console, a journal's without times."
-    ),
+    str | None, typer.Option(help="console, json, or auto: console, a journal's without times.")
 ]
 Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]

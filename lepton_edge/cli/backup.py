@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from lepton_edge.cli import settings
 from lepton_edge.cli.output import size
 from lepton_edge.coordinator import backup as backups
+from lepton_edge.settings import usual
 
 app = typer.Typer(add_completion=False)
 restoring = typer.Typer(add_completion=False)
@@ -52,4 +52,4 @@ def restore(
 
 
 def _state(given: Path | None) -> Path:
-    return given or settings.state_directory(dict(os.environ), "coordinator")
+    return given or usual.state_directory(dict(os.environ), "coordinator")

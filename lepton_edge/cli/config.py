@@ -1,34 +1,27 @@
 """`lepton-edge config show` and `config schema`: which settings hold, and where each comes from.
 
-Law: reads the same layers as the processes do (`settings.py`) and starts nothing. What an agent got when it joined is
-in its state directory and is no setting.
+Law: reads the same layers as the processes do (`lepton_edge/settings`) and starts nothing. What an agent got when it
+joined is in its state directory and is no setting.
 """
 
 from __future__ import annotations
 
-import difflib
 import enum
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter
 from rich.console import Console
 
-from lepton_edge.cli import settings
 from lepton_edge.cli.options import Format, FormatOption
 from lepton_edge.cli.output import Column, Row, print_document, table, text
-from lepton_edge.core.config import AgentConfig, CoordinatorConfig
+from lepton_edge.core.config import NO_METRICS
+from lepton_edge.settings import layers, rooms, usual
 
 app = typer.Typer(help="Which settings hold, and where each comes from: show, schema.", add_completion=False)
-
-PREFIX = "LEPTON_EDGE_"
-OTHERS = ("COORDINATOR", "KEY", "INSECURE", "TOKEN", "LOG_LEVEL", "LOG_FORMAT", "SECURE")
-"""Variables that are no settings of a process: what commands and applications read."""
 
 
 class Room(str, enum.Enum):
@@ -38,19 +31,7 @@ class Room(str, enum.Enum):
     COORDINATOR = "coordinator"
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """Where the settings of a room come from: the noun, its variables' prefix, what must be said by somebody."""
-
-    noun: type[Any]
-    prefix: str
-    needed: Mapping[str, Any]
-
-
-_KINDS = {
-    Room.AGENT: _Kind(AgentConfig, PREFIX.rstrip("_"), {"role": "", "name": "", "state_directory": ""}),
-    Room.COORDINATOR: _Kind(CoordinatorConfig, f"{PREFIX}COORDINATOR", {"state_directory": ""}),
-}
+_ROOMS: Mapping[Room, rooms.Room[Any]] = {Room.AGENT: rooms.AGENT, Room.COORDINATOR: rooms.COORDINATOR}
 WhoseArgument = Annotated[Room, typer.Argument(help="agent or coordinator.")]
 FileOption = Annotated[
     Path | None, typer.Option("--config", help="The TOML file that the process is started with.")
@@ -81,22 +62,14 @@ def document(room: Room, file: Path | None, environment: Mapping[str, str]) -> R
     Raises:
         UsageError: a setting that there is not, or cannot be read.
     """
-    kind = _KINDS[room]
-    layers = {
-        f"{file}": settings.file_layer(file, room.value),
-        "variable": settings.environment_layer(kind.noun, kind.prefix, environment),
-    }
-    # a list of addresses is written with commas between in a variable
-    split = {name: _listed(kind.noun, name, value) for name, value in layers["variable"].items()}
-    built = settings.build(
-        kind.noun,
-        {
-            "default": kind.needed,
-            "{field} in the file": layers[f"{file}"],
-            f"{kind.prefix}_{{variable}}": split,
-        },
-    )
-    rows = [_row(kind, built, one.name, layers) for one in fields(kind.noun)]
+    whose = _ROOMS[room]
+    stray = rooms.strays(environment)
+    told = layers.Told({}, file, {name: value for name, value in environment.items() if name not in stray})
+    resolved = layers.resolve(whose, told, lambda said: _usual(room, said, environment))
+    rows = [
+        _row(whose, name, getattr(resolved.config, name), resolved.origins.get(name, ""), file)
+        for name in whose.settings()
+    ]
     return {
         "schema": "lepton-edge/config/1",
         "room": room.value,
@@ -105,49 +78,58 @@ def document(room: Room, file: Path | None, environment: Mapping[str, str]) -> R
     }
 
 
-def _listed(noun: type[Any], name: str, value: str) -> Any:
-    kind = next(str(one.type) for one in fields(noun) if one.name == name)
-    return [one.strip() for one in value.split(",")] if kind.startswith("tuple") else value
+def _usual(room: Room, said: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what holds on this machine; for the role, which somebody must say, a stand-in that is not shown."""
+    name = str(said.get("name") or usual.host_name())
+    folder = room.value if room is Room.COORDINATOR else f"agent-{name}"
+    place = said.get("state_directory") or usual.state_directory(environment, folder)
+    own = {} if room is Room.COORDINATOR else {"name": name, "role": "board"}
+    return {"state_directory": place, **own}
 
 
-def _row(kind: _Kind, built: Any, name: str, layers: Mapping[str, Mapping[str, Any]]) -> Row:
-    variable = f"{kind.prefix}_{name.upper()}"
-    origin = next((layer for layer in reversed(tuple(layers)) if name in layers[layer]), "default")
-    value = getattr(built, name)
+def _row(whose: rooms.Room[Any], name: str, value: Any, layer: str, file: Path | None) -> Row:
+    variable, setting = whose.variable(name), whose.settings()[name]
+    unsaid = layer in ("", layers.USUAL)
+    kept = None if unsaid and name == "role" else value
     return {
         "name": name,
-        "value": str(value) if isinstance(value, Path) else value,
-        "origin": variable if origin == "variable" else origin,
+        "value": str(kept) if isinstance(kept, Path) else kept,
+        "origin": {layers.VARIABLE: variable, layers.FILE: str(file)}.get(layer, "default"),
         "variable": variable,
+        "means": setting.told,
+        "usual": setting.usual if unsaid and not kept and not isinstance(kept, bool) else "",
     }
 
 
 def unknown(environment: Mapping[str, str]) -> list[Row]:
     """Return the variables that look like ours and mean nothing, with what may have been meant."""
-    known = {f"{PREFIX}{name}" for name in OTHERS}
-    for kind in _KINDS.values():
-        known |= {f"{kind.prefix}_{one.name.upper()}" for one in fields(kind.noun)}
-    return [
-        {"variable": name, "meant": next(iter(difflib.get_close_matches(name, known, 1)), "")}
-        for name in sorted(environment)
-        if name.startswith(PREFIX) and name not in known
-    ]
+    return [{"variable": name, "meant": meant} for name, meant in rooms.strays(environment).items()]
 
 
 def _render(told: Row, console: Console, *, origin: bool) -> None:
-    columns = [Column("setting", text("name")), Column("value", text("value"), wraps=True)]
+    columns = [Column("setting", text("name")), Column("value", _value, wraps=True)]
     if origin:
         columns.append(Column("from", text("origin")))
     console.print(table(columns, told["settings"]))
     for one in told["unknown_variables"]:
         meant = f"; did you mean {one['meant']}?" if one["meant"] else ""
-        console.print(f"{one['variable']} is set and means nothing{meant}", style="bold yellow")
+        console.print(
+            f"{one['variable']} means nothing, and no process starts with it{meant}", style="bold yellow"
+        )
+
+
+def _value(row: Row) -> str:
+    """Return a setting's value as people read it; where nobody said one, what that means."""
+    said = ", ".join(row["value"]) if isinstance(row["value"], (list, tuple)) else str(row["value"])
+    if row["value"] == NO_METRICS and row["name"] == "metrics_port":
+        return "off"
+    return f"({row['usual']})".replace("`", "") if row["usual"] else said
 
 
 @app.command()
 def schema(room: WhoseArgument) -> None:
     """Print the JSON schema of a room's table in the TOML file."""
-    made = TypeAdapter(_KINDS[room].noun).json_schema()
+    made = layers.model_of(_ROOMS[room]).model_json_schema()
     made["title"] = f"[{room.value}]"
     made.pop("required", None)  # flags and defaults may say them
     made["additionalProperties"] = False

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lepton_edge.cli import extras, settings
+from lepton_edge.cli import extras
 from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.listening import LOOPBACK, listening
+from lepton_edge.settings.layers import Told, resolve
+from lepton_edge.settings.rooms import COORDINATOR
+from lepton_edge.settings.usual import state_directory as usual_place
 from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, service, unit_name
-
-ENVIRONMENT_PREFIX = "LEPTON_EDGE_COORDINATOR"
 
 app = typer.Typer(
     help="The coordinator: registry, measurements, plans. Never on the path of a tensor.",
@@ -54,12 +56,9 @@ Secure = Annotated[
     ),
 ]
 Approve = Annotated[bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")]
-LogLevel = Annotated[str, typer.Option(envvar="LEPTON_EDGE_LOG_LEVEL", help="debug, info, warning, error.")]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning, error.")]
 LogFormat = Annotated[
-    str,
-    typer.Option(
-        envvar="LEPTON_EDGE_LOG_FORMAT", help="console, json, or auto: console, a journal's without times."
-    ),
+    str | None, typer.Option(help="console, json, or auto: console, a journal's without times.")
 ]
 
 
@@ -75,15 +74,21 @@ def start(
     metrics_port: MetricsPort = None,
     secure: Secure = None,
     approve: Approve = None,
-    log_level: LogLevel = "info",
-    log_format: LogFormat = "auto",
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Start the coordinator and stay in the foreground until it is interrupted."""
     extras.require("coordinator")
-    logs.configure(log_level, log_format)
-    flags = {"port": port, "state_directory": state_directory, "announce": announce, "approve": approve}
+    flags: dict[str, Any] = {"port": port, "state_directory": state_directory, "announce": announce}
     flags |= listening(bind, insecure_bind, secure)
-    chosen = configuration({**flags, "metrics_port": metrics_port}, config, dict(os.environ))
+    flags |= {
+        "approve": approve,
+        "metrics_port": metrics_port,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    chosen = configuration(flags, config, dict(os.environ))
+    logs.configure(chosen.log_level, chosen.log_format)
     _warn_if_open(chosen)
     from lepton_edge.coordinator import server  # the extra is there: require() said so
 
@@ -133,18 +138,15 @@ def configuration(flags: dict[str, Any], file: Path | None, environment: dict[st
     Raises:
         UsageError: an unknown or unreadable setting.
     """
-    default = {"state_directory": settings.state_directory(environment, "coordinator")}
-    return settings.build(
-        CoordinatorConfig,
-        {
-            "the default of {field}": default,
-            "{field} in the file of --config": settings.file_layer(file, "coordinator"),
-            f"the variable {ENVIRONMENT_PREFIX}_{{variable}}": settings.environment_layer(
-                CoordinatorConfig, ENVIRONMENT_PREFIX, environment
-            ),
-            "--{flag}": settings.flag_layer(flags),
-        },
-    )
+
+    def usual(said: Mapping[str, Any]) -> dict[str, Any]:
+        return (
+            {}
+            if said.get("state_directory")
+            else {"state_directory": usual_place(environment, "coordinator")}
+        )
+
+    return resolve(COORDINATOR, Told(flags, file, environment), usual).config
 
 
 def _warn_if_open(config: CoordinatorConfig) -> None:

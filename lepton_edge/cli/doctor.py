@@ -14,12 +14,13 @@ from typing import Annotated
 
 import typer
 
-from lepton_edge.cli import as_whom, exit_codes, settings
+from lepton_edge.cli import as_whom, exit_codes
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.client.keys import trust_for
 from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, papers, system
 from lepton_edge.doctor.facts import Coordinator
+from lepton_edge.settings import usual
 from partitioner.errors import LeptonError
 
 app = typer.Typer(add_completion=False)
@@ -35,7 +36,7 @@ def doctor(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Look for what is wrong here, with the coordinator and with its devices; each finding says what to do."""
-    where = state_directory or settings.state_directory(dict(os.environ), "coordinator")
+    where = state_directory or usual.state_directory(dict(os.environ), "coordinator")
     try:
         trust = trust_for(as_whom.asking.key, as_whom.asking.insecure)
         held = papers.certificate_of(trust)

@@ -9,10 +9,11 @@ import pytest
 import typer
 
 from device_agents import __main__, cli
-from device_agents.settings import PREFIX, configuration
+from device_agents.settings import configuration
 from lepton_edge.cli import exit_codes
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
+from lepton_edge.settings import rooms
 
 ROLE = {"role": "board"}
 
@@ -43,14 +44,14 @@ def test_the_exit_statuses_are_those_of_the_command_line() -> None:
 
 def test_an_unknown_log_level_is_named() -> None:
     with pytest.raises(UsageError, match="no log level 'loud'"):
-        cli.run(configuration(ROLE, None, {}), "loud")
+        configuration({**ROLE, "log_level": "loud"}, None, {})
 
 
 def test_every_flag_and_setting_is_documented_with_its_variable() -> None:
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
     section = text.partition("## Settings of an agent")[2].partition("\n## ")[0]
     for field in dataclasses.fields(AgentConfig):
-        assert f"`{PREFIX}{field.name.upper()}`" in section
+        assert f"`{rooms.PREFIX}{field.name.upper()}`" in section
         assert f"| `{field.name}`" in section
     start = typer.main.get_command(cli.app).commands["start"]
     flags = {flag for option in start.params for flag in option.opts}

@@ -74,7 +74,7 @@ def test_a_setting_that_is_neither_yes_nor_no_is_told() -> None:
         (
             ROLE,
             {"LEPTON_EDGE_PORT": "many"},
-            "the variable LEPTON_EDGE_PORT cannot be 'many' .write a whole number",
+            "the variable LEPTON_EDGE_PORT cannot be 'many': it must be a whole number",
         ),
     ],
 )
@@ -86,7 +86,8 @@ def test_a_wrong_setting_is_named(flags, environment, says) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("nmae = 1", None),
+        ("[coordinator]\nport = 1", None),
+        ("nmae = 1", "no table 'nmae'"),
         ("[agent]\nnmae = 'x'", "no setting 'nmae'"),
         ("[agent", "cannot read"),
         ("agent = 3", "table"),
