@@ -93,14 +93,15 @@ def meant(
         UsageError: several joined here, and none is called as the host is.
     """
     said = {**_file(file), **_variables(environment), **flags}
-    states, host = states_of(environment), host_name()
-    others = joined_here(states)
+    elsewhere, host = said.get("state_directory"), host_name()
+    states = Path() if elsewhere else states_of(environment)
+    others = () if elsewhere else joined_here(states)
     found: dict[str, Any] = {}
     secure = SECURE if "secure" not in said else said["secure"] is not False and said["secure"] not in _NO
     if secure and "name" not in said:
         found = _name(command, said, others, host)
     name = str(found.get("name", said.get("name", host)))
-    directory = Path(said.get("state_directory", states / f"agent-{name}"))
+    directory = Path(elsewhere or states / f"agent-{name}")
     joined = membership(directory) if secure else None
     if role and "role" not in said and not (joined and joined.role):
         found["role"] = role
@@ -130,9 +131,16 @@ def host_name() -> str:
 
 
 def states_of(environment: Mapping[str, str]) -> Path:
-    """Return where agents keep their state unless they are told otherwise."""
-    base = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "lepton-edge"
+    """Return where agents keep their state unless they are told otherwise.
+
+    Raises:
+        UsageError: nobody says where, and this user has no home.
+    """
+    base = environment.get("XDG_STATE_HOME")
+    try:
+        return Path(base or Path.home() / ".local" / "state") / "lepton-edge"
+    except RuntimeError as error:  # a user of a service's or a container's own
+        raise UsageError("this user has no home to keep state in", "give --state-directory") from error
 
 
 def _file(file: Path | None) -> dict[str, Any]:

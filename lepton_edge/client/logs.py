@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from lepton_edge.systemd.logs import for_people
+
 _SMALL_TALK = frozenset({"debug", "info"})
 
 
@@ -23,9 +25,7 @@ def be_quiet() -> None:
         processors=[
             _without_small_talk,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+            *for_people(),
         ],
         logger_factory=_on_stderr,
     )

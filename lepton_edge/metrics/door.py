@@ -1,8 +1,9 @@
 """The door on port 8002: GET /metrics, /livez and /readyz, and nothing else.
 
 Law: a few lines of HTTP/1.1, bounded in connections, bytes and time; a connection is closed after its answer. Plain
-text without authentication: it listens on loopback unless told otherwise, and where its port is taken on the next free
-one. It never stops a process: a door that cannot be opened is said, and that is all.
+text without authentication: it listens on loopback unless told otherwise. Where its usual port is taken it takes the
+next free one of 8003 to 8009, then any: 8010 and 8011 are others'. It never stops a process: a door that cannot be
+opened is said, and that is all.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from http import HTTPStatus
 
 import structlog
 
+from lepton_edge.core.config import METRICS_PORT
 from lepton_edge.metrics.families import CONTENT_TYPE, Family, exposition
 
 log = structlog.get_logger("metrics")
@@ -23,7 +25,7 @@ log = structlog.get_logger("metrics")
 MOST = 16  # connections at a time
 LONGEST = 8 << 10  # bytes of a request
 PATIENCE = 5.0  # seconds for it to arrive, and for its answer to be taken
-NEXT_PORTS = 32  # how far to look for the next free port
+LAST_PORT = 8009  # of those to look at for a free one; the next are coordinators' and agents' own
 OFF = -1
 """The port of no door."""
 PLAIN = "text/plain; charset=utf-8"
@@ -54,21 +56,21 @@ class Door:
 
 
 async def open_door(host: str, port: int, watched: Watched) -> Door:
-    """Open the door on `port` of `host`, or the next free one; 0 for any, `OFF` for none."""
+    """Open the door on `port` of `host`; 0 for any, `OFF` for none; of the usual port also the next free one."""
     if port == OFF:
         return Door()
     answering = _Answering(watched)
-    for tried in range(port, port + (NEXT_PORTS if port else 1)):
+    usual = port == METRICS_PORT
+    for tried in [*range(port, LAST_PORT + 1), 0] if usual else [port]:
         try:
             server = await asyncio.start_server(answering.serve, host, tried, limit=LONGEST)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+            if error.errno == errno.EADDRINUSE and usual:
                 continue
-            log.warning("no door for metrics", host=host, port=tried, error=str(error))
+            log.warning("no door for metrics", host=host, port=tried, error=error.strerror or str(error))
             return Door()
         bound = server.sockets[0].getsockname()
         return Door(f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}", server)
-    log.warning("no door for metrics: no port is free", host=host, first=port, last=port + NEXT_PORTS - 1)
     return Door()
 
 

@@ -2,7 +2,7 @@
 
 Law: called once, at the start; stdout stays for data. The same for agents and coordinators.
 
-- "console": `timestamp=... level=... event=... key=value`
+- "console": `2026-11-22T10:40:27.250Z info    opened beside requests  model=m seconds=0.195`, spaces quoted
 - "json": one object a line
 - "auto": console; where stderr is systemd's journal, without the time, which the journal has, and with the priority in
   front ("<4>"), so that `journalctl -p warning` finds what it should
@@ -10,8 +10,10 @@ Law: called once, at the start; stdout stays for data. The same for agents and c
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -25,6 +27,7 @@ FORMATS = ("auto", "console", "json")
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 """Of syslog, by level."""
 JOURNAL = "JOURNAL_STREAM"
+_WORD = re.compile(r"[\w.,:;@%+*/\\()<>\[\]{}#&?!~^|$-]+")
 
 
 def check(level: str, form: str) -> None:
@@ -63,24 +66,49 @@ def configure(level: str, form: str = "auto", **always: object) -> None:
 
 def _rendering(form: str) -> list[Any]:
     """Return the last processors: they make a line of an event."""
-    timed = structlog.processors.TimeStamper(fmt="iso", utc=True)
     if form == "json":
+        timed = structlog.processors.TimeStamper(fmt="iso", utc=True)
         return [timed, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    line = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
     if form == "journal":
-        return [structlog.processors.format_exc_info, _Prioritised(line)]
+        return [structlog.processors.format_exc_info, prioritised]
+    return for_people()
+
+
+def for_people() -> list[Any]:
+    """Return the last processors of lines that people read: time, exceptions, and the line itself."""
+    timed = structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%f", utc=True)
     return [timed, structlog.processors.format_exc_info, line]
 
 
-class _Prioritised:
-    """A renderer whose lines begin with their priority; a traceback's lines stay one entry."""
+def line(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+    """Render an event as people read it: when, how bad, what, and what of it; a traceback follows, indented."""
+    del logger
+    at, level = str(event.pop("timestamp", ""))[:23], str(event.pop("level", name))
+    trace = str(event.pop("exception", "")).splitlines()
+    return "\n".join([f"{at}Z {level:<7} {_told(event)}", *(f"    {_safe(one)}" for one in trace)])
 
-    def __init__(self, line: Any) -> None:
-        self._line = line
 
-    def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
-        priority = PRIORITIES.get(str(event.get("level", name)), 6)
-        return f"<{priority}>{self._line(logger, name, event)}"
+def prioritised(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+    """Render an event for the journal, which has the time itself; a traceback's lines stay one entry."""
+    del logger
+    level = str(event.pop("level", name))
+    return f"<{PRIORITIES.get(level, 6)}>{level:<7} {_told(event)}"
+
+
+def _told(event: MutableMapping[str, Any]) -> str:
+    said = _safe(str(event.pop("event", "")))
+    pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
+    return f"{said}  {pairs}" if pairs else said
+
+
+def _value(value: Any) -> str:
+    """Return a value as one word, or quoted as JSON quotes: nobody's name can begin another field, or a line."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _safe(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text)[1:-1]
 
 
 def is_journal(environment: Mapping[str, str]) -> bool:

@@ -99,14 +99,14 @@ def test_requests_meanwhile_are_held_against_their_page() -> None:
 def test_a_line_of_an_agents_log_is_read_with_its_time(tmp_path: Path) -> None:
     log = tmp_path / "board.log"
     log.write_text(
-        "timestamp='2026-11-22T10:40:27.250000Z' level='info' event='opened beside requests' model='m' seconds=0.195\n"
-        "timestamp='2026-11-22T10:40:28Z' level='info' event='else'\n"
+        '2026-11-22T10:40:27.250Z info    opened beside requests  model="an m" seconds=0.195\n'
+        "2026-11-22T10:40:28.000Z info    else\n"
         "a line of somebody else's\n"
     )
     ((at, fields),) = noted(log, "opened beside requests")
     told = datetime.datetime(2026, 11, 22, 10, 40, 27, 250000, datetime.timezone.utc)
     assert at == told.timestamp()
-    assert (fields["model"], fields["seconds"]) == ("m", "0.195")
+    assert (fields["model"], fields["seconds"]) == ("an m", "0.195")
 
 
 def test_idleness_is_a_share_of_a_core_and_bytes_a_second() -> None:

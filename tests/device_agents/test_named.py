@@ -104,3 +104,17 @@ def test_half_a_membership_is_none(states: Path) -> None:
     Keyring(states / "agent-broken").write("joined.json", b"{")
     Keyring(states / "agent-broken").write(KEY_FILE, b"key")
     assert [one.name for one in joined_here(states)] == ["kitchen"]
+
+
+def test_who_has_no_home_says_where_its_state_is(
+    states: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(UsageError, match="no home") as told:
+        named.meant("start", {}, None, {})
+    assert "--state-directory" in told.value.hint
+    join(states, "kitchen", folder="here")
+    assert named.meant("start", {"state_directory": states / "here"}, None, {}).name == "kitchen"

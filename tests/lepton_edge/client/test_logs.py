@@ -37,7 +37,7 @@ async def test_a_client_in_an_application_without_logs_says_warnings_on_stderr_a
     said = capsys.readouterr()
     assert said.out == ""
     assert "a warning" in said.err
-    assert "peer='board'" in said.err
+    assert "peer=board" in said.err
     assert "a wh" not in said.err
     assert "a word" not in said.err
 

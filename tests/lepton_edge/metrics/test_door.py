@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 
@@ -93,13 +94,28 @@ async def test_who_does_not_read_its_answer_is_let_go(monkeypatch: pytest.Monkey
     await opened.close()
 
 
-async def test_a_taken_port_gives_the_next_one_and_off_none() -> None:
+async def test_of_the_usual_port_the_next_free_one_is_taken_but_no_others_own() -> None:
+    opened: list[Door] = []
+    with contextlib.ExitStack() as taken:
+        for port in range(8002, 8010):
+            held = taken.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # somebody has it anyway
+                held.bind(("127.0.0.1", port))
+                held.listen()
+        beyond = await open_door("127.0.0.1", 8002, Watched(list))
+        opened.append(beyond)
+        assert int(beyond.address.rpartition(":")[2]) not in range(8002, 8012)
+    opened.append(await open_door("127.0.0.1", 8002, Watched(list)))
+    assert opened[-1].address
+    for one in opened:
+        await one.close()
+
+
+async def test_a_port_that_was_asked_for_is_that_one_or_none() -> None:
     first = await open_door("127.0.0.1", 0, Watched(list))
     port = int(first.address.rpartition(":")[2])
-    second = await open_door("127.0.0.1", port, Watched(list))
-    assert int(second.address.rpartition(":")[2]) > port
+    assert await open_door("127.0.0.1", port, Watched(list)) == Door()
     await first.close()
-    await second.close()
     assert await open_door("127.0.0.1", door.OFF, Watched(list)) == Door()
 
 

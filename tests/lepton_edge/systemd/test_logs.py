@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,8 +44,41 @@ def test_console_lines_have_the_time_first(capsys: pytest.CaptureFixture[str]) -
     logs.configure("debug")
     structlog.get_logger("x").info("ready", port=8011)
     said = capsys.readouterr().err
-    assert said.startswith("timestamp='20")
-    assert said.endswith("level='info' event='ready' port=8011\n")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info    ready  port=8011\n", said)
+
+
+def test_values_are_quoted_where_they_would_be_more_than_one(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    log = structlog.get_logger("x")
+    log.warning(
+        "a call\nfailed", peer="[::1]:8011", why="no space left", seconds=0.123456789, name="ä", empty=""
+    )
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.endswith(
+        'Z warning a call\\nfailed  peer=[::1]:8011 why="no space left" seconds=0.123457 name=ä empty=""'
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["x\n2026-01-01T00:00:00.000Z error   forged", 'x level="error"', "x\x9b31m"]
+)
+def test_nobodys_name_can_be_a_line_or_a_field(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    logs.configure("info")
+    structlog.get_logger("x").info("joined", device=name)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.partition("  device=")[2] == json.dumps(name)
+
+
+def test_a_traceback_is_indented(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        structlog.get_logger("x").exception("it broke")
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("error   it broke")
+    assert "    ValueError: first" in rest
+    assert all(one.startswith("    ") for one in rest)
 
 
 def test_the_journal_gets_priorities_and_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,9 +92,9 @@ def test_the_journal_gets_priorities_and_no_time(tmp_path: Path, monkeypatch: py
         log.info("ready")
         log.error("lost")
     assert (tmp_path / "journal").read_text().splitlines() == [
-        "<4>level='warning' event='throttled' device='pi'",
-        "<6>level='info' event='ready'",
-        "<3>level='error' event='lost'",
+        "<4>warning throttled  device=pi",
+        "<6>info    ready",
+        "<3>error   lost",
     ]
 
 
