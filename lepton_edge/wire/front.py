@@ -1,7 +1,8 @@
 """The front of a port: one port, two languages. Our preface opens a plain stream; all else is gRPC's.
 
-Law: looks at the first bytes of a connection and at nothing behind them. gRPC's own server listens on loopback behind
-it, and gets what is not ours passed on, both ways, until one side ends: calls, peers of protocol 1.0, health checks.
+Law: looks at the first bytes of a connection and at nothing behind them. gRPC's own server listens behind it, where
+nobody else comes, and gets what is not ours passed on, both ways, until one side ends: calls, peers of protocol 1.0,
+health checks.
 Where the event loop cannot watch sockets (Windows' default) there is no front, and the port is gRPC's alone.
 
 With a `Trust` nothing is spoken but TLS 1.3, which ends here: ALPN says which language. Whoever shows no certificate
@@ -242,11 +243,11 @@ async def open_port(
     listening, bound = _listen(address, next_free, trust)
     make_room(3 * bounds.connections)
     try:
-        server, behind = await rpc.open_server("127.0.0.1:0", handlers, calls=bounds.calls)
+        behind = await Behind.begin(handlers, calls=bounds.calls)
     except LeptonError:
         listening.close()
         raise
-    return Front(listening, Behind(server, behind, handlers), serve, trust=trust, bounds=bounds), bound
+    return Front(listening, behind, serve, trust=trust, bounds=bounds), bound
 
 
 def _listen(address: str, next_free: bool, trust: Trust | None) -> tuple[socket.socket, str]:

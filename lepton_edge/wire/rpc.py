@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -140,12 +141,25 @@ async def open_server(
     host, port = split_address(address)
     if not is_loopback(host):
         log.warning("listening beyond this machine without TLS", address=address)
-    options = [*_SERVER_OPTIONS, *([("grpc.max_concurrent_streams", streams)] if streams else [])]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=calls)
-    server.add_generic_rpc_handlers(tuple(handlers))
+    server = _server(handlers, calls, streams)
     bound = _bind(server, host, range(port, port + (NEXT_PORTS if next_free and port else 1)))
     await server.start()
     return server, join_address(host, bound)
+
+
+async def open_unix_server(path: Path, handlers: Handlers, *, calls: int, streams: int) -> grpc.aio.Server:
+    """Start a server as `open_server` does, on a socket at `path`; RuntimeError where gRPC cannot listen there."""
+    server = _server(handlers, calls, streams)
+    server.add_insecure_port(f"unix:{path}")
+    await server.start()
+    return server
+
+
+def _server(handlers: Handlers, calls: int, streams: int) -> grpc.aio.Server:
+    options = [*_SERVER_OPTIONS, *([("grpc.max_concurrent_streams", streams)] if streams else [])]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=calls)
+    server.add_generic_rpc_handlers(tuple(handlers))
+    return server
 
 
 def _bind(server: grpc.aio.Server, host: str, ports: range) -> int:
