@@ -129,7 +129,7 @@ chaos: $(STAMP) ## Slow, needs root: 500 seeded faults under a stream of known a
 	@$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
 
 absence: $(STAMP) ## Slow: the coordinator is away for three minutes under load, and comes back to what it left
-	@LEPTON_EDGE_AWAY=$${LEPTON_EDGE_AWAY:-180} $(BIN)/python -m pytest -q tests/journeys/test_absence.py
+	@LEPTON_TEST_AWAY=$${LEPTON_TEST_AWAY:-180} $(BIN)/python -m pytest -q tests/journeys/test_absence.py
 
 planted: $(STAMP) ## Slow: bugs planted in copies of the tree; what must find each does (PLANTED_ARGS="--list", "--chaos": needs root)
 	@$(BIN)/python -m bench.planted $(PLANTED_ARGS)
@@ -144,7 +144,7 @@ compress-bench: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## Slow: what compr
 	@nice -n 19 $(BIN)/python -m bench.compress $(COMPRESS_ARGS)
 
 image-steps: $(STAMP) ## Slow: the steps of deploy/docker/Dockerfile in a clean environment, where there is no container engine
-	@LEPTON_EDGE_IMAGE_STEPS=1 $(BIN)/python -m pytest -q tests/deploy
+	@LEPTON_TEST_IMAGE_STEPS=1 $(BIN)/python -m pytest -q tests/deploy
 
 six-commands: $(DEMO_STAMP) ## Slow, needs root and debootstrap: the README's six commands on two clean Debian systems
 	@$(BIN)/python -m bench.clean.six_commands

@@ -1,7 +1,7 @@
 """Stories of a decider that a person can read, told again and compared: the transcripts.
 
 A transcript is prose, and lines that begin with "> ": what happens; below each, indented, what is to be done about it.
-To write them anew after a change on purpose: LEPTON_EDGE_WRITE_TRANSCRIPTS=1 pytest, then read the difference.
+To write them anew after a change on purpose: LEPTON_TEST_WRITE_TRANSCRIPTS=1 pytest, then read the difference.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def tell_again(story: Path, play: Callable[[str], list[str]]) -> None:
         elif not line.startswith(" "):
             told.append(line)  # prose
     text = "\n".join(told) + "\n"
-    if os.environ.get("LEPTON_EDGE_WRITE_TRANSCRIPTS"):
+    if os.environ.get("LEPTON_TEST_WRITE_TRANSCRIPTS"):
         story.write_text(text)
     assert text == story.read_text()

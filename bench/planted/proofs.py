@@ -83,7 +83,7 @@ def _environment(**more: str) -> dict[str, str]:
 def _tests(copy: Path, proof: str, seeds: int) -> Verdict:
     """Run tests until one fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *proof.split()]
-    done = _done(command, copy, _environment(LEPTON_EDGE_SIMULATIONS=str(seeds)))
+    done = _done(command, copy, _environment(LEPTON_TEST_SIMULATIONS=str(seeds)))
     return verdict(done.returncode, done.stdout)
 
 

@@ -100,7 +100,7 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
     assert "/livez" in DOCKERFILE
 
 
-@pytest.mark.skipif(not os.environ.get("LEPTON_EDGE_IMAGE_STEPS"), reason="slow: make image-steps")
+@pytest.mark.skipif(not os.environ.get("LEPTON_TEST_IMAGE_STEPS"), reason="slow: make image-steps")
 @pytest.mark.timeout(600)
 def test_the_images_steps_work_in_a_clean_environment(tmp_path: Path) -> None:
     """The environment is built as the image builds it, with nothing of this one, and its command runs elsewhere."""

@@ -1,6 +1,6 @@
 """The coordinator is away for long while everything goes on, and comes back to what it left.
 
-LEPTON_EDGE_AWAY=180 lets it be away for three minutes (`make absence`); else for seconds.
+LEPTON_TEST_AWAY=180 lets it be away for three minutes (`make absence`); else for seconds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from examples.demo.processes import free_port
 from tests.journeys.conftest import until
 from tests.journeys.load import Load
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
-AWAY = float(os.environ.get("LEPTON_EDGE_AWAY", "5"))
+AWAY = float(os.environ.get("LEPTON_TEST_AWAY", "5"))
 AFTERWARDS = max(3.0, AWAY / 6)
 BACK = 20.0  # seconds within which agents that redial with growing pauses are there again
 NEEDLESS = {"replan", "rollback", "deploy"}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("LEPTON_EDGE_SIMULATIONS", "15"))
+SEEDS = int(os.environ.get("LEPTON_TEST_SIMULATIONS", "15"))
 
 
 def lived(seed: int, faults: int = 12) -> World:
