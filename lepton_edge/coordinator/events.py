@@ -244,11 +244,24 @@ class TaskDied:
 
 @dataclass(frozen=True)
 class CertificatesRevoked:
-    """Certificates count no more: `serials` are all that do not; `device` is shut out by it, "" where none is."""
+    """Certificates count no more: `serials` are all that do not; `device` is shut out by it, "" where none is.
+
+    `shut_out` are all devices that are so and have not joined since.
+    """
 
     cause: str
     serials: tuple[str, ...]
     device: DeviceId = DeviceId("")
+    shut_out: tuple[DeviceId, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeviceReplaced:
+    """Another key took a device's name over; `what` says whose place that was."""
+
+    cause: str
+    device: DeviceId
+    what: str
 
 
 @dataclass(frozen=True)
@@ -286,4 +299,5 @@ Event = (
     | RollBackAsked
     | CertificatesRevoked
     | DeviceSuspected
+    | DeviceReplaced
 )

@@ -19,8 +19,10 @@ from lepton_edge.coordinator import access, members
 from lepton_edge.coordinator import issued as issued_as
 from lepton_edge.coordinator import late as coming_late
 from lepton_edge.coordinator.members import Certificate, Joining
+from lepton_edge.coordinator.tries import Tries
 from lepton_edge.coordinator.vault import Vault
-from lepton_edge.core.errors import AlreadyExists, NotFound, Overloaded, PermissionDenied
+from lepton_edge.coordinator.waiting import Waiting
+from lepton_edge.core.errors import NotFound, Overloaded, PermissionDenied
 from lepton_edge.core.identity import Credentials, Identity, Role
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest, revoked
 from lepton_edge.core.messages import AdminCall, Hello
@@ -55,6 +57,10 @@ class Terms:
     approve: bool = False
 
 
+async def _unheard(device: DeviceId, what: str) -> None:
+    """Tell nobody."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Ears:
     """Who is told.
@@ -63,11 +69,13 @@ class Ears:
         revoked: hears all serials (hexadecimal) that count no more, and the device that was shut out, if one was.
         suspected: hears of a device whose certificate was shown where it should not be, and what was said then.
         attached: says which start of an agent (its incarnation) is attached under a name; "" for none.
+        replaced: hears of a device whose name another key took over, and whose place that was.
     """
 
     revoked: Callable[[tuple[str, ...], DeviceId], Awaitable[None]]
     suspected: Callable[[DeviceId, str], Awaitable[None]]
     attached: Callable[[DeviceId], str] = lambda device: ""
+    replaced: Callable[[DeviceId, str], Awaitable[None]] = _unheard
 
 
 class Gate:
@@ -85,14 +93,17 @@ class Gate:
         self.terms = terms
         held = vault.load(self.now())
         self.tokens = {one.id: one for one in held.tokens}
-        self.certificates = {one.serial: one for one in held.certificates}
-        self.joining = {one.name: one for one in held.joining}
+        self.certificates = {
+            one.serial: one for one in held.certificates if coming_late.matters(one, self.now())
+        }
+        self.waiting = Waiting(vault, on_disk, held.joining)
         self.authority = self._opened()
         self.audit = Audit(self._keys.folder)
-        self._rates, self._refusals = Rates(), Rates()
+        self._tries, self._refusals = Tries(), Rates()
         self._lock = asyncio.Lock()
         self.ears: Ears | None = None
         self._suspected: dict[DeviceId, Seconds] = {}
+        self._seen: dict[str, tuple[str, Seconds]] = {}  # from where and since when agents were attached last
         own, self._own = self._own_credentials()
         if (admin := self._admin()) is not None:
             vault.keep_certificates(admin)
@@ -106,6 +117,10 @@ class Gate:
         """Return the serials that are revoked and have not expired."""
         now = self.now()
         return tuple(one.serial for one in self.certificates.values() if one.revoked and now < one.expires)
+
+    def shut_out(self) -> tuple[DeviceId, ...]:
+        """Return the devices that were revoked and have not joined since."""
+        return members.shut_out(self.certificates.values(), self.now())
 
     def _opened(self) -> Authority:
         if self._keys.has(AUTHORITY_FILE):
@@ -165,6 +180,8 @@ class Gate:
             other and other != hello.incarnation
         ):  # the decider refuses the second; nothing tells whose the key is
             await self._suspect(hello.device, "two agents show its certificate at a time")
+        else:
+            self._seen[hello.device] = (split_address(peer.peer)[0], self.now())
 
     async def _suspect(self, device: DeviceId, why: str) -> None:
         """Have it told that a device's certificate was shown elsewhere: once in a while, since it is tried again."""
@@ -202,22 +219,28 @@ class Gate:
 
     async def join(self, request: JoinRequest, peer: PeerContext) -> Joined:
         """Give a certificate for a token; raise Unauthenticated, InvalidInput, AlreadyExists, Overloaded."""
-        address = split_address(peer.peer)[0]
-        wait = self._rates.wait(address, self.now())
-        if wait > 0:
-            late = Overloaded("too many have failed to join from there", f"try again in {wait:.0f} s")
-            late.retry_after = wait
-            raise late
+        host = split_address(peer.peer)[0]
+        proven = tokens.shows(self.tokens.get(request.token), request.secret)
+        token = request.token if proven else ""
+        self._tries.check(host, token, self.now())
         try:
             joined = await self._joined(request)
         except LeptonError as error:
-            self._rates.failed(address, self.now())
+            self._tries.failed(host, token, self.now())
             self.note(peer, "join", request.name, error)
             raise
-        self.note(peer, "join: waits to be approved" if joined.pending else "join", request.name)
+        done = (
+            "join: waits to be approved"
+            if joined.pending
+            else "join: replaces"
+            if joined.replaced
+            else "join"
+        )
+        self.note(peer, done, request.name)
         return joined
 
     async def _joined(self, request: JoinRequest) -> Joined:
+        tokens.proven(self.tokens.get(request.token), request.secret)  # before anything that costs more
         members.check_name(request.name, request.machine)
         asked = certificates.requested_key(request.request)
         key = certificates.key_hash(asked)
@@ -226,49 +249,47 @@ class Gate:
             token = tokens.use(self.tokens.get(request.token), request.secret, key, now)
             held = members.current(self.certificates.values(), token.role, request.name, now)
             members.check_free(held, key, request.machine)
-            self._check_away(held, key)
-            if self.terms.approve and not self._approved(request.name, key):
+            replaced = self._replaced(request, held, key)
+            if self.terms.approve and not self.waiting.approved(request.name, key):
                 return await self._wait(request, token, key)
+            back = held is None and request.name in self.shut_out()
             who = Identity(Role(token.role), request.name, token.models)
             issued = self._issue(who, asked, self.terms.life)
             record = issued_as.record(issued, request.machine, f"token {token.id}")
             await self._on_disk(self._vault.let_in, token, record, None)
             self._keep(token, record)
-            self.joining.pop(request.name, None)
+            self.waiting.forget(request.name)
         if held is not None and held.key != key:
             await self.revoke(Role(held.role), held.name, keep=record.serial)
-        return Joined(issued.certificate, self.authority.certificate)
+        await self._tell(DeviceId(request.name), replaced, back=back)
+        return Joined(issued.certificate, self.authority.certificate, replaced=replaced)
 
-    def _check_away(self, held: Certificate | None, key: str) -> None:
-        """Raise AlreadyExists where a new key would end that of an agent which is attached: one is a mistake."""
-        if held is None or held.key == key or held.role != Role.AGENT.value or self.ears is None:
+    def _replaced(self, request: JoinRequest, held: Certificate | None, key: str) -> str:
+        """Return, for a person, whose place is taken by a new key; raise AlreadyExists where it is in use."""
+        own = held is None or held.key == key or request.held == held.serial
+        if held is None or own or held.role != Role.AGENT.value:
+            return ""
+        if self.ears is None or not self.ears.attached(DeviceId(held.name)):
+            return members.replaced(held.name)
+        seen = self._seen.get(held.name)
+        if not request.replace:
+            raise members.in_use(held.name, seen)
+        return members.replaced(held.name, seen)
+
+    async def _tell(self, device: DeviceId, replaced: str, *, back: bool) -> None:
+        """Have it known that a device took another's place, or that one which was shut out is back."""
+        if self.ears is None:
             return
-        if self.ears.attached(DeviceId(held.name)):
-            raise AlreadyExists(
-                f"another agent called {held.name!r} is connected",
-                "join under another name (--name), or stop that one",
-            )
-
-    def _approved(self, name: str, key: str) -> bool:
-        waits = self.joining.get(name)
-        return waits is not None and waits.approved and waits.key == key
+        if replaced:
+            await self.ears.replaced(device, replaced)
+        if back:
+            await self.ears.revoked(self.revoked(), DeviceId(""))
 
     async def _wait(self, request: JoinRequest, token: TokenRecord, key: str) -> Joined:
-        known = self.joining.get(request.name)
-        if known is None and len(self.joining) >= members.MAX_JOINING:
-            raise Overloaded(
-                f"{members.MAX_JOINING} devices wait to be approved", "approve or refuse some first"
-            )
-        if known is None or known.key != key:
-            text = request.request.decode("ascii", "replace")
-            waits = Joining(
-                request.name, token.role, key, request.machine, text, token.id, self.now(), token.models
-            )
-            await self._on_disk(self._vault.let_in, token, None, waits)
-            self.tokens[token.id], self.joining[waits.name] = token, waits
-            log.warning(
-                "somebody waits to be approved", device=request.name, do="lepton-edge device approve NAME"
-            )
+        text, now = request.request.decode("ascii", "replace"), self.now()
+        fresh = Joining(request.name, token.role, key, request.machine, text, token.id, now, token.models)
+        if await self.waiting.add(fresh, token):
+            self.tokens[token.id] = token
         return Joined(pending=True, retry_after=ASK_AGAIN)
 
     async def renew(self, request: RenewRequest, peer: PeerContext) -> Joined:
@@ -334,20 +355,10 @@ class Gate:
             self.tokens[name] = record
         return record
 
-    async def decide(self, name: str, *, refuse: bool) -> Joining:
-        """Approve or refuse somebody who waits; raise NotFound."""
+    async def decide(self, name: str, *, refuse: bool, digits: str = "") -> Joining:
+        """Approve or refuse somebody who waits; raises as `Waiting.decide`."""
         async with self._lock:
-            waits = self.joining.get(name)
-            if waits is None:
-                raise NotFound(
-                    f"no device called {name!r} waits to be approved", "see: lepton-edge device approve"
-                )
-            if refuse:
-                await self._on_disk(self._vault.forget_joining, name)
-                return self.joining.pop(name)
-            self.joining[name] = approved = dataclasses.replace(waits, approved=True)
-            await self._on_disk(self._vault.keep_joining, approved)
-            return approved
+            return await self.waiting.decide(name, refuse=refuse, digits=digits)
 
     async def sign(self, who: Identity, request: bytes, life: Seconds, by: str) -> Issued:
         """Return a certificate for a client's or an administrator's key; raise InvalidInput, AlreadyExists."""

@@ -12,6 +12,7 @@ from lepton_edge.coordinator.gate import Gate
 from lepton_edge.coordinator.members import Certificate
 from lepton_edge.core.errors import InvalidInput, NotFound, RequestError
 from lepton_edge.core.identity import Identity, Role
+from lepton_edge.core.joining import fingerprint
 from lepton_edge.core.keys import (
     ApproveDevice,
     CreateKey,
@@ -53,8 +54,9 @@ async def answer(gate: Gate | None, call: KeyCall, who: Identity | None) -> Json
     if isinstance(call, RevokeToken):
         return {"schema": TOKEN, **_token(await gate.revoke_token(call.token))}
     if isinstance(call, ApproveDevice):
-        waits = await gate.decide(call.device, refuse=call.refuse)
-        return {"schema": JOINING, "device": waits.name, "approved": waits.approved, "refused": call.refuse}
+        waits = await gate.decide(call.device, refuse=call.refuse, digits=call.fingerprint)
+        told = {"device": waits.name, "approved": waits.approved, "refused": call.refuse}
+        return {"schema": JOINING, **told, "fingerprint": fingerprint(waits.key)}
     if isinstance(call, CreateKey):
         return await _create(gate, call, who)
     if isinstance(call, RevokeDevice):
@@ -79,8 +81,10 @@ def _listed(gate: Gate, call: ListTokens | ListJoining | ListKeys) -> Json:
                 "machine": one.machine,
                 "at": one.at,
                 "approved": one.approved,
+                "fingerprint": fingerprint(one.key),
+                "others": [fingerprint(key) for key in one.others],
             }
-            for one in gate.joining.values()
+            for one in gate.waiting.known.values()
         ]
         return {"schema": JOINING, "joining": rows}
     counted = sorted(

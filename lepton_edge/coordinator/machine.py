@@ -53,6 +53,7 @@ from lepton_edge.coordinator.events import (
     DeployAsked,
     Detached,
     DeviceRemoveAsked,
+    DeviceReplaced,
     DeviceSuspected,
     DrainAsked,
     Event,
@@ -342,4 +343,5 @@ HANDLERS: dict[type[Any], Any] = {
     RollBackAsked: operations.roll_back_asked,
     CertificatesRevoked: revoking.revoked,
     DeviceSuspected: revoking.suspected,
+    DeviceReplaced: revoking.replaced,
 }

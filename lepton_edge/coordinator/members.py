@@ -8,13 +8,14 @@ takes along the key and not the machine.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lepton_edge.core.errors import AlreadyExists, InvalidInput, Overloaded, PermissionDenied
 from lepton_edge.core.identity import ANY_MODEL, Identity, Role
 from lepton_edge.security.authority import EARLY
-from partitioner.units import ModelName, Seconds
+from partitioner.units import DeviceId, ModelName, Seconds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -24,7 +25,8 @@ MAX_CERTIFICATES = 20_000
 MAX_TOKENS = 256
 MAX_MODELS = 64  # of one client
 MAX_OF_NAME = 32
-"""Certificates of one name that have not expired; after that one for each such part of a life."""
+"""Certificates of one name that have not expired; after that one for each such part of a life, or of a month."""
+MONTH = Seconds(30 * 86400.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Joining:
-    """Somebody whose token counted and who waits to be approved; `request` is its signing request, PEM."""
+    """Somebody whose token counted and who waits to be approved; `request` is its signing request, PEM.
+
+    `key` is the one that asked first, or that a person approved; `others` asked under the same name.
+    """
 
     name: str
     role: str
@@ -69,6 +74,7 @@ class Joining:
     at: Seconds
     models: tuple[ModelName, ...] = ()
     approved: bool = False
+    others: tuple[str, ...] = ()
 
 
 def check_name(name: str, machine: str = "") -> None:
@@ -98,6 +104,13 @@ def current(known: Iterable[Certificate], role: str, name: str, now: Seconds) ->
     return max(found, key=lambda one: one.begins, default=None)
 
 
+def shut_out(known: Iterable[Certificate], now: Seconds) -> tuple[DeviceId, ...]:
+    """Return the devices of whose certificates none counts, and one that has not expired was revoked."""
+    mine = [one for one in known if one.role == Role.AGENT.value and now < one.expires]
+    counting = {one.name for one in mine if one.counts(now)}
+    return tuple(DeviceId(name) for name in sorted({one.name for one in mine if one.revoked} - counting))
+
+
 def check_free(held: Certificate | None, key: str, machine: str) -> None:
     """Raise AlreadyExists where a name is another's: neither its key nor its machine joins under it."""
     if held is None or held.key == key or (machine and held.machine == machine):
@@ -107,6 +120,27 @@ def check_free(held: Certificate | None, key: str, machine: str) -> None:
         f"choose another --name; or, if it is gone for good: lepton-edge {_REMOVE.get(held.role, 'client key revoke')} "
         f"{held.name}",
     )
+
+
+def in_use(name: str, seen: tuple[str, Seconds] | None) -> AlreadyExists:
+    """Return what somebody hears who would take the name of an agent that is attached: one is a mistake."""
+    return AlreadyExists(
+        f"another agent called {name!r} is connected{_seen(seen)}",
+        "join under another name (--name); or end that one, whose certificate is then revoked: --replace",
+    )
+
+
+def replaced(name: str, seen: tuple[str, Seconds] | None = None) -> str:
+    """Return whose place was taken: that of an agent which was attached as `seen` tells, or of an earlier join."""
+    if seen is None:
+        return f"the certificate of an earlier join as {name!r} on this machine is revoked"
+    return f"the certificate of the agent {name!r} that was connected{_seen(seen)} is revoked"
+
+
+def _seen(seen: tuple[str, Seconds] | None) -> str:
+    if seen is None:
+        return ""
+    return f" from {seen[0]} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(seen[1]))}"
 
 
 _REMOVE = {Role.AGENT.value: "device revoke"}
@@ -119,7 +153,7 @@ def check_often(known: Iterable[Certificate], who: Identity, now: Seconds, life:
         for one in known
         if (one.role, one.name) == (who.role.value, who.name) and now < one.expires
     ]
-    pause = life / MAX_OF_NAME
+    pause = min(life, MONTH) / MAX_OF_NAME
     if len(own) >= MAX_OF_NAME and 0 <= now - (max(own) + EARLY) < pause:
         late = Overloaded(
             f"{who.role.value} {who.name!r} was given {len(own)} certificates that have not expired",

@@ -65,6 +65,7 @@ def _device(state: State, device: Device, now: Seconds) -> Json:
         "device": hello.device,
         "role": hello.role,
         "connected": device.stream is not None,
+        "revoked": device.name in state.shut_out,
         "since_heard": round(now - device.heard, 3) if device.heard else None,
         "software": hello.software,
         "simulated_slowdown": hello.simulated_slowdown,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lepton_edge.coordinator import changes, losing
 from lepton_edge.coordinator.commands import Command, Hang, Say
-from lepton_edge.coordinator.events import CertificatesRevoked, DeviceSuspected
+from lepton_edge.coordinator.events import CertificatesRevoked, DeviceReplaced, DeviceSuspected
 from lepton_edge.coordinator.records import wire_error
 from lepton_edge.coordinator.state import Device, Moment, State
 from lepton_edge.core import joining
@@ -21,7 +21,7 @@ SINCE_MINOR = 1
 
 def revoked(state: State, event: CertificatesRevoked, now: Seconds) -> list[Command]:
     """Remember what is revoked, tell every agent, and let go of the one that is shut out."""
-    state.revoked = event.serials
+    state.revoked, state.shut_out = event.serials, event.shut_out
     said = [one for device in state.connected() for one in told(state, device, event.cause)]
     device = state.devices.get(event.device)
     if device is None:
@@ -53,3 +53,11 @@ def suspected(state: State, event: DeviceSuspected, now: Seconds) -> list[Comman
     at = Moment(now, event.cause)
     cause = "its certificate was shown where it should not be"
     return [changes.note(state, "device", cause, at, device=event.device, after="refused", message=event.why)]
+
+
+def replaced(state: State, event: DeviceReplaced, now: Seconds) -> list[Command]:
+    """Write down that another key took a device's name over."""
+    at, cause = Moment(now, event.cause), "another agent joined under its name"
+    return [
+        changes.note(state, "device", cause, at, device=event.device, after="replaced", message=event.what)
+    ]

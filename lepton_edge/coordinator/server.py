@@ -20,7 +20,7 @@ from lepton_edge.coordinator import beside, figures, guarding
 from lepton_edge.coordinator.adaptation import ChangeLog
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.driver import Driver, wall
-from lepton_edge.coordinator.events import Began, CertificatesRevoked, DeviceSuspected
+from lepton_edge.coordinator.events import Began, CertificatesRevoked, DeviceReplaced, DeviceSuspected
 from lepton_edge.coordinator.gate import Ears, Gate, Terms
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.limits import MAX_DEVICES
@@ -107,9 +107,12 @@ async def _listen(config: CoordinatorConfig, rooms: _Rooms) -> tuple[front.Port,
     if gate is None:
         return await rpc.open_server(address, handlers, calls=STREAMS)
     gate.ears = Ears(
-        lambda serials, device: rooms.driver.post(CertificatesRevoked("gate", serials, device)),
+        lambda serials, device: rooms.driver.post(
+            CertificatesRevoked("gate", serials, device, gate.shut_out())
+        ),
         lambda device, why: rooms.driver.post(DeviceSuspected("gate", device, why)),
         lambda device: rooms.driver.state.attached_as(device),
+        lambda device, what: rooms.driver.post(DeviceReplaced("gate", device, what)),
     )
     bounds = front.Bounds(connections=STREAMS, passed_on=STREAMS, calls=STREAMS)
     every = [*handlers, *introduction.join_handlers(gate)]
@@ -151,7 +154,7 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
     if config.secure:
         terms = Terms(config.certificate_life, config.approve)
         service.gate = Gate(config.state_directory, Vault(store), driver.on_disk, terms)
-        driver.state.revoked = service.gate.revoked()
+        driver.state.revoked, driver.state.shut_out = service.gate.revoked(), service.gate.shut_out()
     service.name = socket.gethostname()
     service.upload_limit = config.upload_limit
     return _Rooms(store, workers, driver, service)

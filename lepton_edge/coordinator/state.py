@@ -268,6 +268,7 @@ class State(Undoable):
     ticked_at: Seconds | None = None  # when time was last seen to pass
     excused_until: Seconds = Seconds(-1.0)  # what is lost until then is not the fault of who is lost
     revoked: tuple[str, ...] = ()  # serials of certificates that count no more
+    shut_out: tuple[DeviceId, ...] = ()  # devices that were revoked and have not joined since
     superseded: int = 0  # the term of the coordinator that commands instead; 0: this one does
 
     def new_id(self) -> str:

@@ -40,10 +40,14 @@ class ListJoining:
 
 @dataclass(frozen=True)
 class ApproveDevice:
-    """Give a device that waits its certificate; or, with `refuse`, none."""
+    """Give a device that waits its certificate; or, with `refuse`, none.
+
+    `fingerprint` is how its key begins (hexadecimal): needed where several keys wait by one name.
+    """
 
     device: DeviceId
     refuse: bool = False
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)

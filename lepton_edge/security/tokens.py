@@ -125,10 +125,7 @@ def use(record: TokenRecord | None, secret: str, key: str, now: Seconds) -> Toke
     Raises:
         Unauthenticated: it lets nobody in. Who does not have the secret learns nothing about the token.
     """
-    expected = record.digest if record is not None else digest("")
-    shown = hmac.compare_digest(expected, digest(secret))
-    if record is None or not shown:
-        raise Unauthenticated("no such token is valid here", ANOTHER)
+    record = proven(record, secret)
     _refuse_old(record, now)
     if key in record.keys:
         return record
@@ -137,6 +134,19 @@ def use(record: TokenRecord | None, secret: str, key: str, now: Seconds) -> Toke
             f"token {record.id} was used {record.uses} times, which is as often as it may be", ANOTHER
         )
     return dataclasses.replace(record, keys=(*record.keys, key))
+
+
+def shows(record: TokenRecord | None, secret: str) -> bool:
+    """Say whether `secret` is that of the token; it takes as long either way."""
+    expected = record.digest if record is not None else digest("")
+    return hmac.compare_digest(expected, digest(secret)) and record is not None
+
+
+def proven(record: TokenRecord | None, secret: str) -> TokenRecord:
+    """Return the record where `secret` is its own; raise Unauthenticated, which tells nothing about it."""
+    if not shows(record, secret) or record is None:
+        raise Unauthenticated("no such token is valid here", ANOTHER)
+    return record
 
 
 def _refuse_old(record: TokenRecord, now: Seconds) -> None:

@@ -53,7 +53,7 @@ class Strangers:
 
         It is cancelled when others need its place more. Raises Overloaded where there is none for it.
         """
-        task, address = asyncio.current_task(), _network(host)
+        task, address = asyncio.current_task(), network(host)
         assert task is not None
         if len(self._inside) >= self._most:
             self._make_room(address)
@@ -127,8 +127,8 @@ class Stranger:
         self.among.leave(self.task, self.address)
 
 
-def _network(host: str) -> str:
-    """Return what counts as one address."""
+def network(host: str) -> str:
+    """Return what counts as one address: of IPv6 the /64, which is one customer's at least."""
     try:
         found = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -42,7 +42,8 @@ class Kept:
         self.told: list[Any] = []
         self.gate = Gate(directory, Vault(self.store), self.on_disk, Terms(**terms), lambda: self.now)
         self.attached = ""
-        self.gate.ears = Ears(self.revoked, self.suspected, lambda device: self.attached)
+        self.replaced: list[Any] = []
+        self.gate.ears = Ears(self.revoked, self.suspected, lambda device: self.attached, self.was_replaced)
 
     async def on_disk(self, function: Any, *arguments: Any) -> Any:
         await asyncio.sleep(0)
@@ -59,9 +60,16 @@ class Kept:
     async def token(self, uses: int = 1, role: Role = Role.AGENT, **more: Any) -> Any:
         return await self.gate.make_token(60.0, uses, role, **more)  # type: ignore[arg-type]
 
-    async def join(self, token: Any, name: str = "pi", key: bytes = b"", machine: str = HERE) -> Any:
+    async def was_replaced(self, device: Any, what: str) -> None:
+        self.replaced.append((device, what))
+
+    async def join(
+        self, token: Any, name: str = "pi", key: bytes = b"", machine: str = HERE, **more: Any
+    ) -> Any:
         asked = certificates.request(key or certificates.new_key(), "whoever")
-        return await self.gate.join(JoinRequest(token.id, token.secret, asked, name, machine), STRANGER)
+        return await self.gate.join(
+            JoinRequest(token.id, token.secret, asked, name, machine, **more), STRANGER
+        )
 
     def close(self) -> None:
         self.store.close()
@@ -173,7 +181,7 @@ async def test_what_renews_keeps_its_name_and_its_machine(kept: Kept) -> None:
     )
     facts = certificates.read(renewed.certificate)
     assert (facts.identity.role, facts.identity.name) == (Role.AGENT, "pi")
-    assert facts.ends == pytest.approx(kept.now + 30 * 86400, abs=2)
+    assert facts.ends == pytest.approx(kept.now + LEAF_LIFE, abs=2)
     with pytest.raises(PermissionDenied):
         await kept.gate.check_agent(hello(machine=THERE), shown(renewed))
     with pytest.raises(Unauthenticated):
@@ -192,7 +200,7 @@ async def test_who_is_revoked_is_so_for_every_certificate_and_after_a_restart(ke
     again = Kept(kept.directory)
     assert set(again.gate.revoked()) == serials
     assert again.gate.authority.fingerprint == kept.gate.authority.fingerprint
-    again.now += 40 * 86400
+    again.now += LEAF_LIFE + 86400
     assert again.gate.revoked() == (), "what has expired need not be told"
     again.close()
 
@@ -331,7 +339,7 @@ async def test_who_renews_without_end_leaves_certificates_for_others(kept: Kept)
     with pytest.raises(Overloaded, match="that have not expired"):
         await _renewed(kept, joined)
     assert await kept.join(await kept.token(), "other", machine=THERE)
-    kept.now += LEAF_LIFE / members.MAX_OF_NAME + 1
+    kept.now += members.MONTH / members.MAX_OF_NAME + 1
     assert await _renewed(kept, joined)
 
 
@@ -351,3 +359,69 @@ async def test_refusals_do_not_drown_the_audit_log(kept: Kept) -> None:
     lines = kept.gate.audit.path.read_text().splitlines()
     assert 0 < len(lines) <= 10
     assert all('"app"' in line for line in lines)
+
+
+async def test_another_key_takes_an_attached_agents_name_only_when_it_is_said_so(kept: Kept) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    await kept.gate.check_agent(hello(), joined)
+    kept.attached = "i"
+    with pytest.raises(AlreadyExists, match=r"is connected from 10\.0\.0\.9 since 2001-09-09") as caught:
+        await kept.join(await kept.token())
+    assert "--replace" in caught.value.hint
+    assert kept.gate.revoked() == ()
+    replaced = await kept.join(await kept.token(), replace=True)
+    assert "was connected from 10.0.0.9" in replaced.replaced
+    assert kept.replaced == [("pi", replaced.replaced)]
+    assert joined.identity is not None
+    assert kept.gate.revoked() == (f"{joined.identity.serial:x}",)
+    assert '"what":"join: replaces"' in kept.gate.audit.path.read_text()
+
+
+async def test_another_machine_takes_no_name_however_it_is_said(kept: Kept) -> None:
+    await kept.join(await kept.token())
+    with pytest.raises(AlreadyExists, match="another machine"):
+        await kept.join(await kept.token(), machine=THERE, replace=True)
+
+
+async def test_who_joins_again_with_the_certificate_of_its_own_is_let_in_quietly(kept: Kept) -> None:
+    joined = shown(await kept.join(await kept.token()))
+    kept.attached = "i"
+    assert joined.identity is not None
+    again = await kept.join(await kept.token(), held=f"{joined.identity.serial:x}")
+    assert (again.replaced, kept.replaced) == ("", [])
+    kept.attached = ""
+    lost = await kept.join(await kept.token())
+    assert "earlier join" in lost.replaced
+    assert kept.replaced == [("pi", lost.replaced)]
+
+
+async def test_a_device_is_shut_out_from_its_revocation_until_it_joins_again(kept: Kept) -> None:
+    await kept.join(await kept.token())
+    assert kept.gate.shut_out() == ()
+    await kept.gate.revoke(Role.AGENT, "pi")
+    assert kept.gate.shut_out() == ("pi",)
+    kept.told.clear()
+    await kept.join(await kept.token(), machine=THERE)
+    assert kept.gate.shut_out() == ()
+    assert kept.told == [(kept.gate.revoked(), "")], "it is told that it is back"
+
+
+async def test_failures_from_many_addresses_hold_up_nobody_who_has_a_token(kept: Kept) -> None:
+    token = await kept.token(50)
+    asked = certificates.request(certificates.new_key(), "x")
+    wrong = JoinRequest(token.id, "x" * 43, asked, "b", HERE)
+    for number in range(60 * 10):
+        with pytest.raises((Unauthenticated, Overloaded)):
+            await kept.gate.join(wrong, PeerContext(f"10.1.{number // 10}.1:1"))
+    with pytest.raises(Overloaded):
+        await kept.gate.join(wrong, PeerContext("10.2.0.1:1"))
+    right = JoinRequest(token.id, token.secret, asked, "b", HERE)
+    assert (await kept.gate.join(right, PeerContext("10.2.0.1:1"))).certificate
+
+
+async def test_who_guesses_makes_the_gate_read_no_request(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "requested_key", lambda request: pytest.fail("it was read"))
+    with pytest.raises(Unauthenticated, match="no such token"):
+        await kept.gate.join(JoinRequest("ab", "x", b"", "pi", HERE), STRANGER)
