@@ -23,6 +23,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import partitioner as partitioner  # first: it tells the engine to keep to itself
+
 if TYPE_CHECKING:
     from lepton_edge.compress.adaptation import adapt
     from lepton_edge.compress.bundle import Bundle
