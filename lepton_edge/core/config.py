@@ -103,7 +103,7 @@ class CoordinatorConfig:
     approve: Annotated[bool, Setting("whether a person lets each device in")] = False
     certificate_life: Annotated[
         Seconds, Setting("seconds that a device's certificate counts; it renews itself", 1)
-    ] = Seconds(30 * 86400.0)
+    ] = Seconds(180 * 86400.0)
     metrics_port: _MetricsPort = METRICS_PORT
     metrics_bind: _MetricsBind = "127.0.0.1"
     log_level: _LogLevel = "info"

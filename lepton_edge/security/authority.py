@@ -21,7 +21,8 @@ from partitioner.units import Seconds
 DAY = Seconds(86400.0)
 LIFE = Seconds(3650 * DAY)
 EARLY = DAY
-LEAF_LIFE = Seconds(30 * DAY)
+LEAF_LIFE = Seconds(180 * DAY)
+"""Renewed when a third is left: a board that is offline for less than two months serves all that time."""
 LONGEST_LEAF = Seconds(825 * DAY)
 _DIALLED = (Role.COORDINATOR, Role.AGENT)
 
