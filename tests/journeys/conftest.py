@@ -20,7 +20,7 @@ import onnx
 import pytest
 
 from lepton_edge import errors
-from tests.journeys.fleets import Fleets, wanted
+from tests.journeys.fleets import Fleets, fleet
 from tests.journeys.models import small_model
 
 LEPTON_EDGE = (sys.executable, "-m", "lepton_edge.cli.main")
@@ -192,7 +192,7 @@ def _furnished(directory: Path, fleets: Fleets, request: pytest.FixtureRequest) 
     """Return a house in which, where its test or file is marked `measured`, processes go on from a fleet's state."""
     made = House(directory, insecure=_insecure(request))
     if (marker := request.node.get_closest_marker("measured")) is not None:
-        fleets.copy(wanted(marker, made.insecure), directory)
+        fleets.copy(fleet(made.insecure, *marker.args, **marker.kwargs), directory)
     return made
 
 

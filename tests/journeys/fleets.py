@@ -14,37 +14,38 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import onnx
-import pytest
 
 import lepton_edge
 from tests.journeys.models import small_model
 
 Enter = Callable[[Path, bool], AbstractContextManager[Any]]
+Learn = Callable[[Any], None]
 USUAL = {"board": ("board",), "cloud": ("cloud",)}
 
 
-def write_small(path: Path) -> None:
-    """Write the file of the small model."""
-    onnx.save(small_model(), str(path))
+def small(house: Any) -> None:
+    """Have everybody who is there measure the small model."""
+    file = house.directory / "small.onnx"
+    onnx.save(small_model(), str(file))
+    with lepton_edge.Client(house.coordinator) as client:
+        client.push("small", file)
+        client.profile("small")
 
 
 class Fleet(NamedTuple):
-    """A model and devices that know it: by name the words that start each, its role first."""
+    """Devices, by name the words that start each, its role first; and how they come to know what they know."""
 
-    model: str
-    write: Callable[[Path], object]
+    learn: Learn
     devices: tuple[tuple[str, tuple[str, ...]], ...]
     insecure: bool
 
 
-def wanted(marker: pytest.Mark, insecure: bool) -> Fleet:
-    """Return the fleet that a mark `measured(model, write, name=(role, *words))` asks for.
+def fleet(insecure: bool, learn: Learn = small, **devices: tuple[str, ...]) -> Fleet:
+    """Return what a mark `measured(learn, name=(role, *words), ...)` asks for.
 
-    Without a model it is the small one, without devices a board and a cloud of these names.
+    Without `learn` it is the small model that they measure, without devices they are a board and a cloud so called.
     """
-    model, write = marker.args or ("small", write_small)
-    devices = marker.kwargs or USUAL
-    return Fleet(model, write, tuple((name, tuple(words)) for name, words in devices.items()), insecure)
+    return Fleet(learn, tuple((devices or USUAL).items()), insecure)
 
 
 class Fleets:
@@ -54,25 +55,21 @@ class Fleets:
         self._directory, self._enter = directory, enter
         self._made: dict[Fleet, Path] = {}
 
-    def copy(self, fleet: Fleet, to: Path) -> None:
+    def copy(self, wanted: Fleet, to: Path) -> None:
         """Lay the state of its processes into `to`."""
-        if fleet not in self._made:
-            self._made[fleet] = self._make(fleet)
-        for name in ("coordinator", *dict(fleet.devices)):
-            shutil.copytree(self._made[fleet] / name, to / name, ignore=shutil.ignore_patterns("*.sock"))
+        if wanted not in self._made:
+            self._made[wanted] = self._make(wanted)
+        for name in ("coordinator", *dict(wanted.devices)):
+            shutil.copytree(self._made[wanted] / name, to / name, ignore=shutil.ignore_patterns("*.sock"))
 
-    def _make(self, fleet: Fleet) -> Path:
+    def _make(self, wanted: Fleet) -> Path:
         directory = self._directory / str(len(self._made))
         directory.mkdir()
-        file = directory / f"{fleet.model}.onnx"
-        fleet.write(file)
-        with self._enter(directory, fleet.insecure) as house:
+        with self._enter(directory, wanted.insecure) as house:
             house.start_coordinator()
-            for name, words in fleet.devices:
+            for name, words in wanted.devices:
                 house.start_agent(name, *words)
-            with lepton_edge.Client(house.coordinator) as client:
-                client.push(fleet.model, file)
-                client.profile(fleet.model)
+            wanted.learn(house)
             for name in reversed(list(house.processes)):
                 house.end(name)
         return directory

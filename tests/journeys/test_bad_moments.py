@@ -20,7 +20,7 @@ import lepton_edge
 from lepton_edge import errors
 from tests.journeys.conftest import refused, until
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
 SHAPE = (1, 3, 32, 32)
 

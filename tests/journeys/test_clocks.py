@@ -13,7 +13,7 @@ from bench.chaos.clocks import DAY, MINUTES, Clocks
 from tests.journeys.conftest import until
 from tests.journeys.load import Load
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
 NAMES = ("coordinator", "board", "cloud")
 

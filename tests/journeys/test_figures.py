@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import lepton_edge
 from tests.journeys.conftest import until
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
 
 def door(house: Any, name: str) -> str:

@@ -22,7 +22,7 @@ from lepton_edge.wire import tensors
 from tests.journeys.conftest import House, until
 from tests.journeys.models import small_model
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 INSECURE = True  # it speaks for itself, and in the open
 
 Answers = Callable[[Frame], list[Frame]]

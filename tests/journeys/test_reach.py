@@ -19,7 +19,7 @@ import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client.remote import RemoteTransport
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 INSECURE = True  # it speaks for itself, and in the open
 
 ROOT = Path(__file__).parents[2]

@@ -63,6 +63,7 @@ def test_a_coordinator_and_an_agent_tell_their_manager(house: Any, manager: Mana
     manager.hears("STOPPING=1")
 
 
+@pytest.mark.measured
 def test_a_board_that_boots_without_a_network_serves_its_last_epoch(
     house: Any, small: Path, small_input: Path
 ) -> None:

@@ -13,7 +13,7 @@ import lepton_edge
 from lepton_edge import errors
 from tests.journeys.conftest import House, until
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
 
 def test_what_was_changed_on_the_disk_is_not_served(house: House, small: Path) -> None:

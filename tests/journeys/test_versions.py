@@ -13,7 +13,7 @@ from tests.journeys.conftest import until
 from tests.journeys.load import Load
 from tests.journeys.models import small_model
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.measured]
 
 
 @pytest.fixture
