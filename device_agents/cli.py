@@ -37,6 +37,7 @@ from device_agents.options import (
     Port,
     RadioWatts,
     Relay,
+    Replace,
     Role,
     Secure,
     SecureBind,
@@ -134,11 +135,12 @@ def join(
 ) -> None:
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
     flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
+    replace: Replace = False,
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
     found = meant("join", {**given, "secure": True}, config, os.environ, role="board")
     chosen = configuration(found.flags, config, os.environ)
-    enlist(chosen, text)
+    enlist(chosen, text, replace=replace)
     typer.echo(found.next_step(chosen.role))
 
 

@@ -34,8 +34,8 @@ def read_token(token: str | None, file: Path | None, environment: Mapping[str, s
     return token or environment.get(VARIABLE)
 
 
-def enlist(config: AgentConfig, text: str | None) -> None:
-    """Join the coordinator of `config` by a token.
+def enlist(config: AgentConfig, text: str | None, *, replace: bool = False) -> None:
+    """Join the coordinator of `config` by a token; with `replace` in place of an agent that is connected.
 
     Raises:
         UsageError: no token, or no address. InvalidInput: it is no token.
@@ -53,7 +53,7 @@ def enlist(config: AgentConfig, text: str | None) -> None:
     from device_agents import joining
     from lepton_edge.security import tokens
 
-    identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo))
+    identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo, replace=replace))
     typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name} role={config.role}")
 
 

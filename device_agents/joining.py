@@ -22,6 +22,7 @@ from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import InvalidInput, Unauthenticated
 from lepton_edge.core.identity import Credentials, Identity, Role, credentials_of
 from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest
+from lepton_edge.core.joining import fingerprint as digits_of
 from lepton_edge.core.version import __version__
 from lepton_edge.security import certificates, proving
 from lepton_edge.security.keyring import Keyring
@@ -31,27 +32,47 @@ from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 
 NEW_KEY_FILE = "joining.pem"
-CLOCKS_DIFFER = 86400.0  # seconds by which this clock may be behind the one that finds a certificate to have ended
+CLOCKS_DIFFER = (
+    86400.0  # seconds by which this clock may be behind the one that finds a certificate to have ended
+)
 
 
-async def join(config: AgentConfig, token: Token, tell: Callable[[str], None]) -> Identity:
+async def join(
+    config: AgentConfig, token: Token, tell: Callable[[str], None], *, replace: bool = False
+) -> Identity:
     """Get a certificate for this device, keep it, and return whom it names; waits to be approved where that must be.
+
+    With `replace` an agent of this machine and name that is connected loses its place.
 
     Raises:
         Unauthenticated: the coordinator is not the token's, or the token does not count.
-        Unavailable: nobody answers. AlreadyExists: the name is another device's. StorageFull: nothing can be kept.
+        Unavailable: nobody answers. StorageFull: nothing can be kept.
+        AlreadyExists: the name is another device's, or that of an agent which is connected.
     """
     keys, name = Keyring(config.state_directory), config.name
     told = await front.authority_at(config.coordinator)
     authority = certificates.pinned(told, token.authority)
     key = _new_key(keys)
     request, machine = certificates.request(key, name), fingerprint(config.machine)
-    asked = JoinRequest(token.id, token.secret, request, name, machine, __version__)
+    held = _held(keys, name)
+    asked = JoinRequest(token.id, token.secret, request, name, machine, __version__, replace, held)
     joined = await _let_in(config.coordinator, authority, asked, tell)
+    if joined.replaced:
+        tell(joined.replaced)
     identity = _keep(keys, Credentials(joined.authority, joined.certificate, key), name)
     keep(config.state_directory, Membership(config.coordinator, name, config.role))
     keys.remove(NEW_KEY_FILE)
     return identity
+
+
+def _held(keys: Keyring, name: str) -> str:
+    """Return the serial of the certificate by which this device is `name` already; "" for none."""
+    if not keys.has(KEY_FILE):
+        return ""
+    with contextlib.suppress(InvalidInput, Unauthenticated):
+        found = certificates.read(credentials_of(keys.read(KEY_FILE)).certificate).identity
+        return f"{found.serial:x}" if found.name == name else ""
+    return ""
 
 
 def _new_key(keys: Keyring) -> bytes:
@@ -74,7 +95,8 @@ async def _let_in(address: str, authority: bytes, asked: JoinRequest, tell: Call
         if not joined.pending:
             return joined
         if not waits:
-            tell(f"waiting to be approved: lepton-edge device approve {asked.name}")
+            own = digits_of(certificates.key_hash(certificates.requested_key(asked.request)))
+            tell(f"waiting to be approved: lepton-edge device approve {asked.name} --fingerprint {own}")
         waits = True
         await asyncio.sleep(min(max(joined.retry_after, 0.2), 60.0))
 

@@ -102,3 +102,9 @@ MetricsPort = Annotated[
     str | None, typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off.")
 ]
 MemoryMax = Annotated[str, typer.Option("--memory", metavar="SIZE", help="The most it may take: 80%, 512M.")]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="End an agent of this name that is connected: its certificate is revoked."
+    ),
+]

@@ -92,12 +92,15 @@ def approve(
     ] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help="Give it no certificate.")] = False,
     *,
+    fingerprint: Annotated[
+        str, typer.Option(metavar="DIGITS", help="How its key begins, as the device itself shows it.")
+    ] = "",
     coordinator: CoordinatorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Let in a device that joins a coordinator which asks first (`coordinator start --approve`)."""
     with client(coordinator) as asked:
-        told = asked.administer(ApproveDevice(DeviceId(name), refuse) if name else ListJoining())
+        told = asked.administer(ApproveDevice(DeviceId(name), refuse, fingerprint) if name else ListJoining())
     print_document(told, form, _render_joining)
 
 
@@ -113,15 +116,23 @@ def revoke(
 
 def _render_joining(told: dict[str, Any], console: Console) -> None:
     if "joining" not in told:
-        console.print(f"{told.get('device')}: {'refused' if told.get('refused') else 'approved'}")
+        key = f" (key {told['fingerprint']})" if told.get("fingerprint") else ""
+        console.print(f"{told.get('device')}: {'refused' if told.get('refused') else f'approved{key}'}")
         return
     rows = told["joining"]
     columns = (
         Column("device", text("device")),
+        Column("key", keys_of, wraps=True),
         Column("since", lambda row: date(row.get("at"))),
         Column("machine", lambda row: str(row.get("machine") or "unknown")[:16]),
     )
     console.print(table(columns, rows) if rows else "nobody waits to be approved")
+
+
+def keys_of(row: Row) -> str:
+    """Return the fingerprints of who waits by one name: several are a reason to look at the device's own."""
+    first, others = str(row.get("fingerprint", "")), row.get("others") or []
+    return f"{first}; also asked: {', '.join(others)}" if others else first
 
 
 def render_one(told: dict[str, Any], console: Console) -> None:
@@ -173,7 +184,9 @@ def age(row: Row) -> str:
     """Return how long ago the device was heard, and loudly when it is gone."""
     seconds = row.get("since_heard")
     ago = f"{seconds:.1f} s ago" if isinstance(seconds, (int, float)) else "not heard yet"
-    return ago if row.get("connected") else f"LOST, {ago}"
+    if row.get("connected"):
+        return ago
+    return f"REVOKED, {ago}" if row.get("revoked") else f"LOST, {ago}"
 
 
 COLUMNS = (

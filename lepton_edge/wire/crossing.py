@@ -47,11 +47,7 @@ def raised(error: WireError) -> LeptonError:
     return made
 
 
-# A port that revoked a certificate ends the connection after the handshake: gRPC sees no more of it than that.
-_AWAY = (
-    "is it running, and is the address right? If others reach it, was this side's certificate revoked "
-    "(its log tells; join again, or use another key)?"
-)
+_AWAY = "is it running, and is the address right?"
 _BY_STATUS: dict[grpc.StatusCode, tuple[type[LeptonError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (Unavailable, _AWAY),
     grpc.StatusCode.CANCELLED: (Unavailable, "the connection was closed: try again"),

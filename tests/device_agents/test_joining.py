@@ -36,6 +36,8 @@ class Coordinator:
         self.asked: list[JoinRequest] = []
         self.renewed: list[PeerContext] = []
         self.pending = 0
+        self.replaced = ""
+        self.serials: list[int] = []
 
     async def join(self, request: JoinRequest, peer: PeerContext) -> Joined:
         self.asked.append(request)
@@ -58,7 +60,8 @@ class Coordinator:
         key = certificates.requested_key(request)
         who = Identity(Role.AGENT, name)
         issued = self.authority.issue(who, key, Seconds(self.clock()), Seconds(self.life))
-        return Joined(issued.certificate, self.authority.certificate)
+        self.serials.append(issued.facts.identity.serial)
+        return Joined(issued.certificate, self.authority.certificate, replaced=self.replaced)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -167,4 +170,19 @@ async def test_it_waits_for_a_person_and_says_so_once(tmp_path: Path) -> None:
     async with coordinator.running() as address:
         await joining.join(agent(tmp_path, address), coordinator.token(), said.append)
     assert len(coordinator.asked) == 4
-    assert said == ["waiting to be approved: lepton-edge device approve pi"]
+    key = certificates.key_hash(certificates.requested_key(coordinator.asked[0].request))
+    assert said == [f"waiting to be approved: lepton-edge device approve pi --fingerprint {key[:8].upper()}"]
+
+
+async def test_whose_place_was_taken_is_said_and_a_second_join_names_its_own_certificate(
+    tmp_path: Path,
+) -> None:
+    coordinator, said = Coordinator(), []
+    async with coordinator.running() as address:
+        await joining.join(agent(tmp_path, address), coordinator.token(), said.append)
+        coordinator.replaced = "the certificate of an earlier join is revoked"
+        await joining.join(agent(tmp_path, address), coordinator.token(), said.append, replace=True)
+    first, second = coordinator.asked
+    assert (first.held, first.replace) == ("", False)
+    assert (second.held, second.replace) == (f"{coordinator.serials[0]:x}", True)
+    assert said == [coordinator.replaced]

@@ -120,8 +120,14 @@ def test_how_busy_requests_keep_a_device_is_beside_its_load() -> None:
 
 
 def test_who_waits_is_listed_approved_refused_and_a_device_is_revoked(line: Any) -> None:
-    line.tell("joining", joining=[{"device": "pi", "at": 1.8e9, "machine": "ab" * 32, "approved": False}])
-    assert "pi" in line.run("device", "approve").out
+    waits = {"device": "pi", "at": 1.8e9, "machine": "ab" * 32, "approved": False, "fingerprint": "AB12CD34"}
+    line.tell("joining", joining=[{**waits, "others": []}, {**waits, "others": ["EF56AB78"]}])
+    told = line.run("device", "approve").out
+    assert "pi" in told
+    assert "AB12CD34; also asked: EF56AB78" in told
+    line.events.clear()
+    line.tell("joining", device="pi", approved=True, refused=False, fingerprint="AB12CD34")
+    assert line.run("device", "approve", "pi", "--fingerprint", "AB12").out == "pi: approved (key AB12CD34)\n"
     line.events.clear()
     line.tell("joining", device="pi", approved=True, refused=False)
     assert line.run("device", "approve", "pi").out == "pi: approved\n"
@@ -133,7 +139,14 @@ def test_who_waits_is_listed_approved_refused_and_a_device_is_revoked(line: Any)
     assert line.run("device", "revoke", "pi").out == "pi: revoked\n"
     assert line.calls == [
         keys.ListJoining(),
+        keys.ApproveDevice("pi", False, "AB12"),  # type: ignore[arg-type]
         keys.ApproveDevice("pi"),  # type: ignore[arg-type]
         keys.ApproveDevice("pi", True),  # type: ignore[arg-type]
         keys.RevokeDevice("pi"),  # type: ignore[arg-type]
     ]
+
+
+def test_a_device_that_is_shut_out_is_not_called_lost() -> None:
+    assert device.age({"revoked": True, "since_heard": 3.0}) == "REVOKED, 3.0 s ago"
+    assert device.age({"revoked": False, "since_heard": 3.0}) == "LOST, 3.0 s ago"
+    assert device.age({"revoked": True, "connected": True, "since_heard": 3.0}) == "3.0 s ago"
