@@ -56,12 +56,12 @@ def known() -> set[str]:
 
 def strays(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that look like ours and mean nothing, each with what may have been meant or ""."""
-    every = known()
-    found = sorted(name for name in environment if name.startswith(PREFIX) and name not in every)
+    every = {name[len(PREFIX) :] for name in known()}
+    ours = sorted(name[len(PREFIX) :] for name in environment if name.startswith(PREFIX))
     return {
-        name: next(iter(difflib.get_close_matches(name, every, 1)), "")
-        for name in found
-        if not _SERVICE_LINK.search(name)
+        PREFIX + name: next((PREFIX + near for near in difflib.get_close_matches(name, every, 1)), "")
+        for name in ours
+        if name not in every and not _SERVICE_LINK.search(f"_{name}")
     }
 
 
