@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client.keys import trust_for
 from lepton_edge.client.remote import RemoteTransport
-from tests.journeys.conftest import House, living, until
+from tests.journeys.conftest import LEPTON_EDGE, ROOT, House, living, until
 
 pytestmark = pytest.mark.journey
 
@@ -28,13 +29,13 @@ class SecureHouse(House):
     def new_token(self, *more: str) -> str:
         return self.command("token", "create", *more).strip()
 
-    def join(self, name: str, token: str, *more: str, status: int = 0) -> str:
-        """Join as `name`; the token goes by a file."""
+    def join(self, name: str, token: str, *more: str, status: int = 0, key: str = "") -> str:
+        """Join as `name`, of a role and with further arguments; the token goes by a file. `key` names the state."""
         path = self.directory / f"{name}.token"
         path.write_text(token)
         path.chmod(0o600)
-        state = ["--state-directory", str(self.directory / name)]
-        given = ["--name", name, "--role", more[0] if more else "board", "--token-file", str(path)]
+        state = ["--state-directory", str(self.directory / (key or name))]
+        given = ["--name", name, "--role", *(more or ["board"]), "--token-file", str(path)]
         return self.command("agent", "join", self.coordinator, *given, *state, status=status)
 
     def start_joined(self, name: str, *more: str, registered: bool = True) -> str:
@@ -42,6 +43,15 @@ class SecureHouse(House):
         if registered:
             self.wait_for(name, "agent registered")
         return line.partition("data=")[2]
+
+    def examined(self, name: str) -> str:
+        """Return what `agent doctor` says of a device, of which something does not work."""
+        state = ["--name", name, "--state-directory", str(self.directory / name)]
+        done = subprocess.run(
+            [*LEPTON_EDGE, "agent", "doctor", *state], capture_output=True, text=True, timeout=60, cwd=ROOT
+        )
+        assert done.returncode == 16, done.stderr
+        return done.stdout
 
     def audit(self) -> list[dict[str, Any]]:
         path = self.directory / "coordinator" / "security" / "audit.jsonl"
@@ -115,7 +125,7 @@ def _clients_may_do_what_their_key_says(town: SecureHouse, tmp_path: Path) -> No
     town.command("client", "key", "revoke", "app")
     with (
         far(town, tmp_path / "app.pem") as client,
-        pytest.raises((errors.Unauthenticated, errors.Unavailable)),
+        pytest.raises(errors.Unauthenticated, match="'app' is revoked"),
     ):
         client.infer("small", asked(1))
 
@@ -133,6 +143,29 @@ def _shuts_out(town: SecureHouse) -> None:
 def _row(town: SecureHouse, name: str) -> Any:
     rows = town.json("device", "list")["devices"]
     return next(row for row in rows if row["device"] == name)
+
+
+def test_who_is_refused_hears_why_and_comes_back_without_a_restart(town: SecureHouse) -> None:
+    town.start_coordinator()
+    town.join("board", town.token)
+    town.start_joined("board")
+    refused = town.join("board", town.token, status=3, key="another")
+    assert "another agent called 'board' is connected from 127.0.0.1 since" in refused
+    assert "--replace" in refused
+    town.command("device", "revoke", "board")
+    until(lambda: "shut out" in town.log("board"), 10)
+    assert "REVOKED" in town.command("device", "list")
+    assert "the certificate of agent 'board' is revoked" in town.examined("board")
+    assert "agent joined" in town.join("board", town.token)
+    town.wait_for("board", "agent registered")
+    assert not _row(town, "board")["revoked"]
+    assert town.log("board").count("shut out") == 1
+    assert "was connected from 127.0.0.1" in town.join(
+        "board", town.token, "board", "--replace", key="another"
+    )
+    until(lambda: town.log("board").count("shut out") == 2, 10)
+    assert "replaced" in {one["after"] for one in town.json("events", "--device", "board")["events"]}
+    assert town.processes["board"].poll() is None, "it serves what it has"
 
 
 def test_a_token_counts_for_whom_it_was_made_and_no_longer(
