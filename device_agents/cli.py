@@ -55,8 +55,11 @@ from device_agents.settings import configuration
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.listening import LOOPBACK, listening
+from lepton_edge.settings.rooms import AGENT
+from lepton_edge.settings.said import said
 from lepton_edge.systemd import install
 from lepton_edge.systemd.service import Wanted, environment_of, service, unit_name
+from lepton_edge.wire import occupied
 from partitioner.nouns_json import to_json
 
 WARNING = "WARNING: listening on {} without TLS or authentication: {} controls this device."
@@ -118,6 +121,7 @@ def start(
     if not text and (refused := found.not_joined()):
         raise refused
     chosen = configuration(found.flags, config, os.environ)
+    occupied.refuse_taken(said(AGENT, given, config, os.environ), chosen)
     enlisted(chosen, text)
     run(chosen)
 
@@ -131,11 +135,11 @@ def join(
     role: Role = None,
     name: Name = None,
     state_directory: Folder = None,
+    replace: Replace = False,
     config: TomlFile = None,
 ) -> None:
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
     flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
-    replace: Replace = False,
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
     found = meant("join", {**given, "secure": True}, config, os.environ, role="board")

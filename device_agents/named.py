@@ -6,10 +6,6 @@ Law: looks at what was said and at what has joined here, and returns what is to 
 
 from __future__ import annotations
 
-import contextlib
-import re
-import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +15,11 @@ from device_agents.membership import KEY_FILE, Membership, joined_here, membersh
 from lepton_edge.core.config import SECURE
 from lepton_edge.core.errors import Unauthenticated, UsageError
 from lepton_edge.security.keyring import Keyring
+from lepton_edge.settings.rooms import AGENT
+from lepton_edge.settings.said import said
+from lepton_edge.settings.usual import host_name, state_directory
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-PREFIX = "LEPTON_EDGE_"
-ASKED = ("name", "role", "state_directory", "secure")
-_NO = ("0", "false", "no", "False")
+_NO = ("0", "false", "no", "off", "f", "n")
 TO_JOIN = "lepton-edge agent join HOST:PORT --token LE1..."
 
 
@@ -92,27 +84,27 @@ def meant(
     Raises:
         UsageError: several joined here, and none is called as the host is.
     """
-    said = {**_file(file), **_variables(environment), **flags}
-    elsewhere, host = said.get("state_directory"), host_name()
-    states = Path() if elsewhere else states_of(environment)
+    told, host = said(AGENT, flags, file, environment), host_name()
+    elsewhere = told.get("state_directory")
+    states = Path() if elsewhere else state_directory(environment, "agent-").parent
     others = () if elsewhere else joined_here(states)
     found: dict[str, Any] = {}
-    secure = SECURE if "secure" not in said else said["secure"] is not False and said["secure"] not in _NO
-    if secure and "name" not in said:
-        found = _name(command, said, others, host)
-    name = str(found.get("name", said.get("name", host)))
+    secure = SECURE if "secure" not in told else str(told["secure"]).lower() not in _NO
+    if secure and "name" not in told:
+        found = _name(command, told, others, host)
+    name = str(found.get("name", told.get("name", host)))
     directory = Path(elsewhere or states / f"agent-{name}")
     joined = membership(directory) if secure else None
-    if role and "role" not in said and not (joined and joined.role):
+    if role and "role" not in told and not (joined and joined.role):
         found["role"] = role
     return Meant(command, name, directory, {**found, **flags}, secure, joined, others)
 
 
-def _name(command: str, said: Mapping[str, Any], others: tuple[Membership, ...], host: str) -> dict[str, Any]:
-    if "state_directory" in said:
-        joined = membership(Path(said["state_directory"]))
+def _name(command: str, told: Mapping[str, Any], others: tuple[Membership, ...], host: str) -> dict[str, Any]:
+    if "state_directory" in told:
+        joined = membership(Path(told["state_directory"]))
         return {"name": joined.name} if joined else {}
-    fitting = [one for one in others if said.get("role", one.role) == one.role or not one.role]
+    fitting = [one for one in others if told.get("role", one.role) == one.role or not one.role]
     if not fitting or any(one.name == host for one in fitting):
         return {}
     if len(fitting) > 1:
@@ -123,34 +115,3 @@ def _name(command: str, said: Mapping[str, Any], others: tuple[Membership, ...],
 
 def _choose(command: str, others: Any) -> str:
     return " or ".join(f"lepton-edge agent {command} --name {one.name}" for one in others)
-
-
-def host_name() -> str:
-    """Return the host's name, as a device may be called."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).strip("-._")[:63] or "device"
-
-
-def states_of(environment: Mapping[str, str]) -> Path:
-    """Return where agents keep their state unless they are told otherwise.
-
-    Raises:
-        UsageError: nobody says where, and this user has no home.
-    """
-    base = environment.get("XDG_STATE_HOME")
-    try:
-        return Path(base or Path.home() / ".local" / "state") / "lepton-edge"
-    except RuntimeError as error:  # a user of a service's or a container's own
-        raise UsageError("this user has no home to keep state in", "give --state-directory") from error
-
-
-def _file(file: Path | None) -> dict[str, Any]:
-    """Return what a file of settings says; what is wrong with it is told by whoever reads all of it."""
-    table: Any = {}
-    if file is not None:
-        with contextlib.suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-            table = tomllib.loads(file.read_text(encoding="utf-8")).get("agent", {})
-    return {key: table[key] for key in ASKED if key in table} if isinstance(table, dict) else {}
-
-
-def _variables(environment: Mapping[str, str]) -> dict[str, str]:
-    return {key: environment[PREFIX + key.upper()] for key in ASKED if PREFIX + key.upper() in environment}

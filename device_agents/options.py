@@ -37,7 +37,10 @@ LogFormat = Annotated[
     str | None, typer.Option(help="console, json, or auto: console, a journal's without times.")
 ]
 Name = Annotated[str | None, typer.Option(help="This device's name; the host's name by default.")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Data port; the next free one if taken.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Data port; 0: any. Without it: 8011, or the next free one."),
+]
 Role = Annotated[
     str | None, typer.Option(help="board or cloud; who has joined with it need not say it again.")
 ]

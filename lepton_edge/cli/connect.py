@@ -5,17 +5,47 @@ Law: the one place where a command gets its client, so that tests can hand in an
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Callable
 
 from lepton_edge.cli.as_whom import asking
 from lepton_edge.client import Client
-from lepton_edge.client.address import check_address
-from lepton_edge.core.errors import InvalidInput, UsageError
+from lepton_edge.client.address import LOCAL_AGENT, LOCAL_COORDINATOR, check_address
+from lepton_edge.core.errors import InvalidInput, Unauthenticated, Unavailable, UsageError
+
+HERE = (LOCAL_COORDINATOR, LOCAL_AGENT)
+PATIENCE = 2.0  # seconds for somebody to accept a connection
 
 
 def _made(address: str | None) -> Client:
-    return Client(address, key=asking.key, insecure=asking.insecure)
+    try:
+        return Client(address, key=asking.key, insecure=asking.insecure)
+    except Unauthenticated as error:  # there is no key: of no use to hear where nobody is to be asked
+        if not any(_listens(one) for one in ([address] if address else HERE)):
+            raise _nobody(address) from error
+        raise
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), PATIENCE):
+        return True
+    return False
+
+
+def _nobody(address: str | None) -> Unavailable:
+    a_key = "a key, --key FILE (there, `lepton-edge client key create NAME --admin` makes one)"
+    if address:
+        return Unavailable(
+            f"nobody answers at {address}; and there is no key to ask with",
+            f"is the address right, and `lepton-edge coordinator start` running there? Then give {a_key}",
+        )
+    return Unavailable(
+        "no coordinator runs on this machine; and there is no key to ask another with",
+        f"start one: lepton-edge coordinator start. Of one elsewhere give --coordinator HOST:PORT and {a_key}",
+    )
 
 
 make_client: Callable[[str | None], Client] = _made

@@ -19,11 +19,14 @@ from lepton_edge.cli import extras
 from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.listening import LOOPBACK, listening
+from lepton_edge.security import private
 from lepton_edge.settings.layers import Told, resolve
 from lepton_edge.settings.rooms import COORDINATOR
+from lepton_edge.settings.said import said
 from lepton_edge.settings.usual import state_directory as usual_place
 from lepton_edge.systemd import install, logs
 from lepton_edge.systemd.service import Wanted, service, unit_name
+from lepton_edge.wire import occupied
 
 app = typer.Typer(
     help="The coordinator: registry, measurements, plans. Never on the path of a tensor.",
@@ -36,7 +39,10 @@ def group() -> None:
     """The coordinator: registry, measurements, plans. Never on the path of a tensor."""
 
 
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Control port; the next free one if taken.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Control port; 0: any. Without it: 8010, or the next free one."),
+]
 State = Annotated[Path | None, typer.Option(help="Where models, plans and epochs are kept.")]
 Bind = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
@@ -88,7 +94,10 @@ def start(
         "log_format": log_format,
     }
     chosen = configuration(flags, config, dict(os.environ))
+    occupied.refuse_taken(said(COORDINATOR, flags, config, os.environ), chosen)
     logs.configure(chosen.log_level, chosen.log_format)
+    private.mask()
+    private.keep(chosen.state_directory)
     _warn_if_open(chosen)
     from lepton_edge.coordinator import server  # the extra is there: require() said so
 

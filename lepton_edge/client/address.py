@@ -6,6 +6,7 @@ wins; a search that fails says why within seconds.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from lepton_edge.core.calls import AdminCall, least_minor
 from lepton_edge.core.config import CONTROL_PORT, DATA_PORT
 from lepton_edge.core.errors import (
+    DiscoveryFailed,
     IncompatibleVersion,
     InvalidInput,
     LeptonError,
@@ -23,6 +25,8 @@ from lepton_edge.core.messages import PROTOCOL_MAJOR, Description, Peer
 from lepton_edge.link import discovery
 from lepton_edge.link.timeout import Timeout
 from lepton_edge.wire import rpc
+from lepton_edge.wire.addresses import is_free
+from lepton_edge.wire.occupied import whose
 from lepton_edge.wire.tls import Trust
 from partitioner.units import ModelName
 
@@ -51,11 +55,12 @@ class Doors:
         return next((entries for name, entries in self.serving if name == model), self.entries)
 
 
-async def find_doors(address: str | None, trust: Trust | None = None) -> Doors:
+async def find_doors(address: str | None, trust: Trust | None = None, beside: str = "") -> Doors:
     """Return the doors that `address` leads to; with None: a coordinator here, an agent here, else mDNS.
 
     The coordinator goes first, since of several agents here it alone knows which one is to be asked; one that
-    knows of none (it has just started, say) is passed over where an agent is here.
+    knows of none (it has just started, say) is passed over where an agent is here. `beside` is where the coordinator
+    listens in whose state the key lies: that one is meant rather than another.
 
     Raises:
         InvalidInput: the address is not host:port.
@@ -66,16 +71,16 @@ async def find_doors(address: str | None, trust: Trust | None = None) -> Doors:
     if address:
         return doors(address, await describe(address, trust=trust))
     empty: Doors | None = None
-    for local in (LOCAL_COORDINATOR, LOCAL_AGENT):
+    for local in _here(beside, LOCAL_AGENT):
         found = await _describe_or_none(local, trust)
         there = doors(local, found) if found is not None else None
         if there is not None and there.entries:
             return there
         empty = empty or there
-    return empty or await _search(trust)
+    return empty or await _search(trust, beside)
 
 
-async def find_coordinator(address: str | None, trust: Trust | None = None) -> str:
+async def find_coordinator(address: str | None, trust: Trust | None = None, beside: str = "") -> str:
     """Return the control address to administer: `address`, else a coordinator here, else what mDNS finds.
 
     Raises:
@@ -83,14 +88,43 @@ async def find_coordinator(address: str | None, trust: Trust | None = None) -> s
     """
     if address:
         return address
-    if await _describe_or_none(LOCAL_COORDINATOR, trust) is not None:
-        return LOCAL_COORDINATOR
-    return await discovery.find_coordinator(SEARCH_TIMEOUT)
+    for local in _here(beside):
+        if await _describe_or_none(local, trust) is not None:
+            return local
+    return await _searched(beside)
 
 
-async def _search(trust: Trust | None) -> Doors:
-    found = await discovery.find_coordinator(SEARCH_TIMEOUT)
+def _here(beside: str, *others: str) -> list[str]:
+    """Return the addresses of this machine that are asked, in order."""
+    return list(dict.fromkeys([*([beside] if beside else []), LOCAL_COORDINATOR, *others]))
+
+
+async def _search(trust: Trust | None, beside: str) -> Doors:
+    found = await _searched(beside)
     return doors(found, await describe(found, trust=trust))
+
+
+async def _searched(beside: str) -> str:
+    """Return what mDNS finds; an error also says of the addresses here who is there instead.
+
+    Raises:
+        DiscoveryFailed: it finds nobody.
+    """
+    try:
+        return await discovery.find_coordinator(SEARCH_TIMEOUT)
+    except DiscoveryFailed as error:
+        error.message = "; ".join([error.message, *await _instead(beside)])
+        raise
+
+
+async def _instead(beside: str) -> list[str]:
+    told = []
+    if beside:
+        told.append(f"the one that was started here last, at {beside}, does not answer: is it running?")
+    if beside != LOCAL_COORDINATOR and not await asyncio.to_thread(is_free, HERE, CONTROL_PORT):
+        by = await asyncio.to_thread(whose, CONTROL_PORT)
+        told.append(f"{LOCAL_COORDINATOR} is taken{by}, and answers as something else")
+    return told
 
 
 async def _describe_or_none(address: str, trust: Trust | None) -> Description | None:

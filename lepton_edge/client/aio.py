@@ -26,7 +26,7 @@ from lepton_edge.client.exchange import (
     request_frame,
     result_of,
 )
-from lepton_edge.client.keys import trust_for
+from lepton_edge.client.keys import coordinator_beside, trust_for
 from lepton_edge.client.logs import be_quiet
 from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.client.retries import RETRIES
@@ -90,7 +90,11 @@ class AsyncClient(AsyncControl):
         accept_degraded: bool = True,
     ) -> None:
         be_quiet()
-        reached = transport or RemoteTransport(address, trust=trust_for(key, insecure))
+        reached = transport or RemoteTransport(
+            address,
+            trust=trust_for(key, insecure),
+            beside=functools.partial(coordinator_beside, key, insecure),
+        )
         super().__init__(reached, Asker(reached, max_in_flight, retries))
         self._patience = patience
         self._degraded = accept_degraded

@@ -6,6 +6,7 @@ LEPTON_EDGE_KEY and LEPTON_EDGE_INSECURE are read here, since an application has
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from lepton_edge.core.config import SECURE
 from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import credentials_of
+from lepton_edge.security import whereabouts
 from lepton_edge.security.keyring import read_private
 from lepton_edge.wire.tls import Trust
 
@@ -33,9 +35,9 @@ def trust_for(
         NotFound, InvalidInput: the file cannot be read, or is no key.
     """
     known = os.environ if environment is None else environment
-    if insecure or (insecure is None and key is None and known.get(INSECURE, "").lower() not in _NO):
+    if in_the_open(key, insecure, known):
         return None
-    found = Path(key).expanduser() if key else next(_places(known), None)
+    found = _found(key, known)
     if found is not None:
         return Trust(credentials_of(read_private(found)))
     if insecure is None and not SECURE:
@@ -49,13 +51,46 @@ def trust_for(
     )
 
 
+def in_the_open(key: str | Path | None, insecure: bool | None, environment: Mapping[str, str]) -> bool:
+    """Say whether somebody said that no key is needed."""
+    if insecure is not None or key is not None:
+        return bool(insecure)
+    return environment.get(INSECURE, "").lower() not in _NO
+
+
+def coordinator_beside(
+    key: str | Path | None, insecure: bool | None = None, environment: Mapping[str, str] | None = None
+) -> str:
+    """Return where the coordinator listens in whose state the key lies that `trust_for` takes; "" for another's key.
+
+    In the open, where the one listens that this user started.
+    """
+    known = os.environ if environment is None else environment
+    with contextlib.suppress(RuntimeError):  # who has no home has no such state
+        if in_the_open(key, insecure, known):
+            return whereabouts.beside(_administrators(known))
+        found = _found(key, known)
+        return whereabouts.beside(found) if found is not None else ""
+    return ""
+
+
+def _found(key: str | Path | None, environment: Mapping[str, str]) -> Path | None:
+    return Path(key).expanduser() if key else next(_places(environment), None)
+
+
+def _administrators(environment: Mapping[str, str]) -> Path:
+    """Return where the key is of the coordinator that this user starts without further words."""
+    home = Path(environment.get("HOME") or Path.home())
+    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return state / "lepton-edge" / "coordinator" / "security" / "admin.pem"
+
+
 def _places(environment: Mapping[str, str]) -> Iterator[Path]:
     """Yield where a key is, best first."""
     if environment.get(KEY):
         yield Path(environment[KEY]).expanduser()
     home = Path(environment.get("HOME") or Path.home())
     settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "lepton-edge"
-    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "lepton-edge"
-    for path in (settings / "key.pem", state / "coordinator" / "security" / "admin.pem"):
+    for path in (settings / "key.pem", _administrators(environment)):
         if os.access(path, os.R_OK):
             yield path

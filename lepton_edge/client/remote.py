@@ -46,6 +46,8 @@ MAX_WAYS = 64  # models whose entries a client keeps in mind
 class RemoteTransport:
     """See the module. `find` and `dial` are replaced in tests. With `trust` all is asked over TLS.
 
+    `beside` says where the coordinator is in whose state the key lies, "" where that is not known.
+
     An entry on this machine is dialled by its local socket where that can be; `near` True insists on it, False goes by
     the data port as to any other.
 
@@ -61,9 +63,10 @@ class RemoteTransport:
         *,
         near: bool | None = None,
         trust: Trust | None = None,
+        beside: Callable[[], str] = str,
     ) -> None:
-        self._address, self._trust = address, trust
-        self._find = find or functools.partial(find_doors, trust=trust)
+        self._address, self._trust, self._beside = address, trust, beside
+        self._find = find or (lambda asked: find_doors(asked, trust, beside()))
         self._dial = dial or functools.partial(dial_entry, by_socket=near, trust=trust)
         self._links = Links(self._dial)
         self._ways: dict[ModelName, Way] = {}
@@ -133,7 +136,7 @@ class RemoteTransport:
 
     async def _control_address(self) -> str:
         if self._address is None:
-            return await find_coordinator(None, self._trust)
+            return await find_coordinator(None, self._trust, self._beside())
         found = await self._find(self._address)
         if not found.coordinator:
             raise Unavailable(

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -31,13 +32,14 @@ from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.vault import Vault
 from lepton_edge.coordinator.worker import Workers
 from lepton_edge.core.config import CoordinatorConfig
-from lepton_edge.core.errors import DiscoveryFailed
+from lepton_edge.core.errors import DiscoveryFailed, StorageFull
 from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
 from lepton_edge.metrics import Watched, open_door
+from lepton_edge.security import whereabouts
 from lepton_edge.systemd import Notifier
-from lepton_edge.wire import front, introduction, rpc
+from lepton_edge.wire import front, introduction, occupied, rpc
 from lepton_edge.wire.health import health_handlers
 from partitioner.units import Seconds
 
@@ -74,6 +76,7 @@ async def serve(config: CoordinatorConfig) -> None:
     try:
         server, bound = await _listen(config, rooms)
         rooms.service.address = config.advertise or bound
+        _tell_where(config, bound)
         async with _announced(config, bound), guarding.kept(rooms.service.gate):
             print(f"coordinator ready control={bound}", flush=True)
             notifier.ready(f"control port {bound}")
@@ -90,6 +93,7 @@ async def serve(config: CoordinatorConfig) -> None:
         notifier.stopping()
         await server.stop(GRACE)
     finally:
+        whereabouts.forget(config.state_directory)
         living.cancel()
         deciding.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -117,6 +121,16 @@ async def _listen(config: CoordinatorConfig, rooms: _Rooms) -> tuple[front.Port,
     bounds = front.Bounds(connections=STREAMS, passed_on=STREAMS, calls=STREAMS)
     every = [*handlers, *introduction.join_handlers(gate)]
     return await front.open_port(address, every, trust=gate.trust, bounds=bounds)
+
+
+def _tell_where(config: CoordinatorConfig, bound: str) -> None:
+    """Say where it listens, if that is not where it was to; and keep it for commands on this machine."""
+    if elsewhere := occupied.moved(config.port, bound):
+        print(elsewhere, file=sys.stderr, flush=True)
+    try:
+        whereabouts.keep(config.state_directory, *rpc.split_address(bound))
+    except StorageFull as error:
+        log.warning("commands on this machine need --coordinator", control=bound, why=str(error))
 
 
 async def _tell_how_to_join(config: CoordinatorConfig, service: Service) -> None:

@@ -103,8 +103,12 @@ def _told(event: MutableMapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     """Return a value as one word, or quoted as JSON quotes: nobody's name can begin another field, or a line."""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = _number(value) if isinstance(value, float) else str(value)
     return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.3f}"
 
 
 def _safe(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from lepton_edge.cli import extras
 from lepton_edge.coordinator import server
 from lepton_edge.core.config import CoordinatorConfig
+from lepton_edge.security import whereabouts
 from tests.lepton_edge.cli.conftest import CommandLine
 
 
@@ -66,6 +68,17 @@ def test_a_log_level_that_is_none_is_a_setting_at_fault(
     assert "--log-level" in said.err
 
 
+@pytest.mark.parametrize("option", ["--port", "--metrics-port"])
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(
+    line: CommandLine, served: list[CoordinatorConfig], tmp_path: Path, option: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        said = line.run("coordinator", "start", "--state-directory", str(tmp_path), option, port)
+    assert (said.code, served) == (4, [])
+    assert f"{option}: port {port} is taken by" in said.err
+
+
 Start = Callable[[Path], "subprocess.Popen[str]"]
 
 
@@ -98,9 +111,14 @@ def ended(process: subprocess.Popen[str], *signals: int) -> tuple[int, Any, Any]
 def test_a_real_one_leaves_with_status_0_when_asked(start: Start, tmp_path: Path, number: int) -> None:
     process = start(tmp_path)
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("coordinator ready control=127.0.0.1:")
+    ready = process.stdout.readline()
+    assert ready.startswith("coordinator ready control=127.0.0.1:")
+    process.stdout.readline()  # how to join: where it listens is kept by then
+    key = tmp_path / "security" / "admin.pem"
+    assert f"control={whereabouts.beside(key)}" == ready.split()[-1], "commands find it by their key"
     status, _, err = ended(process, number)
     assert status == 0, err
+    assert whereabouts.beside(key) == "", "it is gone"
     assert "Traceback" not in err
 
 

@@ -102,6 +102,44 @@ async def test_without_anybody_the_failed_search_says_why(monkeypatch: pytest.Mo
             await find(None)
 
 
+async def test_the_coordinator_whose_key_it_is_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, board = "127.0.0.1:8018", f"{address.HERE}:8012"
+    there = {
+        own: told("coordinator", entries=(peer("board", board),)),
+        address.LOCAL_COORDINATOR: told("coordinator", entries=(peer("other", "10.0.0.9:1"),)),
+    }
+
+    async def describe(asked: str, timeout: float = 1.0, trust: object = None) -> Description:
+        if asked not in there:
+            raise Unavailable("nobody")
+        return there[asked]
+
+    monkeypatch.setattr(address, "describe", describe)
+    assert (await find_doors(None, beside=own)).entries == (board,)
+    assert await address.find_coordinator(None, beside=own) == own
+    del there[own]
+    assert await address.find_coordinator(None, beside=own) == address.LOCAL_COORDINATOR
+
+
+async def test_a_failed_search_says_who_is_there_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nobody(asked: str, timeout: float = 1.0, trust: object = None) -> Description:
+        raise Unavailable("nobody")
+
+    async def search(timeout: float) -> str:
+        raise DiscoveryFailed("no multicast here")
+
+    monkeypatch.setattr(address, "describe", nobody)
+    monkeypatch.setattr(address.discovery, "find_coordinator", search)
+    monkeypatch.setattr(address, "is_free", lambda host, port: False)
+    monkeypatch.setattr(address, "whose", lambda port: " by nginx (process 7)")
+    with pytest.raises(DiscoveryFailed, match="no multicast here") as failed:
+        await address.find_coordinator(None, beside="127.0.0.1:8018")
+    assert "started here last, at 127.0.0.1:8018, does not answer" in failed.value.message
+    assert (
+        "127.0.0.1:8010 is taken by nginx (process 7), and answers as something else" in failed.value.message
+    )
+
+
 async def test_another_major_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stub:
         def __init__(self, *_: object) -> None: ...

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lepton_edge.client.keys import trust_for
+from lepton_edge.client.keys import coordinator_beside, trust_for
 from lepton_edge.core.errors import InvalidInput, NotFound, Unauthenticated
 from lepton_edge.core.identity import Role
+from lepton_edge.security import whereabouts
 from tests.certificates import authority
 
 
@@ -60,3 +61,17 @@ def test_a_key_that_cannot_be_used_is_said_and_not_passed_over(tmp_path: Path) -
     (tmp_path / "odd.pem").write_text("nothing")
     with pytest.raises(InvalidInput, match="key file"):
         trust_for(tmp_path / "odd.pem")
+
+
+def test_the_coordinator_is_found_in_whose_state_the_key_lies(tmp_path: Path) -> None:
+    state = tmp_path / ".local/state/lepton-edge/coordinator"
+    whereabouts.keep(state, "127.0.0.1", 8018)
+    home = {"HOME": str(tmp_path)}
+    assert coordinator_beside(None, True, home) == "127.0.0.1:8018", "in the open there is no key"
+    assert coordinator_beside(None, None, home) == "", "without a key nobody is asked"
+    own = written(state / "security" / "admin.pem", "admin")
+    assert coordinator_beside(None, None, home) == "127.0.0.1:8018"
+    assert coordinator_beside(own, None, {}) == "127.0.0.1:8018"
+    other = written(tmp_path / ".config" / "lepton-edge" / "key.pem", "of another coordinator")
+    assert coordinator_beside(None, None, home) == ""
+    assert coordinator_beside(other, None, home) == ""

@@ -51,11 +51,16 @@ def test_values_are_quoted_where_they_would_be_more_than_one(capsys: pytest.Capt
     logs.configure("info")
     log = structlog.get_logger("x")
     log.warning(
-        "a call\nfailed", peer="[::1]:8011", why="no space left", seconds=0.123456789, name="ä", empty=""
+        "a call\nfailed",
+        peer="[::1]:8011",
+        why="no space left",
+        seconds=0.123456789,
+        name="ä",
+        at=1795379782.25,
     )
     (said,) = capsys.readouterr().err.splitlines()
     assert said.endswith(
-        'Z warning a call\\nfailed  peer=[::1]:8011 why="no space left" seconds=0.123457 name=ä empty=""'
+        'Z warning a call\\nfailed  peer=[::1]:8011 why="no space left" seconds=0.123457 name=ä at=1795379782.250'
     )
 
 
