@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import secrets
 import signal
 from collections.abc import Callable, Coroutine
@@ -32,7 +33,7 @@ from device_agents.driver.telemetry import Health
 from device_agents.driver.watching import Watch
 from device_agents.driver.ways import Ways
 from device_agents.engine import HEADROOM, Engine, EngineConfig
-from device_agents.machine import State, links
+from device_agents.machine import State, admission, links
 from device_agents.machine.events import Closing, LinksSeen, PeerDown, PeerUp, Restored
 from device_agents.machine.room import default_size_limit
 from device_agents.service import DataService
@@ -130,7 +131,12 @@ class Agent:
         self.state.workers = self.engine.workers
         self.state.budget = Bytes(int(config.memory_limit / HEADROOM))
         self.driver = Driver(self.state)
-        self.service = DataService(self.driver, lambda link, frame: self.tunnels.handle(link, frame))
+        self.service = DataService(
+            self.driver,
+            lambda link, frame: self.tunnels.handle(link, frame),
+            self.device,
+            functools.partial(admission.has_part, self.state),
+        )
         self.store = ArtifactStore(config.state_directory, config.cache_limit)
         self.saved = SavedEpochs(config.state_directory / "epochs.json")
         self.seals = seals_of(config, self.trust)

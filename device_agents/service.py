@@ -17,6 +17,7 @@ from lepton_edge.core.identity import Identity, Role
 from lepton_edge.link.link import Link
 from lepton_edge.link.reactions import Held
 from partitioner.errors import LeptonError
+from partitioner.units import DeviceId, Epoch, ModelName
 
 log = structlog.get_logger("agent")
 
@@ -37,6 +38,26 @@ class Port(Protocol):
         ...
 
 
+SharesEpoch = Callable[[DeviceId, ModelName, Epoch], bool]
+"""Says whether a device has a part in an epoch, as far as that epoch is known here."""
+
+
+def check_agent(who: Identity, frame: Frame, own: DeviceId, shares: SharesEpoch) -> None:
+    """Raise PermissionDenied unless agent `who` may send `frame` to device `own`: its part of plans that name both."""
+    if frame.kind is not FrameKind.REQUEST or who.name == own:
+        return
+    if not frame.epoch:
+        raise PermissionDenied(
+            f"agent {who.name!r} may do its part of a plan, and ask nothing of its own",
+            f"ask with a key: lepton-edge client key create NAME --model {frame.model}",
+        )
+    if not shares(DeviceId(who.name), frame.model, frame.epoch):
+        raise PermissionDenied(
+            f"agent {who.name!r} has no part in epoch {frame.epoch} of {frame.model}",
+            "the coordinator says which devices work together: lepton-edge plan explain",
+        )
+
+
 def check_permitted(who: Identity, frame: Frame) -> None:
     """Raise PermissionDenied unless `who`, who is no agent, may send `frame`: requests to an entry for its models."""
     if frame.kind is FrameKind.CANCEL:
@@ -54,10 +75,16 @@ def check_permitted(who: Identity, frame: Frame) -> None:
 
 
 class DataService:
-    """The handler of every link of this agent, dialled or accepted, or met at a relay."""
+    """The handler of every link of agent `own`, dialled or accepted, or met at a relay."""
 
-    def __init__(self, port: Port, tunnel: Callable[[Link, Frame], Awaitable[None]]) -> None:
-        self._port, self._tunnel = port, tunnel
+    def __init__(
+        self,
+        port: Port,
+        tunnel: Callable[[Link, Frame], Awaitable[None]],
+        own: DeviceId,
+        shares: SharesEpoch,
+    ) -> None:
+        self._port, self._tunnel, self._own, self._shares = port, tunnel, own, shares
 
     def opened(self, link: Link) -> None:
         """Take an accepted link."""
@@ -78,8 +105,8 @@ class DataService:
             raise LeptonError(f"internal error: {type(error).__name__}", "see the agent's log") from error
 
     def _take(self, link: Link, frame: Frame) -> Awaitable[None] | Held | None:
-        if link.identity is not None and link.identity.role is not Role.AGENT:
-            check_permitted(link.identity, frame)
+        if link.identity is not None:
+            self._check(link.identity, frame)
         if frame.kind is FrameKind.REQUEST:
             return self._port.request(link, frame)
         if frame.kind is FrameKind.TUNNEL:
@@ -87,3 +114,9 @@ class DataService:
         if frame.kind is FrameKind.CANCEL:
             self._port.cancel(link, frame)
         return None
+
+    def _check(self, who: Identity, frame: Frame) -> None:
+        if who.role is Role.AGENT:
+            check_agent(who, frame, self._own, self._shares)
+        else:
+            check_permitted(who, frame)

@@ -26,7 +26,7 @@ from lepton_edge.core.errors import (
 from lepton_edge.core.frames import Frame, WireTensor
 from lepton_edge.core.metadata import check_metadata
 from partitioner.errors import LeptonError
-from partitioner.units import Bytes
+from partitioner.units import Bytes, DeviceId, Epoch, ModelName
 
 
 def request_arrived(state: State, event: RequestArrived, now: float) -> list[Command]:
@@ -59,6 +59,12 @@ def request_arrived(state: State, event: RequestArrived, now: float) -> list[Com
 def work_key(frame: Frame) -> WorkKey:
     """Return what makes a frame the same work as another."""
     return WorkKey(frame.request_id, frame.step, frame.attempt, frame.epoch, frame.page, frame.first_block)
+
+
+def has_part(state: State, device: DeviceId, model: ModelName, epoch: Epoch) -> bool:
+    """Whether `device` may ask for a stage of this epoch: it is named there. One that is not here tells itself."""
+    held = state.epochs.get(EpochKey(model, epoch))
+    return held is None or held.is_shared_with(device)
 
 
 def _check_open(state: State, frame: Frame) -> None:

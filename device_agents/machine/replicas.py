@@ -37,6 +37,12 @@ def beside(book: PlanBook, device: DeviceId) -> set[DeviceId]:
     return found - {device}
 
 
+def named(book: PlanBook) -> frozenset[DeviceId]:
+    """Return every device that has a part in `book`."""
+    stages = {stage.device for page in book.pages for stage in page.stages}
+    return frozenset({*stages, *(one.device for one in book.replicas)})
+
+
 def has_other_way(book: PlanBook, page: Page) -> bool:
     """Whether some page leads to a device that `page` does not lead to."""
     there = {stage.device for stage in page.stages}

@@ -6,6 +6,7 @@ Law: plain values; only the decider's rooms change them. Everything here is boun
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from device_agents.machine.fares import Fare
 from device_agents.machine.lines import LineKey, Lines
 from device_agents.machine.memory import Memory, SelfTest
 from device_agents.machine.pages import Pieces, Turn, Turner
+from device_agents.machine.replicas import named
 from device_agents.machine.room import Room
 from device_agents.machine.route import Route
 from device_agents.machine.stages import MAX_STAGES, Stages
@@ -84,6 +86,14 @@ class EpochState:
     def holds(self, first: int, last: int) -> bool:
         """Whether blocks [first, last) are all here."""
         return set(range(first, last)) <= set(self.hold)
+
+    def is_shared_with(self, device: DeviceId) -> bool:
+        """Whether `device` has a part in this epoch: in its book, or as a peer."""
+        return device in self._named or device in [peer.device for peer in self.peers]
+
+    @functools.cached_property
+    def _named(self) -> frozenset[DeviceId]:
+        return named(self.book)
 
     def begins(self, device: DeviceId) -> bool:
         """Whether requests of this epoch are meant to enter at `device`: its active page begins there."""

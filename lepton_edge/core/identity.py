@@ -47,8 +47,8 @@ class Identity:
     serial: int = 0
 
     def may_infer(self, model: str) -> bool:
-        """Say whether this party may ask for answers of `model`."""
-        return self.role is not Role.CLIENT or ANY_MODEL in self.models or model in self.models
+        """Say whether this party may ask for answers of `model`; an agent does its part of plans, and asks nothing."""
+        return self.may_administer() or ANY_MODEL in self.models or model in self.models
 
     def may_administer(self) -> bool:
         """Say whether this party may change what runs."""

@@ -33,6 +33,11 @@ class Port:
         self.took.append(("tunnel", link, frame.kind))
 
 
+def serving(port: Port) -> DataService:
+    """The door of device "pi", which has epoch 3 of m together with "b"."""
+    return DataService(port, port.tunnel, "pi", lambda device, model, epoch: (device, model) == ("b", "m"))
+
+
 @pytest.mark.parametrize(
     ("kind", "taken"),
     [
@@ -45,7 +50,7 @@ class Port:
 )
 async def test_requests_cancels_and_tunnels_are_passed_on_and_nothing_else(kind, taken) -> None:
     port = Port()
-    waits = DataService(port, port.tunnel).handle(LINK, Frame(kind, "r"))
+    waits = serving(port).handle(LINK, Frame(kind, "r"))
     if waits is not None:
         await waits
     assert port.took == taken
@@ -60,12 +65,12 @@ def test_what_breaks_is_an_error_of_the_tree(raised) -> None:
 
     port.request = broken
     with pytest.raises(LeptonError, match="too much|internal error: ZeroDivisionError"):
-        DataService(port, port.tunnel).handle(LINK, Frame(FrameKind.REQUEST, "r"))
+        serving(port).handle(LINK, Frame(FrameKind.REQUEST, "r"))
 
 
 def test_an_accepted_link_is_passed_on() -> None:
     port = Port()
-    DataService(port, port.tunnel).opened(LINK)
+    serving(port).opened(LINK)
     assert port.took == [("opened", LINK)]
 
 
@@ -83,25 +88,48 @@ def test_an_application_asks_entries_for_its_models_and_does_nothing_else(frame)
     port = Port()
     link = SimpleNamespace(peer=LinkHello("client", "app"), identity=APP)
     with pytest.raises(PermissionDenied):
-        DataService(port, port.tunnel).handle(link, frame)
+        serving(port).handle(link, frame)
     assert not port.took
 
 
 @pytest.mark.parametrize(
     "who",
-    [APP, Identity(Role.CLIENT, "any", (ANY_MODEL,)), Identity(Role.ADMIN, "a"), Identity(Role.AGENT, "b")],
+    [APP, Identity(Role.CLIENT, "any", (ANY_MODEL,)), Identity(Role.ADMIN, "a"), Identity(Role.AGENT, "pi")],
 )
 async def test_who_may_ask_for_a_model_is_heard(who) -> None:
     port = Port()
     link = SimpleNamespace(peer=LinkHello("client", "app"), identity=who)
-    await DataService(port, port.tunnel).handle(link, Frame(FrameKind.REQUEST, "r", "m"))
+    await serving(port).handle(link, Frame(FrameKind.REQUEST, "r", "m"))
     assert port.took
 
 
 async def test_an_agent_may_do_an_agents_work() -> None:
     port = Port()
     link = SimpleNamespace(peer=LinkHello("agent", "b"), identity=Identity(Role.AGENT, "b"))
-    await DataService(port, port.tunnel).handle(
-        link, Frame(FrameKind.REQUEST, "r", "m", epoch=3, first_block=2)
-    )
+    await serving(port).handle(link, Frame(FrameKind.REQUEST, "r", "m", epoch=3, first_block=2))
+    assert port.took
+
+
+@pytest.mark.parametrize(
+    ("who", "frame"),
+    [
+        ("b", Frame(FrameKind.REQUEST, "r", "m")),
+        ("b", Frame(FrameKind.REQUEST, "r", "other", epoch=3)),
+        ("mallory", Frame(FrameKind.REQUEST, "r", "m", epoch=3, first_block=2)),
+        ("mallory", Frame(FrameKind.REQUEST, "r", "m", epoch=3)),
+    ],
+    ids=["as an application", "of another model", "of a plan without it", "whether it is ready there"],
+)
+def test_an_agent_does_its_part_of_plans_and_asks_nothing_of_its_own(who, frame) -> None:
+    port = Port()
+    link = SimpleNamespace(peer=LinkHello("agent", who), identity=Identity(Role.AGENT, who))
+    with pytest.raises(PermissionDenied, match=who):
+        serving(port).handle(link, frame)
+    assert not port.took
+
+
+def test_a_cancel_needs_no_plan() -> None:
+    port = Port()
+    link = SimpleNamespace(peer=LinkHello("agent", "b"), identity=Identity(Role.AGENT, "b"))
+    serving(port).handle(link, Frame(FrameKind.CANCEL, "r", "m"))
     assert port.took

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from device_agents.machine import step
+from device_agents.machine import admission, step
 from device_agents.machine.commands import Refuse, Reply, Resend, RunSegment
 from device_agents.machine.events import Closing, RequestArrived, SegmentDone, Timing
 from device_agents.machine.state import validate
@@ -189,3 +189,16 @@ def test_a_run_is_told_what_the_last_ones_cost(world) -> None:
     assert world.only(world.ask(state, request_id="b", page="local"), RunSegment).cost == pytest.approx(0.12)
     part = world.only(world.ask(state, request_id="c", page="cut-4"), RunSegment)
     assert part.cost == pytest.approx(0.12), "the first of its kind counts as the dearest of the model"
+
+
+def test_who_is_named_in_an_epoch_has_a_part_in_it_and_nobody_else(world) -> None:
+    state = world.agent()
+    (key,) = state.epochs
+    named = {stage.device for page in state.epochs[key].book.pages for stage in page.stages}
+    assert len(named) > 1
+    for device in named:
+        assert admission.has_part(state, device, key.model, key.epoch)
+    assert not admission.has_part(state, "mallory", key.model, key.epoch)
+    assert admission.has_part(state, "mallory", key.model, key.epoch + 9), (
+        "it is told that this is none of here"
+    )
