@@ -22,6 +22,7 @@ import json  # noqa: E402
 from device_agents.engine import claim_process  # noqa: E402
 from device_agents.server import serve  # noqa: E402
 from lepton_edge.core.config import AgentConfig  # noqa: E402
+from lepton_edge.security import private  # noqa: E402
 from lepton_edge.systemd import logs  # noqa: E402
 from partitioner.errors import LeptonError  # noqa: E402
 from partitioner.nouns_json import from_json  # noqa: E402
@@ -45,6 +46,7 @@ def main(arguments: list[str]) -> int:
     config = from_json(AgentConfig, given["config"])
     config = type(config)(**{**vars(config), "state_directory": Path(config.state_directory)})
     logs.configure(config.log_level, config.log_format, device=config.name)
+    private.keep(config.state_directory)
     try:
         asyncio.run(serve(config, lambda line: print(line, flush=True)))
     except LeptonError as error:
@@ -58,4 +60,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     claim_process()  # here, not in main: all blocks of this process share one thread pool, for good
+    private.mask()
     sys.exit(main(sys.argv[1:]))

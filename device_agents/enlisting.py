@@ -17,6 +17,7 @@ import typer
 from device_agents.membership import membership
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
+from lepton_edge.security import private
 from lepton_edge.security.keyring import read_private
 
 VARIABLE = "LEPTON_EDGE_TOKEN"
@@ -53,6 +54,7 @@ def enlist(config: AgentConfig, text: str | None, *, replace: bool = False) -> N
     from device_agents import joining
     from lepton_edge.security import tokens
 
+    private.mask()
     identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo, replace=replace))
     typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name} role={config.role}")
 

@@ -13,6 +13,7 @@ import typer
 
 from lepton_edge.cli.output import size
 from lepton_edge.coordinator import backup as backups
+from lepton_edge.security import private
 from lepton_edge.settings import usual
 
 app = typer.Typer(add_completion=False)
@@ -47,6 +48,7 @@ def restore(
 ) -> None:
     """Put a saved state where no coordinator has any; then start the coordinator there."""
     where = _state(state_directory)
+    private.mask()
     made = backups.restore(file, where)
     typer.echo(f"{where}: {made.files} files, {size(made.bytes)}")
 

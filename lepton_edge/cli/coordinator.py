@@ -20,6 +20,7 @@ from lepton_edge.cli.options import DryRunOption
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.listening import LOOPBACK, listening
 from lepton_edge.security import private
+from lepton_edge.security import private
 from lepton_edge.settings.layers import Told, resolve
 from lepton_edge.settings.rooms import COORDINATOR
 from lepton_edge.settings.said import said
@@ -96,6 +97,8 @@ def start(
     chosen = configuration(flags, config, dict(os.environ))
     occupied.refuse_taken(said(COORDINATOR, flags, config, os.environ), chosen)
     logs.configure(chosen.log_level, chosen.log_format)
+    private.mask()
+    private.keep(chosen.state_directory)
     private.mask()
     private.keep(chosen.state_directory)
     _warn_if_open(chosen)

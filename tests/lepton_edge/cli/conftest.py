@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,5 +84,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     """A command line; logs go where they went before once it is over."""
     found = CommandLine()
     monkeypatch.setattr(connect, "make_client", found.client)
+    mask = os.umask(0o022)  # a coordinator that starts keeps its files to itself
     yield found
+    os.umask(mask)
     structlog.reset_defaults()

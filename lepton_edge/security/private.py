@@ -1,0 +1,53 @@
+"""A process's state is its owner's alone: what it writes, and what an older release left open.
+
+Law: knows modes, not files. The process's own mask makes every file private from its first byte on; on Windows the
+folder's access list counts, since modes do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger("security")
+
+OTHERS = 0o077
+"""What group and others may do: nothing."""
+
+
+def mask() -> None:
+    """Let only this user read what this process writes from now on: for good, so for a process of its own."""
+    if os.name == "posix":
+        os.umask(OTHERS)
+
+
+def keep(directory: Path) -> None:
+    """Let only this user read what is in `directory`; say so where others could."""
+    mended = mend(directory) if os.name == "posix" else 0
+    if mended:
+        log.warning(
+            "state that others of this machine could read is its owner's alone now",
+            directory=str(directory),
+            files=mended,
+        )
+
+
+def mend(directory: Path) -> int:
+    """Take what others may do from `directory` and everything in it; return of how many files and folders.
+
+    Links are not followed, and what belongs to somebody else stays as it is.
+    """
+    return sum(_closed(path) for path in (directory, *directory.rglob("*")))
+
+
+def _closed(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        mode = path.lstat().st_mode
+        if mode & OTHERS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+            return True
+    return False
