@@ -7,6 +7,7 @@ asked what it can, and where it cannot be loaded, that is a finding.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from device_agents import member
 from device_agents.driver.saved import served
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import Hardware
-from lepton_edge.doctor import Finding, Level, Report, asking, checks, papers, system
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, own_ports, papers, system
 from lepton_edge.doctor.facts import Coordinator
 from partitioner.errors import LeptonError
 from partitioner.units import DeviceId
@@ -41,8 +42,10 @@ def examine(config: AgentConfig, found: Coordinator | None = None) -> Report:
         *_saved(config.state_directory),
         *checks.coordinator(found),
         *checks.doors(found, device, dialled=config.role == "cloud"),
+        *own_ports.of_agent(config, attached=dict(found.devices).get(device, False)),
     ]
-    return Report("agent", machine, tuple(findings))
+    names = (system.host(), config.name, found.name, *dict(found.devices), *_models(config.state_directory))
+    return Report("agent", machine, tuple(findings), names)
 
 
 def _hardware() -> tuple[Hardware | None, Sequence[Finding]]:
@@ -53,6 +56,12 @@ def _hardware() -> tuple[Hardware | None, Sequence[Finding]]:
     except (ImportError, OSError) as error:
         fix = "pip install --force-reinstall onnxruntime, in its environment; a 32-bit system cannot have it"
         return None, (Finding("engine", Level.PROBLEM, f"the engine cannot be loaded: {error}", fix),)
+
+
+def _models(state_directory: Path) -> list[str]:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return sorted({model for model, _ in served(state_directory / "epochs.json")})
+    return []
 
 
 def _saved(state_directory: Path) -> list[Finding]:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ from lepton_edge.cli import as_whom, exit_codes
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
 from lepton_edge.client.keys import trust_for
-from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, papers, system
+from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, own_ports, papers, system
 from lepton_edge.doctor.facts import Coordinator
 from lepton_edge.settings import usual
 from partitioner.errors import LeptonError
@@ -57,18 +57,24 @@ def doctor(
 def examine(found: Coordinator, state_directory: Path, own: list[Finding]) -> Report:
     """Return what is to be said of this machine, of its own certificate, and of what a coordinator answered."""
     machine = system.facts(state_directory)
-    findings = [*checks.machine(machine), *own, *checks.coordinator(found), *_fleet(found)]
-    return Report("coordinator", machine, tuple(findings))
+    here = [] if found.why else own_ports.of_coordinator(found.address, machine.route)
+    status, untold = ({}, []) if found.why else _status(found.address)
+    told = [] if found.why or untold else _fleet(found, status)
+    findings = [*checks.machine(machine), *own, *checks.coordinator(found), *here, *untold, *told]
+    names = (system.host(), found.name, *dict(found.devices), *fleet.models(status))
+    return Report("coordinator", machine, tuple(findings), names)
 
 
-def _fleet(found: Coordinator) -> list[Finding]:
-    if found.why:
-        return []
+def _status(address: str) -> tuple[dict[str, Any], list[Finding]]:
     try:
-        with client(found.address) as asked:
-            status = asked.status()
+        with client(address) as asked:
+            return asked.status(), []
     except LeptonError as error:
-        return [Finding("devices", Level.NOTE, f"its devices are not told: {error.message}", error.hint)]
+        said = f"its devices are not told: {error.message}"
+        return {}, [Finding("devices", Level.NOTE, said, error.hint)]
+
+
+def _fleet(found: Coordinator, status: dict[str, Any]) -> list[Finding]:
     roles = {row["device"]: row.get("role") for row in status.get("devices", [])}
     ports = [checks.doors(found, name, dialled=roles.get(name) == "cloud") for name, _ in found.devices]
     return [*fleet.findings(status), *(one for port in ports for one in port if one.check == "ports")]

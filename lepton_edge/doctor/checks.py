@@ -33,6 +33,8 @@ FLAGS = {
 """Of a Raspberry Pi, by bit; 16 bits higher: it was so since the last start."""
 SUPPLY = "use the supply made for this board (5.1 V; a Pi 5 needs 5 A) and a short, thick cable"
 COOLING = "give it a heat sink or a fan, and air; until then plans count with a slower device"
+SAVES_POWER = "powersave"
+FASTER = "if it shall be fast: sudo cpupower frequency-set -g performance (it takes more current)"
 WRONG_ENGINE = {"onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"}
 
 
@@ -105,6 +107,13 @@ def _engine(facts: Machine) -> Iterator[Finding]:
         )
 
 
+def _mode(facts: Machine) -> Iterator[Finding]:
+    arm = facts.architecture in ("aarch64", "arm64")  # elsewhere a governor of that name is quick, too
+    if arm and facts.hardware is not None and facts.hardware.power_mode == SAVES_POWER:
+        said = "the processor saves power: it is measured, and planned with, at its slowest"
+        yield Finding("power mode", Level.NOTE, said, FASTER)
+
+
 def _memory(facts: Machine) -> Iterator[Finding]:
     said = f"{_size(facts.memory_available)} of {_size(facts.memory_total)} memory is available"
     fix = (
@@ -147,6 +156,9 @@ def _heat(facts: Machine) -> Iterator[Finding]:
 
 def _flags(facts: Machine) -> Iterator[Finding]:
     if facts.flags is None:
+        if facts.pi:
+            fix = "let this user ask: sudo usermod -aG video $USER, then log in anew"
+            yield Finding("power", Level.NOTE, "this Pi does not tell whether its supply suffices", fix)
         return
     now = [bit for bit in FLAGS if facts.flags >> bit & 1]
     before = [bit for bit in FLAGS if facts.flags >> bit + 16 & 1 and bit not in now]
@@ -191,7 +203,7 @@ def _network(facts: Machine) -> Iterator[Finding]:
 
 
 _MACHINE: tuple[Callable[[Machine], Iterator[Finding]], ...] = (
-    _system, _python, _wheels, _engine, _memory, _disk, _heat, _flags, _clock, _network,
+    _system, _python, _wheels, _engine, _mode, _memory, _disk, _heat, _flags, _clock, _network,
 )  # fmt: skip
 
 

@@ -42,7 +42,8 @@ class Machine:
         wheels: (distribution, version) of what is needed here, "" where it is not installed.
         accelerators: what computes here besides the processor, as people know it.
         hardware: what an agent tells of itself; None where no agent's engine was asked.
-        flags: a Raspberry Pi's of heat and voltage (`vcgencmd get_throttled`), None on others.
+        flags: a Raspberry Pi's of heat and voltage (`vcgencmd get_throttled`), None where nobody tells them.
+        pi: whether this is a Raspberry Pi.
         route: this machine's address on the interface of the default route, "" without one.
     """
 
@@ -64,6 +65,7 @@ class Machine:
     container: bool = False
     route: str = ""
     multicast: bool = True
+    pi: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,14 @@ class Certificate:
     owner: str
     begins: Seconds
     ends: Seconds
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Where a process shows its figures ("host:port"), and why it is not ready, "" where it is."""
+
+    address: str
+    not_ready: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,11 @@ Row = dict[str, Any]
 STALE = 180.0  # seconds: a device that computes nothing else runs a synthetic inference twice a minute
 
 
+def models(status: Row) -> list[str]:
+    """Return the names of its models."""
+    return [str(row["model"]) for row in status.get("models", []) if "model" in row]
+
+
 def findings(status: Row) -> list[Finding]:
     """Return what is to be said of a fleet."""
     devices = status.get("devices", [])

@@ -5,6 +5,7 @@ Law: reads what is public of it; the key beside it is never looked at.
 
 from __future__ import annotations
 
+from lepton_edge.core.identity import Role
 from lepton_edge.doctor.facts import Certificate, Finding, Level
 from lepton_edge.security import certificates
 from lepton_edge.wire.tls import Trust
@@ -12,6 +13,7 @@ from lepton_edge.wire.tls import Trust
 LATE = 1 / 6
 """Of its life: it should have been renewed when a third was left."""
 DAY = 86400.0
+COMES_BACK = "let it reach its coordinator: within a year it is given another one by itself"
 
 
 def certificate_of(trust: Trust | None) -> Certificate | None:
@@ -41,6 +43,10 @@ def findings(held: Certificate | None, today: float) -> list[Finding]:
     return [_judged(held, today)]
 
 
+def _is_agent(held: Certificate) -> bool:
+    return held.owner.startswith(f"{Role.AGENT.value} ")
+
+
 def _judged(held: Certificate, today: float) -> Finding:
     left = held.ends - today
     again = (
@@ -50,8 +56,10 @@ def _judged(held: Certificate, today: float) -> Finding:
         said = f"the certificate of {held.owner} is not valid yet: this machine's clock is wrong"
         return Finding("certificate", Level.PROBLEM, said, "set the clock: timedatectl set-ntp true")
     if left < 0:
-        said = f"the certificate of {held.owner} ended {-left / DAY:.1f} days ago"
-        return Finding("certificate", Level.PROBLEM, said, again)
+        said = f"the certificate of {held.owner} ended {-left / DAY:.1f} days ago: nobody believes it"
+        return Finding(
+            "certificate", Level.PROBLEM, said, f"{COMES_BACK}; else {again}" if _is_agent(held) else again
+        )
     said = f"the certificate of {held.owner} counts for {left / DAY:.1f} more days"
     if left < LATE * (held.ends - held.begins):
         fix = "an agent renews it by itself while it is attached to the coordinator: see above why it is not"

@@ -19,8 +19,15 @@ SCHEMA = "lepton-edge/doctor/1"
 SIGNS = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARNING", Level.PROBLEM: "PROBLEM"}
 SECRET = re.compile(r"LE1\.[0-9A-Za-z._-]+|-----BEGIN [^-]*-----.*?-----END [^-]*-----", re.DOTALL)
 PUBLIC_ADDRESS = re.compile(
-    r"\b(?!127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.)(?:\d{1,3}\.){3}\d{1,3}\b"
+    r"\b(?!127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}\b"
+    r"|(?<![\w:])[23][0-9a-fA-F]{3}:[0-9a-fA-F:]*:[0-9a-fA-F:]*(?!\w)"
 )
+HOST = re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?=:\d)")
+HOMES = re.compile(r"(/home|/Users|C:\\Users)[/\\][^/\\\s]+")
+PLAIN = frozenset(
+    {"", "agent", "board", "client", "cloud", "coordinator", "device", "localhost", "pi", "server"}
+)
+"""Names that say nothing about their owner, and that sentences of ours have too."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Report:
     side: str
     machine: Machine
     findings: tuple[Finding, ...]
+    names: tuple[str, ...] = ()
+    """Of machines, devices and models, which a bug report need not tell."""
 
     @property
     def healthy(self) -> bool:
@@ -60,7 +69,7 @@ class Report:
         yield self.paste()
 
     def paste(self) -> str:
-        """Return the block for a bug report: no secrets, no home directory, no public address."""
+        """Return the block for a bug report: no secrets, no home directory, no public address, no names."""
         facts = self.machine
         wheels = ", ".join(f"{name} {version}" for name, version in facts.wheels if version)
         rows = [
@@ -69,15 +78,19 @@ class Report:
             wheels,
             *(f"{SIGNS[one.level]} {one.check}: {one.said}" for one in _sorted(self.findings)),
         ]
-        return "\n".join(["```", *map(published, rows), "```"])
+        return "\n".join(["```", *(published(row, self.names) for row in rows), "```"])
 
 
-def published(text: str) -> str:
-    """Return `text` without what is nobody else's business."""
+def published(text: str, names: Sequence[str] = ()) -> str:
+    """Return `text` without what is nobody else's business; of `names` each gets a number instead."""
     text = SECRET.sub("[removed]", text)
     home = str(Path.home())
     text = text.replace(home, "~") if len(home) > 1 else text
-    return PUBLIC_ADDRESS.sub("[address]", text)
+    text = HOST.sub("[host]", PUBLIC_ADDRESS.sub("[address]", HOMES.sub("~", text)))
+    for number, name in enumerate(dict.fromkeys(names), 1):
+        if name not in PLAIN:
+            text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", f"[name {number}]", text)
+    return text
 
 
 def _sorted(findings: Sequence[Finding]) -> list[Finding]:

@@ -12,7 +12,6 @@ import platform
 import shutil
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from lepton_edge.core.messages import Hardware
+from lepton_edge.doctor import devices
 from lepton_edge.doctor.facts import Machine
 from lepton_edge.link import discovery
 from partitioner.units import Bytes
@@ -39,16 +39,7 @@ WHEELS = (
     "cryptography",
 )
 ENGINES = ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
-PI_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
 SYNCHRONISED = "run/systemd/timesync/synchronized"
-ACCELERATORS = {
-    "an NVIDIA graphics processor": ("dev/nvidia0", "proc/driver/nvidia/version"),
-    "a Jetson's graphics processor": ("dev/nvhost-gpu", "dev/nvgpu", "etc/nv_tegra_release"),
-    "a Hailo accelerator": ("dev/hailo0",),
-    "a Coral accelerator": ("dev/apex_0",),
-    "a Rockchip accelerator": ("sys/kernel/debug/rknpu", "dev/rknpu"),
-}
-PATIENCE = 3.0  # seconds for a command of the system
 
 
 def facts(state_directory: Path, hardware: Hardware | None = None, root: Path = Path("/")) -> Machine:
@@ -67,9 +58,10 @@ def facts(state_directory: Path, hardware: Hardware | None = None, root: Path = 
         writable=writable(state_directory),
         disk_free=free(state_directory),
         wheels=tuple((name, installed(name)) for name in (*WHEELS, *ENGINES)),
-        accelerators=accelerators(root),
+        accelerators=devices.accelerators(root),
         hardware=hardware,
-        flags=flags(root),
+        flags=devices.flags(root),
+        pi=devices.is_pi(root),
         container=discovery.in_container(root),
         route=discovery.default_route_address(),
         multicast=discovery.can_multicast(),
@@ -79,7 +71,7 @@ def facts(state_directory: Path, hardware: Hardware | None = None, root: Path = 
 def _name(root: Path) -> str:
     """Return the system's name: that of its distribution, and the kernel's."""
     kernel = f"{platform.system()} {platform.release()}"
-    lines = _text(root / "etc/os-release").splitlines()
+    lines = devices.text(root / "etc/os-release").splitlines()
     told = next((line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")), "")
     return f"{told} ({kernel})" if told else kernel
 
@@ -91,29 +83,12 @@ def installed(distribution: str) -> str:
     return ""
 
 
-def accelerators(root: Path) -> tuple[str, ...]:
-    """Return what computes here besides the processor; a Jetson's graphics processor is told once."""
-    found = [name for name, files in ACCELERATORS.items() if any((root / file).exists() for file in files)]
-    jetson = any("Jetson" in name for name in found)
-    return tuple(name for name in found if not (jetson and "NVIDIA" in name))
-
-
-def flags(root: Path) -> int | None:
-    """Return a Raspberry Pi's flags of heat and voltage; None where there are none."""
-    told = _text(root / PI_FLAGS).strip()
-    if not told and root == Path("/") and shutil.which("vcgencmd"):
-        told = _said(["vcgencmd", "get_throttled"]).partition("=")[2].strip()
-    with contextlib.suppress(ValueError):
-        return int(told, 16) if told else None
-    return None
-
-
 def synchronised(root: Path) -> bool | None:
     """Return whether something keeps the clock right; None where that cannot be told."""
     if (root / SYNCHRONISED).exists():
         return True
     if root == Path("/") and shutil.which("timedatectl"):
-        told = _said(["timedatectl", "show", "-p", "NTPSynchronized", "--value"]).strip()
+        told = devices.said(["timedatectl", "show", "-p", "NTPSynchronized", "--value"]).strip()
         return {"yes": True, "no": False}.get(told)
     return None
 
@@ -149,16 +124,3 @@ def _existing(folder: Path) -> Path:
 def host() -> str:
     """Return this machine's name."""
     return socket.gethostname()
-
-
-def _said(command: list[str]) -> str:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        return done.stdout
-    return ""
-
-
-def _text(file: Path) -> str:
-    with contextlib.suppress(OSError):
-        return file.read_text(errors="replace")
-    return ""

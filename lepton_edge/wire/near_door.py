@@ -7,6 +7,7 @@ a tunnel, say) leads nowhere here. Where there can be no such door, there is non
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -111,6 +112,15 @@ def _folders(state: Path) -> Iterator[Path]:
     yield state / "near"
     own = f"lepton-edge-{os.geteuid()}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
     yield SHORT / own
+
+
+def sockets_of(state: Path) -> list[Path]:
+    """Return what an agent with this `state` left where its near door may be; none where this user may not look."""
+    found: list[Path] = []
+    for folder in _folders(state):
+        with contextlib.suppress(OSError):
+            found += sorted(folder.iterdir())
+    return found
 
 
 def _opened(path: Path, serve: Serve) -> NearDoor:

@@ -57,6 +57,13 @@ def test_a_machine_that_is_well_has_nothing_but_good_news() -> None:
             {"wheels": (("onnxruntime", "1"), ("onnxruntime-gpu", "1"))},
         ),
         ("accelerator", Level.WARNING, "IS PRESENT AND NOT USED", {"accelerators": ("a Hailo accelerator",)}),
+        (
+            "power mode",
+            Level.NOTE,
+            "saves power",
+            {"hardware": dataclasses.replace(HARDWARE, power_mode="powersave")},
+        ),
+        ("power", Level.NOTE, "does not tell", {"flags": None, "pi": True}),
         ("memory", Level.WARNING, "memory is available", {"memory_available": 300 << 20}),
         ("memory", Level.PROBLEM, "memory is available", {"memory_available": 20 << 20}),
         ("disk", Level.PROBLEM, "cannot be written", {"writable": False}),
@@ -134,3 +141,8 @@ def test_a_device_that_is_not_there_and_a_coordinator_that_did_not_try() -> None
     (untried,) = checks.doors(dataclasses.replace(THERE, doors_why="it is of protocol 1.0"), "pi")
     assert untried.level is Level.NOTE
     assert checks.doors(dataclasses.replace(THERE, why="gone"), "pi") == []
+
+
+def test_a_laptops_governor_of_that_name_is_quick() -> None:
+    saves = dataclasses.replace(HARDWARE, power_mode="powersave")
+    assert found("power mode", hardware=saves, architecture="x86_64") == []

@@ -39,3 +39,10 @@ def test_it_is_read_off_what_a_process_shows() -> None:
     assert held is not None
     assert held.owner == "agent pi"
     assert findings(held, time.time())[0].level is Level.OK
+
+
+def test_a_device_is_told_that_its_coordinator_helps_and_an_application_that_it_needs_a_key() -> None:
+    (agent,) = findings(HELD, 40 * DAY)
+    (client,) = findings(Certificate("client app", 0.0, 30 * DAY), 40 * DAY)
+    assert "by itself" in agent.fix
+    assert "by itself" not in client.fix

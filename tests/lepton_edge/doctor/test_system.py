@@ -25,23 +25,6 @@ def test_this_machine_has_64_bits_and_what_is_needed(tmp_path: Path) -> None:
     assert facts.memory_available > 0
 
 
-def test_a_pis_flags_are_read_as_it_writes_them(tmp_path: Path) -> None:
-    assert system.flags(tmp_path) is None
-    put(tmp_path, system.PI_FLAGS, "50005\n")
-    assert system.flags(tmp_path) == 0x50005
-    put(tmp_path, system.PI_FLAGS, "?")
-    assert system.flags(tmp_path) is None
-
-
-def test_a_jetsons_graphics_processor_is_told_once(tmp_path: Path) -> None:
-    assert system.accelerators(tmp_path) == ()
-    put(tmp_path, "etc/nv_tegra_release")
-    put(tmp_path, "dev/nvidia0")
-    assert system.accelerators(tmp_path) == ("a Jetson's graphics processor",)
-    put(tmp_path, "dev/hailo0")
-    assert len(system.accelerators(tmp_path)) == 2
-
-
 def test_a_clock_that_was_set_shows(tmp_path: Path) -> None:
     assert system.synchronised(tmp_path) is None
     put(tmp_path, system.SYNCHRONISED)
