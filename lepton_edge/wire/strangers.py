@@ -1,8 +1,9 @@
 """Bounds on those who have not proved who they are, so that they take nothing from those who have.
 
 Law: counts, and says who waits and who goes; knows no socket. A stranger is in until it is known or gone. Whoever's
-address has most strangers gives way when there are too many; an address that shows no certificates gets so many
-handshakes a second (whoever then proves who it is gets its back). An IPv6 address counts as its /64.
+address has most strangers gives way when there are too many (where each has one: who is there longest, if for a
+second); an address that shows no certificates gets so many handshakes a second (whoever then proves who it is gets its
+back). An IPv6 address counts as its /64.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ BURST = 64
 """Handshakes that an address gets at once, and"""
 RATE = 20.0
 """a second, without anybody who proves who it is."""
+LEAST_STAY = 1.0
+"""Seconds that whoever is alone of its address has at least: a handshake takes a hundredth of that."""
 _ADDRESSES = 1024  # that are remembered
 
 
@@ -44,7 +47,9 @@ class Strangers:
 
     def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most or MOST, clock
-        self._inside: dict[asyncio.Task[None], str] = {}  # oldest first
+        self._inside: dict[
+            asyncio.Task[None], tuple[str, float]
+        ] = {}  # from where and since when; oldest first
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
     @contextlib.contextmanager
@@ -57,17 +62,17 @@ class Strangers:
         assert task is not None
         if len(self._inside) >= self._most:
             self._make_room(address)
-        self._inside[task] = address
+        self._inside[task] = (address, self._clock())
         try:
             yield Stranger(self, task, address)
         finally:
             self._inside.pop(task, None)
 
     def _make_room(self, address: str) -> None:
-        crowd, most = Counter(self._inside.values()).most_common(1)[0]
-        if crowd == address or most <= 1:
+        crowd, most = Counter(where for where, _ in self._inside.values()).most_common(1)[0]
+        oldest, (where, since) = next(one for one in self._inside.items() if one[1][0] == crowd)
+        if where == address or (most <= 1 and self._clock() - since < LEAST_STAY):
             raise Overloaded(f"too many connections from {address} that prove nothing", "try again later")
-        oldest = next(task for task, where in self._inside.items() if where == crowd)
         del self._inside[oldest]
         oldest.cancel()
 

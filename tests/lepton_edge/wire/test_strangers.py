@@ -49,6 +49,23 @@ async def test_whose_address_has_most_gives_way(monkeypatch: pytest.MonkeyPatch)
     assert not inside
 
 
+async def test_who_holds_a_place_from_many_addresses_keeps_nobody_out_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strangers, "MOST", 3)
+    now, inside = [0.0], []
+    among = Strangers(clock=lambda: now[0])
+    tasks = await begun(among, ["10.0.0.1", "10.0.0.2", "10.0.0.3"], inside)
+    early = (await begun(among, ["10.0.0.4"], inside))[0]
+    with pytest.raises(Overloaded):
+        await early
+    now[0] = strangers.LEAST_STAY
+    tasks += await begun(among, ["10.0.0.4"], inside)
+    await asyncio.sleep(0)
+    assert sorted(inside) == ["10.0.0.2", "10.0.0.3", "10.0.0.4"], "who was there longest gives way"
+    await ended(tasks)
+
+
 async def test_neighbours_of_one_ipv6_network_are_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "MOST", 2)
     among, inside = Strangers(), []
