@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GLIBC = ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17", "2_12", "2_5")
-INSTALLERS = ("pip", "setuptools", "wheel")
-"""What pipx brings up to date before it installs anything."""
+INSTALLERS = ("pip", "setuptools", "wheel", "hatchling")
+"""What pipx brings up to date before it installs anything, and what builds us where it begins with the sources."""
 PATIENCE = 600.0
 
 
