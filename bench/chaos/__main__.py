@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.chaos import judge, subject
 from bench.chaos.faults import STRIKES, Strike
+from bench.chaos.forgery import OF_PAPERS
 from bench.chaos.judge import Evidence, Struck
 from bench.chaos.rest import left_over
 from bench.chaos.scene import Scene
@@ -50,7 +51,7 @@ def main() -> int:
         directory.mkdir(parents=True, exist_ok=True)
         made = subject.make(directory / "subject")
         made.save(directory / "subject.npz")
-        with Place(directory, BOARDS, CLOUDS) as place:
+        with Place(directory, BOARDS, CLOUDS, options.tls) as place:
             place.open()
             evidence = _run(place, made, options)
     rows = list(judge.rows(evidence))
@@ -69,6 +70,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="a folder for states and logs that stays")
     parser.add_argument(
         "--keep-input", action="store_true", help="the input stays on the board: interior cuts"
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="everybody proves who it is; more kinds, of certificates and keys"
     )
     parser.add_argument("--only", default="", help="nothing but this kind of fault (kinds, by commas)")
     parser.add_argument(
@@ -95,7 +99,7 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
     alone = asyncio.run(_capacity(place.addresses[BOARDS[0]], made))
     rate = options.share * alone
     note(f"plans {pages}; a board alone answers {alone:.0f} a second, {rate:.0f} are asked of each")
-    witnesses.jobs = {name: _job(place, board, rate) for name, board in WITNESSES.items()}
+    witnesses.jobs = {name: _job(place, name, rate) for name in WITNESSES}
     try:
         for name in WITNESSES:
             witnesses.start(name)
@@ -110,11 +114,13 @@ def _run(place: Place, made: subject.Subject, options: argparse.Namespace) -> Ev
         witnesses.close()
 
 
-def _job(place: Place, board: str, rate: float) -> dict[str, Any]:
+def _job(place: Place, witness: str, rate: float) -> dict[str, Any]:
     """Return what a witness is told: its share of what is asked of its board."""
+    board = WITNESSES[witness]
     share = sum(name == board for name in WITNESSES.values())
     return {
         "address": place.addresses[board],
+        "key": place.papers.key(witness),
         "file": str(place.directory / "subject.npz"),
         "rate": rate / share,
         "deadline": DEADLINE,
@@ -164,6 +170,7 @@ def _evidence(scene: Scene, struck: list[Struck]) -> Evidence:
         unheeded=sum(one.unheeded for one in testimonies),
         unserved=scene.unserved,
         obeyed=scene.obeyed,
+        believed=scene.believed,
         left=left_over(scene.place.coordinator),
     )
 
@@ -185,8 +192,9 @@ class Run:
 
     def __init__(self, scene: Scene, options: argparse.Namespace) -> None:
         self.scene, self.options = scene, options
-        of = kinds(BOARDS, CLOUDS, tuple(WITNESSES))
-        self.kinds = frozenset(options.only.split(",") if options.only else STRIKES)
+        of = kinds(BOARDS, CLOUDS, tuple(WITNESSES), options.tls)
+        self.strikes = {**STRIKES, **(OF_PAPERS if options.tls else {})}
+        self.kinds = frozenset(options.only.split(",") if options.only else self.strikes)
         if options.each:
             of = [kind for kind in of if kind.name in self.kinds]
         every = schedule(options.seed, options.each * len(of) or options.faults, of)
@@ -220,7 +228,7 @@ class Run:
 
     def _one(self, fault: Fault) -> None:
         both = [fault, *([fault.beside] if fault.beside else [])]
-        strikes = [(each, STRIKES[each.kind](self.scene, each)) for each in both]
+        strikes = [(each, self.strikes[each.kind](self.scene, each)) for each in both]
         now = [self._strike(each, strike) for each, strike in strikes]
         time.sleep(self.options.lasts or max(each.lasts for each in both))
         for each, (_, strike) in zip(now, strikes, strict=True):

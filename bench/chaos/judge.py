@@ -68,6 +68,8 @@ class Evidence:
     """What a board did not do that it must be able to do alone."""
     obeyed: list[str] = field(default_factory=list)
     """Who obeyed a coordinator that is not theirs."""
+    believed: list[str] = field(default_factory=list)
+    """What counted though it was revoked, or did not though it must."""
     left: list[str] = field(default_factory=list)
     """What was not at rest at the end, see `rest`."""
 
@@ -178,6 +180,7 @@ def _behaviour(title: str, evidence: Evidence) -> Iterator[Row]:
     yield Row(BENCH, what, len(stayed), "links", which, 0, met=not stayed)
     yield _none(f"{title}: did not come up or serve again", evidence.unserved, "boards")
     yield _none(f"{title}: obeyed an older coordinator", evidence.obeyed, "agents")
+    yield _none(f"{title}: believed though revoked, or not though valid", evidence.believed, "papers")
     yield _none(f"{title}: left when nobody asked any more", evidence.left, "things")
     share = evidence.unheeded / evidence.given_up if evidence.given_up else 0.0
     told = f"{evidence.unheeded} of {evidence.given_up}, without those that crossed"

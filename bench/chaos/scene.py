@@ -52,6 +52,8 @@ class Scene:
     """What boards did not do alone."""
     obeyed: list[str] = field(default_factory=list)
     """Who took a coordinator for theirs that is not."""
+    believed: list[str] = field(default_factory=list)
+    """Tokens, keys and certificates that counted though they must not, or did not though they must."""
 
     def home(self, board: str) -> str:
         """Return the cloud that a board was deployed with."""

@@ -53,8 +53,13 @@ class Fault:
     beside: Fault | None = None
 
 
-def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]) -> list[Kind]:
-    """Return every kind of fault for these victims; `weight` is in hundredths of what is left after that."""
+def kinds(
+    boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str], secure: bool = False
+) -> list[Kind]:
+    """Return every kind of fault for these victims; `weight` is in hundredths of what is left after that.
+
+    Where everybody proves who it is (`secure`), there are those of certificates, tokens and keys as well.
+    """
     boards, clouds, clients = tuple(boards), tuple(clouds), tuple(witnesses)
     coordinator = ("coordinator",)
     return [
@@ -83,6 +88,17 @@ def kinds(boards: Sequence[str], clouds: Sequence[str], witnesses: Sequence[str]
         Kind("move", clouds, 0.1, 0.5, 0, "cloud", sure=True),
         Kind("clock jumps", (*coordinator, *boards, *clouds), 0.5, 4.0, 4, light=True),
         Kind("boots a day early", (*coordinator, *boards, *clouds), 0.1, 0.5, 0, sure=True),
+        *(_of_papers(boards, clouds) if secure else ()),
+    ]
+
+
+def _of_papers(boards: tuple[str, ...], clouds: tuple[str, ...]) -> list[Kind]:
+    return [
+        Kind("certificate renewed", (*boards, *clouds), 0.1, 0.5, 0, sure=True),
+        Kind("joined anew", (*boards, *clouds), 0.1, 0.5, 0, sure=True),
+        Kind("token revoked", boards, 0.1, 0.3, 0, sure=True),
+        Kind("key revoked while it asks", boards, 0.1, 0.5, 0, "board", sure=True),
+        Kind("killed while one joins", ("coordinator",), 0.1, 1.0, 0, sure=True),
     ]
 
 

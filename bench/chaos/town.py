@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.chaos.clocks import Clocks
+from bench.chaos.papers import Papers
 from examples.demo.processes import Child, Conditions, Town, lepton
 
 ROOM = {"coordinator": 192}
@@ -42,14 +43,22 @@ class Role:
 class Place:
     """Where everything is: the roles by name, the processes while they live."""
 
-    def __init__(self, directory: Path, boards: Sequence[str], clouds: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, boards: Sequence[str], clouds: Sequence[str], secure: bool = False
+    ) -> None:
         self.directory, self.boards, self.clouds = directory, tuple(boards), tuple(clouds)
+        self.secure = secure
         self.town = Town(directory / "town")
         self.clocks = Clocks(directory / "clocks")
+        self.papers = Papers(directory, secure)
         self.roles: dict[str, Role] = {}
         self.addresses: dict[str, str] = {}
         self.rooms: list[Path] = []
         self.ports = iter(free_ports(random.Random(os.getpid())))
+
+    @property
+    def _how(self) -> str:
+        return "--secure" if self.secure else "--insecure"
 
     def __enter__(self) -> Place:
         """Return the place itself."""
@@ -61,12 +70,14 @@ class Place:
         words = [
             "coordinator",
             "start",
-            "--insecure",
+            self._how,
             "--no-announce",
             "--port",
             self.coordinator.partition(":")[2],
         ]
         self._add("coordinator", lepton(*words), "coordinator ready", state=True)
+        if self.secure:
+            self.papers.open(self.coordinator, self.town.children["coordinator"])
         for name in self.clouds:
             self._add_cloud(name)
         for name in self.boards:
@@ -95,7 +106,7 @@ class Place:
         words = [
             "agent",
             "start",
-            "--insecure",
+            self._how,
             "--role",
             role,
             "--name",
@@ -115,12 +126,21 @@ class Place:
             *more,
         ]
         self.addresses[name] = f"127.0.0.1:{port}"
-        self._add(name, lepton(*words), "agent ready", state=True, registers=True)
+        self._add(name, lepton(*words), "agent ready", state=True, registers=True, role=role)
 
     def _add(
-        self, name: str, command: Sequence[str], ready: str, state: bool = False, registers: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        ready: str,
+        *,
+        state: bool = False,
+        registers: bool = False,
+        role: str = "",
     ) -> None:
         where = ("--state-directory", str(self._room(name))) if state else ()
+        if role and self.secure:
+            self.papers.join(name, role, self.directory / name)
         self.roles[name] = Role((*self.clocks.words(name), *command, *where), ready, registers)
         self.start(name)
 

@@ -26,6 +26,8 @@ import numpy as np
 
 from bench.chaos.subject import NAME, VERSIONS, version_of
 from lepton_edge.client import AsyncClient
+from lepton_edge.client.keys import trust_for
+from lepton_edge.client.remote import RemoteTransport
 from lepton_edge.core.frames import FrameKind
 from lepton_edge.core.results import Result
 from lepton_edge.link import events
@@ -100,6 +102,15 @@ class Wire:
         return [f"{request}/{attempt}" for (request, attempt), count in self.answers.items() if count > 1]
 
 
+def client_at(address: str, key: str | None) -> AsyncClient:
+    """Return a client; one with a key proves who it is at the data port, since the near door asks nobody for one."""
+    if key is None:
+        return AsyncClient(address, max_in_flight=128)
+    return AsyncClient(
+        transport=RemoteTransport(address, trust=trust_for(key), near=False), max_in_flight=128
+    )
+
+
 class Witness:
     """Asks `rate` times a second, whatever becomes of it, each request within `deadline` seconds."""
 
@@ -109,7 +120,7 @@ class Witness:
             self.inputs = arrays["inputs"]
             self.answers = {version: list(arrays[version]) for version in VERSIONS}
         self.lag, self.wire = Lag(), Wire()
-        self.client = AsyncClient(job["address"], max_in_flight=128)
+        self.client = client_at(job["address"], job["key"])
 
     async def live(self) -> None:
         """Ask until standard input ends; then wait for what is under way, and tell what was doubled."""

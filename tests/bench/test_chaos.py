@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from bench.chaos import testimony
+from bench.chaos.faults import STRIKES
+from bench.chaos.forgery import OF_PAPERS
 from bench.chaos.judge import Evidence, Struck, rows
 from bench.chaos.rest import left_in
 from bench.chaos.schedule import FEWEST, Fault, kinds, schedule
@@ -52,6 +54,22 @@ def test_every_kind_strikes_more_often_than_it_must() -> None:
     for kind in of:
         times = sum(one.kind == kind.name for one in every)
         assert times == FEWEST if kind.sure else times > FEWEST
+
+
+def test_papers_have_faults_of_their_own_where_there_are_some() -> None:
+    sides = ("north", "south"), ("east", "west"), ("anna",)
+    names = [kind.name for kind in kinds(*sides)]
+    assert set(names) == set(STRIKES), "a kind that nothing does, or that nobody may be struck by"
+    more = [kind.name for kind in kinds(*sides, secure=True)]
+    assert more[: len(names)] == names, "a seed means the same faults as before"
+    assert set(more) - set(names) == set(OF_PAPERS)
+
+
+def test_what_is_believed_though_revoked_is_not_as_it_must_be() -> None:
+    evidence = _evidence(_struck())
+    assert _met(evidence, "believed though revoked, or not though valid") is True
+    evidence.believed = ["#3 a revoked token let stranger-3 in"]
+    assert _met(evidence, "believed though revoked, or not though valid") is False
 
 
 def test_what_is_left_at_rest_is_told() -> None:
