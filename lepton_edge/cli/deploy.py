@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lepton_edge.cli import exit_codes
 from lepton_edge.cli import wish_options as w
+from lepton_edge.cli.absent import note_absent, render_absent
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, Row, print_document
@@ -109,7 +110,9 @@ def _deploy(asked: Client, name: str, places: Places, progress: ProgressLine, wi
     """Return how the one deployment ended, or that on each board; one that fails leaves the others as they are."""
     where: Row = {"replicas": places.replicas, "progress": progress}
     if not places.each:
-        return asked.deploy(name, devices=(places.boards[0], places.cloud), **where, **wished)
+        told = asked.deploy(name, devices=(places.boards[0], places.cloud), **where, **wished)
+        note_absent(asked, told, told.get("plan") or {})
+        return told
     done: list[Row] = []
     failed: list[Row] = []
     for board in places.boards:
@@ -167,6 +170,7 @@ def render(told: Row, console: Console) -> None:
             console.print(
                 f"ESTIMATED, not measured as it is now: {', '.join(plan['estimated'])}", style="bold yellow"
             )
+    render_absent(told, console)
     done = "planned only (--dry-run)" if not told.get("epoch") else f"active: epoch {told['epoch']}"
     if told.get("canary"):
         done = f"tried by {told['canary']:.0%} of the requests: epoch {told['epoch']}"

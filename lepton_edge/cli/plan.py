@@ -17,6 +17,7 @@ from rich.console import Console
 
 from lepton_edge.cli import deploy
 from lepton_edge.cli import wish_options as w
+from lepton_edge.cli.absent import note_absent, render_absent
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
 from lepton_edge.cli.output import ProgressLine, print_document
@@ -232,7 +233,9 @@ def _ask(asked: Client, named: str, board: str, privacy: bool) -> dict[str, Any]
     of_epoch = _NAMED.fullmatch(named)
     if of_epoch:
         return asked.explain(of_epoch[1], int(of_epoch[2]), privacy=privacy)
-    return asked.explain(named, board=board, privacy=privacy)
+    told = asked.explain(named, board=board, privacy=privacy)
+    note_absent(asked, told, told)
+    return told
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -254,6 +257,7 @@ def _is_plan(told: Any) -> bool:
 
 def _render(told: dict[str, Any], console: Console) -> None:
     terminal.render(told, console)
+    render_absent(told, console)
     for line in exposure_lines(told):
         console.print(line, markup=False, highlight=False)
     others = [board or "clouds alone" for board in told.get("boards", []) if board != told.get("board")]

@@ -13,6 +13,8 @@ from lepton_edge.core.errors import NotFound, Unavailable
 from lepton_edge.core.messages import Deploy
 from partitioner.units import DeviceId, Seconds
 
+MOST_TOLD = 5  # devices that a message names
+
 
 def placeable(state: State, now: Seconds) -> list[Device]:
     """Return the attached devices that something new may be placed on, by name: not drained, not in quarantine."""
@@ -58,12 +60,22 @@ def awaited(state: State, request: Deploy, now: Seconds) -> list[DeviceId]:
 
 
 def explained(state: State, error: NotFound, now: Seconds) -> NotFound:
-    """Return an error for who finds nobody to deploy on, with the devices that are there and in quarantine."""
+    """Return an error for who finds nobody to deploy on, with the devices that are known and cannot take part now."""
     told = quarantine.told(state, now)
-    if not told:
+    if told:
+        hint = f"wait, or let one take part now: lepton-edge device drain NAME --undo; or {error.hint}"
+        return NotFound(f"{error.message}; in quarantine: {told}", hint)
+    lost = [_lost(device, now) for device in state.devices.values() if device.stream is None]
+    if not lost:
         return error
-    hint = f"wait, or let one take part now: lepton-edge device drain NAME --undo; or {error.hint}"
-    return NotFound(f"{error.message}; in quarantine: {told}", hint)
+    more = f" and {len(lost) - MOST_TOLD} more" if len(lost) > MOST_TOLD else ""
+    names = ", ".join(lost[:MOST_TOLD]) + more
+    return NotFound(f"{error.message}; lost: {names}", f"start it again there; or {error.hint}")
+
+
+def _lost(device: Device, now: Seconds) -> str:
+    heard = f"heard {now - device.heard:.0f} s ago" if device.heard > 0.0 else "not heard since this start"
+    return f"{device.name} ({heard})"
 
 
 def removed(name: DeviceId) -> NotFound:

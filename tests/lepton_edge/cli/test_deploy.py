@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.cli import deploy
 from lepton_edge.cli.deploy import read_share
+from lepton_edge.cli.output import stdout
 from lepton_edge.client import Client, MockTransport
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.frames import WireError
@@ -109,3 +111,10 @@ def test_every_other_cloud_may_stand_in(street: CommandLine) -> None:
     assert street.run("deploy", "net", "--device", "board=roof", "--replicas", "all").code == 0
     assert street.run("deploy", "net", "--device", "board=roof", "--replicas", "some").code == 2
     assert [call.replicas for call in street.calls if isinstance(call, Deploy)] == [("*",)]
+
+
+def test_a_plan_without_its_board_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    away = [{"device": "kitchen", "role": "board", "since_heard": 104.2}]
+    deploy.render({"model": "net", "epoch": 1, "page": "cloud-raw", "away": away}, stdout())
+    said = capsys.readouterr().out
+    assert "WITHOUT kitchen (board): LOST, 104.2 s ago; once it is back: lepton-edge deploy net" in said

@@ -79,3 +79,12 @@ def test_what_waits_keeps_its_place_and_others_theirs(begun: Any) -> None:
     back(begun, "board")
     back(begun, "cloud")
     assert list(begun.answers) == [first, second]
+
+
+def test_who_finds_nobody_is_told_who_is_lost_and_since_when(pair: Any) -> None:
+    pair.do(e.Detached("gone", pair.state.devices["board"].stream))
+    pair.now += 104.0
+    error = pair.answer_of(pair.deploy(board="board")).error
+    assert error.message.startswith("no board called 'board' is connected")
+    assert "lost: board (heard 104 s ago)" in error.message
+    assert error.hint.startswith("start it again there")
