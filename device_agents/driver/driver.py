@@ -70,7 +70,7 @@ from device_agents.machine.events import (
 )
 from device_agents.machine.failures import as_wire, error_frame
 from lepton_edge.core.errors import ComputeFailed, OutOfMemory, PrepareFailed, Unavailable
-from lepton_edge.core.frames import Frame, FrameKind
+from lepton_edge.core.frames import Frame, FrameKind, about
 from lepton_edge.core.messages import AgentSays, Outcome
 from lepton_edge.link.link import Link
 from lepton_edge.link.reactions import HELD, Held
@@ -191,7 +191,7 @@ class Driver:
             self.submit(StageReplied(command.work, answer, command.peer))
 
         def failed(error: LeptonError) -> None:
-            log.warning("stage lost", peer=command.peer, request=command.work.request_id, why=error.message)
+            log.warning("stage lost", **about(command.frame), peer=command.peer, why=error.message)
             lost = isinstance(error, Unavailable)
             why = f"the link to {command.peer} was lost" if lost else error.message
             self.submit(StageLost(command.work, why, command.peer))
@@ -215,14 +215,13 @@ class Driver:
 
     def _fail(self, command: Fail) -> None:
         error = command.frame.error
-        frame, work = command.frame, command.work
-        code = error.code if error else ""
-        log.info("request failed", request=work.request_id, model=frame.model, epoch=work.epoch, error=code)
+        named = {**about(command.frame), "epoch": command.work.epoch}
+        log.info("request failed", **named, error=error.code if error else "")
         self._answer(command.link, command.frame)
 
     def _refuse(self, command: Refuse) -> None:
         error = command.frame.error
-        log.info("request refused", request=command.frame.request_id, error=error.code if error else "")
+        log.info("request refused", **about(command.frame), error=error.code if error else "")
         self._answer(command.link, command.frame)
 
     def _resend(self, command: Resend) -> None:
@@ -247,7 +246,7 @@ class Driver:
 
     def _unanswered(self, link: Link, frame: Frame, error: LeptonError) -> None:
         """Tell the caller at least that its answer cannot reach it: too large, say."""
-        log.info("an answer did not reach its caller", request=frame.request_id, why=str(error))
+        log.info("an answer did not reach its caller", **about(frame), why=str(error))
         if frame.kind is FrameKind.REPLY and not link.closed.is_set():
             device = self.state.device
             told = error_frame(frame, as_wire(error, device), device)

@@ -157,3 +157,8 @@ class Frame:
         made = object.__new__(Frame)
         vars(made).update(vars(self), **fields)
         return made
+
+
+def about(frame: Frame) -> dict[str, object]:
+    """Return what a line of a log about a request names, beside the device that every line names."""
+    return {"request": frame.request_id, "model": frame.model, "epoch": frame.epoch}

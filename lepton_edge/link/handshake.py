@@ -81,7 +81,7 @@ async def say_goodbye(stream: streams.ChunkStream, why: WireError) -> None:
 def answer_to(frame: Frame, error: BaseException, peer: str) -> Frame:
     """Return what `peer` is told of what handling its `frame` raised."""
     if not isinstance(error, LeptonError):
-        log.error("a handler failed", peer=peer, request_id=frame.request_id, exc_info=error)
+        log.error("a handler failed", peer=peer, request=frame.request_id, exc_info=error)
         error = LeptonError(f"internal error: {type(error).__name__}", "see the agent's log")
     return Frame(FrameKind.ERROR, frame.request_id, attempt=frame.attempt, error=rpc.wire_error(error))
 

@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 from device_agents.driver.driver import Driver, Parts
 from device_agents.driver.saved import SavedEpochs
 from device_agents.machine import State
-from device_agents.machine.commands import Measure, OpenEpoch, Persist
-from device_agents.machine.events import CoordinatorSaid, EpochKey
+from device_agents.machine.commands import Fail, Measure, OpenEpoch, Persist, Refuse, SendStage
+from device_agents.machine.events import CoordinatorSaid, EpochKey, WorkKey
+from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.frames import Frame, FrameKind, WireError
 from lepton_edge.core.messages import Outcome, Prepare
 from tests.device_agents.engine.models import small_model
 from tests.device_agents.fleet import book_of
@@ -128,3 +130,22 @@ async def test_a_closed_epoch_stops_being_opened(driver, said, tmp_path) -> None
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     await driver.close()
+
+
+async def test_a_line_about_a_request_names_it_its_model_and_its_epoch(driver) -> None:
+    asked = Frame(FrameKind.ERROR, "r1", model="net", epoch=3, error=WireError("unavailable", "away"))
+    named, work = {"request": "r1", "model": "net", "epoch": 3}, WorkKey("r1", 0, 0, 3, "local", 0)
+
+    def no_link(device):
+        raise Unavailable("no link", "wait")
+
+    driver.parts.peers.link = no_link
+    with capture_logs() as logs:
+        driver._execute(Refuse(1, asked))
+        driver._execute(Fail(work, 1, asked))
+        driver._unanswered(SimpleNamespace(closed=asyncio.Event()), asked, RuntimeError("too large"))
+        driver._execute(SendStage(work, "cloud", asked))
+    assert [one["event"] for one in logs] == [
+        "request refused", "request failed", "an answer did not reach its caller", "stage lost",
+    ]  # fmt: skip
+    assert all(named.items() <= one.items() for one in logs)
