@@ -67,6 +67,7 @@ def _options() -> argparse.Namespace:
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--keep-input", action="store_true", help="only with the input kept on the board")
     modes.add_argument("--free", action="store_true", help="only without that")
+    parser.add_argument("--tls", action="store_true", help="also with TLS, beside the same in the open")
     parser.add_argument("--slow", type=float, default=SLOW)
     parser.add_argument("--seed", type=int, default=1, help="of the first trace")
     parser.add_argument("--trace", choices=list(KINDS), action="append", help="all when not given")
@@ -116,14 +117,19 @@ def _side_by_side(
 
 def _prepared(state: Path, options: argparse.Namespace) -> list[Subjects]:
     """Return the model as deployed in each mode that is wanted; what the folder has is not made again."""
-    kept = state / f"prepared-{options.slow:g}.pickle"
+    wanted = (options.keep_input, not options.free) if options.keep_input or options.free else MODES
+    found = _kept(state, options.slow) + (_kept(state / "tls", options.slow, True) if options.tls else [])
+    return [one for one in found if one.keep_input in wanted]
+
+
+def _kept(state: Path, slow: float, secure: bool = False) -> list[Subjects]:
+    kept = state / f"prepared-{slow:g}.pickle"
     if not kept.exists():
         state.mkdir(parents=True, exist_ok=True)
-        made = prepare(mobilenetv2(state / "mobilenetv2"), options.slow, state, MODES)
+        made = prepare(mobilenetv2(state / "mobilenetv2"), slow, state, MODES, secure)
         kept.write_bytes(pickle.dumps(made))
     found: list[Subjects] = pickle.loads(kept.read_bytes())
-    wanted = (options.keep_input, not options.free) if options.keep_input or options.free else MODES
-    return [one for one in found if one.keep_input in wanted]
+    return found
 
 
 def _traces(prepared: Sequence[Subjects], lanes: Path, options: argparse.Namespace) -> Iterator[Row]:

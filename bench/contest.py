@@ -86,7 +86,7 @@ def contest(
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             kept = json.dumps(asdict(run))
-            (keep / f"{run.trace.name}-{int(subjects.keep_input)}.json").write_text(kept)
+            (keep / f"{run.trace.name}-{subjects.tag}.json").write_text(kept)
         yield from _trace_rows(f"{subjects.mode}: {run.trace.name}", run)
     yield from rows(subjects.mode, runs, subjects)
 
@@ -95,7 +95,7 @@ def replayed(subjects: Subjects, traces: Sequence[Trace], directory: Path, few: 
     """Bring a lane up for each way, and replay all traces in all of them at once."""
     names = [OURS, *ROUNDS, *([] if few else [THIRTY, *subjects.pages])]
     ways = [
-        Lane(f"{int(subjects.keep_input)}{number}", subjects, directory, led=name == OURS)
+        Lane(f"{subjects.tag}{number}", subjects, directory, led=name == OURS)
         for number, name in enumerate(names)
     ]
     with running(ways) as made:

@@ -37,7 +37,7 @@ class Spent:
 
 def idle(prepared: Sequence[Subjects], directory: Path, seconds: float) -> Iterator[Row]:
     """Bring an agent on either side up, with its model active, leave them alone, and yield what they used."""
-    ways = [Lane(f"idle{int(one.keep_input)}", one, directory) for one in prepared]
+    ways = [Lane(f"idle{one.tag}", one, directory) for one in prepared]
     with ExitStack() as stack:
         for lane in ways:
             stack.enter_context(lane)

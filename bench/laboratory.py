@@ -35,13 +35,18 @@ class Laboratory:
 
     Laboratories of the same `number` have the same addresses, so that what ran in one goes on in another. Without a
     slowed processor there is none to keep free: `everywhere` lets all processes have all of them. `memory` is
-    what agents that are started may use, in bytes (0: no bound).
+    what agents that are started may use, in bytes (0: no bound). With `secure` everybody proves who it is, over TLS.
     """
 
     def __init__(
-        self, name: str, directory: Path, number: int | None = None, everywhere: bool = False
+        self,
+        name: str,
+        directory: Path,
+        number: int | None = None,
+        everywhere: bool = False,
+        secure: bool = False,
     ) -> None:
-        self.name = name
+        self.name, self.secure = name, secure
         self._number = [] if number is None else [str(number)]
         self._cpus = f"LAB_CPUS=0-{(os.cpu_count() or 1) - 1}" if everywhere else ""
         self.town = Town(directory)
@@ -49,6 +54,7 @@ class Laboratory:
         self.hosts = Hosts("", "")
         self.conditions = LOCAL
         self.memory = 0
+        self._token = ""
 
     def __enter__(self) -> Laboratory:
         """Set the hosts up, in the place of those that a killed run left behind."""
@@ -88,14 +94,17 @@ class Laboratory:
 
     def coordinator(self) -> str:
         """Start the coordinator on the cloud host; return its control address."""
-        words = lepton("coordinator", "start", "--insecure-bind", self.hosts.cloud, "--no-announce")
-        child = self._start("coordinator", "cloud", words)
-        return child.wait_for("coordinator ready")["control"]
+        words = lepton("coordinator", "start", *self._bound(), "--no-announce")
+        child = self._start("coordinator", "cloud", [*words, *(["--secure"] if self.secure else [])])
+        address = child.wait_for("coordinator ready")["control"]
+        if self.secure:
+            self._token = child.wait_for_line("to join:").partition("--token ")[2]
+        return address
 
     def cloud(self, coordinator: str, threads: int = 1, registered: bool = True) -> str:
         """Start the cloud's agent; return its data address once it is ready, or `registered` as well."""
         words = self._agent("cloud", "cloud", coordinator, threads)
-        child = self._start("cloud", "cloud", [*words, "--insecure-bind", self.hosts.cloud])
+        child = self._start("cloud", "cloud", [*words, *self._bound()])
         return _ready(child, registered)
 
     def board(
@@ -115,7 +124,21 @@ class Laboratory:
     def _agent(self, role: str, name: str, coordinator: str, threads: int) -> list[str]:
         bound = ["env", f"LEPTON_EDGE_MEMORY_LIMIT={self.memory}"] if self.memory else []
         command = lepton("agent", "start", "--role", role, "--name", name, "--coordinator", coordinator)
-        return [*bound, *command, "--insecure", "--threads", str(threads)]
+        return [*bound, *command, *self._proving(name), "--threads", str(threads)]
+
+    def _bound(self) -> list[str]:
+        return ["--bind" if self.secure else "--insecure-bind", self.hosts.cloud]
+
+    def _proving(self, name: str) -> list[str]:
+        """Return how an agent is told to prove who it is: at first by a token, in a file that others cannot read."""
+        if not self.secure:
+            return ["--insecure"]
+        if (self.directory / name / "security" / "agent.pem").exists():
+            return ["--secure"]
+        token = self.directory / "token"
+        token.touch(mode=0o600)
+        token.write_text(self._token)
+        return ["--secure", "--token-file", str(token)]
 
     def _start(self, name: str, side: str, words: Sequence[str], slow: float = 1) -> Child:
         state = ["--state-directory", str(self.directory / name)]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.laboratory import LOCAL, Laboratory
+from bench.proving import key_in, proving, shown
 from bench.subjects import Subject
 from bench.traces import LEAST, MOST, Trace
 from bench.trips import Known, Site
@@ -60,11 +61,23 @@ class Subjects:
     plan: Document
     state: Path
     keep_input: bool
+    secure: bool = False
+    """Whether its processes prove who they are, over TLS."""
 
     @property
     def mode(self) -> str:
         """Return how rows name it."""
-        return "input kept" if self.keep_input else "free"
+        return ("input kept" if self.keep_input else "free") + (", TLS" if self.secure else "")
+
+    @property
+    def tag(self) -> str:
+        """Return what tells its lanes from another's."""
+        return f"{int(self.keep_input)}{'t' if self.secure else ''}"
+
+    @property
+    def key(self) -> Path:
+        """Return the file of its administrator's key."""
+        return key_in(self.state)
 
     def say(self, what: str) -> None:
         """Tell the progress."""
@@ -96,9 +109,15 @@ class Subjects:
         return float(best["board"]), seconds_at(best, rate, delay)
 
 
-def prepare(subject: Subject, slow: float, directory: Path, modes: Sequence[bool]) -> list[Subjects]:
+def prepare(
+    subject: Subject, slow: float, directory: Path, modes: Sequence[bool], secure: bool = False
+) -> list[Subjects]:
     """Push and measure once, deploy in each of the modes (whether the input is kept), and keep the state of each."""
-    with Laboratory("adapt-prep", directory / "prep", NUMBER, everywhere=True) as laboratory:
+    place = directory / "prep"
+    with (
+        proving(key_in(place) if secure else None),
+        Laboratory("adapt-prep", place, NUMBER, everywhere=True, secure=secure) as laboratory,
+    ):
         site = Site(laboratory, _started(laboratory, slow))
         known = site.push(subject)
         site.say(f"{subject.name}, board {slow:g}x slower (simulated): weights and profiles travel")
@@ -109,7 +128,7 @@ def prepare(subject: Subject, slow: float, directory: Path, modes: Sequence[bool
             _stop(laboratory)
             state = directory / f"state-{int(keep)}"
             shutil.copytree(directory / "prep", state, ignore=shutil.ignore_patterns("logs", "*.sock"))
-            made.append(Subjects(known, slow, plan, state, keep))
+            made.append(Subjects(known, slow, plan, state, keep, secure))
             if keep != modes[-1]:
                 laboratory.shape(LOCAL)
                 _started(laboratory, slow)
@@ -198,7 +217,8 @@ class Lane:
         self.directory = directory / name
         if not self.directory.exists():
             shutil.copytree(subjects.state, self.directory)
-        self.laboratory = Laboratory(f"adapt-{name}", self.directory, NUMBER, everywhere=True)
+        place, secure = self.directory, subjects.secure
+        self.laboratory = Laboratory(f"adapt-{name}", place, NUMBER, everywhere=True, secure=secure)
         self.coordinator = self.entry = ""
 
     def __enter__(self) -> Lane:
@@ -259,6 +279,7 @@ class Application:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=shown(lane.subjects.key if lane.subjects.secure else None),
             )
 
     def prepare(self, job: Document) -> None:

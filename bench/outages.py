@@ -122,7 +122,7 @@ def outages(
 ) -> Iterator[Row]:
     """Run the kinds of faults side by side, each in a lane of its own, in every mode."""
     plans = [
-        Plan(kind, Lane(f"{kind}{int(one.keep_input)}", one, directory), _away(kind, count, long), [])
+        Plan(kind, Lane(f"{kind}{one.tag}", one, directory), _away(kind, count, long), [])
         for one in prepared
         for kind in FAULTS
     ]

@@ -45,7 +45,7 @@ def own_turns(prepared: Sequence[Subjects], directory: Path, count: int) -> Iter
         _trace(as_played(one.pages, new.slow / one.slow), count)
         for one, new in zip(prepared, played, strict=True)
     ]
-    lanes = [Lane(f"own{int(one.keep_input)}", one, directory, led=False) for one in played]
+    lanes = [Lane(f"own{one.tag}", one, directory, led=False) for one in played]
     prepared[0].say(f"{count} steps of the link, nobody names a page")
     job: Document = {"do": "closed", "seconds": traces[0].seconds, "pause": PAUSE}
     job |= {"pages": [LOCAL_PAGE, LOCAL_PAGE, ""]}  # asked first: the board is quicker than it was measured

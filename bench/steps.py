@@ -36,7 +36,7 @@ def steps(prepared: Sequence[Subjects], directory: Path, count: int) -> Iterator
     points = tuple((number * HOLD, (FAST, SLOW)[number % 2]) for number in range(2 * count + 1))
     trace = Trace("steps", DELAY, points[-1][0] + HOLD, points)
     ways = [
-        (one, Lane(f"{name}{int(one.keep_input)}", one, directory, led=name == "ours"))
+        (one, Lane(f"{name}{one.tag}", one, directory, led=name == "ours"))
         for one in prepared
         for name in ("ours", "rounds")
     ]

@@ -48,7 +48,7 @@ def turn_costs(prepared: Sequence[Subjects], directory: Path, count: int) -> Ite
 
 def _latency(subjects: Subjects, directory: Path, count: int) -> Iterator[Row]:
     quick = replace(subjects, slow=1.0)
-    lane = Lane(f"turn{int(subjects.keep_input)}", quick, directory, led=False)
+    lane = Lane(f"turn{subjects.tag}", quick, directory, led=False)
     pages = _rivals(subjects)
     subjects.say(f"{count} requests by turns on {' and '.join(pages)}, board at its own speed")
     trace = Trace("turn", DELAY, 0.0, ((0.0, RATE),))
@@ -110,7 +110,7 @@ def _added(firsts: dict[str, list[float]], others: dict[str, list[float]]) -> fl
 def _memory_row(subjects: Subjects, directory: Path, resident: int, pieces: str) -> Row:
     """Return the memory of the agent that was asked for every page, against one that holds the whole model at once."""
     quick = replace(subjects, slow=1.0)
-    lane = Lane(f"whole{int(subjects.keep_input)}", quick, directory, led=False)
+    lane = Lane(f"whole{subjects.tag}", quick, directory, led=False)
     hold_whole(lane.directory, BOARD)
     trace = Trace("whole", DELAY, 0.0, ((0.0, RATE),))
     job: Document = {"do": "switches", "pages": [LOCAL_PAGE], "run": 1, "count": USED}
@@ -128,7 +128,7 @@ def _pieces(subjects: Subjects, directory: Path) -> Iterator[Row]:
     """Let requests stay on a page, then on another one: what is opened beside them, and whether one is delayed."""
     points = ((0.0, FAST), (STAY, SLOW))
     trace = Trace("pieces", 2.0, 2 * STAY, points)
-    lane = Lane(f"pieces{int(subjects.keep_input)}", subjects, directory)
+    lane = Lane(f"pieces{subjects.tag}", subjects, directory)
     with running([lane]) as made:
         subjects.say("requests stay on a page, then on another one")
         begun: list[float] = []

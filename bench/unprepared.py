@@ -56,7 +56,7 @@ def unprepared(prepared: Sequence[Subjects], directory: Path, count: int) -> Ite
 def _bare_lane(one: Subjects, directory: Path, rate: float, which: tuple[int, int]) -> Lane:
     directory.mkdir(exist_ok=True)
     number, memory = which
-    lane = Lane(f"{'bare' if memory else 'open'}{int(one.keep_input)}{number}", one, directory, led=False)
+    lane = Lane(f"{'bare' if memory else 'open'}{one.tag}{number}", one, directory, led=False)
     lane.laboratory.memory = memory
     for name in (BOARD, CLOUD):
         lay_bare(lane.directory / name, best_at(one, rate))

@@ -4,8 +4,8 @@
 
 Parts: loopback (round trips and openings), renewal (under load), board (both from a slowed processor; root), radio
 (over the laboratory's Wi-Fi, beside the noise of equal lanes; root), idle (agents that nobody asks), joining (at full
-speed and slowed). All are run when none is named. Law: orders and prints; each part has a room of its own. Where
-others use the machine, only what took turns can be compared.
+speed and slowed), revocation (how soon it counts). All are run when none is named. Law: orders and prints; each part
+has a room of its own. Where others use the machine, only what took turns can be compared.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from bench.revocation import revocation
 from bench.rows import Row
 from bench.security.fleet import idle, joining
 from bench.security.radio import radio
@@ -31,6 +32,7 @@ PARTS: dict[str, Part] = {
     "radio": radio,
     "idle": idle,
     "joining": joining,
+    "revocation": lambda trips: revocation(8 if trips >= 100 else 2),
 }
 TRIPS = 300
 
