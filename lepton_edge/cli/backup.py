@@ -6,6 +6,7 @@ Law: for the machine that the state is on; what is copied and checked is `coordi
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,12 @@ restoring = typer.Typer(add_completion=False)
 
 State = Annotated[Path | None, typer.Option(help="The coordinator's; its default place otherwise.")]
 SECRET = "It holds the private keys of the coordinator: whoever has it can pose as this coordinator."
+
+UNKNOWN = (
+    "WARNING: what was revoked after {} (devices, keys, tokens) counts again. Revoke it again: lepton-edge device "
+    "revoke, client key revoke, token revoke; or restore with --revoked-from DIR, where the state that was in use last "
+    "is; or, where nobody knows, --without-secrets: everybody joins again."
+)
 
 
 @app.command()
@@ -45,12 +52,31 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `lepton-edge backup` wrote.")],
     *,
     state_directory: State = None,
+    revoked_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The state in use last: who has joined and was revoked is as it says."
+        ),
+    ] = None,
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="Leave its keys out: everybody joins again.")
+    ] = False,
 ) -> None:
     """Put a saved state where no coordinator has any; then start the coordinator there."""
     where = _state(state_directory)
     private.mask()
-    made = backups.restore(file, where)
+    made = backups.restore(file, where, secrets=not without_secrets, revoked_from=revoked_from)
     typer.echo(f"{where}: {made.files} files, {size(made.bytes)}")
+    if made.secrets:
+        _tell_who_counts(made, where, later=revoked_from is not None)
+
+
+def _tell_who_counts(made: backups.Backup, where: Path, *, later: bool) -> None:
+    """Say whose certificates count: with keys of then, those that were revoked since would do so again."""
+    known = backups.shut_out(where)
+    typer.echo(f"Revoked stay: {', '.join(known) or 'nobody'}.", err=True)
+    if not later:
+        typer.echo(UNKNOWN.format(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(made.at))), err=True)
 
 
 def _state(given: Path | None) -> Path:

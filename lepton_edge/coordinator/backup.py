@@ -20,9 +20,9 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -33,17 +33,20 @@ from lepton_edge.core.version import __version__
 FORMAT = 1
 ABOUT, ROWS = "backup.json", "coordinator.db"
 FOLDERS, SECRETS = ("artifacts", "models"), "security"
+MEMBERSHIPS = ("certificates", "tokens")
+"""Tables that say who may take part."""
 LONGEST_ABOUT = 64 << 20  # bytes; some 100 a file
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds: so many files, their bytes, and whether keys are among them."""
+    """What a backup holds: so many files, their bytes, and whether keys are among them; when it was made."""
 
     files: int
     bytes: int
     secrets: bool
+    at: float = field(default=0.0, compare=False)
 
 
 def save(directory: Path, target: Path, *, secrets: bool = False) -> Backup:
@@ -140,12 +143,17 @@ def _check_models(rows: Path, held: dict[str, Any]) -> None:
             raise Unavailable(f"{name} was changed while it was copied", "try again in a moment")
 
 
-def restore(source: Path, directory: Path) -> Backup:
+def restore(
+    source: Path, directory: Path, *, secrets: bool = True, revoked_from: Path | None = None
+) -> Backup:
     """Put the state in the backup `source` into `directory`, where no coordinator has any.
+
+    Without `secrets` its keys are left out: the coordinator makes new ones, and everybody joins again. Who was given a
+    certificate or a token, and who had them revoked, is taken from the later state in `revoked_from`, if that is given.
 
     Raises:
         AlreadyExists: there is one.
-        NotFound, InvalidInput: there is no such file; it is no backup, or damaged.
+        NotFound, InvalidInput: there is no such file or state; it is no backup, or damaged.
         IncompatibleVersion: a newer release wrote it.
         StorageFull: the disk is full.
     """
@@ -156,13 +164,53 @@ def restore(source: Path, directory: Path) -> Backup:
     with storage(directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=directory, prefix="restore-") as scratch:
+            made = Path(scratch)
             try:
-                about = _unpack(source, Path(scratch))
+                about = _unpack(source, made)
             except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _damaged(source, str(error)) from error
-            _settle(Path(scratch), directory)
-    files = about["files"]
-    return Backup(len(files), sum(one["size"] for one in files.values()), bool(about["secrets"]))
+            if revoked_from is not None:
+                _take_memberships(revoked_from, made)
+            _settle(made, directory, (*FOLDERS, SECRETS) if secrets else FOLDERS)
+    files = {
+        name: one for name, one in about["files"].items() if secrets or not name.startswith(f"{SECRETS}/")
+    }
+    held = bool(about["secrets"]) and secrets
+    return Backup(len(files), sum(one["size"] for one in files.values()), held, float(about.get("at", 0.0)))
+
+
+def _take_memberships(later: Path, made: Path) -> None:
+    """Put who has a certificate or a token by the state in `later` into the unpacked one in `made`."""
+    if not (later / ROWS).is_file():
+        raise NotFound(
+            f"no coordinator kept its state in {later}", "give the state directory that was in use last"
+        )
+    copy = made / "later.db"
+    try:
+        _copy_rows(later / ROWS, copy)
+        with closing(sqlite3.connect(made / ROWS)) as rows:
+            rows.execute("ATTACH DATABASE ? AS later", (str(copy),))
+            with rows:
+                for table in MEMBERSHIPS:
+                    revoked = [row for row in rows.execute(f"SELECT * FROM {table}") if _is_revoked(row[-1])]
+                    rows.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM later.{table}")
+                    rows.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", revoked)
+    except sqlite3.Error as error:
+        raise InvalidInput(
+            f"who was revoked cannot be read in {later}: {error}",
+            "restore without --revoked-from, and revoke again by hand; or --without-secrets: everybody joins again",
+        ) from error
+
+
+def shut_out(directory: Path) -> tuple[str, ...]:
+    """Return the names of whom the state in `directory` knows to be revoked, by their certificates."""
+    with closing(sqlite3.connect(directory / ROWS)) as rows:
+        found = [text for (text,) in rows.execute("SELECT record FROM certificates") if _is_revoked(text)]
+    return tuple(sorted({str(json.loads(text)["name"]) for text in found}))
+
+
+def _is_revoked(record: str) -> bool:
+    return bool(json.loads(record).get("revoked"))
 
 
 def _unpack(source: Path, into: Path) -> dict[str, Any]:
@@ -206,9 +254,9 @@ def _unpacked(content: IO[bytes], path: Path) -> dict[str, Any]:
     return {"size": size, "sha256": digest.sum.hexdigest()}
 
 
-def _settle(made: Path, directory: Path) -> None:
-    """Move everything to its place, the rows last: without them there is no state."""
-    for folder in (*FOLDERS, SECRETS):
+def _settle(made: Path, directory: Path, folders: Sequence[str]) -> None:
+    """Move `folders` to their place, the rows last: without them there is no state."""
+    for folder in folders:
         if (made / folder).is_dir():
             if (directory / folder).exists():
                 raise AlreadyExists(

@@ -175,6 +175,10 @@ class Gate:
             self.note(peer, "attach", hello.device, error)
             await self._suspect(hello.device, error.message)
             raise
+        if peer.identity is not None and self._shown(peer) is None:
+            unknown = issued_as.unknown(peer.identity, hello.machine, self.now())
+            await self._on_disk(self._vault.keep_certificates, unknown)
+            self.certificates[unknown.serial] = unknown
         other = self.ears.attached(hello.device) if self.ears is not None else ""
         if (
             other and other != hello.incarnation

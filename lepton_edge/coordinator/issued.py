@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lepton_edge.coordinator.members import Certificate
-from lepton_edge.security.authority import EARLY, Issued
+from lepton_edge.core.identity import Identity
+from lepton_edge.security.authority import EARLY, LONGEST_LEAF, Issued
 from partitioner.units import ModelName, Seconds
 
 
@@ -13,6 +14,18 @@ def record(issued: Issued, machine: str, by: str) -> Certificate:
     models = tuple(ModelName(model) for model in who.models)
     return Certificate(
         f"{who.serial:x}", who.role.value, who.name, facts.key, facts.begins, facts.ends, machine, models, by
+    )
+
+
+def unknown(who: Identity, machine: str, now: Seconds) -> Certificate:
+    """Return the record of a certificate that is shown and that nobody remembers, so that it can be revoked.
+
+    It was issued after a backup was made that was restored. It is remembered for as long as one can live.
+    """
+    models = tuple(ModelName(model) for model in who.models)
+    expires = Seconds(now + LONGEST_LEAF)
+    return Certificate(
+        f"{who.serial:x}", who.role.value, who.name, "", now, expires, machine, models, "before a restore"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import stat
@@ -14,8 +15,14 @@ import pytest
 
 from lepton_edge.coordinator import backup
 from lepton_edge.coordinator.artifacts import Artifacts
+from lepton_edge.coordinator.gate import Gate, Terms
 from lepton_edge.coordinator.store import Store
+from lepton_edge.coordinator.vault import Vault
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, NotFound, Unavailable
+from lepton_edge.core.identity import Identity, Role
+from lepton_edge.core.joining import JoinRequest
+from lepton_edge.security import certificates
+from lepton_edge.wire.rpc import PeerContext
 from tests.lepton_edge.coordinator.conftest import hello, model
 
 
@@ -169,3 +176,89 @@ def test_one_of_a_newer_release_is_named_and_a_state_is_never_written_over(
     rewritten(tmp_path / "saved", newer)
     with pytest.raises(IncompatibleVersion, match="lepton-edge 9.0"):
         backup.restore(tmp_path / "saved", tmp_path / "again")
+
+
+def joined(directory: Path) -> tuple[Store, Gate]:
+    """A running coordinator's store and gate on `directory`."""
+    store = Store(directory)
+
+    async def on_disk(function: Any, *arguments: Any) -> Any:
+        return function(*arguments)
+
+    return store, Gate(directory, Vault(store), on_disk, Terms())
+
+
+async def let_in(gate: Gate, name: str, machine: str = "aa") -> Identity:
+    token = await gate.make_token(60.0, 1, Role.AGENT)  # type: ignore[arg-type]
+    asked = certificates.request(certificates.new_key(), name)
+    given = await gate.join(
+        JoinRequest(token.id, token.secret, asked, name, machine), PeerContext("10.0.0.9:1")
+    )
+    return certificates.read(given.certificate).identity
+
+
+async def saved_before_one_is_revoked(state: Path, target: Path) -> dict[str, Identity]:
+    """Save a state in which "early" is revoked and "late" is not; then revoke it, too, and let "newest" in."""
+    store, gate = joined(state)
+    who = {name: await let_in(gate, name) for name in ("early", "late", "good")}
+    await gate.revoke(Role.AGENT, "early")
+    backup.save(state, target, secrets=True)
+    await gate.revoke(Role.AGENT, "late")
+    who["newest"] = await let_in(gate, "newest")
+    store.close()
+    return who
+
+
+async def test_who_was_revoked_after_a_backup_stays_so_where_the_later_state_is_there(
+    state: Path, tmp_path: Path
+) -> None:
+    who = await saved_before_one_is_revoked(state, tmp_path / "saved")
+    serials = {name: f"{one.serial:x}" for name, one in who.items()}
+    for later, revoked in ((None, {"early"}), (state, {"early", "late"})):
+        again = tmp_path / f"again-{later is None}"
+        assert backup.restore(tmp_path / "saved", again, revoked_from=later).secrets
+        assert set(backup.shut_out(again)) == revoked
+        store, gate = joined(again)
+        assert set(gate.revoked()) == {serials[name] for name in revoked}
+        assert (serials["newest"] in gate.certificates) == (later is not None)
+        store.close()
+
+
+async def test_an_earlier_state_revives_nobody(state: Path, tmp_path: Path) -> None:
+    await saved_before_one_is_revoked(state, tmp_path / "early")
+    backup.save(state, tmp_path / "late", secrets=True)
+    backup.restore(tmp_path / "early", tmp_path / "one")
+    backup.restore(tmp_path / "late", tmp_path / "two", revoked_from=tmp_path / "one")
+    assert backup.shut_out(tmp_path / "two") == ("early", "late")
+
+
+async def test_who_joined_after_a_backup_is_remembered_when_it_comes_and_can_be_revoked(
+    state: Path, tmp_path: Path
+) -> None:
+    who = await saved_before_one_is_revoked(state, tmp_path / "saved")
+    backup.restore(tmp_path / "saved", tmp_path / "again")
+    store, gate = joined(tmp_path / "again")
+    assert await gate.revoke(Role.AGENT, "newest") == ()
+    newest = dataclasses.replace(hello("newest"), machine="aa")
+    await gate.check_agent(newest, PeerContext("10.0.0.9:1", who["newest"], sealed=True))
+    assert await gate.revoke(Role.AGENT, "newest") == (f"{who['newest'].serial:x}",)
+    store.close()
+
+
+async def test_without_its_keys_nobody_is_believed_any_more(state: Path, tmp_path: Path) -> None:
+    await saved_before_one_is_revoked(state, tmp_path / "saved")
+    assert not backup.restore(tmp_path / "saved", tmp_path / "again", secrets=False).secrets
+    assert not (tmp_path / "again/security").exists()
+
+
+def test_a_later_state_that_cannot_be_read_is_said_and_nothing_is_put_in_place(
+    state: Path, tmp_path: Path
+) -> None:
+    Store(state).close()
+    backup.save(state, tmp_path / "saved", secrets=True)
+    (tmp_path / "broken").mkdir()
+    for wrong, kind in ((tmp_path / "nowhere", NotFound), (tmp_path / "broken", InvalidInput)):
+        (tmp_path / "broken" / backup.ROWS).write_bytes(b"no rows" * 1000)
+        with pytest.raises(kind):
+            backup.restore(tmp_path / "saved", tmp_path / "again", revoked_from=wrong)
+        assert not (tmp_path / "again" / backup.ROWS).exists()
