@@ -182,10 +182,10 @@ def _insecure(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def fleets(tmp_path_factory: pytest.TempPathFactory) -> Fleets:
-    """The state of fleets that tests go on from."""
-    return Fleets(
-        tmp_path_factory.mktemp("fleets"), lambda place, insecure: living(House(place, insecure=insecure))
-    )
+    """The state of fleets that tests go on from; processes of one session share it."""
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return Fleets(place / "fleets", lambda at, insecure: living(House(at, insecure=insecure)))
 
 
 def _furnished(directory: Path, fleets: Fleets, request: pytest.FixtureRequest) -> House:

@@ -7,6 +7,9 @@ Law: what a copy saves is joining, pushing and measuring; nothing is deployed, s
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -39,9 +42,15 @@ class Fleet(NamedTuple):
     devices: tuple[tuple[str, tuple[str, ...]], ...]
     insecure: bool
 
+    @property
+    def name(self) -> str:
+        """What tells it from others, in every process of the session."""
+        said = (self.learn.__module__, self.learn.__qualname__, self.devices, self.insecure)
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
 
 def fleet(insecure: bool, learn: Learn = small, **devices: tuple[str, ...]) -> Fleet:
-    """Return what a mark `measured(learn, name=(role, *words), ...)` asks for.
+    """Return what a mark `measured(learn=..., name=(role, *words), ...)` asks for.
 
     Without `learn` it is the small model that they measure, without devices they are a board and a cloud so called.
     """
@@ -49,22 +58,32 @@ def fleet(insecure: bool, learn: Learn = small, **devices: tuple[str, ...]) -> F
 
 
 class Fleets:
-    """The state of each fleet that was wanted in this session."""
+    """The state of each fleet that was wanted in this session, under a folder that its test processes share."""
 
     def __init__(self, directory: Path, enter: Enter) -> None:
         self._directory, self._enter = directory, enter
-        self._made: dict[Fleet, Path] = {}
+        directory.mkdir(exist_ok=True)
 
     def copy(self, wanted: Fleet, to: Path) -> None:
         """Lay the state of its processes into `to`."""
-        if wanted not in self._made:
-            self._made[wanted] = self._make(wanted)
+        made = self._made(wanted)
         for name in ("coordinator", *dict(wanted.devices)):
-            shutil.copytree(self._made[wanted] / name, to / name, ignore=shutil.ignore_patterns("*.sock"))
+            shutil.copytree(made / name, to / name, ignore=shutil.ignore_patterns("*.sock"))
 
-    def _make(self, wanted: Fleet) -> Path:
-        directory = self._directory / str(len(self._made))
-        directory.mkdir()
+    def _made(self, wanted: Fleet) -> Path:
+        """Return the folder of a fleet that has ended; who comes first makes it, others wait."""
+        place = self._directory / wanted.name
+        with (self._directory / f"{wanted.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                making = self._directory / f"{wanted.name}.{os.getpid()}"
+                shutil.rmtree(making, ignore_errors=True)  # of one that failed
+                making.mkdir()
+                self._make(wanted, making)
+                making.rename(place)
+        return place
+
+    def _make(self, wanted: Fleet, directory: Path) -> None:
         with self._enter(directory, wanted.insecure) as house:
             house.start_coordinator()
             for name, words in wanted.devices:
@@ -72,4 +91,3 @@ class Fleets:
             wanted.learn(house)
             for name in reversed(list(house.processes)):
                 house.end(name)
-        return directory

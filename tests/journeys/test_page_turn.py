@@ -18,8 +18,6 @@ import lepton_edge
 from tests.journeys.conftest import House
 from tests.journeys.test_reach import Shaped
 
-pytestmark = pytest.mark.journey
-
 FAST, SLOW = "18.88,2", "1.1,2"
 COMES_BACK = 4.0  # seconds: about one of them until a probe shows that the link is quick again
 MOSTLY = 0.8  # of the requests: the machine is others' too, and a pause of theirs looks like a slow link
@@ -49,6 +47,16 @@ def model(path: Path) -> Path:
     graph = helper.make_graph(nodes, "turning", [x], [y], weights)
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), str(path))
     return path
+
+
+def learn(house: House) -> None:
+    """Have everybody measure the net."""
+    house.command("model", "push", "turning", str(model(house.directory / "turning.onnx")))
+    house.command("profile", "show", "turning")
+
+
+measured = pytest.mark.measured(learn=learn, board=("board", "--simulate-slow", "20"), cloud=("cloud",))
+pytestmark = [pytest.mark.journey, measured]
 
 
 class Place:

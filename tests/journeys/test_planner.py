@@ -15,7 +15,10 @@ import lepton_edge
 from tests.journeys.conftest import House
 from tests.journeys.models import small_model
 
-pytestmark = pytest.mark.journey
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.measured(board=("board", "--simulate-slow", "4"), cloud=("cloud",)),
+]
 
 NO_PLAN = 10  # exit statuses, docs/cli.md
 NOT_FOUND = 7

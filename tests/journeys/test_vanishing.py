@@ -27,7 +27,8 @@ import lepton_edge
 from lepton_edge import errors
 from tests.journeys.conftest import ROOT, until
 
-pytestmark = [pytest.mark.journey, pytest.mark.measured]
+pytestmark = pytest.mark.journey
+measured = pytest.mark.measured
 
 MARGIN = 0.2  # seconds that a far side may be late, docs/decisions/ladder.md
 NOISE = 0.25  # seconds for which a busy machine may stand still
@@ -97,6 +98,7 @@ def timed(town: Town, client: Any, count: int, page: str = "cloud-raw") -> list[
 # --- a cloud that stands still ----------------------------------------------------------------------
 
 
+@measured
 def test_a_frozen_cloud_is_waited_for_once_and_taken_again_when_it_moves(served: Town) -> None:
     with lepton_edge.Client(served.board) as client:
         alone = sorted(took for took, _ in timed(served, client, 9, "local"))[4]
@@ -115,6 +117,7 @@ def test_a_frozen_cloud_is_waited_for_once_and_taken_again_when_it_moves(served:
         assert time.monotonic() - begun < 3.0
 
 
+@measured
 def test_freeze_after_freeze_is_each_waited_for_as_the_first(served: Town) -> None:
     """What was answered when it went on again says for how long it stood still, and not how slow it is."""
     with lepton_edge.Client(served.board) as client:
@@ -131,6 +134,7 @@ def test_freeze_after_freeze_is_each_waited_for_as_the_first(served: Town) -> No
             until(lambda: [served.ask(client).page for _ in range(3)] == 3 * ["cloud-raw"])
 
 
+@measured
 async def test_a_frozen_board_is_no_hang(served: Town) -> None:
     async with lepton_edge.AsyncClient(served.board) as client:
         served.right(await client.infer("small", {"x": served.x}))
@@ -143,6 +147,7 @@ async def test_a_frozen_board_is_no_hang(served: Town) -> None:
         served.right(await client.infer("small", {"x": served.x}))
 
 
+@measured
 def test_a_frozen_coordinator_is_asked_in_vain_and_nobody_else_notices(served: Town, house: Any) -> None:
     with lepton_edge.Client(served.board) as client, lepton_edge.Client(house.coordinator) as far:
         timed(served, client, 3)
@@ -200,6 +205,7 @@ def swallowing(house: Any, small: Path, tmp_path: Path) -> Iterator[tuple[Town, 
             link.end()
 
 
+@measured
 async def test_a_link_that_swallows_everything_costs_what_is_under_way_the_margin(
     swallowing: tuple[Town, Link],
 ) -> None:
@@ -230,6 +236,7 @@ async def test_a_link_that_swallows_everything_costs_what_is_under_way_the_margi
 # --- a process that is killed -----------------------------------------------------------------------
 
 
+@measured
 async def test_requests_in_an_entry_that_is_killed_end_once_each(served: Town, house: Any) -> None:
     """They are tried again under the same name while it starts anew; or there is one typed error."""
     port = served.board.rpartition(":")[2]
@@ -252,6 +259,7 @@ async def test_requests_in_an_entry_that_is_killed_end_once_each(served: Town, h
         served.right(await client.infer("small", {"x": served.x}, deadline=10.0))
 
 
+@measured
 def test_a_replica_answers_for_a_cloud_that_is_killed(town: Town, house: Any) -> None:
     for name in ("cloud", "cloud-2"):
         house.start_agent(name, "cloud")
@@ -271,6 +279,7 @@ def test_a_replica_answers_for_a_cloud_that_is_killed(town: Town, house: Any) ->
 # --- what the board cannot do itself ----------------------------------------------------------------
 
 
+@measured
 def test_a_declared_smaller_model_answers_and_says_so(house: Any, small: Path, tmp_path: Path) -> None:
     """The large model fits on the cloud only; its small sister is on the board."""
     large = tmp_path / "large.onnx"
@@ -353,6 +362,7 @@ def limited_memory(pid: int, more: int) -> Iterator[None]:
 # --- one that comes back with what is no longer true --------------------------------------------------
 
 
+@measured
 def test_a_cloud_that_returns_with_an_old_epoch_is_told_what_holds_now(served: Town, house: Any) -> None:
     """It is frozen beyond its lease; meanwhile the model is deployed anew, on the board alone."""
     over = threading.Event()

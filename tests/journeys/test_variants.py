@@ -13,8 +13,6 @@ import pytest
 import lepton_edge
 from tests.partitioner.onnx_io import quantized_pair
 
-pytestmark = pytest.mark.journey
-
 INPUT = {"x": np.random.default_rng(4).standard_normal((1, quantized_pair.WIDTH)).astype(np.float32)}
 
 
@@ -37,6 +35,15 @@ def push(house: Any, folder: Path, seed: int = 0) -> None:
     for name, quantized, more in (("net", False, ()), ("net-int8", True, ("--variant-of", "net"))):
         onnx.save(quantized_pair.net(quantized, seed), str(folder / f"{name}.onnx"))
         house.command("model", "push", name, str(folder / f"{name}.onnx"), *more)
+
+
+def learn(house: Any) -> None:
+    """Have a board and a cloud measure the model and its variant."""
+    push(house, house.directory)
+    house.command(*DEPLOY, "--dry-run")
+
+
+pytestmark = [pytest.mark.journey, pytest.mark.measured(learn=learn)]
 
 
 def answer_of(quantized: bool, seed: int = 0) -> Any:
