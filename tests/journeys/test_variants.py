@@ -17,12 +17,11 @@ INPUT = {"x": np.random.default_rng(4).standard_normal((1, quantized_pair.WIDTH)
 
 
 @pytest.fixture
-def served(house: Any, tmp_path: Path) -> Any:
-    """A house whose board runs the int8 variant of what its cloud runs."""
+def served(house: Any) -> Any:
+    """A house whose board runs the int8 variant of what its cloud runs; `learn` pushed both."""
     house.start_coordinator()
     house.start_agent("board", "board")
     house.start_agent("cloud", "cloud")
-    push(house, tmp_path)
     house.command(*DEPLOY)
     return house
 
