@@ -50,6 +50,7 @@ from device_agents.options import (
     Watts,
     Where,
     Workers,
+    examples,
 )
 from device_agents.settings import configuration
 from lepton_edge.core.config import AgentConfig
@@ -78,7 +79,13 @@ def group() -> None:
     """Run an agent on this device: join, start, doctor, install-service."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge agent start   (it has joined: see `agent join`)",
+        "lepton-edge agent start --bind 0.0.0.0   (others may send it tensors)",
+        "lepton-edge agent start --insecure --role board   (a trial on one machine)",
+    )
+)
 def start(
     *,
     role: Role = None,
@@ -126,7 +133,12 @@ def start(
     run(chosen)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge agent join 192.168.1.20:8010 --token LE1...   (as the coordinator printed it)",
+        "lepton-edge agent join 192.168.1.20:8010 --role cloud --name server --token-file token.txt",
+    )
+)
 def join(
     coordinator: Where = None,
     *,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.durations import read_duration
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
+from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, examples
 from lepton_edge.cli.output import Column, Row, print_document, table, text
 from lepton_edge.cli.token import date
 from lepton_edge.core.errors import AlreadyExists, UsageError
@@ -45,7 +45,12 @@ _Ttl = Annotated[str, typer.Option(metavar="DURATION", help="How long it counts:
 _Out = Annotated[Path | None, typer.Option(help="Where the key goes; NAME.pem by default.")]
 
 
-@key.command()
+@key.command(
+    epilog=examples(
+        "lepton-edge client key create camera --model mobilenetv2   (an application)",
+        "lepton-edge client key create anna --admin   (a person who administers)",
+    )
+)
 def create(
     name: _Name,
     *,

@@ -16,10 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from lepton_edge.cli import extras
-from lepton_edge.cli.options import DryRunOption
+from lepton_edge.cli.options import DryRunOption, examples
 from lepton_edge.core.config import CoordinatorConfig
 from lepton_edge.core.listening import LOOPBACK, listening
-from lepton_edge.security import private
 from lepton_edge.security import private
 from lepton_edge.settings.layers import Told, resolve
 from lepton_edge.settings.rooms import COORDINATOR
@@ -42,19 +41,29 @@ def group() -> None:
 
 Port = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Control port; 0: any. Without it: 8010, or the next free one."),
+    typer.Option(metavar="PORT", help="Control port; 0: any. Without it: 8010, or the next free one."),
 ]
-State = Annotated[Path | None, typer.Option(help="Where models, plans and epochs are kept.")]
+State = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where models, plans and keys are kept.")]
 Bind = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Listen there, over TLS; 0.0.0.0: everywhere.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Listen there, over TLS; 0.0.0.0: everywhere. Without it: on this machine only.",
+    ),
 ]
 InsecureBind = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication.")
 ]
 Announce = Annotated[bool | None, typer.Option("--announce/--no-announce", help="Announce by mDNS.")]
-TomlFile = Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")]
+TomlFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A TOML file with a table called coordinator.")
+]
 MetricsPort = Annotated[
-    str | None, typer.Option(metavar="PORT", help="Of /metrics, /livez, /readyz on loopback; 0: any; off.")
+    str | None,
+    typer.Option(
+        metavar="PORT|off",
+        help="Of /metrics, /livez, /readyz on loopback; 0: any. Without it: 8002, or the next free one.",
+    ),
 ]
 Secure = Annotated[
     bool | None,
@@ -63,13 +72,20 @@ Secure = Annotated[
     ),
 ]
 Approve = Annotated[bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning, error.")]
+LogLevel = Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")]
 LogFormat = Annotated[
-    str | None, typer.Option(help="console, json, or auto: console, a journal's without times.")
+    str | None,
+    typer.Option(metavar="FORMAT", help="console, json, or auto: console, a journal's without times."),
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge coordinator start   (it prints what to type on a device of this machine)",
+        "lepton-edge coordinator start --bind 0.0.0.0   (for devices elsewhere; over TLS)",
+        "lepton-edge coordinator start --insecure   (a trial on this machine, without keys)",
+    )
+)
 def start(
     *,
     port: Port = None,
@@ -99,8 +115,6 @@ def start(
     logs.configure(chosen.log_level, chosen.log_format)
     private.mask()
     private.keep(chosen.state_directory)
-    private.mask()
-    private.keep(chosen.state_directory)
     _warn_if_open(chosen)
     from lepton_edge.coordinator import server  # the extra is there: require() said so
 
@@ -118,7 +132,9 @@ def install_service(
         typer.Option(metavar="ADDRESS", help="Listen beyond loopback, without TLS or authentication."),
     ] = None,
     state_directory: Annotated[Path | None, typer.Option(help="Where its state is kept.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with a table called coordinator.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A TOML file with a table called coordinator.")
+    ] = None,
     memory: Annotated[str, typer.Option(metavar="SIZE", help="The most it may take: 80%, 4G.")] = "80%",
     user: Annotated[
         bool, typer.Option("--user", help="Under this user's own systemd instead of the system's.")

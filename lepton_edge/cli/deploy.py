@@ -16,7 +16,14 @@ from lepton_edge.cli import exit_codes
 from lepton_edge.cli import wish_options as w
 from lepton_edge.cli.absent import note_absent, render_absent
 from lepton_edge.cli.connect import client
-from lepton_edge.cli.options import CoordinatorOption, DryRunOption, Format, FormatOption, ModelArgument
+from lepton_edge.cli.options import (
+    CoordinatorOption,
+    DryRunOption,
+    Format,
+    FormatOption,
+    ModelArgument,
+    examples,
+)
 from lepton_edge.cli.output import ProgressLine, Row, print_document
 from lepton_edge.cli.places import (
     AllBoardsOption,
@@ -63,7 +70,13 @@ _CanaryRequests = Annotated[
 _Refresh = Annotated[bool, typer.Option("--refresh", help="Measure again what is measured.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge deploy mobilenetv2",
+        "lepton-edge deploy mobilenetv2 --dry-run   (only the plan)",
+        "lepton-edge deploy mobilenetv2 --device board=kitchen --keep-input-on-board",
+    )
+)
 @w.with_wishes
 def deploy(
     name: ModelArgument,

@@ -16,7 +16,7 @@ from lepton_edge.cli.archives import check_place, save_arrays
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.inputs import Asked, requests_of
 from lepton_edge.cli.many import How, make_folder, print_each, print_figures
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument
+from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, ModelArgument, examples
 from lepton_edge.cli.output import print_document
 from lepton_edge.client import Client
 from lepton_edge.client.streaming import IN_FLIGHT, MOST_IN_FLIGHT
@@ -49,7 +49,14 @@ InFlightOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge infer mobilenetv2 coffee.jpg",
+        "lepton-edge infer mobilenetv2 'pictures/*.jpg' --output answers",
+        "lepton-edge infer net --input x=a.npy --input mask=b.npy --format json",
+        "lepton-edge infer net a.jpg --key app.pem --coordinator 192.168.1.20:8010",
+    )
+)
 def infer(
     name: ModelArgument,
     files: FilesArgument = None,

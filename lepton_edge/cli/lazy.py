@@ -30,6 +30,7 @@ class LazyCommand:
 
     target: str
     help: str
+    panel: str = ""
 
     def load(self) -> Any:
         """Import the module and return its command."""
@@ -65,10 +66,12 @@ def error_line(error: LeptonError) -> str:
 class LazyGroup(TyperGroup):
     """Lists commands without importing them, imports the one that is used, and prints its errors.
 
-    Subclasses set `table`. Types are Any where typer and click name theirs differently between releases.
+    Subclasses set `table`, and the part of the help where others' commands stand.
+    Types are Any where typer and click name theirs differently between releases.
     """
 
     table: Mapping[str, LazyCommand] = {}
+    plugins_panel: str | None = None
 
     def _known(self) -> dict[str, LazyCommand]:
         return {**self.table, **{name: one for name, one in plugins().items() if name not in self.table}}
@@ -80,7 +83,9 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a stand-in that knows its name and help only; enough for --help and completion."""
         known = self._known().get(cmd_name)
-        return None if known is None else TyperCommand(cmd_name, help=known.help)
+        if known is None:
+            return None
+        return TyperCommand(cmd_name, help=known.help, rich_help_panel=known.panel or self.plugins_panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that `args` begins with."""

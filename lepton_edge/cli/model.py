@@ -21,6 +21,7 @@ from lepton_edge.cli.options import (
     FormatOption,
     ModelArgument,
     NewModelArgument,
+    examples,
 )
 from lepton_edge.cli.output import Column, ProgressLine, Row, print_document, size, table, text
 from lepton_edge.cli.places import BoardOption, read_board
@@ -62,7 +63,12 @@ _DeployOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge model push mobilenetv2 mobilenetv2.onnx --deploy",
+        "lepton-edge model push mobilenetv2 mobilenetv2.onnx --manifest mobilenetv2.toml --samples pictures",
+    )
+)
 def push(
     name: NewModelArgument,
     file: Annotated[

@@ -19,14 +19,20 @@ class Format(str, enum.Enum):
     JSON = "json"
 
 
+def examples(*lines: str) -> str:
+    """Return what stands below the options of a command: how it is written."""
+    return "\n\n".join(["Examples:", *lines])
+
+
 WHOM = "Whom to ask, and as whom"
 """The part of a command's help with the options that every command has which asks a coordinator."""
-WHERE_HELP = "Where the coordinator is. Without it: the one on this machine, else what mDNS finds."
+WHERE_HELP = "Where the coordinator is (or LEPTON_EDGE_COORDINATOR). Without it: here, else by mDNS."
 CoordinatorOption = Annotated[
     str | None,
     typer.Option(
         "--coordinator",
         envvar="LEPTON_EDGE_COORDINATOR",
+        show_envvar=False,
         metavar="HOST:PORT",
         help=WHERE_HELP,
         rich_help_panel=WHOM,
@@ -40,8 +46,8 @@ KeyOption = Annotated[
     typer.Option(
         "--key",
         metavar="FILE",
-        help="The key that proves who asks. Without it: what LEPTON_EDGE_KEY names, "
-        "~/.config/lepton-edge/key.pem, on the coordinator's machine its administrator's.",
+        help="Proves who asks (or LEPTON_EDGE_KEY). Without it: ~/.config/lepton-edge/key.pem; on the "
+        "coordinator's machine its administrator's.",
         rich_help_panel=WHOM,
     ),
 ]
@@ -49,7 +55,7 @@ InsecureOption = Annotated[
     bool | None,
     typer.Option(
         "--insecure",
-        help="Ask a coordinator and agents that run with --insecure, in the open (also LEPTON_EDGE_INSECURE=1).",
+        help="The coordinator runs with --insecure, in the open (or LEPTON_EDGE_INSECURE=1).",
         rich_help_panel=WHOM,
     ),
 ]

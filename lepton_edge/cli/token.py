@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lepton_edge.cli.connect import client
 from lepton_edge.cli.durations import read_duration
-from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
+from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, examples
 from lepton_edge.cli.output import Column, Row, print_document, table, text
 from lepton_edge.core.keys import CreateToken, ListTokens, RevokeToken
 from partitioner.units import ModelName
@@ -37,7 +37,12 @@ _Models = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "lepton-edge token create   (one device, within a day)",
+        "lepton-edge token create --uses 20 --ttl 2h   (a shelf of them)",
+    )
+)
 def create(
     *,
     ttl: _Ttl = "1d",
