@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -56,7 +57,7 @@ from lepton_edge.link.link import Link, dial
 from lepton_edge.link.relay import RelayedStream, Tunnels, meet
 from lepton_edge.link.server import open_data_port
 from lepton_edge.systemd import Notifier
-from lepton_edge.wire import rpc
+from lepton_edge.wire import occupied, rpc
 from lepton_edge.wire.memory import settle_garbage, tune_malloc
 from partitioner.units import Bytes, DeviceId, Seconds
 
@@ -226,6 +227,8 @@ class Agent:
         self.near = near_door.path if near_door else ""
         self.door = addresses.reachable(bound, self.config.coordinator)
         self.addresses = self.config.advertise or (self.door,)
+        if elsewhere := occupied.moved(self.config.port, bound):
+            print(elsewhere, file=sys.stderr, flush=True)
         self.tell(f"agent ready device={self.device} role={self.config.role} data={bound}")
         self.driver.submit(
             Restored(saved)

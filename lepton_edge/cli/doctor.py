@@ -15,12 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from lepton_edge.cli import as_whom, exit_codes
-from lepton_edge.cli.connect import client
+from lepton_edge.cli.connect import chosen, client
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption
-from lepton_edge.client.keys import trust_for
+from lepton_edge.client.address import find_coordinator
+from lepton_edge.client.keys import coordinator_beside, trust_for
 from lepton_edge.doctor import Finding, Level, Report, asking, checks, fleet, own_ports, papers, system
 from lepton_edge.doctor.facts import Coordinator
 from lepton_edge.settings import usual
+from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
 
 app = typer.Typer(add_completion=False)
@@ -43,7 +45,7 @@ def doctor(
     except LeptonError as error:
         found, own = Coordinator(coordinator or "", error.message, error.hint), []
     else:
-        found = asyncio.run(asking.ask(coordinator or "", trust=trust))
+        found = asyncio.run(_asked(chosen(coordinator), trust))
         own = papers.findings(held, time.time())
     report = examine(found, where, own)
     if form is Format.JSON:
@@ -52,6 +54,16 @@ def doctor(
         typer.echo("\n".join(report.lines()))
     if not report.healthy:
         raise typer.Exit(exit_codes.UNWELL)
+
+
+async def _asked(address: str | None, trust: Trust | None) -> Coordinator:
+    """Ask the coordinator that other commands would ask."""
+    asked = as_whom.asking
+    try:
+        beside = coordinator_beside(asked.key, asked.insecure)
+        return await asking.ask(await find_coordinator(address, trust, beside), trust=trust)
+    except LeptonError as error:
+        return Coordinator(address or "", error.message, error.hint)
 
 
 def examine(found: Coordinator, state_directory: Path, own: list[Finding]) -> Report:
