@@ -24,7 +24,9 @@ from partitioner.errors import LeptonError
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = 9  # bytes of a frame's head (RFC 9113): length, type, flags, stream
-_HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
+_DATA, _HEADERS, _SETTINGS, _GOAWAY = 0, 1, 4, 7
+_END = 1  # flag: nothing more comes on this stream
+_QUESTION = 0.5  # seconds from a call's begin until it was asked something
 _MOST = 32 << 10  # bytes of a first call that are looked at
 _LAST_READS = 16
 _WORDS = 1024  # characters of a message; one frame is 16 kB
@@ -75,17 +77,20 @@ async def _tell_grpc(talk: _Talk, more: int, error: LeptonError) -> None:
     """Answer the first call of a gRPC client with `error`; `more` bytes of its preface are still to come."""
     await talk.send(_frame(_SETTINGS, 0, 0, b""))  # ours, which it waits for
     came = bytearray()
-    while len(came) < _MOST:
-        received = await talk.receive()
+    stream, asked = 0, False
+    while not asked and len(came) < _MOST:
+        try:
+            received = await asyncio.wait_for(talk.receive(), _QUESTION if stream else None)
+        except asyncio.TimeoutError:
+            break
         if not received:
             return
         came += received
-        stream = _first_call(came[more:])
-        if stream:
-            last = _frame(_GOAWAY, 0, 0, stream.to_bytes(4, "big") + bytes(4))  # later calls: on another one
-            await talk.send(_frame(_HEADERS, 5, stream, _trailers(error)) + last)
-            await _until_gone(talk)
-            return
+        stream, asked = _first_call(came[more:])
+    if stream:
+        last = _frame(_GOAWAY, 0, 0, stream.to_bytes(4, "big") + bytes(4))  # later calls: on another one
+        await talk.send(_frame(_HEADERS, 5, stream, _trailers(error)) + last)
+        await _until_gone(talk)
 
 
 async def _until_gone(talk: _Talk) -> None:
@@ -95,14 +100,24 @@ async def _until_gone(talk: _Talk) -> None:
             return
 
 
-def _first_call(frames: bytearray) -> int:
-    """Return the number of the stream that the first HEADERS frame opens; 0 where none came yet."""
-    at = 0
+def _first_call(frames: bytearray) -> tuple[int, bool]:
+    """Return the number of the stream that the first HEADERS frame opens, 0 where none came yet; and if it has asked.
+
+    Who is answered while it still asks takes its own failed write for what went wrong.
+    """
+    at = stream = 0
     while at + _FRAME <= len(frames):
-        if frames[at + 3] == _HEADERS:
-            return int.from_bytes(frames[at + 5 : at + _FRAME], "big")
-        at += _FRAME + int.from_bytes(frames[at : at + 3], "big")
-    return 0
+        kind, flags = frames[at + 3], frames[at + 4]
+        number = int.from_bytes(frames[at + 5 : at + _FRAME], "big")
+        end = at + _FRAME + int.from_bytes(frames[at : at + 3], "big")
+        if kind == _HEADERS and not stream:
+            stream = number
+            if flags & _END:
+                return stream, True
+        elif kind == _DATA and number == stream and end <= len(frames):
+            return stream, True
+        at = end
+    return stream, False
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

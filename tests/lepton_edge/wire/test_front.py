@@ -12,7 +12,7 @@ import pytest
 
 from lepton_edge.core.errors import InvalidInput, PortInUse, Unavailable
 from lepton_edge.core.messages import Description
-from lepton_edge.wire import front, rpc, streams
+from lepton_edge.wire import dialling, front, rpc, streams
 from lepton_edge.wire.preface import PREFACE
 from lepton_edge.wire.sockets import HEAD
 
@@ -76,7 +76,7 @@ async def test_who_answers_something_else_is_not_taken_for_one_of_ours(word: byt
 async def test_a_network_that_swallows_the_preface_is_given_up_for_grpc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(front, "ANSWERED", 0.1)
+    monkeypatch.setattr(dialling, "ANSWERED", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert await front.dial(f"127.0.0.1:{silent.getsockname()[1]}") is None
 

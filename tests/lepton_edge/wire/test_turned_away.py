@@ -13,7 +13,7 @@ from lepton_edge.core.identity import Role
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import Description
 from lepton_edge.link.link import dial
-from lepton_edge.wire import front, rpc, sealing, streams, turned_away
+from lepton_edge.wire import codec, dialling, front, rpc, sealing, streams, turned_away
 from lepton_edge.wire.tls import HTTP2, Trust
 from tests.certificates import authority
 
@@ -90,7 +90,7 @@ async def test_its_connections_count_as_strangers_and_end(monkeypatch: pytest.Mo
     context = trust.client_context()
     context.set_alpn_protocols([HTTP2])
     async with shut(trust) as address:
-        connection = await front._connected(address)
+        connection = await dialling._connected(address)
         with await sealing.dial(connection, context, "node.lepton-edge", address) as silent:
             told = b"first"
             while told:  # our settings, then the end
@@ -115,3 +115,37 @@ def test_a_length_is_written_as_rfc_7541_has_it(length: int) -> None:
 def test_any_error_fits_in_one_frame() -> None:
     error = Unauthenticated(LONG, "ü\n" * 300)
     assert len(turned_away._trailers(error)) < 1 << 14
+
+
+async def test_who_is_dialled_with_a_revoked_certificate_hears_so_too() -> None:
+    heard: list[str] = []
+
+    async def listen(stream: streams.ChunkStream) -> None:
+        said = codec.read_hello(await stream.read() or b"")
+        heard.append(getattr(said, "message", ""))
+
+    own = authority().trust(Role.AGENT, "pi")
+    port, address = await front.open_port("127.0.0.1:0", [], listen, trust=own)
+    trust = authority().trust(Role.AGENT, "cloud")
+    trust.revoke([serial_of(own)])
+    with pytest.raises(Unauthenticated, match="agent 'pi' is revoked"):
+        await front.dial(address, trust=trust)
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if heard:
+            break
+    await port.stop(None)
+    assert heard == ["the certificate of agent 'pi' is revoked"]
+
+
+def test_a_call_has_asked_when_its_first_message_or_its_end_is_there() -> None:
+    frame = turned_away._frame
+    settings, head = frame(4, 0, 0, b"x" * 6), frame(1, 4, 7, b"headers")
+    first = turned_away._first_call
+    assert first(bytearray(settings)) == (0, False)
+    assert first(bytearray(settings + head)) == (7, False)
+    assert first(bytearray(settings + frame(1, 5, 7, b"headers"))) == (7, True)
+    asked = settings + head + frame(0, 0, 7, b"hello")
+    assert first(bytearray(asked)) == (7, True)
+    assert first(bytearray(asked[:-1])) == (7, False), "half of it"
+    assert first(bytearray(settings + head + frame(0, 0, 9, b"hello"))) == (7, False)
