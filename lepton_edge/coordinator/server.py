@@ -30,8 +30,9 @@ from lepton_edge.coordinator.standing import Drain
 from lepton_edge.coordinator.state import Device, Settings, State
 from lepton_edge.coordinator.store import Remembered, Store
 from lepton_edge.coordinator.vault import Vault
-from lepton_edge.coordinator.worker import Workers
+from lepton_edge.coordinator.worker import COMMAND, Workers
 from lepton_edge.core.config import CoordinatorConfig
+from lepton_edge.core.custom_ops import custom_ops
 from lepton_edge.core.errors import DiscoveryFailed, StorageFull
 from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
@@ -161,7 +162,9 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
         store.identity(),
         secrets.token_hex(8),
     )
-    workers = Workers(config.worker_timeout, min(MOST_WORKERS, os.cpu_count() or 1))
+    custom_ops(config.allow_custom_ops)  # said now rather than at the first push
+    command = (*COMMAND, *config.allow_custom_ops)
+    workers = Workers(config.worker_timeout, min(MOST_WORKERS, os.cpu_count() or 1), command)
     jobs = Jobs(workers, config.state_directory)
     driver = Driver(remembered(store.load(), settings), store, artifacts, jobs.work)
     service = Service(driver, store, artifacts, jobs)
