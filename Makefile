@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents alerts chaos absence planted batch regret compress-bench image-steps six-commands systemd clean
+.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents alerts chaos absence planted batch regret compress-bench image-steps six-commands systemd image clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -151,6 +151,9 @@ six-commands: $(DEMO_STAMP) ## Slow, needs root and debootstrap: the README's si
 
 systemd: $(DEMO_STAMP) ## Slow, needs root and debootstrap: services installed as the docs say under a real systemd; killed, frozen, unplugged
 	@$(BIN)/python -m bench.clean.services
+
+image: $(DEMO_STAMP) ## Slow, needs root, debootstrap and podman: the image is built, and the topology of compose.yaml runs
+	@$(BIN)/python -m bench.clean.image
 
 clean: ## Remove what was set up here
 	rm -rf $(VENV) .demo build dist

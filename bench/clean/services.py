@@ -37,12 +37,13 @@ EXPOSED = 2.0
 class Verdicts:
     """What was looked at, each told as a row at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, bench: str = "services") -> None:
         self.right = True
+        self._bench = bench
 
     def say(self, what: str, met: bool, value: float = 1.0, unit: str = "1") -> None:
         """Tell one."""
-        Row("services", what, value, unit, met=met).print()
+        Row(self._bench, what, value, unit, met=met).print()
         self.right = self.right and met
 
 
@@ -143,7 +144,7 @@ def serves_alone(verdicts: Verdicts, laboratory: Laboratory, server: Machine, bo
     board.pull_the_plug()
     began = time.monotonic()
     board.boot()
-    ask = f"{BOARD} --key ~/app.pem infer mine --input photo.jpg --coordinator 127.0.0.1:8011"
+    ask = f"{BOARD} --key ~/app.pem infer mine --input input=photo.jpg --coordinator 127.0.0.1:8011"
     seconds = until(lambda: "espresso" in board.run(ask, check=False).stdout, LOST)
     verdicts.say(
         "board: answers after a reboot without a network", seconds < LOST, time.monotonic() - began, "s"
@@ -184,6 +185,8 @@ def prove(directory: Path, wheels: Path) -> bool:
         for machine, unit in ((server, COORDINATOR), (server, AGENT), (board, AGENT)):
             installed(verdicts, machine, unit)
         state_kept(verdicts, server)
+        devices = server.run(f"{SERVER} device list", "root").stdout
+        verdicts.say("server: boards are not told to dial themselves", "127.0.0.1" not in devices)
         for machine in (server, board):
             comes_back(verdicts, machine, "KILL", "killed")
         comes_back(verdicts, board, "STOP", "frozen")
