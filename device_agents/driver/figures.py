@@ -18,10 +18,12 @@ from device_agents.driver.strain import Strain
 from device_agents.machine import State, canary
 from device_agents.machine.stages import all_reports
 from device_agents.machine.state import ACTIVE, PREPARING, EpochState, queue_reports
+from device_agents.membership import life
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.messages import LinkReport
 from lepton_edge.core.version import __version__
-from lepton_edge.metrics import Family, Watched, counter, gauge, open_door
+from lepton_edge.metrics import Family, Watched, certificate, counter, gauge, open_door
+from lepton_edge.security.keyring import Keyring
 from partitioner.units import PageName
 
 log = structlog.get_logger("agent")
@@ -152,11 +154,17 @@ def _page(held: EpochState) -> PageName:
     return turned or held.book.active
 
 
+def _papers(config: AgentConfig) -> list[Family]:
+    return certificate(*life(Keyring(config.state_directory))) if config.secure else certificate(0.0, 0.0)
+
+
 @contextlib.asynccontextmanager
 async def shown(config: AgentConfig, figures: Figures) -> AsyncIterator[None]:
     """Show the figures, and whether this agent lives and is ready, meanwhile."""
     door = await open_door(
-        config.metrics_bind, config.metrics_port, Watched(figures, not_ready=figures.not_ready)
+        config.metrics_bind,
+        config.metrics_port,
+        Watched(lambda: [*figures(), *_papers(config)], not_ready=figures.not_ready),
     )
     log.info("figures are shown", metrics=door.address)
     try:

@@ -37,8 +37,8 @@ from lepton_edge.core.errors import DiscoveryFailed, StorageFull
 from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
-from lepton_edge.metrics import Watched, open_door
-from lepton_edge.security import whereabouts
+from lepton_edge.metrics import Family, Watched, certificate, open_door
+from lepton_edge.security import certificates, whereabouts
 from lepton_edge.systemd import Notifier
 from lepton_edge.wire import front, introduction, occupied, rpc
 from lepton_edge.wire.health import health_handlers
@@ -89,7 +89,7 @@ async def serve(config: CoordinatorConfig) -> None:
                 state=str(config.state_directory),
                 term=rooms.driver.state.settings.term,
             )
-            async with _shown(config, rooms.driver):
+            async with _shown(config, rooms.driver, rooms.service.gate):
                 await _until_asked_to_end(asked, deciding)
         notifier.stopping()
         await server.stop(GRACE)
@@ -194,10 +194,16 @@ def remembered(found: Remembered, settings: Settings) -> State:
 
 
 @contextlib.asynccontextmanager
-async def _shown(config: CoordinatorConfig, driver: Driver) -> AsyncIterator[None]:
+async def _shown(config: CoordinatorConfig, driver: Driver, gate: Gate | None) -> AsyncIterator[None]:
     """Show figures, and whether the coordinator lives, meanwhile."""
+
+    def told() -> list[Family]:
+        own = certificates.read(gate.trust.credentials.certificate) if gate is not None else None
+        papers = certificate(own.begins, own.ends) if own else certificate(0.0, 0.0)
+        return [*figures.figures(driver.state, driver.started, driver.now()), *papers]
+
     watched = Watched(
-        lambda: figures.figures(driver.state, driver.started, driver.now()),
+        told,
         lambda: "" if driver.turns() else "nothing is decided any more",
     )
     door = await open_door(config.metrics_bind, config.metrics_port, watched)

@@ -35,6 +35,10 @@ def findings(status: Row) -> list[Finding]:
 
 def _device(row: Row) -> Iterator[Finding]:
     name = row["device"]
+    if row.get("revoked") and not row.get("connected"):
+        fix = "let it join again (lepton-edge token create), or forget it: lepton-edge device remove " + name
+        yield Finding("device", Level.WARNING, f"{name} is shut out: its certificate is revoked", fix)
+        return
     if not row.get("connected"):
         fix = "start its agent, or forget it: lepton-edge device remove " + name
         yield Finding("device", Level.WARNING, f"{name} is away", fix)

@@ -27,17 +27,23 @@ WHO = re.compile(r'^lepton_edge_(?:agent|coordinator)_info\{(?:device="([^"]*)")
 
 
 def figures(who: str, host: str, port: int) -> Figures | None:
-    """Return where the agent called `who` ("" for a coordinator) shows its figures; None where it does not."""
+    """Return where the agent called `who` ("" for a coordinator) shows its figures.
+
+    None where it does not, and where several do, since nothing tells them apart.
+    """
     if port == NO_METRICS:
         return None
     last = LAST_PORT if port == METRICS_PORT else port
-    for tried in range(port, last + 1):
-        told = _got(host, tried, "/metrics")[1]
-        found = WHO.search(told)
-        if found and (found[1] or "") == who:
-            ready = _got(host, tried, "/readyz")
-            return Figures(f"{host}:{tried}", "" if ready[0] == http.client.OK else ready[1].strip())
-    return None
+    found = [tried for tried in range(port, last + 1) if _whose(host, tried) == who]
+    if len(found) != 1:
+        return None
+    status, why = _got(host, found[0], "/readyz")
+    return Figures(f"{host}:{found[0]}", "" if status == http.client.OK else why.strip())
+
+
+def _whose(host: str, port: int) -> str | None:
+    found = WHO.search(_got(host, port, "/metrics")[1])
+    return found[1] or "" if found else None
 
 
 def _got(host: str, port: int, path: str) -> tuple[int, str]:

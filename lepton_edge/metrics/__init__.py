@@ -8,6 +8,7 @@ from lepton_edge.metrics.door import Door as Door
 from lepton_edge.metrics.door import Watched as Watched
 from lepton_edge.metrics.door import open_door as open_door
 from lepton_edge.metrics.families import Family as Family
+from lepton_edge.metrics.families import certificate as certificate
 from lepton_edge.metrics.families import counter as counter
 from lepton_edge.metrics.families import exposition as exposition
 from lepton_edge.metrics.families import gauge as gauge

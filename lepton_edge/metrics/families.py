@@ -40,6 +40,15 @@ def counter(name: str, help: str) -> Family:
     return Family(name, "counter", help)
 
 
+def certificate(begins: float, ends: float) -> list[Family]:
+    """Return from when to when a process's certificate counts, seconds since 1970; (0, 0) for none."""
+    since = gauge(
+        "certificate_begins_timestamp_seconds", "When the certificate that is shown began to count."
+    )
+    until = gauge("certificate_ends_timestamp_seconds", "When the certificate that is shown ends.")
+    return [since.add(begins or None), until.add(ends or None)]
+
+
 def exposition(families: Iterable[Family]) -> bytes:
     """Return the text of these families; those without a sample are named all the same."""
     return "".join(line for family in families for line in _lines(family)).encode()

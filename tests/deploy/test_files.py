@@ -21,7 +21,7 @@ from lepton_edge.cli.lazy import LazyGroup
 from lepton_edge.cli.main import app
 from lepton_edge.coordinator.figures import figures
 from lepton_edge.coordinator.state import Settings, State
-from lepton_edge.metrics.families import PREFIX
+from lepton_edge.metrics.families import PREFIX, certificate
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -37,7 +37,7 @@ def known() -> set[str]:
     """Every figure that an agent or a coordinator shows."""
     agent = Figures(AgentState("pi", 8, 1.0), "board", tuple, lambda: True)()
     coordinator = figures(State(Settings("0", 1, 6.0, 1.5)), 0.0, 1.0)
-    return {PREFIX + family.name for family in (*agent, *coordinator)}
+    return {PREFIX + family.name for family in (*agent, *coordinator, *certificate(0.0, 0.0))}
 
 
 def expressions() -> Iterator[Any]:

@@ -62,11 +62,13 @@ def test_figures_of_a_small_fleet(house: Any, small: Path, small_input: Path) ->
     assert told["lepton_edge_coordinator_attached"] == {(): 1.0}
     assert any(key[0] == "small" for key in told["lepton_edge_stage_seconds"])
     assert read(board, "/readyz") == (200, "ok\n")
+    assert told["lepton_edge_certificate_ends_timestamp_seconds"][()] > time.time() + 86400
     control = door(house, "coordinator")
     told = figures(control)
     assert told["lepton_edge_device_connected"] == {("board", "board"): 1.0, ("cloud", "cloud"): 1.0}
     assert told["lepton_edge_plan_active"] == {("small", "board", "local"): 1.0}
     assert told["lepton_edge_plan_predicted_seconds"][("small", "board", "local")] > 0
+    assert told["lepton_edge_certificate_ends_timestamp_seconds"][()] > time.time() + 86400
     assert read(control, "/livez") == (200, "ok\n")
     begun = time.monotonic()
     for _ in range(20):

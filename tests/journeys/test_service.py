@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -85,6 +86,21 @@ def test_a_board_that_boots_without_a_network_serves_its_last_epoch(
         np.testing.assert_allclose(result["y"], expected, rtol=1e-4, atol=1e-5)
         assert (result.epoch, [hop.device for hop in result.hops]) == (1, ["client", "board"])
         house.kill("board")
+
+
+def test_a_board_whose_certificate_ended_while_it_was_off_comes_back_by_itself(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody goes there with a token: it proves that the key of the old certificate is still its own."""
+    monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_CERTIFICATE_LIFE", "3")
+    house.start_coordinator()
+    house.start_agent("board", "board")
+    house.kill("board")
+    kept = house.directory / "board" / "security" / "life.json"
+    until(lambda: time.time() > json.loads(kept.read_text())[1])
+    house.start_agent("board", "board")
+    told = (house.directory / "coordinator" / "security" / "audit.jsonl").read_text()
+    assert "renew after its end" in told
 
 
 def _answered(client: lepton_edge.Client, x: Any) -> Any:
