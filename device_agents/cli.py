@@ -24,6 +24,7 @@ from device_agents.options import (
     Addresses,
     Adopt,
     Bind,
+    CustomOps,
     DryRun,
     Folder,
     Form,
@@ -107,6 +108,7 @@ def start(
     relay: Relay = None,
     transport: Transport = None,
     adopt: Adopt = None,
+    allow_custom_ops: CustomOps = None,
     metrics_port: MetricsPort = None,
     config: TomlFile = None,
     log_level: Level = None,
@@ -118,6 +120,7 @@ def start(
     flags |= {"threads": threads, "workers": workers, "simulate_slow": simulate_slow}
     flags |= {"watts": watts, "radio_watts": radio_watts, "relay": relay, "transport": transport}
     flags |= {"adopt": adopt, "metrics_port": metrics_port}
+    flags["allow_custom_ops"] = tuple(allow_custom_ops) if allow_custom_ops else None
     flags |= {"log_level": log_level, "log_format": log_format}
     flags |= listening(bind, insecure_bind, secure)
     given = {field: value for field, value in flags.items() if value is not None}

@@ -193,6 +193,14 @@ MetricsPort = Annotated[
     ),
 ]
 MemoryMax = Annotated[str, typer.Option("--memory", metavar="SIZE", help="The most it may take: 80%, 512M.")]
+CustomOps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-custom-ops",
+        metavar="DOMAIN=LIBRARY",
+        help="Load this machine's library of custom operators; may be repeated.",
+    ),
+]
 Replace = Annotated[
     bool,
     typer.Option(

@@ -41,6 +41,7 @@ from device_agents.service import DataService
 from device_agents.state_directory import holding
 from device_agents.store import ArtifactStore
 from lepton_edge.core.config import AgentConfig
+from lepton_edge.core.custom_ops import custom_ops
 from lepton_edge.core.links import LinkHello
 from lepton_edge.core.messages import (
     PROTOCOL_MAJOR,
@@ -95,7 +96,7 @@ async def serve(config: AgentConfig, tell: Tell = print) -> None:
     Raises:
         PortInUse: the data port and the ones after it are taken.
         StorageFull: the state directory cannot be written.
-        InvalidInput: more addresses are advertised than a coordinator takes.
+        InvalidInput: more addresses are advertised than a coordinator takes; a library of custom operators is none.
         AlreadyExists, IncompatibleVersion: refused by the coordinator, or the state directory is in use.
     """
     addresses.check_advertised(config.advertise)
@@ -124,6 +125,7 @@ class Agent:
                 config.queue_limit,
                 config.memory_limit,
                 workers=config.workers,
+                custom=custom_ops(config.allow_custom_ops),
             )
         )
         self.state = State(
@@ -351,6 +353,7 @@ class Agent:
             leader=self.loyalty.leader,
             adopt=self.loyalty.adopt,
             machine=self.member.machine if self.member else "",
+            custom_domains=tuple(sorted(self.engine.config.custom.domains)),
         )
 
     @property

@@ -1,8 +1,8 @@
 """Whose operators a graph may use here: those of the engine, and the graph's own functions.
 
 Law: reads the bytes that came, before the engine does; believes no coordinator. A graph names the operators of a
-library, it cannot bring one, and this process loads none: a graph that needs one is refused by name. The same rule
-holds where models are pushed (`partitioner/onnx_io/domains.py`).
+library, it cannot bring one, and this process loads none but those that a person allowed by name on this machine: a
+graph that needs another one is refused. The same rule holds where models are pushed (`partitioner/onnx_io/domains.py`).
 Field numbers are those of onnx.proto: ModelProto.graph = 7, functions = 25; GraphProto.node = 1; FunctionProto.name =
 1, node = 7, domain = 10; NodeProto.op_type = 4, attribute = 5, domain = 7; AttributeProto.g = 6, graphs = 11.
 """
@@ -35,8 +35,8 @@ Operator = tuple[str, str]
 """(domain, name)."""
 
 
-def check_domains(model: bytes) -> None:
-    """Refuse a graph that needs a library of custom operators, or that takes compiled code along.
+def check_domains(model: bytes, allowed: frozenset[str] = frozenset()) -> None:
+    """Refuse a graph with custom operators of other domains than `allowed`, or that takes compiled code along.
 
     Raises:
         UnsupportedOperator: names the first such operator.
@@ -49,15 +49,16 @@ def check_domains(model: bytes) -> None:
     for body, nodes in [*graphs, *((one, _FUNCTION_NODE) for one in functions)]:
         for domain, name in _operators(body, nodes, 0):
             if (domain, name) not in own:
-                _check(domain, name)
+                _check(domain, name, allowed)
 
 
-def _check(domain: str, name: str) -> None:
+def _check(domain: str, name: str, allowed: frozenset[str]) -> None:
     told = f"{domain[:_LONGEST]}/{name[:_LONGEST]}"
-    if domain not in KNOWN:
+    if domain not in KNOWN and domain not in allowed:
         raise UnsupportedOperator(
             f"{told} is a custom operator, and no library of such is loaded on this device",
-            "export the model with standard operators, and push it again",
+            "export the model with standard operators, or allow a library that lies there, by name: "
+            f"lepton-edge agent start --allow-custom-ops {domain[:_LONGEST]}=LIBRARY",
         )
     if domain and name in CARRIES_CODE:
         raise UnsupportedOperator(

@@ -33,6 +33,7 @@ from device_agents.engine.sessions import Runner, open_block
 from device_agents.engine.shrinking import shrink_arena
 from device_agents.engine.stage import Stages, kind_of
 from device_agents.engine.work import Done, Work
+from lepton_edge.core.custom_ops import NONE, CustomOps
 from lepton_edge.core.errors import PrepareFailed
 from lepton_edge.core.results import Array
 from lepton_edge.wire.memory import trim_malloc
@@ -66,7 +67,8 @@ class EngineConfig:
     that this process belongs to the engine: all sessions then share one thread pool, and nobody else in the
     process may open an onnxruntime session with threads of its own. `claim_process` says so for all engines.
     `workers` requests are computed at once, 0 as many as the cores allow; `max_batch` of them as one at most, where
-    their blocks are proven to keep rows apart and that was measured to be faster (1: never).
+    their blocks are proven to keep rows apart and that was measured to be faster (1: never). `custom` operators come
+    from libraries of this device.
     """
 
     threads: int = 0
@@ -76,6 +78,7 @@ class EngineConfig:
     shared_pool: bool = False
     workers: int = 0
     max_batch: int = 4
+    custom: CustomOps = NONE
 
 
 class Engine:
@@ -83,7 +86,7 @@ class Engine:
 
     def __init__(self, config: EngineConfig | None = None) -> None:
         self.config = config or EngineConfig()
-        self.runtime = start_runtime(self.config.threads, self.config.shared_pool)
+        self.runtime = start_runtime(self.config.threads, self.config.shared_pool, self.config.custom)
         self.slowdown = self.config.slowdown
         self.codec = TensorCodec(self.runtime)
         self._stages = Stages(self.codec, self.slowdown)

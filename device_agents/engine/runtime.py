@@ -19,6 +19,9 @@ import onnxruntime
 import psutil
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
+from lepton_edge.core.custom_ops import NONE, CustomOps
+from lepton_edge.core.errors import InvalidInput
+
 PROVIDERS = ["CPUExecutionProvider"]
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 ERRORS_ONLY = 3
@@ -32,10 +35,11 @@ _pool_threads: list[int] = []  # empty until the pool was asked for; then its si
 
 @dataclass(frozen=True)
 class Runtime:
-    """How sessions of this process run: `threads` each, of the process's pool when `shared`."""
+    """How sessions of this process run: `threads` each, of its one pool when `shared`, with `custom` operators."""
 
     threads: int
     shared: bool = False
+    custom: CustomOps = NONE
 
 
 def claim_process() -> None:
@@ -44,12 +48,13 @@ def claim_process() -> None:
         _claimed.append(True)
 
 
-def start_runtime(threads: int = 0, shared: bool = False) -> Runtime:
+def start_runtime(threads: int = 0, shared: bool = False, custom: CustomOps = NONE) -> Runtime:
     """Say how sessions run here; 0 threads means one a physical core.
 
     `shared` makes, once a process, a pool that every onnxruntime session of the process must use from then
-    on.
+    on. Raises InvalidInput where a library of `custom` is none that the engine takes.
     """
+    _check_libraries(custom)
     wanted = threads or cores()
     with _lock:
         if not _shared_arena:
@@ -58,7 +63,7 @@ def start_runtime(threads: int = 0, shared: bool = False) -> Runtime:
         if (shared or _claimed) and not _pool_threads:
             _pool_threads.append(wanted if _create_pool(wanted) else 0)
         pool = _pool_threads[0] if _pool_threads else 0
-    return Runtime(pool or wanted, shared=pool > 0)
+    return Runtime(pool or wanted, pool > 0, custom)
 
 
 def session_options(runtime: Runtime, weights: Path | None = None) -> onnxruntime.SessionOptions:
@@ -76,6 +81,8 @@ def session_options(runtime: Runtime, weights: Path | None = None) -> onnxruntim
         options.inter_op_num_threads = 1
     if weights is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, str(weights.resolve()))
+    for library in runtime.custom.libraries:
+        options.register_custom_ops_library(str(library))
     return options
 
 
@@ -83,6 +90,17 @@ def cores() -> int:
     """Return the physical cores that this process may use."""
     physical = psutil.cpu_count(logical=False) or 1
     return min(physical, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else physical
+
+
+def _check_libraries(custom: CustomOps) -> None:
+    try:
+        for library in custom.libraries:
+            onnxruntime.SessionOptions().register_custom_ops_library(str(library))
+    except (Fail, RuntimeError) as error:
+        raise InvalidInput(
+            f"the engine takes no custom operators from {library}: {' '.join(str(error).split())[:200]}",
+            f"is it a library for onnxruntime {onnxruntime.__version__} and this processor?",
+        ) from error
 
 
 def _create_pool(threads: int) -> bool:

@@ -76,12 +76,14 @@ def open_session(graph: bytes, runtime: Runtime, weights: Path | None = None) ->
         InvalidModel: the bytes are no ONNX graph, or a broken one.
         PrepareFailed: anything else: weights missing, memory exhausted.
     """
-    return open_with(graph, session_options(runtime, weights))
+    return open_with(graph, session_options(runtime, weights), runtime)
 
 
-def open_with(graph: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def open_with(
+    graph: bytes, options: onnxruntime.SessionOptions, runtime: Runtime
+) -> onnxruntime.InferenceSession:
     """Open a serialized ONNX graph with these very options; errors as `open_session`."""
-    check_domains(graph)
+    check_domains(graph, runtime.custom.domains)
     try:  # its fallback prints on stdout, and would open the same session again
         return onnxruntime.InferenceSession(graph, options, providers=PROVIDERS, enable_fallback=0)
     except OPEN_ERRORS as error:

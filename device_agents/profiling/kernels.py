@@ -91,9 +91,9 @@ def _outermost(events: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
 
 def _open(graph: bytes, runtime: Runtime, weights: Path | None, folder: Path) -> onnxruntime.InferenceSession:
     try:
-        return open_with(graph, _options(runtime, weights, folder, optimised=True))
+        return open_with(graph, _options(runtime, weights, folder, optimised=True), runtime)
     except LeptonError:  # the optimised graph does not fit a file; names alone will do
-        return open_with(graph, _options(runtime, weights, folder, optimised=False))
+        return open_with(graph, _options(runtime, weights, folder, optimised=False), runtime)
 
 
 def _options(

@@ -72,6 +72,14 @@ Secure = Annotated[
     ),
 ]
 Approve = Annotated[bool | None, typer.Option("--approve/--no-approve", help="A person lets each device in.")]
+CustomOps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-custom-ops",
+        metavar="DOMAIN=LIBRARY",
+        help="Load this machine's library of custom operators; may be repeated.",
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")]
 LogFormat = Annotated[
     str | None,
@@ -97,6 +105,7 @@ def start(
     metrics_port: MetricsPort = None,
     secure: Secure = None,
     approve: Approve = None,
+    allow_custom_ops: CustomOps = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
@@ -106,6 +115,7 @@ def start(
     flags |= listening(bind, insecure_bind, secure)
     flags |= {
         "approve": approve,
+        "allow_custom_ops": tuple(allow_custom_ops) if allow_custom_ops else None,
         "metrics_port": metrics_port,
         "log_level": log_level,
         "log_format": log_format,

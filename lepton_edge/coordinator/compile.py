@@ -24,10 +24,12 @@ from lepton_edge.coordinator import planning, trials
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.jobs import KINDS, Compiled, PlanJob, PrivacyJob, PushJob, TrialJob
 from lepton_edge.coordinator.pushing import push
+from lepton_edge.core.custom_ops import custom_ops
 from lepton_edge.core.errors import ServiceError, StorageFull
 from partitioner.errors import LeptonError
 from partitioner.nouns_json import from_json, to_json
 from partitioner.onnx_io import load_compiled
+from partitioner.onnx_io.runtime import allow
 from partitioner.profile.privacy import privacy
 from partitioner.units import TensorName
 
@@ -45,6 +47,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not fall into the conversation
     sys.excepthook = functools.partial(_last_words, out)
+    custom = custom_ops(sys.argv[1:])
+    allow(custom.domains, custom.libraries)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     while True:

@@ -117,6 +117,7 @@ def _start(state: State, now: Seconds) -> list[Command]:
         devices = parts.choose(state, run, now)
         placement.check_size(model.name, model.weights, devices)
         placement.check_engine(model.name, model.opset, devices)
+        placement.check_custom(model.name, model.operators, devices)
     except LeptonError as error:
         return fail(state, error, now)
     measuring.list_all(state, run, devices)

@@ -55,13 +55,13 @@ def next_trial(state: State, run: Deployment) -> list[Command] | None:
     told = telling.tell(run, "cutting", f"{what}into segments to measure on {device}")
     return [
         told,
-        MakeTrial(run.cause, run.job, model, version, memory, _lacks(run, device), minor),
+        MakeTrial(run.cause, run.job, model, version, memory, _lacks(state, run, device), minor),
     ]
 
 
-def _lacks(run: Deployment, device: DeviceId) -> tuple[str, ...]:
-    """Return the operators that a device was said to lack; a variant may have none of them, so it is tried whole."""
-    return () if run.subject else orders.lacks(run, device)
+def _lacks(state: State, run: Deployment, device: DeviceId) -> tuple[str, ...]:
+    """Return the operators that a device lacks; a variant may have none of them, so it is tried whole."""
+    return () if run.subject else orders.lacks(state, run, device)
 
 
 def note(state: State, run: Deployment, device: DeviceId, message: Profiled, now: Seconds) -> list[Command]:

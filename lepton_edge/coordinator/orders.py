@@ -83,6 +83,7 @@ def plan_order(state: State, run: Deployment) -> PlanOrder:
     records = {name: _record(state, run, name) for name in (run.board, run.cloud) if name}
     board, cloud = (records.get(name) if name else None for name in (run.board, run.cloud))
     wishes = _with_watts(run.request.wishes, _device(state, run.board), _device(state, run.cloud))
+    wishes = _with_lacks(wishes, state, run)
     order = PlanOrder(
         run.model,
         run.version,
@@ -186,11 +187,20 @@ def _with_watts(wishes: Wishes, board: Device | None, cloud: Device | None) -> W
     )
 
 
-def lacks(run: Deployment, name: DeviceId) -> tuple[str, ...]:
-    """Return the operators that a device of a deployment was said to lack."""
-    wishes = run.request.wishes
+def _with_lacks(wishes: Wishes, state: State, run: Deployment) -> Wishes:
+    """Return the wishes with what each device lacks, said or told."""
+    board, cloud = (lacks(state, run, name) if name else () for name in (run.board, run.cloud))
+    return dataclasses.replace(
+        wishes, board_lacks=board or wishes.board_lacks, cloud_lacks=cloud or wishes.cloud_lacks
+    )
+
+
+def lacks(state: State, run: Deployment, name: DeviceId) -> tuple[str, ...]:
+    """Return the operators that a device of a deployment lacks: was said to, or may not load the library of."""
+    wishes, model = run.request.wishes, state.models.get(run.model)
     by_device = {run.board: wishes.board_lacks, run.cloud: wishes.cloud_lacks}
-    return by_device.get(name, ())
+    told = placement.foreign(_device(state, name), model.operators if model else ())
+    return tuple(dict.fromkeys((*by_device.get(name, ()), *told)))
 
 
 def to_gauge(state: State, run: Deployment) -> list[DeviceId]:

@@ -6,9 +6,11 @@ Law: pure functions over devices and books; they decide nothing about time and s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from lepton_edge.coordinator.records import Hold
 from lepton_edge.coordinator.state import Device
+from lepton_edge.core.custom_ops import STANDARD
 from lepton_edge.core.errors import NotFound, RequestError
 from lepton_edge.core.messages import Deploy
 from partitioner.compiled import READ_OPSET
@@ -117,6 +119,24 @@ def check_engine(model: str, opset: int, devices: list[Device]) -> None:
                 f"model {model!r} uses opset {opset}, and {device.name} has {engine}, which reads {READ_OPSET} at most",
                 f"export the model with opset {READ_OPSET}, or give {device.name} a newer onnxruntime (Python 3.11)",
             )
+
+
+def check_custom(model: str, operators: Iterable[str], devices: list[Device]) -> None:
+    """Raise UnsupportedOperator where none of `devices` may load the library of one of the model's custom operators."""
+    lacked = [set(foreign(device, operators)) for device in devices]
+    for operator in sorted(set.intersection(*lacked)) if lacked else ():
+        names = ", ".join(device.name for device in devices)
+        raise UnsupportedOperator(
+            f"model {model!r} uses the custom operator {operator}, and none of {names} has its library",
+            "start an agent where that lies with --allow-custom-ops "
+            f"{operator.rpartition('/')[0]}=LIBRARY, or export the model with standard operators",
+        )
+
+
+def foreign(device: Device | None, operators: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a model's operators ("DOMAIN/OPERATOR") whose library `device` was not allowed to load."""
+    known = (*STANDARD, *(device.hello.custom_domains if device is not None else ()))
+    return tuple(one for one in operators if device is not None and one.rpartition("/")[0] not in known)
 
 
 def is_too_old(device: Device, opset: int) -> bool:

@@ -22,6 +22,7 @@ from partitioner.units import Seconds
 LINE_LIMIT = 256 << 20  # bytes of one answer; a book of a very large model has some megabytes
 IDLE = 120.0  # seconds after which a worker without a job is sent home
 COMMAND = (sys.executable, "-m", "lepton_edge.coordinator.compile")
+"""What it is told besides: the libraries of custom operators that it may load, DOMAIN=LIBRARY each."""
 
 Json = dict[str, Any]
 

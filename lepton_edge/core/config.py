@@ -52,6 +52,13 @@ _STATE_HOME = "`$XDG_STATE_HOME/lepton-edge/{}` (`~/.local/state/...`)"
 _BIND = "the address to listen on; beyond loopback over TLS alone, or loudly"
 _SECURE = "TLS with everybody, who prove who they are; or in the open"
 _OFF = {"off": NO_METRICS}
+_CustomOps = Annotated[
+    tuple[str, ...],
+    Setting(
+        "DOMAIN=LIBRARY, commas between: libraries of custom operators on this machine that may be loaded",
+        usual="none",
+    ),
+]
 _MetricsPort = Annotated[
     int,
     Setting(
@@ -101,6 +108,7 @@ class CoordinatorConfig:
     upload_limit: Annotated[Bytes, Setting("the largest model that may be pushed, bytes", 1)] = Bytes(4 << 30)
     secure: Annotated[bool, Setting(_SECURE)] = SECURE
     approve: Annotated[bool, Setting("whether a person lets each device in")] = False
+    allow_custom_ops: _CustomOps = ()
     certificate_life: Annotated[
         Seconds, Setting("seconds that a device's certificate counts; it renews itself", 1)
     ] = Seconds(180 * 86400.0)
@@ -195,6 +203,7 @@ class AgentConfig:
         bool | None,
         Setting("whether another coordinator may have it, whatever it serves for the one before", usual="no"),
     ] = None
+    allow_custom_ops: _CustomOps = ()
     secure: Annotated[bool, Setting(_SECURE)] = SECURE
     machine: Annotated[
         str,

@@ -100,7 +100,8 @@ class Hello:
 
     `watts` and `radio_watts` are declared by who started it. `probe` is the seconds of its speed probe. 0: unknown.
     `relay`: it forwards for agents that cannot reach each other. `leader` is whom it obeyed last; `adopt`: another may
-    command it from now on, whatever it serves. `machine` is a hash that is another on another machine.
+    command it from now on, whatever it serves. `machine` is a hash that is another on another machine. It runs custom
+    operators of `custom_domains`.
     """
 
     device: DeviceId
@@ -120,6 +121,7 @@ class Hello:
     leader: Leader | None = None
     adopt: bool = False
     machine: str = ""
+    custom_domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

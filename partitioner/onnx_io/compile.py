@@ -21,7 +21,7 @@ from partitioner.compiled import READ_OPSET, CompiledModel
 from partitioner.errors import InvalidManifest, InvalidModel, ModelError
 from partitioner.manifest import Manifest
 from partitioner.nouns_json import from_json, to_json
-from partitioner.onnx_io import blob, compose, generate, infer, load, optimise, quantized, scope
+from partitioner.onnx_io import blob, compose, domains, generate, infer, load, optimise, quantized, scope
 from partitioner.onnx_io.blob import Span
 from partitioner.onnx_io.compose import Composition
 from partitioner.onnx_io.contract import contract
@@ -182,8 +182,10 @@ def _output(made: Composition, name: str, labels: Mapping[str, bytes]) -> Output
 
 
 def _operators(model: ModelProto) -> tuple[str, ...]:
-    nodes = [node for one in scope.all_graphs(model.graph) for node in one.node]
-    return tuple(sorted({f"{node.domain or 'ai.onnx'}/{node.op_type}" for node in nodes}))
+    """Return what an engine must run; the model's own functions as what they are made of."""
+    own = {(one.domain, one.name) for one in model.functions}
+    kinds = {(node.domain, node.op_type) for node in domains.nodes(model)} - own
+    return tuple(sorted(f"{domain or 'ai.onnx'}/{name}" for domain, name in kinds))
 
 
 def _version(

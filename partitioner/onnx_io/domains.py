@@ -1,9 +1,9 @@
 """Whose operators a model may use: those of the engines that we know, and its own functions.
 
 Law: reads node by node, bodies and functions included, and opens nothing. A model cannot carry the code of a custom
-operator, only its name: the code is a library that a process loads. No process of ours loads one, and a model that
-needs one is refused here, before anything is run. Some operators of the engine itself take code or files along: they
-are refused, too.
+operator, only its name: the code is a library that a process loads. No process of ours loads one that a person did
+not allow by name (`runtime.allow`), and a model that needs another one is refused here, before anything is run. Some
+operators of the engine itself take code or files along: they are refused, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from onnx import ModelProto, NodeProto
 
 from partitioner.errors import UnsupportedOperator
-from partitioner.onnx_io import scope
+from partitioner.onnx_io import runtime, scope
 
 KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 """ONNX's own, and the engine's additions that every build for a CPU has."""
@@ -29,11 +29,12 @@ def check_domains(model: ModelProto) -> None:
         UnsupportedOperator: names the first such operator.
     """
     own = {(one.domain, one.name) for one in model.functions}
-    for node in _nodes(model):
-        if node.domain not in KNOWN and (node.domain, node.op_type) not in own:
+    for node in nodes(model):
+        if node.domain not in KNOWN | runtime.allowed() and (node.domain, node.op_type) not in own:
             raise UnsupportedOperator(
                 f"{node.domain}/{node.op_type} is a custom operator, and no library of such is loaded here",
-                "export the model with standard operators, or write it as an ONNX function inside the model",
+                "export the model with standard operators, write it as an ONNX function inside the model, or allow a "
+                f"library by name: lepton-edge coordinator start --allow-custom-ops {node.domain}=LIBRARY",
             )
         if node.domain and node.op_type in CARRIES_CODE:
             raise UnsupportedOperator(
@@ -42,7 +43,8 @@ def check_domains(model: ModelProto) -> None:
             )
 
 
-def _nodes(model: ModelProto) -> Iterator[NodeProto]:
+def nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Yield every node of `model`: of its graph, of bodies, and of its functions."""
     for graph in scope.all_graphs(model.graph):
         yield from graph.node
     for function in model.functions:

@@ -7,7 +7,7 @@ sessions have one thread and a fixed level of optimisation, so that answers may 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     state.EPFail, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf,
     state.ModelLoaded, state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException,
 )  # fmt: skip
+_REGISTRATION_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, RuntimeError)
 OFF = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 BASIC = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 FULL = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -39,6 +40,32 @@ _TOO_NEW = re.compile(r"(?P<what>Opset) (?P<has>\d+) is under.* till opset (?P<m
 _NEW_FORMAT = re.compile(r"model (?P<what>IR version): (?P<has>\d+), max supported IR version: (?P<most>\d+)")
 
 
+_libraries: list[Path] = []
+_domains: set[str] = set()
+
+
+def allow(domains: Iterable[str], libraries: Sequence[Path]) -> None:
+    """Have every session of this process take the operators of these domains from these libraries.
+
+    Raises InvalidModel where the engine does not take one of them.
+    """
+    try:
+        for library in libraries:
+            ort.SessionOptions().register_custom_ops_library(str(library))
+    except _REGISTRATION_ERRORS as error:
+        raise InvalidModel(
+            f"the engine takes no custom operators from {library}: {_short(str(error))}",
+            f"is it a library for onnxruntime {ort.__version__} and this processor?",
+        ) from error
+    _libraries.extend(libraries)
+    _domains.update(domains)
+
+
+def allowed() -> frozenset[str]:
+    """Return the domains whose custom operators this process runs."""
+    return frozenset(_domains)
+
+
 def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
     """Return session options for one thread, with external data taken from `folder`."""
     chosen = ort.SessionOptions()
@@ -48,6 +75,8 @@ def options(folder: Path | None, level: ort.GraphOptimizationLevel) -> ort.Sessi
     chosen.log_severity_level = ERRORS_ONLY + 1
     if folder is not None:
         chosen.add_session_config_entry(_WEIGHTS_FOLDER, str(folder))
+    for library in _libraries:
+        chosen.register_custom_ops_library(str(library))
     return chosen
 
 

@@ -65,7 +65,7 @@ class EpochStatus(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[str] = ..., leader: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay", "leader", "adopt", "machine")
+    __slots__ = ("device", "role", "incarnation", "software", "protocol_major", "protocol_minor", "hardware", "data_addresses", "simulated_slowdown", "epochs", "watts", "radio_watts", "probe", "relay", "leader", "adopt", "machine", "custom_domains")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class Hello(_message.Message):
     LEADER_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_DOMAINS_FIELD_NUMBER: _ClassVar[int]
     device: str
     role: str
     incarnation: str
@@ -100,7 +101,8 @@ class Hello(_message.Message):
     leader: Leader
     adopt: bool
     machine: str
-    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., adopt: bool = ..., machine: _Optional[str] = ...) -> None: ...
+    custom_domains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., role: _Optional[str] = ..., incarnation: _Optional[str] = ..., software: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., hardware: _Optional[_Union[Hardware, _Mapping]] = ..., data_addresses: _Optional[_Iterable[str]] = ..., simulated_slowdown: _Optional[float] = ..., epochs: _Optional[_Iterable[_Union[EpochStatus, _Mapping]]] = ..., watts: _Optional[float] = ..., radio_watts: _Optional[float] = ..., probe: _Optional[float] = ..., relay: bool = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., adopt: bool = ..., machine: _Optional[str] = ..., custom_domains: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StageReport(_message.Message):
     __slots__ = ("model", "epoch", "page", "first", "last", "count", "median", "spread", "total")

@@ -105,3 +105,16 @@ def test_a_model_that_is_too_new_for_an_engine_is_refused_by_name(make: Any) -> 
     with pytest.raises(UnsupportedOperator, match="uses opset 24, and board has onnxruntime 1.23.2") as told:
         placement.check_engine("net", READ_OPSET + 1, [new, old])
     assert "export the model with opset 23" in told.value.hint
+
+
+def test_custom_operators_need_somebody_who_may_load_their_library(make: Any) -> None:
+    operators = ("ai.onnx/Conv", "com.microsoft/Gelu", "mine/Secret")
+    without = Device(make.hello("b"), stream="s-b")
+    having = Device(make.hello("c", "cloud", custom_domains=("mine",)), stream="s-c")
+    assert placement.foreign(without, operators) == ("mine/Secret",)
+    assert placement.foreign(having, operators) == ()
+    placement.check_custom("net", operators, [without, having])
+    placement.check_custom("net", operators[:2], [without])
+    with pytest.raises(UnsupportedOperator, match="mine/Secret") as refused:
+        placement.check_custom("net", operators, [without])
+    assert "--allow-custom-ops mine=LIBRARY" in refused.value.hint
