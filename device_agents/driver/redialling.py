@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from lepton_edge.core.errors import PermissionDenied, Unauthenticated
 from partitioner.errors import LeptonError
 from partitioner.units import Seconds
 
@@ -38,6 +39,8 @@ class Pauses:
     began: float = field(default_factory=time.monotonic)
     needed_at: float = -1e9
     jitter: float = 1.0
+    refused: bool = False
+    """Whether who is dialled answers and one side does not believe the other: asking often changes nothing."""
 
     def reset(self) -> None:
         """Begin anew."""
@@ -56,7 +59,7 @@ class Pauses:
 
     def left(self, since: float, now: float) -> float:
         """Return what is left of the pause that began at `since`."""
-        seldom = now - self.began > PATIENCE and now - self.needed_at > NEED
+        seldom = self.refused or (now - self.began > PATIENCE and now - self.needed_at > NEED)
         pause = min(self.pause, SELDOM_PAUSE if seldom else LONGEST_PAUSE)
         return since + pause * self.jitter - now
 
@@ -113,6 +116,7 @@ async def _while_pausing(
             trying.remove(task)
             if not isinstance(error, LeptonError):
                 raise error
+            pauses.refused = isinstance(error, (Unauthenticated, PermissionDenied))
             tries.failed(error)
     return None
 

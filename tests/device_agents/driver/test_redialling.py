@@ -10,7 +10,7 @@ import pytest
 
 from device_agents.driver import redialling as room
 from device_agents.driver.redialling import AT_ONCE, NEED, PATIENCE, Pauses, Tries, until_answered
-from lepton_edge.core.errors import Unavailable
+from lepton_edge.core.errors import Unauthenticated, Unavailable
 from partitioner.errors import LeptonError
 
 
@@ -119,3 +119,23 @@ def test_pauses_are_long_only_where_nobody_is_in_need(monkeypatch) -> None:
     assert one.left(since=past, now=past) == room.SELDOM_PAUSE
     one.reset()
     assert (one.pause, one.tries) == (room.FIRST_PAUSE, 0)
+
+
+async def test_who_is_not_believed_asks_seldom_and_often_again_once_nobody_answers(monkeypatch) -> None:
+    monkeypatch.setattr(room, "SELDOM_PAUSE", 3600.0)
+    world, waits = World(), pauses()
+    waits.pause = 3600.0
+    world.error = Unauthenticated("the certificate is revoked", "join again")
+    trying = asyncio.create_task(until_answered(world.tries(), waits))
+    await asyncio.sleep(0.3)
+    assert world.dialled == 1
+    assert waits.left(0.0, 0.0) > room.LONGEST_PAUSE
+    waits.need(0.0)
+    assert waits.left(0.0, 0.0) > room.LONGEST_PAUSE, "need changes nothing"
+    trying.cancel()
+    world.error = Unavailable("nobody there")
+    trying = asyncio.create_task(until_answered(world.tries(), waits))
+    await asyncio.sleep(0.3)
+    assert world.dialled > 2
+    assert waits.left(0.0, 0.0) <= room.LONGEST_PAUSE
+    trying.cancel()

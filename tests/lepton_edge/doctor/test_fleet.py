@@ -54,3 +54,9 @@ def test_links_that_are_down_and_profiles_that_drifted() -> None:
         Level.OK,
         Level.NOTE,
     ]
+
+
+def test_a_device_that_is_shut_out_is_not_merely_away() -> None:
+    (said,) = fleet.findings({"devices": [device(connected=False, revoked=True)]})
+    assert "revoked" in said.said
+    assert "token create" in said.fix
