@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One thread per session: these machines are small, and figures must mean something.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help adapt demo test chromium lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents alerts chaos absence planted batch regret compress-bench image-steps six-commands systemd image clean
+.PHONY: help adapt demo test chromium checks lint types contracts protos-check protos unit test-torch all-cuts aarch64 bench fuzz proof lab peers load agents alerts chaos absence planted batch regret compress-bench image-steps six-commands systemd image clean
 
 help: ## List the targets
 	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -40,7 +40,7 @@ $(TORCH_STAMP): $(STAMP)
 demo: $(DEMO_STAMP) ## Set everything up and show the product doing its job on this machine
 	@$(BIN)/python -m examples.demo $(DEMO_ARGS)
 
-test: $(DEMO_STAMP) $(MINILM_STAMP) chromium lint types contracts protos-check unit ## Set everything up and pass every check and test
+test: $(DEMO_STAMP) $(MINILM_STAMP) chromium checks unit ## Set everything up and pass every check and test
 
 chromium: ## A browser to check the report's page in: Debian's, where it can be installed
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; \
@@ -49,6 +49,9 @@ chromium: ## A browser to check the report's page in: Debian's, where it can be 
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
 	    chromium chromium-driver; } >/dev/null 2>&1 || echo "[setup] that failed: the page's tests are skipped"; \
 	else echo "[setup] no chromium and chromedriver here: the page's tests are skipped"; fi
+
+checks: $(STAMP)
+	@$(MAKE) --no-print-directory -j 2 types protos-check lint contracts
 
 lint: $(STAMP) ## Style
 	@echo "[lint]"
@@ -72,8 +75,10 @@ protos-check: $(STAMP) ## The committed stubs are what the .proto files generate
 unit: $(DEMO_STAMP) $(MINILM_STAMP)
 	@echo "[tests]"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/journeys --ignore tests/house/test_base.py
-	@echo "[journeys] real processes, one after the other"
-	@$(BIN)/python -m pytest tests/journeys tests/house/test_base.py
+	@echo "[journeys] real processes, two files at a time: they mostly wait"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone' tests/journeys tests/house/test_base.py
+	@echo "[journeys] those that compare what requests take: one after the other"
+	@$(BIN)/python -m pytest -m alone tests/journeys
 
 test-torch: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## What needs torch
 	@$(BIN)/python -m pytest tests/torch

@@ -170,9 +170,11 @@ def living(made: House) -> Iterator[House]:
             patch.setenv("LEPTON_EDGE_INSECURE", "1")
         else:
             patch.setenv("LEPTON_EDGE_KEY", str(made.key))
-        yield made
-        for name in list(made.processes):
-            made.kill(name)
+        try:
+            yield made
+        finally:
+            for name in list(made.processes):
+                made.kill(name)
 
 
 def _insecure(request: pytest.FixtureRequest) -> bool:

@@ -34,6 +34,7 @@ def _refused(house: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("in_the_open", [True, False])
 def test_an_idle_agent_is_light_and_registers_within_seconds(house: Any, in_the_open: bool) -> None:
     house.insecure = in_the_open

@@ -35,6 +35,7 @@ from lepton_edge.core.messages import CoordinatorSays, Hardware, Hello, Rejected
 from lepton_edge.link.link import Link, dial
 from lepton_edge.wire import codec, rpc
 from tests.journeys.conftest import House, living, refused, until
+from tests.journeys.fleets import Fleets, fleet
 from tests.journeys.models import small_model
 
 pytestmark = pytest.mark.journey
@@ -89,14 +90,13 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, fleets: Fleets) -> Iterator[Served]:
     """One house for every test that promises to leave it as it was."""
     directory = tmp_path_factory.mktemp("house")
     model = directory / "small.onnx"
     onnx.save(small_model(), str(model))
-    with living(
-        House(directory, insecure=True)
-    ) as house:  # strangers can be this rude only where all may enter
+    fleets.copy(fleet(insecure=True), directory)  # strangers can be this rude only where all may enter
+    with living(House(directory, insecure=True)) as house:
         yield Served(house, model)
 
 

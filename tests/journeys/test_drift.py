@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 import lepton_edge
 from tests.journeys.conftest import House
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.alone]
 
 RUNS, STANDS = 0.001, 0.004  # seconds: so a device is five times as slow
 PATIENCE = 20.0

@@ -15,7 +15,8 @@ import pytest
 
 import lepton_edge
 
-pytestmark = pytest.mark.journey
+measured = pytest.mark.measured(roof=("board",), shed=("board",), east=("cloud",), west=("cloud",))
+pytestmark = [pytest.mark.journey, measured]
 
 PAUSE = (
     0.03  # seconds between two requests of one client: about 70 % of what this machine serves beside the rest

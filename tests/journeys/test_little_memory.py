@@ -14,7 +14,7 @@ from tests.journeys.conftest import House
 from tests.journeys.test_page_turn import FAST, Place, measured, model
 from tests.journeys.test_reach import Shaped
 
-pytestmark = [pytest.mark.journey, measured]
+pytestmark = [pytest.mark.journey, pytest.mark.alone, measured]
 
 MEMORY = 1_500_000
 """Bytes: enough for the model, so that the planner lets the cloud have it, and a bound all the same."""

@@ -56,7 +56,7 @@ def learn(house: House) -> None:
 
 
 measured = pytest.mark.measured(learn=learn, board=("board", "--simulate-slow", "20"), cloud=("cloud",))
-pytestmark = [pytest.mark.journey, measured]
+pytestmark = [pytest.mark.journey, pytest.mark.alone, measured]
 
 
 class Place:

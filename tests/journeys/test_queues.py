@@ -22,7 +22,7 @@ from lepton_edge.client import AsyncClient
 from lepton_edge.core.results import Result
 from tests.journeys.conftest import until
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.alone]
 
 X = {"x": np.zeros((1, 3, 96, 96), np.float32)}
 PAGES = ["local", "own", "cloud-raw"]

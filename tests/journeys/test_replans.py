@@ -17,7 +17,7 @@ from tests.journeys.conftest import House
 from tests.journeys.load import Load
 from tests.journeys.test_drift import model
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.journey, pytest.mark.alone, pytest.mark.timeout(300)]
 
 SLOW = "30"
 

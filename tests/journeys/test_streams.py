@@ -20,7 +20,7 @@ import pytest
 import lepton_edge
 from tests.journeys.models import small_model
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.alone]
 
 SLOW = ("--simulate-slow", "20")
 

@@ -21,7 +21,7 @@ from tests.journeys.conftest import House
 from tests.journeys.hot_agent import QUICK, Heat
 from tests.journeys.test_reach import Shaped
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.alone]
 
 INSECURE = True
 """The agent that is played takes its settings by itself; nothing here is about who it is."""
