@@ -193,5 +193,7 @@ def _modes(house: House, own: set[Path]) -> None:
         every = [house.directory / state, *(house.directory / state).rglob("*")]
         assert len([one for one in every if one.is_file()]) > 5, "models, epochs and rows are among them"
         loose = [one for one in every if one.lstat().st_mode & 0o077]
-        assert loose == [], "state is its owner's: rows, models, samples, epochs, and what lies beside a secret"
+        assert loose == [], (
+            "state is its owner's: rows, models, samples, epochs, and what lies beside a secret"
+        )
     assert os.getuid() == house.key.stat().st_uid
