@@ -86,6 +86,7 @@ async def test_a_cloud_killed_in_flight_costs_no_answer(served: Any, small: Path
 
 @measured
 def test_errors_arrive_typed_and_say_what_to_do(served: Any) -> None:
+    assert "measuring" not in served.stages, "who measured before remembers it, and so do journeys"
     with lepton_edge.Client(served.board) as client:
         with pytest.raises(errors.InvalidInput, match="float32") as wrong:
             client.infer("small", {"x": np.zeros((1, 3, 32, 32), np.float64)})
