@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from device_agents.enlisting import enlist, enlisted, read_token
+from device_agents.enlisting import enlist, enlisted, read_token, refuse_misplaced
 from device_agents.named import meant
 from device_agents.options import (
     Address,
@@ -154,6 +154,7 @@ def join(
     config: TomlFile = None,
 ) -> None:
     """Become one of a coordinator's agents: get a certificate for a token; `agent start` then needs no more."""
+    refuse_misplaced(coordinator)
     flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
@@ -181,7 +182,7 @@ def doctor(
     at = {"state_directory": state_directory}
     given = {field: value for field, value in {**flags, **at}.items() if value is not None}
     found = meant("doctor", given, config, os.environ, role="board")
-    report = examination.examine(configuration(found.flags, config, os.environ))
+    report = examination.examine(configuration(found.flags, config, os.environ), unjoined=found.not_joined())
     told = json.dumps(report.document(), indent=2) if form is Form.JSON else "\n".join(report.lines())
     typer.echo(told)
     if not report.healthy:

@@ -22,13 +22,19 @@ from partitioner.errors import LeptonError
 from partitioner.units import DeviceId
 
 
-def examine(config: AgentConfig, found: Coordinator | None = None) -> Report:
-    """Return what is to be said of the device that `config` describes; asks its coordinator unless `found` is it."""
+def examine(
+    config: AgentConfig, found: Coordinator | None = None, unjoined: LeptonError | None = None
+) -> Report:
+    """Return what is to be said of the device that `config` describes; asks its coordinator unless `found` is it.
+
+    `unjoined` is what to say if it has not joined, by somebody who knows which others have.
+    """
     device = DeviceId(config.name)
     try:
         trust = member.trust_of(config)
         own = papers.findings(papers.certificate_of(trust), time.time())
-    except LeptonError as error:
+    except LeptonError as refused:
+        error = unjoined or refused
         own = [Finding("certificate", Level.PROBLEM, error.message, error.hint)]
         found = found or Coordinator(config.coordinator, "it was not asked without a certificate", error.hint)
     else:

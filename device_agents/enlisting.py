@@ -16,11 +16,15 @@ import typer
 
 from device_agents.membership import membership
 from lepton_edge.core.config import AgentConfig
-from lepton_edge.core.errors import UsageError
+from lepton_edge.core.errors import Unavailable, UsageError
 from lepton_edge.security import private
 from lepton_edge.security.keyring import read_private
 
 VARIABLE = "LEPTON_EDGE_TOKEN"
+AWAY = (
+    "is the address the one that the coordinator printed, is it running, and its port open? For devices elsewhere it "
+    "is started with `lepton-edge coordinator start --bind 0.0.0.0`"
+)
 LONGEST = 4096  # characters of standard input
 
 
@@ -33,6 +37,15 @@ def read_token(token: str | None, file: Path | None, environment: Mapping[str, s
     if token == "-":
         return sys.stdin.readline(LONGEST).strip()
     return token or environment.get(VARIABLE)
+
+
+def refuse_misplaced(address: str | None) -> None:
+    """Raise UsageError where a token stands in the place of the coordinator's address; it is not shown."""
+    if address and address.startswith("LE1."):
+        raise UsageError(
+            "a token stands where the coordinator's address belongs",
+            "write it as the coordinator printed it: lepton-edge agent join HOST:PORT --token LE1...",
+        )
 
 
 def enlist(config: AgentConfig, text: str | None, *, replace: bool = False) -> None:
@@ -55,7 +68,10 @@ def enlist(config: AgentConfig, text: str | None, *, replace: bool = False) -> N
     from lepton_edge.security import tokens
 
     private.mask()
-    identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo, replace=replace))
+    try:
+        identity = asyncio.run(joining.join(config, tokens.parse(text), typer.echo, replace=replace))
+    except Unavailable as error:
+        raise Unavailable(f"no coordinator was reached: {error.message}", AWAY) from error
     typer.echo(f"agent joined coordinator={config.coordinator} name={identity.name} role={config.role}")
 
 

@@ -121,10 +121,18 @@ def _fits(tensor: WireTensor, spec: TensorSpec) -> bool:
 
 def _fit(tensor: WireTensor, spec: TensorSpec, bound: dict[str, int]) -> None:
     """Check dtype and shape; a named dimension must have one size in all inputs (`bound` remembers them)."""
+    if tensor.dtype == "uint8" and len(tensor.shape) == 1 and not _fits(tensor, spec):
+        raise InvalidInput(
+            f"{spec.name} must be {_shown(spec)}, but the {tensor.shape[0]} bytes of a file were given, and the model "
+            "declares no pictures for it",
+            "give an array (.npy); or push the model again with a manifest that says how a picture becomes its input: "
+            "lepton-edge model push NAME FILE.onnx --manifest FILE.toml",
+        )
     if tensor.dtype != spec.dtype:
+        reshape = "" if _fits(tensor, spec) else ", and give it that shape"
         raise InvalidInput(
             f"{spec.name} must be {_shown(spec)}, but {tensor.dtype} {list(tensor.shape)} was given",
-            f"convert it, for instance with .astype({spec.dtype!r})",
+            f"convert it, for instance with .astype({spec.dtype!r}){reshape}",
         )
     if not _fits(tensor, spec):
         raise InvalidInput(

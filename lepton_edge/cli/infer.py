@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lepton_edge.cli import latency
+from lepton_edge.cli.absent import name_absent
 from lepton_edge.cli.answers import document, render
 from lepton_edge.cli.archives import check_place, save_arrays
 from lepton_edge.cli.connect import client
@@ -20,7 +21,7 @@ from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, Mod
 from lepton_edge.cli.output import print_document
 from lepton_edge.client import Client
 from lepton_edge.client.streaming import IN_FLIGHT, MOST_IN_FLIGHT
-from lepton_edge.core.errors import UsageError
+from lepton_edge.core.errors import Unavailable, UsageError
 
 app = typer.Typer(add_completion=False)
 
@@ -85,12 +86,15 @@ def infer(
     how = How(name, deadline, page, flight, not unordered)
     with client(coordinator) as asked:
         requests = _checked(asked, name, wanted, output)
-        if repeat > 1:
-            print_figures(asked, requests * repeat, how, form, latency.render)
-        elif len(requests) > 1:
-            print_each(asked, requests, how, form, output and make_folder(output))
-        else:
-            _print_one(asked, requests[0], how, form, output)
+        try:
+            if repeat > 1:
+                print_figures(asked, requests * repeat, how, form, latency.render)
+            elif len(requests) > 1:
+                print_each(asked, requests, how, form, output and make_folder(output))
+            else:
+                _print_one(asked, requests[0], how, form, output)
+        except Unavailable as error:
+            raise name_absent(asked, error) from error
 
 
 def _checked(asked: Client, name: str, wanted: list[str], output: Path | None) -> list[Asked]:

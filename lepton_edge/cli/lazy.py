@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lepton_edge.cli import asking_options, exit_codes, usage
-from lepton_edge.cli.wording import one_line
+from lepton_edge.cli.wording import one_line, without_tokens
 from partitioner.errors import LeptonError
 
 PLUGINS = "lepton_edge.commands"
@@ -60,7 +60,7 @@ def _help_of(point: EntryPoint) -> str:
 def error_line(error: LeptonError) -> str:
     """Return `error` as one line: what happened, and what to do."""
     line = f"error: {error.message}"
-    return one_line(f"{line} / what to do: {error.hint}" if error.hint else line)
+    return without_tokens(one_line(f"{line} / what to do: {error.hint}" if error.hint else line))
 
 
 class LazyGroup(TyperGroup):

@@ -44,6 +44,8 @@ def understood(error: Any) -> UsageError:
             _small(said),
             f"did you mean {meant.rstrip('?').replace(', ', ' or ')}? {command} --help lists them all",
         )
+    if "(LE1." in said:
+        return UsageError(f"{command}: a token stands there without its option", "write --token before it")
     said = _EXTRA.sub(r"too many words: \1", said)
     return UsageError(f"{command}: {_small(said)}", f"write: {usage(context)}; see {command} --help")
 

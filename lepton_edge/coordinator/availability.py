@@ -1,17 +1,18 @@
-"""Which devices something new may be placed on, and what is said to who names another.
+"""Which devices something new may be placed on, and what is said to who names another, or a model that there is not.
 
 Law: pure functions of the state.
 """
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from lepton_edge.coordinator import quarantine
 from lepton_edge.coordinator.state import Device, State
-from lepton_edge.core.errors import NotFound, Unavailable
+from lepton_edge.core.errors import NotFound, Unavailable, UnknownModel
 from lepton_edge.core.messages import Deploy
-from partitioner.units import DeviceId, Seconds
+from partitioner.units import DeviceId, ModelName, Seconds
 
 MOST_TOLD = 5  # devices that a message names
 
@@ -76,6 +77,16 @@ def explained(state: State, error: NotFound, now: Seconds) -> NotFound:
 def _lost(device: Device, now: Seconds) -> str:
     heard = f"heard {now - device.heard:.0f} s ago" if device.heard > 0.0 else "not heard since this start"
     return f"{device.name} ({heard})"
+
+
+def unknown_model(state: State, name: ModelName) -> UnknownModel:
+    """Return the error for who names a model that nobody pushed: those that there are, and the one that was meant."""
+    near = difflib.get_close_matches(name, state.models, 1)
+    meant = f"did you mean {near[0]!r}? else " if near else ""
+    return UnknownModel(
+        f"no model is called {name!r} (there is: {', '.join(sorted(state.models)) or 'none'})",
+        f"{meant}push it: lepton-edge model push NAME FILE.onnx",
+    )
 
 
 def removed(name: DeviceId) -> NotFound:

@@ -83,11 +83,7 @@ def new_epoch(
 
 def unknown_model(state: State, run: Deployment) -> UnknownModel:
     """Return the error for a deployment of a model that nobody pushed."""
-    known = ", ".join(sorted(state.models)) or "none"
-    return UnknownModel(
-        f"no model is called {run.model!r} (there is: {known})",
-        "push it: lepton-edge model push NAME FILE.onnx",
-    )
+    return availability.unknown_model(state, run.model)
 
 
 def unknown_page(run: Deployment, book: PlanBook) -> UnknownPage | None:

@@ -16,7 +16,7 @@ from lepton_edge.coordinator.history import adaptation
 from lepton_edge.coordinator.records import ACTIVE, READY, EpochRecord, ModelRecord, ProfileRecord
 from lepton_edge.coordinator.relatives import relatives_of
 from lepton_edge.coordinator.state import Device, State
-from lepton_edge.core.errors import NotFound, UnknownModel
+from lepton_edge.core.errors import NotFound
 from lepton_edge.core.messages import Hardware, Telemetry
 from partitioner.codecs import RAW
 from partitioner.compiled import CodecSample
@@ -144,11 +144,7 @@ def find_model(state: State, name: ModelName) -> ModelRecord:
     """Return the model called `name`; raise UnknownModel naming those that there are."""
     record = state.models.get(name)
     if record is None:
-        known = ", ".join(sorted(state.models)) or "none"
-        raise UnknownModel(
-            f"no model is called {name!r} (there is: {known})",
-            "push it: lepton-edge model push NAME FILE.onnx",
-        )
+        raise availability.unknown_model(state, name)
     return record
 
 

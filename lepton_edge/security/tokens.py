@@ -27,6 +27,7 @@ EARLY = Seconds(300.0)
 """A token from a later time than now is no good: somebody set the clock back. But for so much, which clocks wander."""
 
 _SHAPE = re.compile(r"LE1\.([0-9a-f]{64})\.([0-9a-f]{12})\.([A-Za-z0-9_-]{43})")
+WHOLE = len(VERSION) + 1 + 64 + 1 + 2 * ID_BYTES + 1 + 43  # characters of a token
 ANOTHER = "make another where the coordinator runs: lepton-edge token create"
 
 
@@ -107,9 +108,12 @@ def parse(text: str) -> Token:
     """
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
+        length = len(text.strip())
+        what = "cut off" if length < WHOLE else "longer than one" if length > WHOLE else "damaged"
         raise InvalidInput(
-            f"that is no token: one looks like {VERSION}.<64 digits>.<12 digits>.<43 letters>",
-            "paste all of it",
+            f"that is no token: it is {what} ({length} characters; a whole one has {WHOLE}: "
+            f"{VERSION}.<64 digits>.<12 digits>.<43 letters>)",
+            "paste all of it, and nothing else; or put it into a file: --token-file FILE",
         )
     return Token(*found.groups())
 

@@ -8,7 +8,7 @@ import pytest
 
 from device_agents import cli, enlisting
 from device_agents.membership import KEY_FILE, MEMBERSHIP_FILE, Membership, keep, membership
-from lepton_edge.core.errors import InvalidInput, UsageError
+from lepton_edge.core.errors import InvalidInput, Unavailable, UsageError
 from lepton_edge.security.keyring import Keyring
 
 PI = Membership("10.0.0.1:8010", "pi", "board")
@@ -72,6 +72,21 @@ def test_a_token_comes_from_one_place(tmp_path: Path, monkeypatch: pytest.Monkey
     assert enlisting.read_token(None, None, {}) is None
     with pytest.raises(UsageError):
         enlisting.read_token("LE1.flag", file, {})
+
+
+def test_a_token_where_an_address_belongs_is_not_shown() -> None:
+    enlisting.refuse_misplaced(None)
+    enlisting.refuse_misplaced("10.0.0.1:8010")
+    with pytest.raises(UsageError, match="a token stands where") as told:
+        enlisting.refuse_misplaced("LE1.aa.bb.secret")
+    assert "secret" not in str(told.value)
+
+
+def test_who_reaches_no_coordinator_is_asked_for_what_mostly_is_the_reason(tmp_path: Path) -> None:
+    told = {"role": "board", "state_directory": tmp_path, "secure": True, "coordinator": "127.0.0.1:9"}
+    with pytest.raises(Unavailable, match="no coordinator was reached: 127.0.0.1:9") as failed:
+        enlisting.enlist(cli.configuration(told, None, {}), f"LE1.{'a' * 64}.{'0' * 12}.{'S' * 43}")
+    assert "--bind 0.0.0.0" in failed.value.hint
 
 
 def test_a_name_cannot_be_joined_without_a_token_or_an_address(tmp_path: Path) -> None:

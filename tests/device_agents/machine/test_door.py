@@ -104,3 +104,15 @@ def test_a_stage_wants_exactly_its_frontier(world) -> None:
     for wrong in ([], [world.tensor("x")], [world.tensor("mid", "float32", (1, 9))]):
         with pytest.raises(InvalidInput):
             check_stage(frontier, wrong)
+
+
+def test_the_bytes_of_a_picture_are_no_array_and_said_to_be_none(world) -> None:
+    book = dataclasses.replace(world.book(), inputs=(InputSpec(TensorSpec("x", "float32", (1, 3, 8, 8))),))
+    with pytest.raises(
+        InvalidInput, match="the 691 bytes of a file were given, and the model declares no"
+    ) as told:
+        enter(book, [world.tensor("x", "uint8", (691,))], WANTED)
+    assert "--manifest" in told.value.hint
+    with pytest.raises(InvalidInput) as told:
+        enter(book, [world.tensor("x", "float64", (1, 3, 8))], WANTED)
+    assert told.value.hint == "convert it, for instance with .astype('float32'), and give it that shape"

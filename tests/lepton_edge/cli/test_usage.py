@@ -46,3 +46,13 @@ def test_a_group_alone_shows_its_commands(line: CommandLine) -> None:
 def test_who_is_not_called_by_its_name_is_named_as_people_know_it(line: CommandLine) -> None:
     assert usage.path(None) == "lepton-edge"
     assert "root" not in line.run("infer").err
+
+
+def test_a_token_in_a_wrong_place_is_not_shown(line: CommandLine) -> None:
+    token = f"LE1.{'a' * 64}.{'0' * 12}.{'S' * 43}"
+    ended = line.run("token", "revoke", "x", token)
+    assert ended.code == 2
+    assert "a token stands there without its option / what to do: write --token before it" in ended.err
+    for words in (("status", "--coordinator", token), ("deploy", token), (token,), (f"--{token}",)):
+        said = line.run(*words)
+        assert "SSSS" not in said.err + said.out, words

@@ -76,6 +76,9 @@ def test_an_unknown_model_is_refused_with_those_there_are(pair: Any) -> None:
     for ask in asks:
         with pytest.raises(UnknownModel, match=r"'nonet' \(there is: net\)"):
             ask(pair.state, "nonet")
+    with pytest.raises(UnknownModel) as told:
+        reports.model(pair.state, "nets")
+    assert told.value.hint.startswith("did you mean 'net'? else push it")
 
 
 def test_a_profile_is_of_the_version_that_is_there_now(deployed: Any, make: Any) -> None:

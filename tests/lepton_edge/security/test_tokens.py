@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,6 +39,20 @@ def test_what_is_no_token_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(InvalidInput) as told:
         tokens.parse(text + "hunter2")
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[:-6], "it is cut off (119 characters; a whole one has 125"),
+        (lambda text: text + "x", "it is longer than one (126 characters"),
+        (lambda text: text.replace(".", "-", 1), "it is damaged (125 characters"),
+    ],
+)
+def test_how_much_of_a_token_came_is_said(change: Callable[[str], str], said: str) -> None:
+    with pytest.raises(InvalidInput) as told:
+        tokens.parse(change(made()[0].text()))
+    assert said in told.value.message
 
 
 @pytest.mark.parametrize(("ttl", "uses"), [(0, 1), (-1, 1), (1e9, 1), (60, 0), (60, -1), (60, 10_000)])
