@@ -23,6 +23,13 @@ restoring = typer.Typer(add_completion=False)
 State = Annotated[Path | None, typer.Option(help="The coordinator's; its default place otherwise.")]
 SECRET = "It holds the private keys of the coordinator: whoever has it can pose as this coordinator."
 
+START = "Start it there: lepton-edge coordinator start --state-directory {}. Agents obey it from then on."
+KNOWN = "Devices attach by themselves, and go on with what they serve."
+STRANGERS = (
+    "It has no keys: it makes new ones when it starts, and believes nobody. Devices serve what they have until each "
+    "joins again and is started anew: lepton-edge agent join HOST:PORT --token LE1..., then lepton-edge agent start. "
+    "Clients need new keys: lepton-edge client key create."
+)
 UNKNOWN = (
     "WARNING: what was revoked after {} (devices, keys, tokens) counts again. Revoke it again: lepton-edge device "
     "revoke, client key revoke, token revoke; or restore with --revoked-from DIR, where the state that was in use last "
@@ -67,6 +74,8 @@ def restore(
     private.mask()
     made = backups.restore(file, where, secrets=not without_secrets, revoked_from=revoked_from)
     typer.echo(f"{where}: {made.files} files, {size(made.bytes)}")
+    typer.echo(START.format(where), err=True)
+    typer.echo(KNOWN if made.secrets else STRANGERS, err=True)
     if made.secrets:
         _tell_who_counts(made, where, later=revoked_from is not None)
 

@@ -171,6 +171,7 @@ def restore(
                 raise _damaged(source, str(error)) from error
             if revoked_from is not None:
                 _take_memberships(revoked_from, made)
+            _begin_anew(made / ROWS, believed=secrets and bool(about["secrets"]))
             _settle(made, directory, (*FOLDERS, SECRETS) if secrets else FOLDERS)
     files = {
         name: one for name, one in about["files"].items() if secrets or not name.startswith(f"{SECRETS}/")
@@ -200,6 +201,24 @@ def _take_memberships(later: Path, made: Path) -> None:
             f"who was revoked cannot be read in {later}: {error}",
             "restore without --revoked-from, and revoke again by hand; or --without-secrets: everybody joins again",
         ) from error
+
+
+def _begin_anew(restored: Path, *, believed: bool) -> None:
+    """Let the next start on the rows `restored` command, whatever was started since they were saved.
+
+    Agents obey the highest term that they met, and the coordinator that is gone may have counted on: to restore is a
+    person's decision that this one commands, so it counts from the time of day, which is above any count of starts.
+    Where its keys are new (not `believed`), no token or certificate of then counts: what was revoked since is unknown.
+    """
+    with closing(sqlite3.connect(restored)) as rows, rows:
+        rows.execute("INSERT OR IGNORE INTO meta VALUES ('term', '0')")
+        now = int(time.time())
+        rows.execute(
+            "UPDATE meta SET value = max(CAST(value AS INTEGER), ?) || '' WHERE key = 'term'", (now,)
+        )
+        known = {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table in () if believed else known & {*MEMBERSHIPS, "joining"}:
+            rows.execute(f"DELETE FROM {table}")
 
 
 def shut_out(directory: Path) -> tuple[str, ...]:

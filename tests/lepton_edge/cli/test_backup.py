@@ -49,3 +49,5 @@ def test_who_restores_keys_of_then_is_warned_of_who_was_revoked_since(
     assert ("WARNING: what was revoked after 20" in said.err) == warned
     assert ("Revoked stay: nobody" in said.err) == (again / "security").exists()
     assert (again / backup.ROWS).is_file()
+    assert f"lepton-edge coordinator start --state-directory {again}" in said.err
+    assert ("lepton-edge agent join" in said.err) == (not (again / "security").exists())

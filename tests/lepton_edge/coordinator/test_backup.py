@@ -17,12 +17,13 @@ from lepton_edge.coordinator import backup
 from lepton_edge.coordinator.artifacts import Artifacts
 from lepton_edge.coordinator.gate import Gate, Terms
 from lepton_edge.coordinator.store import Store
-from lepton_edge.coordinator.vault import Vault
+from lepton_edge.coordinator.vault import Held, Vault
 from lepton_edge.core.errors import AlreadyExists, IncompatibleVersion, InvalidInput, NotFound, Unavailable
 from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.joining import JoinRequest
 from lepton_edge.security import certificates
 from lepton_edge.wire.rpc import PeerContext
+from partitioner.units import Seconds
 from tests.lepton_edge.coordinator.conftest import hello, model
 
 
@@ -249,6 +250,28 @@ async def test_without_its_keys_nobody_is_believed_any_more(state: Path, tmp_pat
     await saved_before_one_is_revoked(state, tmp_path / "saved")
     assert not backup.restore(tmp_path / "saved", tmp_path / "again", secrets=False).secrets
     assert not (tmp_path / "again/security").exists()
+    store = Store(tmp_path / "again")
+    assert Vault(store).load(Seconds(0.0)) == Held(), "a token that was revoked since would count again"
+    store.close()
+
+
+@pytest.mark.parametrize("since", [0, 1, 40])
+def test_what_is_restored_commands_whatever_was_started_since(
+    state: Path, tmp_path: Path, since: int
+) -> None:
+    """Else agents obey the coordinator that is gone for good: they keep the highest term that they met."""
+    running = Store(state)
+    running.begin_term()
+    backup.save(state, tmp_path / "saved")
+    lost = max((running.begin_term() for _ in range(since)), default=1)
+    running.close()
+    for again in ("one", "two"):
+        backup.restore(tmp_path / "saved", tmp_path / again)
+        store = Store(tmp_path / again)
+        begun = store.begin_term()
+        store.close()
+        assert begun > lost
+        assert begun < 2**53, "it goes through JSON"
 
 
 def test_a_later_state_that_cannot_be_read_is_said_and_nothing_is_put_in_place(
