@@ -213,7 +213,7 @@ def unbelieved(words: str, peer: str) -> Unauthenticated | None:
     if any(word in said for word in _OPEN):
         return _in_the_open(peer)
     if "tsi data corrupted" in said:  # all that gRPC says of the other side's alert
-        return _not_ours(peer, "it refuses it")
+        return _not_ours(peer, "it has expired, or is another coordinator's")
     return None
 
 
@@ -232,10 +232,19 @@ def _in_the_open(peer: str) -> Unauthenticated:
     )
 
 
+_ALERTS = {
+    "certificate expired": "it has expired, or one of the two clocks is wrong",
+    "unknown ca": "it is another coordinator's",
+}
+"""What OpenSSL calls the other side's last word, and what it means here."""
+
+
 def _not_ours(peer: str, why: str) -> Unauthenticated:
+    meant = next((meaning for alert, meaning in _ALERTS.items() if alert in why), why)
     return Unauthenticated(
-        f"{peer} does not believe the certificate of this side: {why}",
-        "has it expired, or is it another coordinator's? Join again",
+        f"{peer} does not believe the certificate of this side: {meant}",
+        "has it expired, or is it another coordinator's? A device joins again, a person or an application needs "
+        "another key",
     )
 
 

@@ -122,12 +122,16 @@ def expired() -> Trust:
     return Trust(authority().credentials(Role.CLIENT, "app", life=-datetime.timedelta(hours=1)))
 
 
-@pytest.mark.parametrize("show", [mixed, expired], ids=["another's", "expired"])
-async def test_a_certificate_that_does_not_count_is_refused(show: Callable[[], Trust]) -> None:
+@pytest.mark.parametrize(
+    ("show", "why"),
+    [(mixed, "it is another coordinator's"), (expired, "it has expired")],
+    ids=["another's", "expired"],
+)
+async def test_a_certificate_that_does_not_count_is_refused(show: Callable[[], Trust], why: str) -> None:
     async with opened() as door:
-        with pytest.raises(Unauthenticated, match="does not believe the certificate"):
+        with pytest.raises(Unauthenticated, match=f"does not believe the certificate of this side: {why}"):
             await dialled(door.address, show())
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(Unauthenticated, match="has expired, or is another coordinator's"):
             await described(door.address, show())
         assert not door.seen
 
