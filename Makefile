@@ -86,7 +86,7 @@ test-torch: $(DEMO_STAMP) $(MINILM_STAMP) $(TORCH_STAMP) ## What needs torch
 all-cuts: $(DEMO_STAMP) $(MINILM_STAMP) ## Slow: every legal cut of every model we name
 	@ALL_TOPOLOGIES=1 $(BIN)/python -m bench.all_cuts
 
-aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu registers, loads a block, answers right
+aarch64: $(STAMP) ## Slow: an agent on aarch64 under qemu joins, registers over TLS, answers right, renews
 	@$(BIN)/python -m bench.aarch64
 
 bench: $(DEMO_STAMP) ## Figures that need no root: footprint, transport, agents, queues, planner, book, published instances

@@ -198,6 +198,11 @@ class Town:
         """The key file with which to ask the coordinator and the agents; None where none is needed."""
         return self.directory / "coordinator" / "security" / "admin.pem" if self.secure else None
 
+    @property
+    def token(self) -> str:
+        """What an agent joins with; "" where none is needed."""
+        return self._token
+
     def _proving(self, state: Path) -> list[str]:
         """Return how an agent is told to prove who it is: at first by a token, in a file that others cannot read."""
         if not self.secure:
