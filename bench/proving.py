@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 KEY = "LEPTON_EDGE_KEY"
-IN_THE_OPEN = ("LEPTON_EDGE_INSECURE",)
-"""What benches set for applications, since most of them speak in the open."""
+IN_THE_OPEN = "LEPTON_EDGE_INSECURE"
+"""What every process of a bench sets where nobody has, since most of them speak in the open."""
 
 
 def key_in(state: Path) -> Path:
@@ -24,8 +24,7 @@ def shown(key: Path | None) -> dict[str, str]:
     """Return the environment of an application that shows the key in this file; None: of one in the open."""
     if key is None:
         return dict(os.environ)
-    kept = {name: value for name, value in os.environ.items() if name not in IN_THE_OPEN}
-    return {**kept, KEY: str(key)}
+    return {**os.environ, IN_THE_OPEN: "0", KEY: str(key)}
 
 
 @contextmanager
