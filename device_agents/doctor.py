@@ -32,13 +32,14 @@ def examine(
     device = DeviceId(config.name)
     try:
         trust = member.trust_of(config)
-        own = papers.findings(papers.certificate_of(trust), time.time())
+        held = papers.certificate_of(trust)
     except LeptonError as refused:
         error = unjoined or refused
         own = [Finding("certificate", Level.PROBLEM, error.message, error.hint)]
         found = found or Coordinator(config.coordinator, "it was not asked without a certificate", error.hint)
     else:
         found = found or asyncio.run(asking.ask(config.coordinator, device, trust))
+        own = papers.findings(held, time.time(), found.why)
     hardware, broken = _hardware()
     machine = system.facts(config.state_directory, hardware)
     findings = [

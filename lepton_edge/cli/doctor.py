@@ -46,7 +46,7 @@ def doctor(
         found, own = Coordinator(coordinator or "", error.message, error.hint), []
     else:
         found = asyncio.run(_asked(chosen(coordinator), trust))
-        own = papers.findings(held, time.time())
+        own = papers.findings(held, time.time(), found.why)
     report = examine(found, where, own)
     if form is Format.JSON:
         typer.echo(json.dumps(report.document(), indent=2, ensure_ascii=False))

@@ -13,6 +13,9 @@ from lepton_edge.wire.tls import Trust
 LATE = 1 / 6
 """Of its life: it should have been renewed when a third was left."""
 DAY = 86400.0
+AGAIN = "an agent joins again: lepton-edge agent join HOST:PORT --token LE1...; a client needs another key"
+REVOKED = "is revoked"
+"""As whoever refuses it says (core/joining.py)."""
 COMES_BACK = "let it reach its coordinator: within a year it is given another one by itself"
 
 
@@ -28,8 +31,11 @@ def certificate_of(trust: Trust | None) -> Certificate | None:
     return Certificate(f"{facts.identity.role.value} {facts.identity.name}", facts.begins, facts.ends)
 
 
-def findings(held: Certificate | None, today: float) -> list[Finding]:
-    """Return what is to be said of a certificate at the time `today`, seconds since 1970. Pure."""
+def findings(held: Certificate | None, today: float, refused: str = "") -> list[Finding]:
+    """Return what is to be said of a certificate at the time `today`, seconds since 1970. Pure.
+
+    `refused` is what the coordinator said when it was shown, "" where it answered.
+    """
     if held is None:
         fix = "without --insecure everybody proves who they are, and nobody listens in"
         return [
@@ -40,6 +46,9 @@ def findings(held: Certificate | None, today: float) -> list[Finding]:
                 fix,
             )
         ]
+    if REVOKED in refused:
+        said = f"the certificate of {held.owner} was revoked: it counts no more"
+        return [Finding("certificate", Level.PROBLEM, said, AGAIN)]
     return [_judged(held, today)]
 
 
@@ -49,16 +58,13 @@ def _is_agent(held: Certificate) -> bool:
 
 def _judged(held: Certificate, today: float) -> Finding:
     left = held.ends - today
-    again = (
-        "an agent joins again: lepton-edge agent join HOST:PORT --token LE1...; a client needs another key"
-    )
     if today < held.begins:
         said = f"the certificate of {held.owner} is not valid yet: this machine's clock is wrong"
         return Finding("certificate", Level.PROBLEM, said, "set the clock: timedatectl set-ntp true")
     if left < 0:
         said = f"the certificate of {held.owner} ended {-left / DAY:.1f} days ago: nobody believes it"
         return Finding(
-            "certificate", Level.PROBLEM, said, f"{COMES_BACK}; else {again}" if _is_agent(held) else again
+            "certificate", Level.PROBLEM, said, f"{COMES_BACK}; else {AGAIN}" if _is_agent(held) else AGAIN
         )
     said = f"the certificate of {held.owner} counts for {left / DAY:.1f} more days"
     if left < LATE * (held.ends - held.begins):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from lepton_edge.core.identity import Role
+from lepton_edge.core.identity import Identity, Role
+from lepton_edge.core.joining import revoked
 from lepton_edge.doctor import Certificate, Level
 from lepton_edge.doctor.papers import DAY, certificate_of, findings
 from tests.certificates import authority
@@ -46,3 +47,10 @@ def test_a_device_is_told_that_its_coordinator_helps_and_an_application_that_it_
     (client,) = findings(Certificate("client app", 0.0, 30 * DAY), 40 * DAY)
     assert "by itself" in agent.fix
     assert "by itself" not in client.fix
+
+
+def test_one_that_was_revoked_counts_no_more_whatever_it_says() -> None:
+    (told,) = findings(HELD, DAY, revoked(Identity(Role.AGENT, "pi")).message)
+    assert told.level is Level.PROBLEM
+    assert "was revoked" in told.said
+    assert "join" in told.fix
