@@ -56,3 +56,13 @@ def test_every_flag_and_setting_is_documented_with_its_variable() -> None:
     start = typer.main.get_command(cli.app).commands["start"]
     flags = {flag for option in start.params for flag in option.opts}
     assert {flag for flag in flags if f"`{flag}" not in section} == set()
+
+
+def test_a_32_bit_python_is_told_so_before_anything_is_started(monkeypatch, tmp_path) -> None:
+    started = []
+    monkeypatch.setattr(cli.struct, "calcsize", lambda kind: 4)
+    monkeypatch.setattr(cli.os, "execv", lambda *command: started.append(command))
+    with pytest.raises(UsageError, match="32-bit Python") as told:
+        cli.run(AgentConfig(tmp_path, "board", "pi"))
+    assert "64-bit system" in told.value.hint
+    assert started == []
