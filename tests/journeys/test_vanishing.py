@@ -27,7 +27,7 @@ import lepton_edge
 from lepton_edge import errors
 from tests.journeys.conftest import ROOT, until
 
-pytestmark = [pytest.mark.journey, pytest.mark.alone]
+pytestmark = pytest.mark.journey
 measured = pytest.mark.measured
 
 MARGIN = 0.2  # seconds that a far side may be late, docs/decisions/ladder.md
