@@ -16,9 +16,12 @@ from lepton_edge.coordinator.records import ACTIVE
 from lepton_edge.coordinator.server import remembered
 from lepton_edge.coordinator.state import Settings, validate_state
 from lepton_edge.coordinator.store import MIGRATIONS, Store
+from lepton_edge.coordinator.vault import Vault
 from partitioner.units import Seconds
 
 KEPT = sorted(Path(__file__).with_name("kept").glob("coordinator-*.sql"))
+THEN = Seconds(1795381400.0)
+"""When the dumps were made: tokens and certificates end."""
 
 
 @pytest.mark.parametrize("dump", KEPT, ids=lambda path: path.stem)
@@ -53,4 +56,21 @@ def test_a_state_of_then_is_read_and_written_now(dump: Path, tmp_path: Path) -> 
 
 
 def test_each_version_that_was_released_is_kept() -> None:
-    assert [path.stem for path in KEPT] == ["coordinator-3"]
+    assert [path.stem for path in KEPT] == ["coordinator-3", "coordinator-4"]
+
+
+@pytest.mark.parametrize(
+    ("version", "given", "revoked"),
+    [(3, set(), set()), (4, {"local", "board", "cloud", "app"}, {"app"})],
+)
+def test_who_had_joined_then_still_has(
+    version: int, given: set[str], revoked: set[str], tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "coordinator.db")) as rows:
+        rows.executescript((KEPT[0].parent / f"coordinator-{version}.sql").read_text("utf-8"))
+    store = Store(tmp_path)
+    held = Vault(store).load(THEN)
+    store.close()
+    assert {one.name for one in held.certificates} == given
+    assert {one.name for one in held.certificates if one.revoked} == revoked
+    assert len(held.tokens) == (version > 3)
