@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -218,7 +219,7 @@ def test_a_device_waits_until_a_person_lets_it_in(town: SecureHouse, monkeypatch
     monkeypatch.setenv("LEPTON_EDGE_COORDINATOR_APPROVE", "true")
     town.start_coordinator()
     path = town.directory / "t"
-    path.write_text(town.new_token())
+    path.write_text(town.new_token("--uses", "2"))
     state = ["--state-directory", str(town.directory / "pi"), "--name", "pi", "--role", "board"]
     arguments = [
         "agent",
@@ -234,10 +235,29 @@ def test_a_device_waits_until_a_person_lets_it_in(town: SecureHouse, monkeypatch
     begun = threading.Thread(target=lambda: town._start("pi", arguments), daemon=True)
     begun.start()
     until(lambda: bool(town.json("device", "approve")["joining"]), 20)
-    town.command("device", "approve", "pi")
+    meant = town.json("device", "approve")["joining"][0]["fingerprint"]
+    with _asks_too(town, path) as other:
+        assert "2 keys ask to be 'pi'" in town.command("device", "approve", "pi", status=3)
+        (waits,) = town.json("device", "approve")["joining"]
+        assert (waits["fingerprint"], waits["others"]) == (meant, [other])
+        assert meant in town.command("device", "approve", "pi", "--fingerprint", meant[:4])
     begun.join(30)
     town.wait_for("pi", "agent registered")
     assert town.json("device", "approve")["joining"] == []
+
+
+@contextlib.contextmanager
+def _asks_too(town: SecureHouse, token: Path) -> Iterator[str]:
+    """Have somebody else who has the token ask to be "pi" meanwhile; yield how its key begins, as it shows it."""
+    state = ["--state-directory", str(town.directory / "mallory")]
+    words = ["agent", "join", town.coordinator, "--name", "pi", "--role", "board", "--token-file", str(token)]
+    command = [*LEPTON_EDGE, *words, *state]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
+        assert other.stdout is not None
+        try:
+            yield other.stdout.readline().strip().rpartition("--fingerprint ")[2]
+        finally:
+            other.kill()
 
 
 def test_certificates_renew_under_load_and_nothing_is_dropped(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from lepton_edge.coordinator import granting
-from lepton_edge.core.errors import InvalidInput, NotFound, RequestError
+from lepton_edge.core.errors import AlreadyExists, InvalidInput, NotFound, RequestError
 from lepton_edge.core.identity import Identity, Role
 from lepton_edge.core.keys import (
+    ApproveDevice,
     CreateKey,
     CreateToken,
     ListJoining,
@@ -73,3 +74,20 @@ async def test_nobody_is_made_an_agent_or_a_coordinator_by_a_key(kept: Kept) -> 
 async def test_in_the_open_there_are_no_keys() -> None:
     with pytest.raises(RequestError, match="without TLS"):
         await granting.answer(None, ListJoining(), None)
+
+
+async def test_a_device_is_approved_by_how_its_key_begins(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, approve=True)
+    token, key = await kept.token(2), certificates.new_key()
+    await kept.join(token, key=key)
+    await kept.join(token)
+    (row,) = (await granting.answer(kept.gate, ListJoining(), ANNA))["joining"]
+    own = certificates.key_hash(certificates.read_key(key).public_key())[:8].upper()
+    assert row["fingerprint"] == own
+    assert len(row["others"]) == 1
+    with pytest.raises(AlreadyExists, match="2 keys ask"):
+        await granting.answer(kept.gate, ApproveDevice("pi"), ANNA)  # type: ignore[arg-type]
+    told = await granting.answer(kept.gate, ApproveDevice("pi", fingerprint=own), ANNA)  # type: ignore[arg-type]
+    assert (told["approved"], told["fingerprint"]) == (True, own)
+    assert (await kept.join(token, key=key)).certificate
+    kept.close()

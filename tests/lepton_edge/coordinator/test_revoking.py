@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lepton_edge.coordinator import events as e
+from lepton_edge.coordinator import reports
 from lepton_edge.core import messages as m
 
 
@@ -51,3 +52,22 @@ def test_a_copy_is_an_event(make: Any) -> None:
         "refused",
         "another machine",
     )
+
+
+def test_a_device_that_is_shut_out_is_shown_as_such_until_it_has_joined_again(make: Any) -> None:
+    world = make.World()
+    for name in ("board", "cloud"):
+        world.attach(make.hello(name))
+    world.do(e.CertificatesRevoked("gate", ("ab",), "cloud", ("cloud",)))
+    shown = {row["device"]: row["revoked"] for row in reports.devices(world.state, 1.0)["devices"]}
+    assert shown == {"board": False, "cloud": True}
+    world.do(e.CertificatesRevoked("gate", ("ab",), "", ()))
+    assert not any(row["revoked"] for row in reports.devices(world.state, 1.0)["devices"])
+
+
+def test_whose_place_was_taken_is_an_event(make: Any) -> None:
+    world = make.World()
+    world.do(e.DeviceReplaced("gate", "board", "the certificate of an earlier join is revoked"))
+    told = world.changes[max(world.changes)]
+    assert (told.device, told.after) == ("board", "replaced")
+    assert told.message == "the certificate of an earlier join is revoked"
