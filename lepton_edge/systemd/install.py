@@ -20,6 +20,11 @@ SYSTEM_UNITS = Path("/etc/systemd/system")
 SYSTEM_SETTINGS = Path("/etc/lepton-edge")
 PATIENCE = 120.0  # seconds for systemctl, which waits until the service is ready
 
+NO_BUS = (
+    "this user's own systemd does not run: sudo loginctl enable-linger USER, log in (not by su or sudo), and again; "
+    "or install it for the system, without --user"
+)
+
 Run = Callable[[Sequence[str]], None]
 
 
@@ -140,7 +145,9 @@ def _run(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:
         told = " ".join(done.stderr.split()) or f"status {done.returncode}"
-        raise ServiceError(f"{' '.join(command)}: {told}", "see: journalctl -xe")
+        raise ServiceError(
+            f"{' '.join(command)}: {told}", NO_BUS if "connect to bus" in told else "see: journalctl -xe"
+        )
 
 
 def runner(environment: Path) -> tuple[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lepton_edge.core.errors import NotFound, UsageError
+from lepton_edge.core.errors import NotFound, ServiceError, UsageError
 from lepton_edge.systemd import install
 from lepton_edge.systemd.service import Wanted, service
 from lepton_edge.systemd.settings import toml
@@ -126,3 +126,12 @@ def test_a_machine_without_systemd_is_told_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match="no systemd"):
         install.carry_out([])
+
+
+def test_who_has_no_systemd_of_their_own_is_told_how_to_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = subprocess.CompletedProcess([], 1, "", "Failed to connect to bus: No such file or directory")
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(subprocess, "run", lambda *words, **more: said)
+    with pytest.raises(ServiceError, match="connect to bus") as told:
+        install.carry_out([install.Step("run it", command=("systemctl", "--user", "daemon-reload"))])
+    assert "enable-linger" in told.value.hint
