@@ -7,6 +7,7 @@ nothing, and is refused where a process starts, since what it was to say would s
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import typing
 from collections.abc import Mapping
@@ -24,6 +25,12 @@ _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)"
 """What Kubernetes tells every container of a service that is called lepton-edge."""
 
 
+@functools.cache
+def _settings(noun: type) -> dict[str, Setting]:
+    hints = typing.get_type_hints(noun, include_extras=True)
+    return {name: next(iter(kind.__metadata__)) for name, kind in hints.items()}
+
+
 @dataclass(frozen=True)
 class Room(Generic[T]):
     """Whose settings: what they become, the table of a file, and how its variables begin."""
@@ -34,8 +41,7 @@ class Room(Generic[T]):
 
     def settings(self) -> dict[str, Setting]:
         """Return what each setting means, in order."""
-        hints = typing.get_type_hints(self.noun, include_extras=True)
-        return {name: next(iter(kind.__metadata__)) for name, kind in hints.items()}
+        return _settings(self.noun)
 
     def variable(self, name: str) -> str:
         """Return the variable of the setting `name`."""
