@@ -1,7 +1,8 @@
 """grpc.health.v1 on our ports: what load balancers, Kubernetes and grpc_health_probe ask.
 
 Law: the standard's two messages have one field each, and are written here by hand: a stub of our own could meet
-another of the same package in an application's process. Says no more than that a port answers and its process works.
+another of the same package in an application's process. Says no more than that a port answers and its process works;
+over TLS to nobody without a certificate.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
+
+from lepton_edge.wire.rpc import peer_of
 
 SERVICE, CHECK, WATCH = "grpc.health.v1.Health", "Check", "Watch"
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
@@ -32,6 +35,7 @@ def health_handlers(services: Sequence[str], serving: Serving = lambda: True) ->
         return SERVING if serving() else NOT_SERVING
 
     async def check(request: bytes, context: Any) -> bytes:
+        await _refuse_strangers(context)
         told = status(request)
         if told == SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
@@ -39,6 +43,7 @@ def health_handlers(services: Sequence[str], serving: Serving = lambda: True) ->
 
     async def watch(request: bytes, context: Any) -> AsyncIterator[bytes]:
         nonlocal watchers
+        await _refuse_strangers(context)
         if watchers >= MOST_WATCHERS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch: use Check")
         watchers += 1
@@ -53,6 +58,12 @@ def health_handlers(services: Sequence[str], serving: Serving = lambda: True) ->
         WATCH: grpc.unary_stream_rpc_method_handler(watch),
     }
     return [grpc.method_handlers_generic_handler(SERVICE, methods)]
+
+
+async def _refuse_strangers(context: Any) -> None:
+    who = peer_of(context)
+    if who.sealed and who.identity is None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no certificate was shown")
 
 
 async def _changes(request: bytes, status: Callable[[bytes], bytes]) -> AsyncIterator[bytes]:

@@ -9,7 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from lepton_edge.wire import health, rpc
+from lepton_edge.core.identity import Role
+from lepton_edge.wire import front, health, introduction, rpc
+from tests.certificates import authority
 
 SERVICE = "lepton_edge.wire.v1.Data"
 
@@ -81,3 +83,31 @@ async def test_watchers_are_bounded(process: tuple[Process, Any], monkeypatch: p
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     first.cancel()
     await asyncio.gather(first.code(), return_exceptions=True)
+
+
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_over_tls_a_stranger_hears_nothing(method: str) -> None:
+    """And takes none of the places of those who watch."""
+    ours = authority()
+    port, address = await front.open_port(
+        "127.0.0.1:0", health.health_handlers((SERVICE,)), trust=ours.trust(Role.AGENT, "pi")
+    )
+    try:
+        stranger = introduction.believing(ours.trust(Role.CLIENT, "app", ("net",)).credentials.authority)
+        async with rpc.open_channel(address, trust=stranger) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await _first(channel, method)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        async with rpc.open_channel(address, trust=ours.trust(Role.CLIENT, "app", ("net",))) as channel:
+            assert await _first(channel, method) == b"\x08\x01"
+    finally:
+        await port.stop(None)
+
+
+async def _first(channel: Any, method: str) -> bytes:
+    path = f"/grpc.health.v1.Health/{method}"
+    if method == "Check":
+        return await channel.unary_unary(path)(b"", timeout=10)  # type: ignore[no-any-return]
+    async for told in channel.unary_stream(path)(b"", timeout=10):
+        return told  # type: ignore[no-any-return]
+    return b""
