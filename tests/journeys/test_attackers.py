@@ -30,6 +30,7 @@ from lepton_edge.core.identity import COORDINATOR_HOST
 from lepton_edge.core.links import LinkHello
 from lepton_edge.link import link
 from lepton_edge.wire import rpc, tensors
+from partitioner.units import TensorName
 from tests.journeys.conftest import House, living, refused, until
 from tests.journeys.models import small_model
 
@@ -141,7 +142,7 @@ async def ended(address: str, key: Path, hello: LinkHello) -> errors.LeptonError
 
 
 def request(model: str, number: int = 1, **fields: Any) -> Frame:
-    given = (tensors.pack("x", X["x"]),) if fields.pop("tensors", True) else ()
+    given = (tensors.pack(TensorName("x"), X["x"]),) if fields.pop("tensors", True) else ()
     return Frame(FrameKind.REQUEST, f"{number:032x}", model=model, tensors=given, **fields)  # type: ignore[arg-type]
 
 
