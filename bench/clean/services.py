@@ -105,16 +105,24 @@ def installed(verdicts: Verdicts, machine: Machine, unit: str) -> None:
     verdicts.say(f"{machine.name}: exposure of {unit}", score <= EXPOSED, score)
 
 
-def comes_back(verdicts: Verdicts, machine: Machine, signal: str, what: str) -> None:
-    """Hurt the agent's process; it is started anew, and its coordinator has it again."""
-    before = told(machine, AGENT, "MainPID")
+def limited(verdicts: Verdicts, machine: Machine, unit: str) -> None:
+    """Look at the memory it may take, where the kernel gives this system its memory controller."""
+    if not told(machine, unit, "MemoryCurrent").isdigit():
+        print(f"{machine.name}: no memory controller here: the limit was not tried", file=sys.stderr)
+        return
+    verdicts.say(f"{machine.name}: {unit} has a bound of memory", told(machine, unit, "MemoryMax").isdigit())
+
+
+def comes_back(verdicts: Verdicts, machine: Machine, unit: str, signal: str) -> None:
+    """Hurt a service's process; it is started anew, and says that it is ready."""
+    before = told(machine, unit, "MainPID")
     machine.run(f"kill -{signal} {before}", "root")
 
     def is_back() -> bool:
-        return told(machine, AGENT, "MainPID") not in ("0", before) and active(machine, AGENT)
+        return told(machine, unit, "MainPID") not in ("0", before) and active(machine, unit)
 
     seconds = until(is_back, LOST)
-    verdicts.say(f"{machine.name}: an agent that was {what} is back", seconds < LOST, seconds, "s")
+    verdicts.say(f"{machine.name}: {unit} is back after SIG{signal}", seconds < LOST, seconds, "s")
 
 
 def state_kept(verdicts: Verdicts, server: Machine) -> None:
@@ -187,9 +195,11 @@ def prove(directory: Path, wheels: Path) -> bool:
         state_kept(verdicts, server)
         devices = server.run(f"{SERVER} device list", "root").stdout
         verdicts.say("server: boards are not told to dial themselves", "127.0.0.1" not in devices)
-        for machine in (server, board):
-            comes_back(verdicts, machine, "KILL", "killed")
-        comes_back(verdicts, board, "STOP", "frozen")
+        for machine, unit in ((server, COORDINATOR), (server, AGENT), (board, AGENT)):
+            limited(verdicts, machine, unit)
+            comes_back(verdicts, machine, unit, "KILL")
+        comes_back(verdicts, board, AGENT, "STOP")
+        comes_back(verdicts, server, COORDINATOR, "STOP")
         serves_alone(verdicts, laboratory, server, board)
         leaves_nothing(verdicts, board, f"/home/{board.user}/venv/bin/lepton-edge agent", AGENT)
         leaves_nothing(verdicts, server, "/opt/lepton-edge/bin/lepton-edge agent", AGENT)
