@@ -171,7 +171,10 @@ def restore(
                 raise _damaged(source, str(error)) from error
             if revoked_from is not None:
                 _take_memberships(revoked_from, made)
-            _begin_anew(made / ROWS, believed=secrets and bool(about["secrets"]))
+            try:
+                _begin_anew(made / ROWS, believed=secrets and bool(about["secrets"]))
+            except sqlite3.Error as error:
+                raise _damaged(source, f"{ROWS}: {error}") from error
             _settle(made, directory, (*FOLDERS, SECRETS) if secrets else FOLDERS)
     files = {
         name: one for name, one in about["files"].items() if secrets or not name.startswith(f"{SECRETS}/")
@@ -216,14 +219,20 @@ def _begin_anew(restored: Path, *, believed: bool) -> None:
         rows.execute(
             "UPDATE meta SET value = max(CAST(value AS INTEGER), ?) || '' WHERE key = 'term'", (now,)
         )
-        known = {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table in () if believed else known & {*MEMBERSHIPS, "joining"}:
+        for table in () if believed else _tables(rows) & {*MEMBERSHIPS, "joining"}:
             rows.execute(f"DELETE FROM {table}")
+
+
+def _tables(rows: sqlite3.Connection) -> set[str]:
+    """Return the names of the tables: an older release's state has fewer."""
+    return {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def shut_out(directory: Path) -> tuple[str, ...]:
     """Return the names of whom the state in `directory` knows to be revoked, by their certificates."""
     with closing(sqlite3.connect(directory / ROWS)) as rows:
+        if "certificates" not in _tables(rows):
+            return ()
         found = [text for (text,) in rows.execute("SELECT record FROM certificates") if _is_revoked(text)]
     return tuple(sorted({str(json.loads(text)["name"]) for text in found}))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
+import sqlite3
 import stat
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +110,22 @@ def _climb(held: dict[str, bytes]) -> None:
     held["models/../../evil"] = b"x"
 
 
+def _scribble(held: dict[str, bytes]) -> None:
+    """Have rows that are none, as its list says they are."""
+    held["coordinator.db"] = b"no rows" * 1000
+    about = json.loads(held["backup.json"])
+    about["files"]["coordinator.db"] = {
+        "size": 7000,
+        "sha256": hashlib.sha256(held["coordinator.db"]).hexdigest(),
+    }
+    held["backup.json"] = json.dumps(about).encode()
+
+
 def _lack(held: dict[str, bytes]) -> None:
     del held["coordinator.db"]
 
 
-@pytest.mark.parametrize("change", [_tamper, _climb, _lack, lambda held: held.pop("backup.json")])
+@pytest.mark.parametrize("change", [_tamper, _climb, _lack, _scribble, lambda held: held.pop("backup.json")])
 def test_a_damaged_backup_is_refused_and_nothing_is_put_in_place(
     state: Path, tmp_path: Path, change: Any
 ) -> None:
@@ -285,3 +299,20 @@ def test_a_later_state_that_cannot_be_read_is_said_and_nothing_is_put_in_place(
         with pytest.raises(kind):
             backup.restore(tmp_path / "saved", tmp_path / "again", revoked_from=wrong)
         assert not (tmp_path / "again" / backup.ROWS).exists()
+
+
+@pytest.mark.parametrize("secrets", [False, True])
+def test_a_backup_of_an_older_releases_state_comes_back(tmp_path: Path, secrets: bool) -> None:
+    old = tmp_path / "old"
+    (old / "security").mkdir(parents=True)
+    (old / "models" / "small" / "a0d46ab1620ef6ff").mkdir(parents=True)
+    (old / "models" / "small" / "a0d46ab1620ef6ff" / "model.json").write_text("{}")
+    dump = Path(__file__).with_name("kept") / "coordinator-3.sql"
+    with closing(sqlite3.connect(old / backup.ROWS)) as rows:
+        rows.executescript(dump.read_text("utf-8"))
+    assert backup.save(old, tmp_path / "saved", secrets=secrets).secrets == secrets
+    backup.restore(tmp_path / "saved", tmp_path / "again")
+    assert backup.shut_out(tmp_path / "again") == ()
+    store = Store(tmp_path / "again")
+    assert [one.name for one in store.load().models] == ["small"]
+    store.close()
