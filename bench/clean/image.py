@@ -66,9 +66,6 @@ class Engine:
         self.run("podman", "volume", "rm", "--force", "--all", check=False)
         self.run("podman", "network", "rm", f"{PROJECT}_cloud", f"{PROJECT}_uplink", check=False)
         self.run("podman", "rmi", "--force", "--all", check=False)
-        self.run(
-            "umount", "--lazy", str(self._directory / "root/overlay"), check=False
-        )  # podman leaves it mounted
 
     def run(self, *words: str, check: bool = True, token: str = "") -> str:
         """Run a command against it; return what it said; raise RuntimeError if it failed."""
