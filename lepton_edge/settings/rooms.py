@@ -10,7 +10,7 @@ import difflib
 import functools
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +26,7 @@ _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)"
 
 
 @functools.cache
-def _settings(noun: type) -> dict[str, Setting]:
+def _settings(noun: Hashable) -> dict[str, Setting]:
     hints = typing.get_type_hints(noun, include_extras=True)
     return {name: next(iter(kind.__metadata__)) for name, kind in hints.items()}
 
@@ -41,7 +41,7 @@ class Room(Generic[T]):
 
     def settings(self) -> dict[str, Setting]:
         """Return what each setting means, in order."""
-        return _settings(self.noun)
+        return _settings(typing.cast(Hashable, self.noun))
 
     def variable(self, name: str) -> str:
         """Return the variable of the setting `name`."""
