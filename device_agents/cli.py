@@ -128,9 +128,12 @@ def start(
     if text and secure is None:
         given.setdefault("secure", True)
     found = meant("start", given, config, os.environ)
-    if not text and (refused := found.not_joined()):
-        raise refused
+    refused = None if text else found.not_joined()
+    if refused:  # what is wrong with the words is said first, but for a role, which joining gives
+        found = meant("start", given, config, os.environ, role="board")
     chosen = configuration(found.flags, config, os.environ)
+    if refused and not found.elsewhere:
+        raise refused
     occupied.refuse_taken(said(AGENT, given, config, os.environ), chosen)
     enlisted(chosen, text)
     run(chosen)

@@ -35,6 +35,7 @@ class Meant:
         secure: whether it has to have joined.
         joined: as what it joined; None where it did not.
         others: the agents that joined here.
+        elsewhere: whether it was said where its state is: whoever opens it says what is wrong there.
     """
 
     command: str
@@ -44,6 +45,7 @@ class Meant:
     secure: bool
     joined: Membership | None
     others: tuple[Membership, ...]
+    elsewhere: bool
 
     def not_joined(self) -> Unauthenticated | None:
         """Return what is to be said where the agent has to have joined and did not; None where all is well."""
@@ -97,7 +99,7 @@ def meant(
     joined = membership(directory) if secure else None
     if role and "role" not in told and not (joined and joined.role):
         found["role"] = role
-    return Meant(command, name, directory, {**found, **flags}, secure, joined, others)
+    return Meant(command, name, directory, {**found, **flags}, secure, joined, others, bool(elsewhere))
 
 
 def _name(command: str, told: Mapping[str, Any], others: tuple[Membership, ...], host: str) -> dict[str, Any]:

@@ -174,16 +174,31 @@ def _refusal(wrong: ErrorDetails, room: Room[Any], origins: Mapping[str, str]) -
         return UsageError(f"there is no setting {name!r}", hint)
     flag = f"--{name.replace('_', '-')}"
     if wrong["type"] == "missing":
-        choose = f" {known[name].told}".replace("`", "")
-        return UsageError(f"{flag} is missing", f"give {flag}{choose}; or set {room.variable(name)}")
+        return UsageError(
+            f"{flag} is missing", f"give {_spelled(flag, known[name])}; or set {room.variable(name)}"
+        )
     where = written(room, name, origins.get(name, USUAL))
     if wrong["type"] == "literal_error":
-        words = [one for one in known[name].choices if one]
-        one_of = f"write {', '.join(words[:-1])} or {words[-1]}"
-        return UsageError(f"{where}: there is no {name.replace('_', ' ')} {wrong['input']!r}", one_of)
+        message = f"{where}: there is no {name.replace('_', ' ')} {wrong['input']!r}"
+        return UsageError(message, _one_of(flag, known[name]))
     bound = wrong["type"].startswith(("greater", "less"))
     value = wrong["input"] if bound else repr(wrong["input"])
     return UsageError(f"{where} cannot be {value}: {plain(wrong['msg'])}", "correct it")
+
+
+def _spelled(flag: str, told: Setting) -> str:
+    """Return what a setting means with its words as they are typed: "--role board, where ..., or --role cloud, ..."."""
+    said = told.told if told.told.startswith("`") else f"`` {told.told}"
+    for word in told.choices:
+        said = said.replace(f"`{word}`", f"{flag} {word}")
+    return said.replace("``", flag).replace("`", "")
+
+
+def _one_of(flag: str, told: Setting) -> str:
+    words = [one for one in told.choices if one]
+    if ", or `" in told.told:  # a sentence that tells what each word means
+        return f"give {_spelled(flag, told)}"
+    return f"write {', '.join(words[:-1])} or {words[-1]}"
 
 
 def written(room: Room[Any], name: str, layer: str) -> str:

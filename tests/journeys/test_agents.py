@@ -88,13 +88,12 @@ def test_a_wrong_start_is_one_error_that_says_what_to_do(
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_port_is_no_obstacle(house: Any) -> None:
+def test_a_taken_port_that_was_asked_for_is_refused(house: Any) -> None:
     house.start_coordinator()
-    first = house.start_agent("one", "board")
-    port = first.rpartition(":")[2]
-    second = house.start_agent("two", "cloud", "--port", port)
-    assert second != first
-    assert [device["connected"] for device in house.json("device", "list")["devices"]] == [True, True]
+    port = house.start_agent("one", "board").rpartition(":")[2]
+    done = _refused(house, "--insecure", "--role", "cloud", "--name", "two", "--port", port)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"--port: port {port} is taken by an agent (process {house.processes['one'].pid})" in done.stderr
 
 
 def test_an_agent_that_is_asked_to_end_says_goodbye(house: Any) -> None:
