@@ -1,6 +1,6 @@
 """A board has the base dependencies alone: no onnx, no scipy, no torch.
 
-An agent must join, start, register and serve there.
+An agent must join, start, register and answer there; on Python 3.10 (JetPack 6), too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from examples.demo.processes import Child, free_port
+from lepton_edge.client import Client
+from tests.journeys.models import small_model
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = sorted({(3, 10), sys.version_info[:2], (3, 13)})
@@ -108,5 +113,19 @@ def test_an_agent_starts_with_the_base_alone(
     try:
         assert agent.wait_for("agent ready")["device"] == "lean"
         agent.wait_for("agent registered")
+        _answers(coordinator[0], tmp_path)
     finally:
         agent.stop()
+
+
+def _answers(coordinator: str, directory: Path) -> None:
+    """Push a small model, and hold what that agent answers against onnxruntime."""
+    onnx.save(small_model(), str(directory / "small.onnx"))
+    x = np.random.default_rng(1).standard_normal((1, 3, 32, 32)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(str(directory / "small.onnx")).run(None, {"x": x})[0]
+    with Client(coordinator, key=directory / "c" / "security" / "admin.pem") as client:
+        client.push("small", directory / "small.onnx")
+        client.deploy("small")
+        answered = client.infer("small", {"x": x})
+    assert answered.hops[1].device == "lean"
+    np.testing.assert_allclose(answered["y"], expected, rtol=1e-4, atol=1e-5)
