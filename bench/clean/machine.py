@@ -57,6 +57,7 @@ class Machine:
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
         (self.root / "etc/pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {WHEELS}\n")
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n")
         enlist = ["useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", self.user]
         subprocess.run(["chroot", str(self.root), *enlist], check=True)
         (self.root / "etc/sudoers.d/without-password").write_text("%sudo ALL=(ALL) NOPASSWD: ALL\n")

@@ -85,6 +85,7 @@ class Unit:
             f"TimeoutStartSec={START}",
             f"TimeoutStopSec={STOP}",
             "Environment=PYTHONUNBUFFERED=1",
+            f"SyslogIdentifier={self.name}",  # the journal would call every one of them python3
             f"MemoryMax={self.memory}",
         ]
         if self.state and not self.for_user:

@@ -43,6 +43,7 @@ def test_what_lies_in_nobodys_home_runs_as_a_user_of_its_own() -> None:
     for line in (
         "Type=notify", "WatchdogSec=30", "Restart=always", "DynamicUser=yes", "MemoryMax=80%", "NoNewPrivileges=yes",
         "StateDirectory=lepton-edge/agent-pi", "ProtectSystem=strict", "ProtectHome=yes", "WantedBy=multi-user.target",
+        "SyslogIdentifier=lepton-edge-agent",
         "Environment=HOME=/var/lib/lepton-edge/agent-pi",  # a DynamicUser has none, and libraries ask for it
         "ExecStart=/opt/lepton-edge/bin/python -m lepton_edge.cli.main agent start --config"
         " /etc/lepton-edge/agent.toml --state-directory /var/lib/lepton-edge/agent-pi",
