@@ -1,7 +1,7 @@
 """`agent join`, and `agent start --token`: where the token comes from, and what is said meanwhile.
 
 Law: reads the token from a file, standard input, the environment or an argument; it is never printed. An argument is
-seen by who lists the processes of this machine: the others are not.
+seen by who lists the processes of this machine until it is read, which on Linux takes it out: the others never are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typer
 from device_agents.membership import membership
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import Unavailable, UsageError
-from lepton_edge.security import private
+from lepton_edge.security import arguments, private
 from lepton_edge.security.keyring import read_private
 
 VARIABLE = "LEPTON_EDGE_TOKEN"
@@ -36,6 +36,8 @@ def read_token(token: str | None, file: Path | None, environment: Mapping[str, s
         return read_private(file).decode("ascii", "replace").strip()
     if token == "-":
         return sys.stdin.readline(LONGEST).strip()
+    if token:
+        arguments.forget(token.rpartition(".")[2])
     return token or environment.get(VARIABLE)
 
 
