@@ -13,6 +13,8 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -123,18 +125,8 @@ def start(
     flags["allow_custom_ops"] = tuple(allow_custom_ops) if allow_custom_ops else None
     flags |= {"log_level": log_level, "log_format": log_format}
     flags |= listening(bind, insecure_bind, secure)
-    given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
-    if text and secure is None:
-        given.setdefault("secure", True)
-    found = meant("start", given, config, os.environ)
-    refused = None if text else found.not_joined()
-    if refused:  # what is wrong with the words is said first, but for a role, which joining gives
-        found = meant("start", given, config, os.environ, role="board")
-    chosen = configuration(found.flags, config, os.environ)
-    if refused and not found.elsewhere:
-        raise refused
-    occupied.refuse_taken(said(AGENT, given, config, os.environ), chosen)
+    chosen = _to_start(flags, config, os.environ, joins=bool(text))
     enlisted(chosen, text)
     run(chosen)
 
@@ -226,6 +218,28 @@ def uninstall_service(*, user: ForUser = False, dry_run: DryRun = False) -> None
     """End the agent's service and take it out; its state and its settings stay."""
     steps = install.removing(unit_name("agent"), install.Places.of(user))
     install.told(steps, typer.echo, dry_run=dry_run)
+
+
+def _to_start(
+    flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, str], *, joins: bool
+) -> AgentConfig:
+    """Return the configuration to start with; `joins` says that there is a token for who has not joined.
+
+    Raises:
+        UsageError: a setting that cannot be. Unauthenticated: it has not joined. PortInUse: its port is taken.
+    """
+    given = {field: value for field, value in flags.items() if value is not None}
+    if joins:
+        given.setdefault("secure", True)
+    found = meant("start", given, file, environment)
+    refused = None if joins else found.not_joined()
+    if refused:  # what is wrong with the words is said first, but for a role, which joining gives
+        found = meant("start", given, file, environment, role="board")
+    chosen = configuration(found.flags, file, environment)
+    if refused and not found.elsewhere:
+        raise refused
+    occupied.refuse_taken(said(AGENT, given, file, environment), chosen)
+    return chosen
 
 
 def run(config: AgentConfig) -> None:

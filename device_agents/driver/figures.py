@@ -166,7 +166,8 @@ async def shown(config: AgentConfig, figures: Figures) -> AsyncIterator[None]:
         config.metrics_port,
         Watched(lambda: [*figures(), *_papers(config)], not_ready=figures.not_ready),
     )
-    log.info("figures are shown", metrics=door.address)
+    if door.address:
+        log.info("figures are shown", metrics=door.address)
     try:
         yield
     finally:

@@ -22,5 +22,7 @@ def read_duration(given: str, where: str) -> Seconds:
     """
     read = _SHAPE.fullmatch(given.strip())
     if read is None or float(read[1]) <= 0:
-        raise UsageError(f"{where} {given!r}?", "give a duration: 90s, 10m, 2h, 1d")
+        raise UsageError(
+            f"{where}: {given!r} is no duration", "write a number and its unit: 90s, 10m, 2h, 1d"
+        )
     return Seconds(float(read[1]) * _UNITS[read[2]])

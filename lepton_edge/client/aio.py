@@ -55,8 +55,8 @@ class AsyncClient(AsyncControl):
 
     Args:
         address: "host:port" of an agent (which then is the entry), or of a coordinator (whose best entry is
-            asked; one on this machine first). None looks for an agent here, a coordinator here, then asks
-            mDNS.
+            asked; one on this machine first). None: the coordinator whose administrator's key it asks with, as far
+            as it runs here; else a coordinator or an agent at its usual port here; else mDNS is asked.
         key: the file that proves who asks; without one LEPTON_EDGE_KEY's, `~/.config/lepton-edge/key.pem`, and on
             the coordinator's machine its administrator's.
         insecure: True: ask a coordinator and agents that run with --insecure, in the open.

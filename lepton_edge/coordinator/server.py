@@ -207,7 +207,8 @@ async def _shown(config: CoordinatorConfig, driver: Driver, gate: Gate | None) -
         lambda: "" if driver.turns() else "nothing is decided any more",
     )
     door = await open_door(config.metrics_bind, config.metrics_port, watched)
-    log.info("figures are shown", metrics=door.address)
+    if door.address:
+        log.info("figures are shown", metrics=door.address)
     try:
         yield
     finally:
