@@ -23,7 +23,7 @@ from examples.demo.processes import Town, lepton
 from lepton_edge.client import Client
 
 BOARD, CLOUD = "board", "cloud"
-SETTLE, SLICE, SLICES = 12.0, 5.0, 8
+SETTLE, SLICE, SLICES = 12.0, 5.0, 6
 """Seconds until all that a start entails is over; then it is looked so often, after so many seconds each."""
 JOINS, JOIN_GOAL = 3, 2.0
 SLOWNESSES = (1.0, 4.0, 8.0)
