@@ -117,7 +117,7 @@ def _row_of(directory: Path, secure: bool) -> None:
     _model(directory / "model.onnx")
     with (
         Laboratory(NAME, directory, everywhere=True) as laboratory,
-        _recorded(laboratory, directory / "wire"),
+        recorded(laboratory, directory / "wire"),
     ):
         token = _lived(laboratory, directory, secure)
     wire = (directory / "wire").read_bytes()
@@ -139,7 +139,8 @@ def _row_of(directory: Path, secure: bool) -> None:
 
 
 @contextlib.contextmanager
-def _recorded(laboratory: Laboratory, path: Path) -> Iterator[None]:
+def recorded(laboratory: Laboratory, path: Path) -> Iterator[None]:
+    """Write into `path` what crosses the link meanwhile."""
     child = laboratory.town.start(
         "recorder", laboratory.command("edge", [sys.executable, "-m", "bench.capture", "record", str(path)])
     )

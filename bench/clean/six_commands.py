@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.capture import recorded
 from bench.clean.machine import Machine, missing
 from bench.clean.wheels import ROOT, gathered
 from bench.laboratory import Laboratory
@@ -69,12 +70,12 @@ class Person:
     def __init__(self, machines: dict[str, Machine], address: str) -> None:
         self._machines = machines
         self._address = address
-        self._token = ""
+        self.token = ""
         self.running: list[Child] = []
 
     def types(self, one: Typed) -> str:
         """Type a command; return what it said. What stays is left running in a terminal of its own."""
-        line = one.line.replace("192.168.1.20:8010", f"{self._address}:8010").replace("LE1...", self._token)
+        line = one.line.replace("192.168.1.20:8010", f"{self._address}:8010").replace("LE1...", self.token)
         machine = self._machines[one.where]
         stays = STAYS.match(line)
         if not stays:
@@ -84,7 +85,7 @@ class Person:
         if stays[1] == "agent":
             return child.wait_for_line("agent registered")
         told = child.wait_for_line("to join:")
-        self._token = told.rpartition(" ")[2]
+        self.token = told.rpartition(" ")[2]
         return told
 
 
@@ -93,18 +94,38 @@ def prove(directory: Path, wheels: Path) -> bool:
     typed = commands((ROOT / "README.md").read_text("utf-8"))
     with (
         Laboratory("clean-six", directory) as laboratory,
+        recorded(laboratory, directory / "wire"),
         Machine("computer", "clean-six-cloud", directory, "ada", wheels) as computer,
         Machine("board", "clean-six-edge", directory, "pi", wheels) as board,
     ):
         laboratory.shape(WIFI)
         _bring(computer)
-        said = _typed(Person({"computer": computer, "board": board}, laboratory.hosts.cloud), typed)
+        person = Person({"computer": computer, "board": board}, laboratory.hosts.cloud)
+        said = _typed(person, typed)
+    nothing = searched((directory / "wire").read_bytes(), person.token)
     print(said, file=sys.stderr)
-    right = "espresso" in said.lower() and "board" in said
+    right = nothing and "espresso" in said.lower() and "board" in said
     Row(
         "six-commands", "commands to an answer", len(typed), "1", "", MOST, right and len(typed) <= MOST
     ).print()
     return right and len(typed) <= MOST
+
+
+def searched(wire: bytes, token: str) -> bool:
+    """Search what crossed the link for what nobody may read; a row for each; return whether none was there."""
+    picture, model = ((INGREDIENTS / FILES[name]).read_bytes() for name in ("photo.jpg", "model.onnx"))
+    sought = {
+        "the token's secret": token.rpartition(".")[2].encode(),
+        "the picture (24 bytes of it)": picture[len(picture) // 2 :][:24],
+        "the model (24 bytes of its weights)": model[len(model) // 2 :][:24],
+        "a device's or the model's description (a name in it)": b"mobilenetv2",
+    }
+    for what, needle in sought.items():
+        found = wire.count(needle)
+        Row(
+            "six-commands", f"on the wire: {what}", found, "times", f"in {len(wire)} bytes", 0, found == 0
+        ).print()
+    return len(wire) > 0 and all(wire.count(needle) == 0 for needle in sought.values())
 
 
 def _typed(person: Person, typed: Sequence[Typed]) -> str:
