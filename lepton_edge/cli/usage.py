@@ -15,6 +15,7 @@ from lepton_edge.cli.wording import plain
 from lepton_edge.core.errors import UsageError
 
 PROGRAM = "lepton-edge"
+_NO_COMMAND = re.compile(r"No such command '(.*?)'")
 _EXTRA = re.compile(r"^Got unexpected extra arguments? ?(?:\(s\) )?\((.*)\)$")
 WRONG: type[Exception] = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 """What typer raises for a command line that cannot be followed."""
@@ -38,12 +39,11 @@ def understood(error: Any) -> UsageError:
         return UsageError(f"'{_name(error)}': {said}", f"see: {command} --help")
     if hasattr(error, "option_name"):
         return UsageError(f"{error.option_name} needs a value after it", f"see: {command} --help")
-    said, _, meant = error.format_message().rstrip(".").partition(". Did you mean ")
-    if meant:
-        return UsageError(
-            _small(said),
-            f"did you mean {meant.rstrip('?').replace(', ', ' or ')}? {command} --help lists them all",
-        )
+    said = error.format_message().rstrip(".")
+    if wrong := _NO_COMMAND.match(said):
+        near = difflib.get_close_matches(wrong[1], context.command.list_commands(context), 2)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        return UsageError(f"there is no command {wrong[1]!r}", f"{meant}{command} --help lists them all")
     if "(LE1." in said:
         return UsageError(f"{command}: a token stands there without its option", "write --token before it")
     said = _EXTRA.sub(r"too many words: \1", said)

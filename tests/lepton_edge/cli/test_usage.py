@@ -11,8 +11,9 @@ from tests.lepton_edge.cli.conftest import CommandLine
 @pytest.mark.parametrize(
     ("words", "said", "meant"),
     [
-        ("statsu", "no such command 'statsu'", "did you mean 'status'? lepton-edge --help"),
-        ("plan explian x", "no such command 'explian'", "'explain'"),
+        ("statsu", "there is no command 'statsu'", "did you mean status? lepton-edge --help"),
+        ("plan explian x", "there is no command 'explian'", "did you mean explain"),
+        ("xyzzy", "there is no command 'xyzzy'", "lepton-edge --help lists them all"),
         ("infer", "lepton-edge infer: NAME is missing", "write: lepton-edge infer [OPTIONS] NAME [FILE]..."),
         (
             "infer m x.npy --deadlin 3",
