@@ -20,6 +20,7 @@ from device_agents.membership import KEY_FILE, life, membership
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import NotFound, StorageFull, Unauthenticated, Unavailable
 from lepton_edge.core.identity import Credentials, credentials_of
+from lepton_edge.core.joining import renew_at
 from lepton_edge.security.keyring import Keyring
 from lepton_edge.wire.tls import Trust
 from partitioner.errors import LeptonError
@@ -83,7 +84,7 @@ class Member:
         pause = FIRST_PAUSE
         while True:
             begins, ends = life(self._keys)
-            left = begins + (ends - begins) * 2 / 3 - time.time()
+            left = renew_at(begins, ends) - time.time()
             if left > 0:
                 await asyncio.sleep(min(left, LOOK))
                 self._look_again()

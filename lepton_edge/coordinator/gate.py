@@ -24,7 +24,7 @@ from lepton_edge.coordinator.vault import Vault
 from lepton_edge.coordinator.waiting import Waiting
 from lepton_edge.core.errors import NotFound, Overloaded, PermissionDenied
 from lepton_edge.core.identity import Credentials, Identity, Role
-from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest, revoked
+from lepton_edge.core.joining import Joined, JoinRequest, RenewRequest, renew_at, revoked
 from lepton_edge.core.messages import AdminCall, Hello
 from lepton_edge.security import certificates, tokens
 from lepton_edge.security.audit import Audit, Deed
@@ -137,7 +137,7 @@ class Gate:
         """Write the key of this machine's own administrator where the one before is not fresh; return its record."""
         now = self.now()
         held = members.current(self.certificates.values(), ADMIN.role.value, ADMIN.name, now)
-        if held is not None and now < issued_as.renew_at(held) and self._keys.has(ADMIN_FILE):
+        if held is not None and now < renew_at(held.begins, held.expires) and self._keys.has(ADMIN_FILE):
             return None
         admin, issued = self.authority.credentials(ADMIN, now, self.terms.life)
         self._keys.write(ADMIN_FILE, admin.pem())

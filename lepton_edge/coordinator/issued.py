@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lepton_edge.coordinator.members import Certificate
 from lepton_edge.core.identity import Identity
-from lepton_edge.security.authority import EARLY, LONGEST_LEAF, Issued
+from lepton_edge.core.joining import EARLY
+from lepton_edge.security.authority import LONGEST_LEAF, Issued
 from partitioner.units import ModelName, Seconds
 
 
@@ -27,11 +28,6 @@ def unknown(who: Identity, machine: str, now: Seconds) -> Certificate:
     return Certificate(
         f"{who.serial:x}", who.role.value, who.name, "", now, expires, machine, models, "before a restore"
     )
-
-
-def renew_at(held: Certificate) -> Seconds:
-    """Return when it is to be renewed: at two thirds of its life."""
-    return Seconds(held.begins + (held.expires - held.begins) * 2 / 3)
 
 
 def life(held: Certificate) -> Seconds:

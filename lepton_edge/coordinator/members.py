@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lepton_edge.core.errors import AlreadyExists, InvalidInput, Overloaded, PermissionDenied
 from lepton_edge.core.identity import ANY_MODEL, Identity, Role
-from lepton_edge.security.authority import EARLY
+from lepton_edge.core.joining import EARLY
 from partitioner.units import DeviceId, ModelName, Seconds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

@@ -12,6 +12,8 @@ from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import Identity, Role
 from partitioner.units import Seconds
 
+EARLY = Seconds(86400.0)
+"""A certificate begins so long before it is given: boards have no clock before they have a network."""
 FINGERPRINT = 8
 """Digits: 32 bits, against who must make such a key while a person looks at the other one."""
 
@@ -71,6 +73,12 @@ class Joined:
 def fingerprint(key: str) -> str:
     """Return how a person compares two keys: the first digits of `key`, the SHA-256 of a public key, hexadecimal."""
     return key[:FINGERPRINT].upper()
+
+
+def renew_at(begins: Seconds, ends: Seconds) -> Seconds:
+    """Return when a certificate is to be renewed, seconds since 1970: at two thirds of the life it was given for."""
+    given = max(ends - begins - EARLY, 0.0)
+    return Seconds(ends - given / 3)
 
 
 def revoked(who: Identity) -> Unauthenticated:

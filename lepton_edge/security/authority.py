@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lepton_edge.core.identity import COORDINATOR_HOST, NODE_HOST, SCHEME, Credentials, Identity, Role
+from lepton_edge.core.joining import EARLY
 from lepton_edge.security import certificates
 from partitioner.units import Seconds
 
 DAY = Seconds(86400.0)
 LIFE = Seconds(3650 * DAY)
-EARLY = DAY
 LEAF_LIFE = Seconds(180 * DAY)
 """Renewed when a third is left: a board that is offline for less than two months serves all that time."""
 LONGEST_LEAF = Seconds(825 * DAY)

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from lepton_edge.core.errors import InvalidInput, Unauthenticated
 from lepton_edge.core.identity import SCHEME, Identity, Role
+from lepton_edge.core.joining import renew_at
 from partitioner.units import Seconds
 
 LONGEST_REQUEST = 8192  # bytes of a signing request
@@ -36,7 +37,7 @@ class Facts:
 
     def renew_at(self) -> Seconds:
         """Return when it is to be renewed: at two thirds of its life."""
-        return Seconds(self.begins + (self.ends - self.begins) * 2 / 3)
+        return renew_at(self.begins, self.ends)
 
 
 def new_key() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import structlog
 
 from device_agents import joining, member
-from device_agents.membership import KEY_FILE
+from device_agents.membership import KEY_FILE, keep_life
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import credentials_of
 from lepton_edge.security.keyring import Keyring
+from partitioner.units import Seconds
 from tests.device_agents.test_joining import Coordinator, agent
 
 
@@ -34,12 +36,17 @@ async def _member(tmp_path: Path, coordinator: Coordinator, address: str) -> tup
     return member.Member(config, trust), trust
 
 
+def _ages(state: Path) -> None:
+    """Have the certificate be one of which two thirds are over."""
+    keep_life(Keyring(state), Seconds(time.time() - 3 * 86400), Seconds(time.time() + 3600))
+
+
 async def test_it_renews_at_two_thirds_with_a_new_key(tmp_path: Path) -> None:
-    coordinator = Coordinator(life=86400 / 2 - 1)  # begun a day ago: more than two thirds are over
+    coordinator = Coordinator()
     async with coordinator.running() as address:
         mine, trust = await _member(tmp_path, coordinator, address)
         before = trust.credentials
-        coordinator.life = 3600.0 * 24 * 30
+        _ages(tmp_path)
         fresh = asyncio.create_task(mine.keep_fresh(lambda: address))
         while trust.credentials is before:
             await asyncio.sleep(0.01)
@@ -54,10 +61,11 @@ async def test_it_goes_on_trying_while_the_coordinator_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(member, "FIRST_PAUSE", 0.01)
-    coordinator = Coordinator(life=86400 / 2 - 1)
+    coordinator = Coordinator()
     addresses = ["", "127.0.0.1:9"]
     async with coordinator.running() as address:
         mine, trust = await _member(tmp_path, coordinator, address)
+        _ages(tmp_path)
         before = trust.credentials
         fresh = asyncio.create_task(mine.keep_fresh(lambda: addresses.pop(0) if addresses else address))
         while trust.credentials is before:
