@@ -28,7 +28,7 @@ def is_help(error: Exception) -> bool:
 
 def understood(error: Any) -> UsageError:
     """Return an error of typer's as ours: what is wrong, and what to write instead."""
-    context = getattr(error, "ctx", None)
+    context: Any = getattr(error, "ctx", None)
     command = path(context)
     if hasattr(error, "possibilities"):
         return _no_option(error, context, command)
