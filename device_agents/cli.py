@@ -153,7 +153,7 @@ def join(
     flags = {"role": role, "name": name, "coordinator": coordinator, "state_directory": state_directory}
     given = {field: value for field, value in flags.items() if value is not None}
     text = read_token(token, token_file, os.environ)
-    found = meant("join", {**given, "secure": True}, config, os.environ, role="board")
+    found = meant("join", {**given, "secure": True}, config, os.environ, role="board", joins=True)
     chosen = configuration(found.flags, config, os.environ)
     enlist(chosen, text, replace=replace)
     typer.echo(found.next_step(chosen.role))
@@ -231,7 +231,7 @@ def _to_start(
     given = {field: value for field, value in flags.items() if value is not None}
     if joins:
         given.setdefault("secure", True)
-    found = meant("start", given, file, environment)
+    found = meant("start", given, file, environment, joins=joins)
     refused = None if joins else found.not_joined()
     if refused:  # what is wrong with the words is said first, but for a role, which joining gives
         found = meant("start", given, file, environment, role="board")

@@ -6,7 +6,7 @@ Law: looks at what was said and at what has joined here, and returns what is to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,12 @@ def meant(
     environment: Mapping[str, str],
     *,
     role: str = "",
+    joins: bool = False,
 ) -> Meant:
     """Return which agent `command` means: the one that was named, else the only one that joined here, else the host's.
 
-    `role` is what it is where neither anybody nor its joining says.
+    `role` is what it is where neither anybody nor its joining says. `joins`: there is a token; who joined another
+    coordinator is then not meant, since it would lose its place there.
 
     Raises:
         UsageError: several joined here, and none is called as the host is.
@@ -93,7 +95,9 @@ def meant(
     found: dict[str, Any] = {}
     secure = SECURE if "secure" not in told else str(told["secure"]).lower() not in _NO
     if secure and "name" not in told:
-        found = _name(command, told, others, host)
+        address = told.get("coordinator")
+        here = [one for one in others if not joins or address in (None, one.coordinator)]
+        found = _name(command, told, here, host)
     name = str(found.get("name", told.get("name", host)))
     directory = Path(elsewhere or states / f"agent-{name}")
     joined = membership(directory) if secure else None
@@ -102,7 +106,7 @@ def meant(
     return Meant(command, name, directory, {**found, **flags}, secure, joined, others, bool(elsewhere))
 
 
-def _name(command: str, told: Mapping[str, Any], others: tuple[Membership, ...], host: str) -> dict[str, Any]:
+def _name(command: str, told: Mapping[str, Any], others: Sequence[Membership], host: str) -> dict[str, Any]:
     if "state_directory" in told:
         joined = membership(Path(told["state_directory"]))
         return {"name": joined.name} if joined else {}

@@ -37,6 +37,16 @@ def test_the_only_one_that_joined_is_meant(states: Path) -> None:
     assert (found.directory, found.not_joined()) == (states / "agent-kitchen", None)
 
 
+def test_who_joins_another_coordinator_is_another_agent(states: Path) -> None:
+    join(states, "kitchen")
+    environment = {"XDG_STATE_HOME": str(states.parent)}
+    for address, name in (("10.0.0.1:8010", "kitchen"), ("10.0.0.2:8010", "vm")):
+        found = named.meant("join", {"coordinator": address}, None, environment, role="board", joins=True)
+        assert found.name == name, "what it had joined would be lost"
+    moved = named.meant("start", {"coordinator": "10.0.0.2:8010"}, None, environment)
+    assert moved.name == "kitchen", "a coordinator may have another address"
+
+
 def test_of_several_one_has_to_be_named(states: Path) -> None:
     join(states, "kitchen")
     join(states, "garden")
