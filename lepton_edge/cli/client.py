@@ -1,4 +1,4 @@
-"""`lepton-edge client key create | list | revoke`: who may ask, and for what.
+"""`lepton-edge client key create | list | revoke`, `client join`: who may ask, and for what.
 
 Law: the private key is made here and goes to the file alone; the coordinator sees a signing request. Draws the
 coordinator's documents.
@@ -6,6 +6,9 @@ coordinator's documents.
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +20,11 @@ from lepton_edge.cli.durations import read_duration
 from lepton_edge.cli.options import CoordinatorOption, Format, FormatOption, examples
 from lepton_edge.cli.output import Column, Row, print_document, table, text
 from lepton_edge.cli.token import date
+from lepton_edge.client import joining
 from lepton_edge.core.errors import AlreadyExists, UsageError
 from lepton_edge.core.identity import Credentials
 from lepton_edge.core.keys import CreateKey, ListKeys, RevokeKey
-from lepton_edge.security import certificates, keyring
+from lepton_edge.security import arguments, certificates, keyring, tokens
 from partitioner.units import ModelName
 
 app = typer.Typer(
@@ -35,6 +39,7 @@ def group() -> None:
     """Clients' keys: who may ask, and for what."""
 
 
+_LONGEST = 4096  # characters of standard input
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 _Models = Annotated[
     list[str] | None,
@@ -64,9 +69,7 @@ def create(
     """Make a key for an application or a person, in a file that only you can read."""
     if admin == bool(model):
         raise UsageError("what may it do?", "give --model NAME (or '*'), or --admin")
-    path = out or Path(f"{name}.pem")
-    if path.exists():
-        raise AlreadyExists(f"{path} is there already", "give another --out, or delete it")
+    path = _free(out or Path(f"{name}.pem"))
     private = certificates.new_key()
     models = tuple(ModelName(one) for one in model or ())
     life = read_duration(ttl, "--ttl")
@@ -91,6 +94,52 @@ def revoke(name: _Name, *, coordinator: CoordinatorOption = None, form: FormatOp
     with client(coordinator) as asked:
         told = asked.administer(RevokeKey(name))
     print_document(told, form, lambda told, console: console.print(f"{told.get('name')}: revoked"))
+
+
+@app.command(
+    epilog=examples(
+        "lepton-edge client join 192.168.1.20:8010 --name camera --token-file token   (where it is used)"
+    )
+)
+def join(
+    coordinator: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where the coordinator is.")],
+    *,
+    name: Annotated[str, typer.Option(help="Whose key it is.")],
+    token: Annotated[str | None, typer.Option(help="LE1...; '-': from standard input.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="The token in a file; or LEPTON_EDGE_TOKEN.")
+    ] = None,
+    out: _Out = None,
+) -> None:
+    """Make a key where it is used, by a token (`token create --role client --model NAME`)."""
+    path = _free(out or Path(f"{name}.pem"))
+    given = tokens.parse(_token(token, token_file))
+    who, made = asyncio.run(joining.join(coordinator, given, name, typer.echo))
+    keyring.write_private(path, made.pem())
+    may = "administer" if who.may_administer() else f"infer on {', '.join(who.models)}"
+    typer.echo(f"{path}: {who.name} may {may}")
+
+
+def _token(text: str | None, file: Path | None) -> str:
+    """Return the token's text, from wherever it was given; UsageError where it was not."""
+    if file is not None:
+        return keyring.read_private(file).decode("ascii", "replace").strip()
+    if text == "-":
+        return sys.stdin.readline(_LONGEST).strip()
+    if text:
+        arguments.forget(text.rpartition(".")[2])
+    found = text or os.environ.get("LEPTON_EDGE_TOKEN")
+    if not found:
+        raise UsageError(
+            "a token is missing", "give --token-file FILE, LEPTON_EDGE_TOKEN, or --token - (input)"
+        )
+    return found
+
+
+def _free(path: Path) -> Path:
+    if path.exists():
+        raise AlreadyExists(f"{path} is there already", "give another --out, or delete it")
+    return path
 
 
 def _render_new(told: Row, console: Console) -> None:

@@ -19,7 +19,7 @@ import lepton_edge
 from lepton_edge import errors
 from lepton_edge.client.keys import trust_for
 from lepton_edge.client.remote import RemoteTransport
-from tests.journeys.conftest import LEPTON_EDGE, ROOT, House, living, until
+from tests.journeys.conftest import LEPTON_EDGE, ROOT, House, living, refused, until
 
 pytestmark = pytest.mark.journey
 
@@ -282,3 +282,19 @@ def test_certificates_renew_under_load_and_nothing_is_dropped(town: SecureHouse,
     assert (town.directory / "board" / "security" / "agent.pem").read_bytes() != before
     assert pages == {"cloud-raw"}
     assert any(line["what"] == "renew" for line in town.audit())
+
+
+def test_a_client_makes_its_key_where_it_is_used(town: SecureHouse) -> None:
+    town.start_coordinator()
+    path = town.directory / "token"
+    given = ["--name", "app", "--token-file", str(path), "--out", str(town.directory / "app.pem")]
+    path.write_text(town.new_token())
+    path.chmod(0o600)
+    assert "not for this client" in town.command("client", "join", town.coordinator, *given, status=15)
+    path.write_text(town.new_token("--role", "client", "--model", "small"))
+    assert "app may infer on small" in town.command("client", "join", town.coordinator, *given)
+    assert (town.directory / "app.pem").stat().st_mode & 0o777 == 0o600
+    assert town.command("client", "join", town.coordinator, *given, status=3), "it writes over no key"
+    with far(town, town.directory / "app.pem") as client:
+        refused(errors.PermissionDenied, client.devices, "client 'app'")
+        refused(errors.UnknownModel, lambda: client.model("small"))
