@@ -22,7 +22,7 @@ from bench.clean.services import Verdicts, until
 from bench.clean.wheels import ROOT, gathered
 from bench.rows import Row
 
-BASE = "docker.io/library/python:3.13-slim"
+BASE = "python:3.13-slim"
 SUITE, PYTHON = "trixie", "3.13"
 PACKAGES = "ca-certificates,python3,python3-venv,python-is-python3,libgomp1,libstdc++6"
 """A Python 3.13 and what the wheels want of a system, as the base image has them."""

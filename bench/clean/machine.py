@@ -19,7 +19,9 @@ from examples.demo.processes import Child
 MAKER = Path(__file__).resolve().parents[1] / "lab" / "debian-root"
 ROOTS = Path(tempfile.gettempdir()) / "lepton-roots"
 SUITE = "bookworm"
-PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,pipx,sudo,systemd,systemd-sysv,libpam-systemd,dbus"
+PACKAGES = (
+    "ca-certificates,python3,python3-pip,python3-venv,pipx,sudo,systemd,systemd-sysv,libpam-systemd,dbus"
+)
 """minbase, its system manager, and what the documents take for granted: Python, ways to install for it, sudo."""
 WHEELS = "/srv/wheels"
 BOOT, STOP = 60.0, 20.0  # seconds
