@@ -250,7 +250,8 @@ class Gate:
         key = certificates.key_hash(asked)
         async with self._lock:
             now = self.now()
-            token = tokens.use(self.tokens.get(request.token), request.secret, key, now)
+            place = members.place(request.name, key)
+            token = tokens.use(self.tokens.get(request.token), request.secret, place, now)
             held = members.current(self.certificates.values(), token.role, request.name, now)
             members.check_free(held, key, request.machine)
             replaced = self._replaced(request, held, key)
@@ -300,10 +301,10 @@ class Gate:
         """Give another certificate to who has one; raise Unauthenticated, PermissionDenied, InvalidInput."""
         late = peer.identity is None and bool(request.certificate)
         who = None if late else access.check_renew(peer.identity)
-        asked = certificates.requested_key(request.request)
         async with self._lock:  # a certificate that is given while its owner is revoked would escape that
             shown = coming_late.proven(request, self.certificates, self.now()) if late else self._shown(peer)
             who = who or coming_late.owner(shown)
+            asked = certificates.requested_key(request.request)  # not for strangers: it takes its time
             if shown is not None and shown.revoked:
                 raise revoked(who)
             members.check_machine(shown, request.machine)

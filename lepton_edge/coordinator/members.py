@@ -7,6 +7,7 @@ takes along the key and not the machine.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable
@@ -83,6 +84,11 @@ def check_name(name: str, machine: str = "") -> None:
         raise InvalidInput(
             f"nobody can be called {name[:80]!r}", "use letters, digits, '.', '_' and '-', 63 at most"
         )
+
+
+def place(name: str, key: str) -> str:
+    """Return what one use of a token is for: a key under a name, or one use would let its key in under all names."""
+    return hashlib.sha256(f"{name} {key}".encode()).hexdigest()
 
 
 def check_models(role: Role, models: tuple[ModelName, ...]) -> None:

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lepton_edge.security.certificates import read_key
+from lepton_edge.security.certificates import LONGEST_REQUEST, read_key
 
 DOMAIN = b"lepton-edge renew 1\0"
 LONGEST = 8192  # bytes of a certificate that are looked at
@@ -24,7 +24,7 @@ def prove(key: bytes, request: bytes) -> bytes:
 
 def is_proven(certificate: bytes, request: bytes, proof: bytes) -> bool:
     """Say whether the key of `certificate` (PEM) signed this request. It is not looked at who signed the former."""
-    if len(certificate) > LONGEST:
+    if len(certificate) > LONGEST or len(request) > LONGEST_REQUEST:
         return False
     try:
         key = x509.load_pem_x509_certificate(certificate).public_key()

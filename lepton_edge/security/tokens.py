@@ -3,7 +3,8 @@
 Law: nouns and functions without I/O, clock or randomness but `secrets` for new ones. The text of a token,
 `LE1.AUTHORITY.ID.SECRET`, names the authority by the SHA-256 of its certificate, so that who joins knows whom to trust
 before the secret is said. Of the secret (256 random bits: nothing to guess, so a plain hash is enough) only its
-SHA-256 is kept. A token counts for `uses` keys; a key that it let in may ask again, since its answer may be lost.
+SHA-256 is kept. A token counts for `uses` places, each a key under a name; who has one may ask again, since its answer
+may be lost.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class TokenRecord:
         id: names it; digest: SHA-256 of the secret, hexadecimal.
         role: of who joins with it; models: what a client then may infer on.
         created, expires: between them it counts.
-        uses: how many keys it may let in; keys: SHA-256 of those that it has.
+        uses: how many places it may give; keys: SHA-256 of those that it has given.
         revoked: it counts no more.
     """
 
@@ -68,7 +69,7 @@ class TokenRecord:
 
     @property
     def left(self) -> int:
-        """How many keys more it may let in."""
+        """How many places more it may give."""
         return 0 if self.revoked else max(0, self.uses - len(self.keys))
 
     def over(self, now: Seconds) -> bool:
@@ -124,7 +125,7 @@ def digest(secret: str) -> str:
 
 
 def use(record: TokenRecord | None, secret: str, key: str, now: Seconds) -> TokenRecord:
-    """Return the record after `key` (the SHA-256 of a public key) was let in by it.
+    """Return the record after `key` (the SHA-256 of a place: a public key under a name) was let in by it.
 
     Raises:
         Unauthenticated: it lets nobody in. Who does not have the secret learns nothing about the token.

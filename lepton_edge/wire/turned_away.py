@@ -29,6 +29,7 @@ _END = 1  # flag: nothing more comes on this stream
 _QUESTION = 0.5  # seconds from a call's begin until it was asked something
 _MOST = 32 << 10  # bytes of a first call that are looked at
 _LAST_READS = 16
+_FRAMES = 64  # that come before a first question; each look begins with the first
 _WORDS = 1024  # characters of a message; one frame is 16 kB
 _UNAUTHENTICATED = b"16"
 
@@ -105,8 +106,11 @@ def _first_call(frames: bytearray) -> tuple[int, bool]:
 
     Who is answered while it still asks takes its own failed write for what went wrong.
     """
-    at = stream = 0
+    at = stream = seen = 0
     while at + _FRAME <= len(frames):
+        seen += 1
+        if seen > _FRAMES:
+            return stream, True
         kind, flags = frames[at + 3], frames[at + 4]
         number = int.from_bytes(frames[at + 5 : at + _FRAME], "big")
         end = at + _FRAME + int.from_bytes(frames[at : at + 3], "big")

@@ -91,6 +91,24 @@ def hello(name: str = "pi", machine: str = HERE) -> Hello:
     return Hello(name, "board", "i", "0", 1, 1, hardware, (), 1.0, machine=machine)  # type: ignore[arg-type]
 
 
+async def test_one_use_of_a_token_lets_one_key_in_under_one_name(kept: Kept) -> None:
+    token, key = await kept.token(uses=1), certificates.new_key()
+    await kept.join(token, "pi", key)
+    await kept.join(token, "pi", key)  # its answer was lost
+    with pytest.raises(Unauthenticated, match="was used 1 times"):
+        await kept.join(token, "pi2", key)
+
+
+async def test_nor_does_it_have_one_key_wait_under_several(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, approve=True)
+    token, key = await kept.token(uses=1), certificates.new_key()
+    await kept.join(token, "pi", key)
+    with pytest.raises(Unauthenticated, match="was used 1 times"):
+        await kept.join(token, "pi2", key)
+    assert list(kept.gate.waiting.known) == ["pi"]
+    kept.close()
+
+
 async def test_a_token_gives_a_certificate_for_that_name_and_no_other(kept: Kept) -> None:
     joined = await kept.join(await kept.token())
     who = certificates.read(joined.certificate).identity

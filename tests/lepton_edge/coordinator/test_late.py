@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from lepton_edge.core.errors import PermissionDenied, Unauthenticated
 from lepton_edge.core.identity import Role
@@ -106,3 +109,23 @@ async def test_where_there_is_no_room_those_who_could_come_back_are_forgotten_fi
     monkeypatch.setattr("lepton_edge.coordinator.members.MAX_CERTIFICATES", len(kept.gate.certificates))
     await kept.join(token, "other")
     assert not any(one.name == "pi" for one in kept.gate.certificates.values())
+
+
+async def test_what_a_stranger_shows_costs_little_and_breaks_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = x509.load_pem_x509_certificate((await ended(kept)).certificate)
+    whole = bytearray(read.public_bytes(serialization.Encoding.DER))
+
+    def verified(pem: bytes) -> Any:
+        raise AssertionError("a stranger's signing request was verified")
+
+    request = certificates.request(certificates.new_key(), "whoever")
+    monkeypatch.setattr(certificates, "requested_key", verified)
+    for at in range(0, len(whole), 3):  # versions, kinds of keys, names that are none
+        for bits in (0x01, 0x7F):
+            changed = bytes(whole[:at]) + bytes([whole[at] ^ bits]) + bytes(whole[at + 1 :])
+            shown = b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
+            asked = RenewRequest(request, HERE, shown % base64.encodebytes(changed), b"none")
+            with pytest.raises(Unauthenticated):
+                await kept.gate.renew(asked, STRANGER)

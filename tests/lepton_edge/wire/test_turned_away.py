@@ -149,3 +149,10 @@ def test_a_call_has_asked_when_its_first_message_or_its_end_is_there() -> None:
     assert first(bytearray(asked)) == (7, True)
     assert first(bytearray(asked[:-1])) == (7, False), "half of it"
     assert first(bytearray(settings + head + frame(0, 0, 9, b"hello"))) == (7, False)
+
+
+def test_a_first_call_after_many_frames_is_none() -> None:
+    empty, begun = b"\0\0\0\4" + bytes(5), b"\0\0\0\1\5\0\0\0\1"
+    assert turned_away._first_call(bytearray(empty * 8 + begun)) == (1, True)
+    assert turned_away._first_call(bytearray(empty * 3600)) == (0, True)  # nothing more is looked at: it ends
+    assert turned_away._first_call(bytearray(empty * 8)) == (0, False)
