@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.chaos.faults import Strike
 from bench.chaos.papers import Done, begun, ended
@@ -16,6 +17,7 @@ from bench.chaos.scene import Scene
 from bench.chaos.schedule import Fault
 from bench.chaos.subject import NAME, Values
 from bench.chaos.witness import client_at
+from device_agents.joining import NEW_KEY_FILE
 from examples.demo.processes import lepton
 from lepton_edge.client import AsyncClient
 from partitioner.errors import LeptonError
@@ -64,14 +66,21 @@ def killed_while_joining(scene: Scene, fault: Fault) -> Strike:
     token, _ = place.papers.token()
     words = place.papers.joining(name, "board", place.directory / name, token)
     process = begun(lepton(*words))
-    yield
+    _wait_for(place.directory / name / "security" / NEW_KEY_FILE)  # now it asks with it
     place.kill("coordinator")
+    yield
     place.start("coordinator")
     first = ended(process)
     _note(scene, fault, "join while the coordinator is killed", first)
     if first.status:
         _must(scene, fault, "join again", place.papers.command(*words))
     scene.wait_until_attached()
+
+
+def _wait_for(file: Path) -> None:
+    end = time.monotonic() + NOTICED
+    while not file.exists() and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def key_revoked(scene: Scene, fault: Fault) -> Strike:
