@@ -15,7 +15,8 @@ import psutil
 
 UNKNOWN = -1.0
 SYSTEM = Path("/sys")
-PI_FLAGS = "devices/platform/soc/soc:firmware/get_throttled"
+PI_FLAGS = "devices/platform/soc*/soc*:firmware/get_throttled"
+"""Of a Raspberry Pi: the number in the path is there from the fifth on."""
 PI_NOW = 0xF
 """Of a Raspberry Pi's flags those of now: under-voltage, frequency capped, throttled, soft temperature limit."""
 COUNTERS = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
@@ -66,9 +67,9 @@ class _Sources:
 
 def _found(system: Path) -> _Sources:
     with contextlib.suppress(OSError):
-        flags = system / PI_FLAGS
         coolers = [one / "cur_state" for one in sorted(system.glob(COOLERS)) if _slows_processor(one)]
-        return _Sources(flags if flags.exists() else None, sorted(system.glob(COUNTERS)), coolers)
+        flags = next(iter(sorted(system.glob(PI_FLAGS))), None)
+        return _Sources(flags, sorted(system.glob(COUNTERS)), coolers)
     return _Sources()
 
 

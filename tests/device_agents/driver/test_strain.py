@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from device_agents.driver import strain
-from device_agents.driver.strain import COUNTERS, PI_FLAGS, UNKNOWN, Strain
+from device_agents.driver.strain import COUNTERS, UNKNOWN, Strain
+
+PI_FLAGS = (
+    "devices/platform/soc/soc:firmware/get_throttled",
+    "devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled",
+)
+"""Of a Raspberry Pi 4, and as they may lie on a later one."""
 
 
 def put(file: Path, text: str) -> Path:
@@ -62,9 +68,12 @@ def test_a_real_process_that_works_is_not_busy_with_others(tmp_path: Path) -> No
     assert 0.0 <= seen.busy() <= 1.0
 
 
+@pytest.mark.parametrize("file", PI_FLAGS)
 @pytest.mark.parametrize(("flags", "slow"), [("0", False), ("1", True), ("50005", True), ("50000", False)])
-def test_a_pi_is_slow_while_its_flags_of_now_say_so(tmp_path: Path, flags: str, slow: bool) -> None:
-    put(tmp_path / PI_FLAGS, flags + "\n")
+def test_a_pi_is_slow_while_its_flags_of_now_say_so(
+    tmp_path: Path, file: str, flags: str, slow: bool
+) -> None:
+    put(tmp_path / file, flags + "\n")
     assert Strain(tmp_path).throttled() is slow
 
 
@@ -88,6 +97,6 @@ def test_a_cooler_at_work_counts_if_it_slows_the_processor(tmp_path: Path, kind:
 
 
 def test_a_system_that_tells_nothing_is_not_throttled(tmp_path: Path) -> None:
-    put(tmp_path / PI_FLAGS, "nonsense")
+    put(tmp_path / PI_FLAGS[0], "nonsense")
     assert not Strain(tmp_path).throttled()
     assert not Strain(tmp_path / "nowhere").throttled()
