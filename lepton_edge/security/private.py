@@ -13,10 +13,17 @@ from pathlib import Path
 
 import structlog
 
+from lepton_edge.security.keyring import FOLDER
+
 log = structlog.get_logger("security")
 
 OTHERS = 0o077
 """What group and others may do: nothing."""
+OURS = (
+    *("artifacts", "models", "tmp", "blobs", "near", FOLDER, "restore-"),
+    *("coordinator.db", "lock", "epochs.json", "leader.json", "lost+found"),
+)
+"""How the names begin of what lies in a state directory."""
 
 
 def mask() -> None:
@@ -26,14 +33,32 @@ def mask() -> None:
 
 
 def keep(directory: Path) -> None:
-    """Let only this user read what is in `directory`; say so where others could."""
-    mended = mend(directory) if os.name == "posix" else 0
+    """Let only this user read what is in `directory`; say so where others could.
+
+    A folder in which other things lie too (somebody's home, /srv) is not only ours to close: there it is our secrets.
+    """
+    if os.name != "posix" or not directory.is_dir():
+        return
+    others = foreign(directory)
+    mended = mend(directory / FOLDER if others else directory)
     if mended:
         log.warning(
             "state that others of this machine could read is its owner's alone now",
             directory=str(directory),
             files=mended,
         )
+    if others and directory.stat().st_mode & OTHERS:
+        log.warning(
+            "state lies among other things, and others may look there: give it a directory of its own",
+            directory=str(directory),
+            others=others[:3],
+            do="--state-directory",
+        )
+
+
+def foreign(directory: Path) -> list[str]:
+    """Return the names of what lies in `directory` and is no state."""
+    return sorted(one.name for one in directory.iterdir() if not one.name.lstrip(".").startswith(OURS))
 
 
 def mend(directory: Path) -> int:

@@ -31,7 +31,7 @@ def test_older_state_is_mended_once_and_said(tmp_path: Path) -> None:
     (state / "models" / "m").mkdir(parents=True)
     (state / "models" / "m" / "model.onnx").write_bytes(b"weights")
     outside.write_bytes(b"another's")
-    (state / "link").symlink_to(outside)
+    (state / "models" / "link").symlink_to(outside)
     assert open_to_others(state) == {"state", "models", "m", "model.onnx"}
     with structlog.testing.capture_logs() as logs:
         private.keep(state)
@@ -39,6 +39,23 @@ def test_older_state_is_mended_once_and_said(tmp_path: Path) -> None:
     assert open_to_others(state) == set()
     assert outside.stat().st_mode & 0o777 == 0o644
     assert [(one["log_level"], one["files"]) for one in logs] == [("warning", 4)]
+
+
+def test_what_is_not_state_keeps_its_mode_wherever_somebody_put_the_state(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "security").mkdir(parents=True)
+    (home / "security" / "agent.pem").write_text("a key")
+    (home / "public").mkdir()
+    (home / "public" / "page.html").write_text("for all")
+    with structlog.testing.capture_logs() as logs:
+        private.keep(home)
+    assert open_to_others(home) == {"home", "public", "page.html"}
+    assert [one.get("others") for one in logs] == [None, ["public"]]
+
+
+def test_a_folder_that_is_still_to_be_made_is_nothing_to_mend(tmp_path: Path) -> None:
+    private.keep(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_is_written_later_is_the_owners_alone(tmp_path: Path) -> None:
