@@ -17,7 +17,16 @@ from lepton_edge.cli.main import app
 from lepton_edge.core.errors import BY_CODE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("first-board", "raspberry-pi", "jetson", "cloud-server", "troubleshooting", "operations", "security", "network")
+PAGES = (
+    "first-board",
+    "raspberry-pi",
+    "jetson",
+    "cloud-server",
+    "troubleshooting",
+    "operations",
+    "security",
+    "network",
+)
 COMMAND = re.compile(r"(?:^ {4}|`)(?:[A-Z_]+=\S+ )?(?:sudo )?(?:\S*/)?lepton-edge ([^`\n]*)", re.MULTILINE)
 SECTIONS = re.findall(r"^### `(\w+)`: ", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
 CODES = sorted({*BY_CODE, *(code for _, _, codes in exit_codes.table() for code in codes)})

@@ -18,7 +18,9 @@ from lepton_edge.core.identity import ANY_MODEL, Credentials, Identity, Role
         (Identity(Role.ADMIN, "me"), True),
     ],
 )
-def test_a_client_infers_on_the_models_it_was_given_and_an_agent_on_none(identity: Identity, allowed: bool) -> None:
+def test_a_client_infers_on_the_models_it_was_given_and_an_agent_on_none(
+    identity: Identity, allowed: bool
+) -> None:
     assert identity.may_infer("coffee") is allowed
 
 
