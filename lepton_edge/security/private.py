@@ -21,7 +21,7 @@ OTHERS = 0o077
 """What group and others may do: nothing."""
 OURS = (
     *("artifacts", "models", "tmp", "blobs", "near", FOLDER, "restore-"),
-    *("coordinator.db", "lock", "epochs.json", "leader.json", "lost+found"),
+    *("coordinator.db", "lock", "epochs", "leader.json", "lost+found"),
 )
 """How the names begin of what lies in a state directory."""
 

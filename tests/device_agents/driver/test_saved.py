@@ -15,6 +15,7 @@ from device_agents.driver import saved as room
 from device_agents.driver.saved import SavedEpochs
 from device_agents.machine.events import SavedEpoch
 from lepton_edge.core.messages import Peer
+from lepton_edge.security import private
 from tests.device_agents.engine.models import small_model
 from tests.device_agents.fleet import book_of
 
@@ -50,6 +51,17 @@ def test_a_write_that_dies_half_way_leaves_the_old_file(tmp_path, epochs) -> Non
     saved.write(epochs)
     saved.file.with_suffix(".new").write_text('{"format": 1, "epo')  # what a kill -9 leaves
     assert saved.read() == epochs
+
+
+def test_what_it_writes_is_known_to_be_state(tmp_path, epochs) -> None:
+    """Else older files beside it would stay open to others: among things that are not ours, modes are left alone."""
+    saved = SavedEpochs(tmp_path / "state" / "epochs.json")
+    saved.file.parent.mkdir()
+    saved.file.write_text("{")
+    saved.read()
+    saved.write(epochs)
+    assert len(list(saved.file.parent.iterdir())) == 3
+    assert private.foreign(saved.file.parent) == []
 
 
 def test_a_change_writes_the_epochs_that_changed(tmp_path, epochs) -> None:
