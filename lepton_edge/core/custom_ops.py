@@ -68,10 +68,16 @@ def _checked(path: Path) -> Path:
         ) from error
     if not stat.S_ISREG(found.st_mode):
         raise InvalidInput(f"{path} is no file", "give the path of the shared library")
-    own = not hasattr(os, "geteuid") or found.st_uid in (os.geteuid(), 0)
-    if not own or (os.name == "posix" and found.st_mode & stat.S_IWOTH):
+    if os.name == "posix" and (_is_others(found) or _is_others(real.parent.stat())):
         raise InvalidInput(
             f"{path} can be changed by others, and would run in this process",
-            "have it owned by root or by who runs this, and writable by nobody else (chmod o-w)",
+            "have it and its folder owned by root or by who runs this, and writable by nobody else (chmod o-w)",
         )
     return real
+
+
+def _is_others(found: os.stat_result) -> bool:
+    """Whether others may change a file, or put another one in its place in a folder; /tmp's files are their owners'."""
+    mode = found.st_mode
+    open_to_all = mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
+    return bool(open_to_all) or found.st_uid not in (os.geteuid(), 0)

@@ -234,6 +234,7 @@ async def test_who_is_shut_out_says_so_once_asks_seldom_and_comes_back_with_anot
     served, monkeypatch
 ) -> None:
     monkeypatch.setattr(control, "LOOK", 0.01)
+    monkeypatch.setattr(control, "LONGEST_PAUSE", 0.05)
     coordinator, keys = ShutsOut(WELCOME), Keys()
     _, address = await served(coordinator)
     real = rpc.open_channel
@@ -242,6 +243,7 @@ async def test_who_is_shut_out_says_so_once_asks_seldom_and_comes_back_with_anot
         caller = Caller(_at(address), trust=keys)
         await caller.until(lambda: coordinator.attached >= 5)
         assert [line["log_level"] for line in logs if "shut out" in line["event"]] == ["warning"]
+    assert caller.control._pause > 0.05, "it waits longer than who finds nobody"
     caller.control._pause = 3600.0
     await asyncio.sleep(0.7)  # the pause that had begun is over
     asked, coordinator.believes = coordinator.attached, True

@@ -56,6 +56,13 @@ async def test_it_does_so_over_a_restart_of_the_coordinator(kept: Kept) -> None:
     again.close()
 
 
+async def test_a_key_of_a_person_is_not_renewed_so(kept: Kept) -> None:
+    """Also while it counts: who has one shows it to TLS."""
+    joined = await kept.join(await kept.token(role=Role.CLIENT, models=("coffee",)), key=KEY)
+    with pytest.raises(Unauthenticated, match="not known here any more"):
+        await kept.gate.renew(asking(joined), STRANGER)
+
+
 async def test_too_late_is_too_late(kept: Kept) -> None:
     with pytest.raises(Unauthenticated, match="not known here any more") as told:
         await kept.gate.renew(asking(await ended(kept, 366)), STRANGER)

@@ -52,6 +52,20 @@ def test_what_others_can_change_is_not_run(library: Path) -> None:
     custom_ops([f"mine={library}"])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_what_others_can_replace_in_its_folder_is_not_run(tmp_path: Path) -> None:
+    folder = tmp_path / "ops"
+    folder.mkdir()
+    library = folder / "ops.so"
+    library.write_bytes(b"code")
+    library.chmod(0o644)
+    folder.chmod(0o777)
+    with pytest.raises(InvalidInput, match="changed by others"):
+        custom_ops([f"mine={library}"])
+    folder.chmod(0o1777)  # as /tmp: who may write there still moves nobody's file
+    custom_ops([f"mine={library}"])
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
 def test_another_users_library_is_not_run(library: Path) -> None:
     os.chown(library, 65534, 65534)

@@ -30,6 +30,7 @@ def test_it_is_kept_as_it_is_asked_at_from_here(tmp_path: Path, host: str, asked
 def test_other_keys_say_nothing(tmp_path: Path) -> None:
     whereabouts.keep(tmp_path, "127.0.0.1", 8018)
     assert whereabouts.beside(tmp_path / "key.pem") == ""
+    assert whereabouts.beside(tmp_path / "elsewhere" / "key.pem") == ""
     assert whereabouts.beside(Path("key.pem")) == ""
 
 
