@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import secrets
 import signal
@@ -38,7 +39,7 @@ from lepton_edge.core.identity import Role
 from lepton_edge.core.version import __version__
 from lepton_edge.link import discovery
 from lepton_edge.metrics import Family, Watched, certificate, open_door
-from lepton_edge.security import certificates, whereabouts
+from lepton_edge.security import certificates, commanding, whereabouts
 from lepton_edge.systemd import Notifier
 from lepton_edge.wire import front, introduction, occupied, rpc
 from lepton_edge.wire.health import health_handlers
@@ -172,6 +173,8 @@ async def _open(config: CoordinatorConfig) -> _Rooms:
         terms = Terms(config.certificate_life, config.approve)
         service.gate = Gate(config.state_directory, Vault(store), driver.on_disk, terms)
         driver.state.revoked, driver.state.shut_out = service.gate.revoked(), service.gate.shut_out()
+        begun = commanding.incarnation(service.gate.authority.pem, settings.identity, settings.term)
+        driver.state.settings = dataclasses.replace(settings, incarnation=begun)
     service.name = socket.gethostname()
     service.upload_limit = config.upload_limit
     return _Rooms(store, workers, driver, service)

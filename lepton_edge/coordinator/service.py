@@ -28,7 +28,7 @@ from lepton_edge.coordinator.guarding import guarded
 from lepton_edge.coordinator.jobs import Jobs
 from lepton_edge.coordinator.packing import Packing
 from lepton_edge.coordinator.records import CallId, StreamId, wire_error
-from lepton_edge.coordinator.sealing import sealed
+from lepton_edge.coordinator.sealing import heard, sealed
 from lepton_edge.coordinator.store import Store
 from lepton_edge.coordinator.uploads import Spool, receive
 from lepton_edge.core import messages as m
@@ -84,6 +84,7 @@ class Service:
         doors.check_hello(hello)
         if self.gate is not None:
             await self.gate.check_agent(hello, peer)
+        hello = heard(self.gate, hello, self._driver.state.settings.identity)
         stream, outbox = self._driver.open_stream()
         log.info("an agent attaches", cause=stream, device=hello.device, peer=peer.peer)
         await self._driver.post(e.Attached(stream, stream, hello))

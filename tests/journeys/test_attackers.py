@@ -173,10 +173,19 @@ async def test_nor_does_it_speak_for_another_device(town: Town) -> None:
     assert await _attached_as(town, "cloud") == "permission_denied"
 
 
-async def _attached_as(town: Town, device: str) -> str:
-    """Attach with the board's certificate under a name; return what is said to it."""
+async def test_nor_does_it_end_the_coordinators_term(town: Town) -> None:
+    """It says that it obeyed a newer start on a copy of the state: nobody with the authority's key ever began it."""
+    kept = json.loads((town.house.directory / "board" / "leader.json").read_text())
+    made_up = m.Leader(kept["identity"], 1 << 62, kept["incarnation"])
+    assert await _attached_as(town, "board", made_up) == "Rejected"  # it is attached already
+    with lepton_edge.Client(town.control) as client:
+        await asyncio.to_thread(client.deploy, "small")  # it commands
+
+
+async def _attached_as(town: Town, device: str, leader: m.Leader | None = None) -> str:
+    """Attach with the board's certificate under a name, as if it had obeyed `leader`; return what is said to it."""
     hardware = m.Hardware("x86_64", "Linux", 1, 1 << 30, 1 << 30, "p", (), "e")  # type: ignore[arg-type]
-    hello = m.Hello(device, "cloud", "i", "t", 1, 1, hardware, ("127.0.0.1:9",), 1.0)  # type: ignore[arg-type]
+    hello = m.Hello(device, "cloud", "i", "t", 1, 1, hardware, ("127.0.0.1:9",), 1.0, leader=leader)  # type: ignore[arg-type]
 
     async def words() -> AsyncIterator[m.AgentSays]:
         yield hello
