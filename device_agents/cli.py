@@ -19,7 +19,7 @@ from typing import Any
 
 import typer
 
-from device_agents.enlisting import enlist, enlisted, read_token, refuse_misplaced
+from device_agents.enlisting import enlist, enlisted, refuse_misplaced
 from device_agents.named import meant
 from device_agents.options import (
     Address,
@@ -59,6 +59,7 @@ from device_agents.settings import configuration
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import UsageError
 from lepton_edge.core.listening import LOOPBACK, listening
+from lepton_edge.security.arguments import read_token
 from lepton_edge.settings.rooms import AGENT
 from lepton_edge.settings.said import said
 from lepton_edge.systemd import install

@@ -1,44 +1,25 @@
-"""`agent join`, and `agent start --token`: where the token comes from, and what is said meanwhile.
+"""`agent join`, and `agent start --token`: what is said meanwhile, and which words are refused.
 
-Law: reads the token from a file, standard input, the environment or an argument; it is never printed. An argument is
-seen by who lists the processes of this machine until it is read, which on Linux takes it out: the others never are.
+Law: a token is never printed; where it comes from is `security/arguments.py`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import typer
 
 from device_agents.membership import membership
 from lepton_edge.core.config import AgentConfig
 from lepton_edge.core.errors import Unavailable, UsageError
-from lepton_edge.security import arguments, private
-from lepton_edge.security.keyring import read_private
+from lepton_edge.security import private
+from lepton_edge.security.arguments import VARIABLE
 
-VARIABLE = "LEPTON_EDGE_TOKEN"
 AWAY = (
     "is the address the one that the coordinator printed, is it running, and its port open? For devices elsewhere it "
     "is started with `lepton-edge coordinator start --bind 0.0.0.0`"
 )
-LONGEST = 4096  # characters of standard input
-
-
-def read_token(token: str | None, file: Path | None, environment: Mapping[str, str]) -> str | None:
-    """Return the token's text, from wherever it was given; None where it was not."""
-    if token and file:
-        raise UsageError("--token, or --token-file?", "give one of the two")
-    if file is not None:
-        return read_private(file).decode("ascii", "replace").strip()
-    if token == "-":
-        return sys.stdin.readline(LONGEST).strip()
-    if token:
-        arguments.forget(token.rpartition(".")[2])
-    return token or environment.get(VARIABLE)
 
 
 def refuse_misplaced(address: str | None) -> None:

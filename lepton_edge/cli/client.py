@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +38,6 @@ def group() -> None:
     """Clients' keys: who may ask, and for what."""
 
 
-_LONGEST = 4096  # characters of standard input
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 _Models = Annotated[
     list[str] | None,
@@ -122,16 +120,11 @@ def join(
 
 def _token(text: str | None, file: Path | None) -> str:
     """Return the token's text, from wherever it was given; UsageError where it was not."""
-    if file is not None:
-        return keyring.read_private(file).decode("ascii", "replace").strip()
-    if text == "-":
-        return sys.stdin.readline(_LONGEST).strip()
-    if text:
-        arguments.forget(text.rpartition(".")[2])
-    found = text or os.environ.get("LEPTON_EDGE_TOKEN")
+    found = arguments.read_token(text, file, os.environ)
     if not found:
         raise UsageError(
-            "a token is missing", "give --token-file FILE, LEPTON_EDGE_TOKEN, or --token - (input)"
+            "a token is missing",
+            f"give --token-file FILE, {arguments.VARIABLE}, or --token - (standard input)",
         )
     return found
 

@@ -58,22 +58,6 @@ def test_nobody_listens_in_the_open_by_mistake(given: tuple[str | None, str | No
         cli.listening(*given)
 
 
-def test_a_token_comes_from_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
-    file = tmp_path / "token"
-    file.write_text("LE1.file\n")
-    assert enlisting.read_token(None, file, {}) == "LE1.file"
-    assert file.stat().st_mode & 0o077 == 0
-    assert enlisting.read_token(None, None, {"LEPTON_EDGE_TOKEN": "LE1.variable"}) == "LE1.variable"
-    assert enlisting.read_token("LE1.flag", None, {"LEPTON_EDGE_TOKEN": "LE1.variable"}) == "LE1.flag"
-    monkeypatch.setattr("sys.stdin", io.StringIO("LE1.input\n"))
-    assert enlisting.read_token("-", None, {}) == "LE1.input"
-    assert enlisting.read_token(None, None, {}) is None
-    with pytest.raises(UsageError):
-        enlisting.read_token("LE1.flag", file, {})
-
-
 def test_a_token_where_an_address_belongs_is_not_shown() -> None:
     enlisting.refuse_misplaced(None)
     enlisting.refuse_misplaced("10.0.0.1:8010")
