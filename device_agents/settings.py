@@ -62,7 +62,7 @@ def _check_name(resolved: Resolved[AgentConfig]) -> None:
 
 def _check_address(address: str, where: str) -> None:
     host, _, port = address.rpartition(":")
-    if address and not (host and port.isdigit() and int(port) < 65536):
+    if address and not (host and "/" not in host and port.isdigit() and int(port) < 65536):
         raise UsageError(
             f"{where}: {address!r} is not an address", "write HOST:PORT, such as 192.168.1.20:8010"
         )

@@ -72,7 +72,12 @@ async def find_doors(address: str | None, trust: Trust | None = None, beside: st
         return doors(address, await describe(address, trust=trust))
     empty: Doors | None = None
     for local in _here(beside, LOCAL_AGENT):
-        found = await _describe_or_none(local, trust)
+        try:
+            found = await _describe_or_none(local, trust)
+        except Unauthenticated:
+            if empty is None:
+                raise
+            continue  # our own coordinator is there: who is here besides is another's
         there = doors(local, found) if found is not None else None
         if there is not None and there.entries:
             return there
@@ -203,6 +208,7 @@ def _nobody(address: str) -> Unavailable:
 def check_address(address: str) -> None:
     """Raise InvalidInput unless `address` is host:port."""
     host, _, port = address.rpartition(":")
+    host = "" if "/" in host else host  # http://...
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InvalidInput(f"{address!r} is not an address", 'write "host:port", such as 192.168.1.20:8010')
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lepton_edge.core.config import SECURE
-from lepton_edge.core.errors import Unauthenticated
+from lepton_edge.core.errors import LeptonError, Unauthenticated
 from lepton_edge.core.identity import credentials_of
 from lepton_edge.security import whereabouts
 from lepton_edge.security.keyring import read_private
@@ -61,17 +61,29 @@ def in_the_open(key: str | Path | None, insecure: bool | None, environment: Mapp
 def coordinator_beside(
     key: str | Path | None, insecure: bool | None = None, environment: Mapping[str, str] | None = None
 ) -> str:
-    """Return where the coordinator listens in whose state the key lies that `trust_for` takes; "" for another's key.
+    """Return where the coordinator listens that this user started, if the key that `trust_for` takes is by it; else "".
 
-    In the open, where the one listens that this user started.
+    In the open, where it listens.
     """
     known = os.environ if environment is None else environment
     with contextlib.suppress(RuntimeError):  # who has no home has no such state
         if in_the_open(key, insecure, known):
             return whereabouts.beside(_administrators(known))
         found = _found(key, known)
-        return whereabouts.beside(found) if found is not None else ""
+        return whereabouts.beside(found) or _made_here(found, _administrators(known)) if found else ""
     return ""
+
+
+def _made_here(key: Path, administrators: Path) -> str:
+    """Return where the coordinator of the `administrators` key listens, if the same one made `key`; else ""."""
+    with contextlib.suppress(LeptonError):  # there is none here, or it is another user's
+        if _authority(key) == _authority(administrators):
+            return whereabouts.beside(administrators)
+    return ""
+
+
+def _authority(key: Path) -> bytes:
+    return credentials_of(read_private(key)).authority
 
 
 def _found(key: str | Path | None, environment: Mapping[str, str]) -> Path | None:

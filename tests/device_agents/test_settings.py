@@ -63,6 +63,7 @@ def test_a_setting_that_is_neither_yes_nor_no_is_told() -> None:
         ({**ROLE, "name": "my board"}, {}, "cannot be called 'my board'"),
         ({**ROLE, "name": "../x"}, {}, "cannot be called"),
         ({**ROLE, "coordinator": "host"}, {}, "--coordinator: 'host' is not an address"),
+        ({**ROLE, "coordinator": "http://h:8010"}, {}, "--coordinator: 'http://h:8010' is not an address"),
         ({**ROLE, "advertise": ("h:99999",)}, {}, "not an address"),
         ({**ROLE, "simulate_slow": 0.5}, {}, "--simulate-slow cannot be 0.5"),
         (

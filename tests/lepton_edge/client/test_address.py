@@ -9,7 +9,13 @@ import pytest
 
 from lepton_edge.client import address
 from lepton_edge.client.address import Doors, check_address, doors, entry_addresses, find_doors, is_local
-from lepton_edge.core.errors import DiscoveryFailed, IncompatibleVersion, InvalidInput, Unavailable
+from lepton_edge.core.errors import (
+    DiscoveryFailed,
+    IncompatibleVersion,
+    InvalidInput,
+    Unauthenticated,
+    Unavailable,
+)
 from lepton_edge.core.messages import Description, Peer
 from lepton_edge.wire import rpc
 from partitioner.units import DeviceId
@@ -119,6 +125,22 @@ async def test_the_coordinator_whose_key_it_is_goes_first(monkeypatch: pytest.Mo
     assert await address.find_coordinator(None, beside=own) == own
     del there[own]
     assert await address.find_coordinator(None, beside=own) == address.LOCAL_COORDINATOR
+
+
+async def test_who_else_is_here_is_no_obstacle_where_our_own_coordinator_has_no_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = "127.0.0.1:8018"
+
+    async def describe(asked: str, timeout: float = 1.0, trust: object = None) -> Description:
+        if asked != own:
+            raise Unauthenticated("no certificate that is believed here")
+        return told("coordinator")
+
+    monkeypatch.setattr(address, "describe", describe)
+    assert await find_doors(None, beside=own) == Doors(own, (), own)
+    with pytest.raises(Unauthenticated):
+        await find_doors(None)
 
 
 async def test_a_failed_search_says_who_is_there_instead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ from lepton_edge.client.keys import coordinator_beside, trust_for
 from lepton_edge.core.errors import InvalidInput, NotFound, Unauthenticated
 from lepton_edge.core.identity import Role
 from lepton_edge.security import whereabouts
-from tests.certificates import authority
+from tests.certificates import Authority, authority
 
 
-def written(path: Path, name: str) -> Path:
+def written(path: Path, name: str, by: Authority | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(authority().credentials(Role.CLIENT, name).pem())
+    path.write_bytes((by or authority()).credentials(Role.CLIENT, name).pem())
     path.chmod(0o600)
     return path
 
@@ -72,6 +72,8 @@ def test_the_coordinator_is_found_in_whose_state_the_key_lies(tmp_path: Path) ->
     own = written(state / "security" / "admin.pem", "admin")
     assert coordinator_beside(None, None, home) == "127.0.0.1:8018"
     assert coordinator_beside(own, None, {}) == "127.0.0.1:8018"
-    other = written(tmp_path / ".config" / "lepton-edge" / "key.pem", "of another coordinator")
+    application = written(tmp_path / "camera.pem", "camera")
+    assert coordinator_beside(application, None, home) == "127.0.0.1:8018", "a key by the same coordinator"
+    other = written(tmp_path / ".config" / "lepton-edge" / "key.pem", "of another coordinator", Authority())
     assert coordinator_beside(None, None, home) == ""
     assert coordinator_beside(other, None, home) == ""
