@@ -148,6 +148,8 @@ class Journey:
             )
             self.town.children["board"].stop()
             self.board = self._board()
+            with self._client(self.coordinator) as client:
+                client.drain("board", undo=True)  # starting it anew so often is no flapping: no quarantine
 
     def _alone(self, requests: int) -> tuple[float, float]:
         """Return the median seconds of a request on the board alone, and of those what its engine took."""

@@ -141,13 +141,13 @@ def render_one(told: dict[str, Any], console: Console) -> None:
     console.print(f"{told.get('device', '')}: {state}")
 
 
-def note(row: Row) -> str:
+def note(row: Row, *, simulation: bool = True) -> str:
     """Return what must be known of a device: that it is simulated, drained, or in quarantine and why."""
     standing = row.get("standing") or {}
     drained = f"drained, {left} to be moved" if (left := standing.get("left")) else "drained"
     length = standing.get("quarantine")
     quarantined = f"QUARANTINE for {length:.0f} s more: {standing.get('why')}" if length else ""
-    words = (simulated(row), drained if standing.get("drained") else "", quarantined)
+    words = (simulated(row) if simulation else "", drained if standing.get("drained") else "", quarantined)
     return "; ".join(word for word in words if word)
 
 

@@ -16,6 +16,11 @@ from lepton_edge.core.messages import AdminCall, Document, ListDevices
 
 KITCHEN = {"device": "kitchen", "role": "board", "connected": False, "since_heard": 104.2}
 CLOUD = {"device": "server", "role": "cloud", "connected": True, "since_heard": 0.4}
+BARRED = {
+    **KITCHEN,
+    "connected": True,
+    "standing": {"open": False, "quarantine": 24.4, "why": "it was lost 4 times within 120 s"},
+}
 ALONE = {"devices": [{"device": "server", "role": "cloud"}]}
 
 
@@ -53,10 +58,16 @@ def test_so_is_one_that_the_plan_has() -> None:
     assert [(row["device"], row["planned"]) for row in told["away"]] == [("kitchen", True)]
 
 
+def test_so_is_one_that_is_there_and_may_be_given_nothing() -> None:
+    told, _ = noted(ALONE, BARRED, CLOUD)
+    assert [(row["device"], row["planned"]) for row in told["away"]] == [("kitchen", False)]
+
+
 @pytest.mark.parametrize(
     ("plan", "rows"),
     [
         (ALONE, (CLOUD,)),
+        ({"devices": [*ALONE["devices"], {"device": "kitchen", "role": "board"}]}, (BARRED,)),
         (ALONE, ({**KITCHEN, "connected": True},)),
         ({"devices": [*ALONE["devices"], {"device": "roof", "role": "board"}]}, (KITCHEN,)),
         ({}, (KITCHEN,)),
@@ -71,6 +82,14 @@ def test_nobody_is_missed_who_is_there_or_has_no_part(plan: Any, rows: Any) -> N
     [
         ({"planned": True}, "AWAY: kitchen (board): LOST, 104.2 s ago; start it again there"),
         ({}, "WITHOUT kitchen (board): LOST, 104.2 s ago; once it is back: lepton-edge deploy net"),
+        (
+            BARRED,
+            "WITHOUT kitchen (board): QUARANTINE for 24 s more: it was lost 4 times within 120 s; to let it",
+        ),
+        (
+            {"standing": {"drained": True}},
+            "drained; to let it take part: lepton-edge device drain kitchen --undo",
+        ),
         ({"revoked": True}, "WITHOUT kitchen (board): REVOKED, 104.2 s ago"),
     ],
 )
@@ -84,7 +103,7 @@ def test_who_finds_nobody_to_ask_hears_who_is_lost() -> None:
     assert found.message == "nobody admits requests (kitchen: LOST, 104.2 s ago)"
     assert found.hint == "start it again there; or start one"
     same = Unavailable("nobody", "start one")
-    assert name_absent(client(CLOUD), same) is same
+    assert name_absent(client(CLOUD, BARRED), same) is same
 
 
 def test_who_may_not_ask_for_devices_hears_the_error_alone() -> None:
