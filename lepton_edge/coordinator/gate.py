@@ -252,7 +252,7 @@ class Gate:
             now = self.now()
             place = members.place(request.name, key)
             token = tokens.use(self.tokens.get(request.token), request.secret, place, now)
-            held = members.current(self.certificates.values(), token.role, request.name, now)
+            held = members.taken(self.certificates.values(), token.role, request.name, now)
             members.check_free(held, key, request.machine)
             replaced = self._replaced(request, held, key)
             if self.terms.approve and not self.waiting.approved(request.name, key):
@@ -382,7 +382,7 @@ class Gate:
     async def revoke(self, role: Role, name: str, *, keep: str = "") -> tuple[str, ...]:
         """Believe the certificates of `name` no more, but for the serial `keep`; return their serials."""
         now = self.now()
-        of_role = {Role.CLIENT, Role.ADMIN} if role is not Role.AGENT else {Role.AGENT}
+        of_role = {role} if keep or role is Role.AGENT else {Role.CLIENT, Role.ADMIN}
         async with self._lock:
             found = [
                 dataclasses.replace(one, revoked=now)

@@ -110,6 +110,13 @@ def current(known: Iterable[Certificate], role: str, name: str, now: Seconds) ->
     return max(found, key=lambda one: one.begins, default=None)
 
 
+def taken(known: Iterable[Certificate], role: str, name: str, now: Seconds) -> Certificate | None:
+    """Return whose `name` is for who joins as `role`: a client takes no administrator's, since one word revokes both."""
+    known = tuple(known)
+    held = current(known, Role.ADMIN.value, name, now) if role == Role.CLIENT.value else None
+    return held or current(known, role, name, now)
+
+
 def shut_out(known: Iterable[Certificate], now: Seconds) -> tuple[DeviceId, ...]:
     """Return the devices of whose certificates none counts, and one that has not expired was revoked."""
     mine = [one for one in known if one.role == Role.AGENT.value and now < one.expires]

@@ -99,6 +99,22 @@ async def test_one_use_of_a_token_lets_one_key_in_under_one_name(kept: Kept) -> 
         await kept.join(token, "pi2", key)
 
 
+async def test_a_clients_token_takes_no_administrators_name(kept: Kept) -> None:
+    token = await kept.token(2, Role.CLIENT, models=("net",))
+    with pytest.raises(AlreadyExists, match="admin 'local' is known"):
+        await kept.join(token, "local")
+
+
+async def test_a_client_that_joins_again_revokes_its_own_key_alone(kept: Kept) -> None:
+    token = await kept.token(2, Role.CLIENT, models=("net",))
+    await kept.join(token, "pat")
+    asked = certificates.request(certificates.new_key(), "pat")
+    await kept.gate.sign(Identity(Role.ADMIN, "pat"), asked, LEAF_LIFE, "a person")
+    await kept.gate.revoke(Role.CLIENT, "pat", keep="another")
+    counting = {one.role for one in kept.gate.certificates.values() if one.name == "pat" and not one.revoked}
+    assert counting == {"admin"}
+
+
 async def test_nor_does_it_have_one_key_wait_under_several(tmp_path: Path) -> None:
     kept = Kept(tmp_path, approve=True)
     token, key = await kept.token(uses=1), certificates.new_key()
