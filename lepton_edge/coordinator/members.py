@@ -111,7 +111,7 @@ def current(known: Iterable[Certificate], role: str, name: str, now: Seconds) ->
 
 
 def taken(known: Iterable[Certificate], role: str, name: str, now: Seconds) -> Certificate | None:
-    """Return whose `name` is for who joins as `role`: a client takes no administrator's, since one word revokes both."""
+    """Return whose `name` is, for who joins as `role`: a client takes no administrator's; one word revokes both."""
     known = tuple(known)
     held = current(known, Role.ADMIN.value, name, now) if role == Role.CLIENT.value else None
     return held or current(known, role, name, now)
