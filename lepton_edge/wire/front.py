@@ -179,10 +179,14 @@ class Front:
         try:
             await serve(stream)
         except LeptonError as error:
-            tell = log.info if self._once.is_new(str(error)) else log.debug
+            tell = log.info if self._is_news(error, stream.peer) else log.debug
             tell("a plain stream ended", peer=stream.peer, why=str(error))
         finally:
             stream.end()
+
+    def _is_news(self, error: Exception, peer: str) -> bool:
+        """Say whether that was not said of late of this host: its port is another one each time."""
+        return self._once.is_new(str(error).replace(peer, rpc.split_address(peer)[0]))
 
     # --- with TLS ---------------------------------------------------------------------------------
 
@@ -199,11 +203,8 @@ class Front:
                     undo.callback(sealed.close)
                     await self._identified(sealed, stranger, peer)
             except (OSError, asyncio.TimeoutError, LeptonError) as error:
-                tell = (
-                    log.info
-                    if isinstance(error, Unauthenticated) and self._once.is_new(str(error))
-                    else log.debug
-                )
+                refused = isinstance(error, Unauthenticated)
+                tell = log.info if refused and self._is_news(error, peer) else log.debug
                 tell("a connection was refused or broke", peer=peer, why=str(error) or "it took too long")
 
     async def _shaken(self, connection: socket.socket, stranger: Stranger, peer: str) -> ssl.SSLSocket | None:

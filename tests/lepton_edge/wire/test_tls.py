@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 
 from lepton_edge.core.errors import LeptonError, Unauthenticated, Unavailable
 from lepton_edge.core.frames import WireError
@@ -134,6 +135,17 @@ async def test_a_certificate_that_does_not_count_is_refused(show: Callable[[], T
         with pytest.raises(Unauthenticated, match="has expired, or is another coordinator's"):
             await described(door.address, show())
         assert not door.seen
+
+
+async def test_who_is_refused_again_and_again_is_one_line_of_the_log() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with opened() as door:
+            for _ in range(3):
+                with pytest.raises(Unauthenticated):
+                    await dialled(door.address, mixed())
+    told = [one for one in logs if one["event"] == "a connection was refused or broke"]
+    assert [one["log_level"] for one in told] == ["info", "debug", "debug"]
+    assert len({one["peer"] for one in told}) == 3
 
 
 async def test_who_listens_with_anothers_certificate_is_not_believed() -> None:
