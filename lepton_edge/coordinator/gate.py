@@ -227,20 +227,18 @@ class Gate:
         proven = tokens.shows(self.tokens.get(request.token), request.secret)
         token = request.token if proven else ""
         self._tries.check(host, token, self.now())
+        waited = self.waiting.known.get(request.name)
         try:
             joined = await self._joined(request)
         except LeptonError as error:
             self._tries.failed(host, token, self.now())
             self.note(peer, "join", request.name, error)
             raise
-        done = (
-            "join: waits to be approved"
-            if joined.pending
-            else "join: replaces"
-            if joined.replaced
-            else "join"
-        )
-        self.note(peer, done, request.name)
+        done = "join: replaces" if joined.replaced else "join"
+        if not joined.pending:
+            self.note(peer, done, request.name)
+        elif self.waiting.known.get(request.name) is not waited:  # else it asks again, every second
+            self.note(peer, "join: waits to be approved", request.name)
         return joined
 
     async def _joined(self, request: JoinRequest) -> Joined:

@@ -385,6 +385,17 @@ async def _renewed(kept: Kept, joined: Any) -> Any:
 joining_key = certificates.new_key()
 
 
+async def test_nor_does_who_waits_and_asks_every_second(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, approve=True)
+    token, key = await kept.token(), certificates.new_key()
+    for _ in range(5):
+        assert (await kept.join(token, "pi", key)).pending
+    assert kept.gate.audit.path.read_text().count("waits to be approved") == 1
+    await kept.join(await kept.token(), "pi", certificates.new_key())  # another key is another deed
+    assert kept.gate.audit.path.read_text().count("waits to be approved") == 2
+    kept.close()
+
+
 async def test_refusals_do_not_drown_the_audit_log(kept: Kept) -> None:
     client = PeerContext("10.0.0.9:1", Identity(Role.CLIENT, "app", ("small",)))
     for peer in [client] * 50 + [STRANGER] * 50:
