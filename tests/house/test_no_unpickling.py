@@ -17,11 +17,16 @@ RUNS_WHAT_IT_READS = {
 }  # fmt: skip
 UNTRUSTED_CALLS = {"torch.load", "torch.jit.load", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 REGISTERS_CODE = {"register_custom_ops_library"}
+ALLOWED_BY_NAME = {"device_agents/engine/runtime.py", "partitioner/onnx_io/runtime.py"}
+"""Where the engine is given libraries of this machine that a person allowed by name (--allow-custom-ops)."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_unpickled(path: Path) -> None:
-    assert list(offences(path.read_text(encoding="utf-8"))) == []
+    found = list(offences(path.read_text(encoding="utf-8")))
+    if path.relative_to(ROOT).as_posix() in ALLOWED_BY_NAME:
+        found = [one for one in found if not any(code in one for code in REGISTERS_CODE)]
+    assert found == []
 
 
 def offences(text: str) -> Iterator[str]:
