@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from lepton_edge.core.errors import Unauthenticated
 from lepton_edge.core.identity import Credentials, Identity, Role
-from lepton_edge.core.joining import Joined, JoinRequest
+from lepton_edge.core.joining import Joined, JoinRequest, fingerprint
 from lepton_edge.core.version import __version__
 from lepton_edge.security import certificates
 from lepton_edge.security.tokens import Token
@@ -54,6 +54,7 @@ async def _let_in(address: str, authority: Trust, asked: JoinRequest, tell: Call
         if not joined.pending:
             return joined
         if not told:
-            tell(f"waiting to be approved: lepton-edge device approve {asked.name}")
+            own = fingerprint(certificates.key_hash(certificates.requested_key(asked.request)))
+            tell(f"waiting to be approved: lepton-edge device approve {asked.name} --fingerprint {own}")
         told = True
         await asyncio.sleep(min(max(joined.retry_after, SHORTEST), LONGEST))

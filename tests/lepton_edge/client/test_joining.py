@@ -54,7 +54,8 @@ async def test_it_waits_for_a_person_and_keeps_its_own_key() -> None:
     gate, told = Gate(APP), list[str]()
     who, made = await joined(gate, AUTHORITY.fingerprint, told)
     assert (who.name, who.models) == ("app", ("small",))
-    assert told == ["waiting to be approved: lepton-edge device approve app"]
+    own = certificates.key_hash(certificates.requested_key(gate.asked[0].request))[:8].upper()
+    assert told == [f"waiting to be approved: lepton-edge device approve app --fingerprint {own}"]
     assert all(made.key not in one.request for one in gate.asked), "the key does not travel"
     Trust(made)
 
