@@ -32,7 +32,7 @@ class Room(str, enum.Enum):
 
 
 _ROOMS: Mapping[Room, rooms.Room[Any]] = {Room.AGENT: rooms.AGENT, Room.COORDINATOR: rooms.COORDINATOR}
-WhoseArgument = Annotated[Room, typer.Argument(help="agent or coordinator.")]
+WhoseArgument = Annotated[Room, typer.Argument(metavar="agent|coordinator", help="Whose settings.")]
 FileOption = Annotated[
     Path | None, typer.Option("--config", help="The TOML file that the process is started with.")
 ]

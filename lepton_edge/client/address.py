@@ -135,7 +135,11 @@ async def _instead(beside: str) -> list[str]:
 async def _describe_or_none(address: str, trust: Trust | None) -> Description | None:
     try:
         return await describe(address, LOCAL_TIMEOUT, trust)
-    except Unauthenticated:  # somebody is here: a search would hide why it is not asked
+    except Unauthenticated as error:  # somebody is here: a search would hide why it is not asked
+        error.hint += (
+            f" ({address} was tried since no address was given: is your own coordinator running? "
+            "Another is named by --coordinator HOST:PORT)"
+        )
         raise
     except LeptonError:
         return None

@@ -17,14 +17,20 @@ COLD = -273.0
 """Degrees Celsius at or below which an agent means "the system does not tell"."""
 
 
-def figures(state: State, started: Seconds, now: Seconds) -> list[Family]:
-    """Return the figures of now."""
-    return [*_coordinator(state, started, now), *_devices(state, now), *_plans(state), *_links(state)]
-
-
-def _coordinator(state: State, started: Seconds, now: Seconds) -> list[Family]:
+def figures(state: State, started: Seconds, now: Seconds, control: int) -> list[Family]:
+    """Return the figures of now; `control` is the port it listens at, which tells two on one machine apart."""
     return [
-        gauge("coordinator_info", "Who this is; always 1.").add(1, software=state.settings.software),
+        *_coordinator(state, started, now, control),
+        *_devices(state, now),
+        *_plans(state),
+        *_links(state),
+    ]
+
+
+def _coordinator(state: State, started: Seconds, now: Seconds, control: int) -> list[Family]:
+    who = {"control": str(control), "software": state.settings.software}
+    return [
+        gauge("coordinator_info", "Who this is; always 1.").add(1, **who),
         gauge("coordinator_uptime_seconds", "Seconds since it started.").add(now - started),
         gauge("coordinator_term", "Starts on this state.").add(state.settings.term),
         gauge("models", "Models that were pushed.").add(len(state.models)),

@@ -90,7 +90,7 @@ async def serve(config: CoordinatorConfig) -> None:
                 state=str(config.state_directory),
                 term=rooms.driver.state.settings.term,
             )
-            async with _shown(config, rooms.driver, rooms.service.gate):
+            async with _shown(config, bound, rooms.driver, rooms.service.gate):
                 await _until_asked_to_end(asked, deciding)
         notifier.stopping()
         await server.stop(GRACE)
@@ -197,13 +197,16 @@ def remembered(found: Remembered, settings: Settings) -> State:
 
 
 @contextlib.asynccontextmanager
-async def _shown(config: CoordinatorConfig, driver: Driver, gate: Gate | None) -> AsyncIterator[None]:
+async def _shown(
+    config: CoordinatorConfig, bound: str, driver: Driver, gate: Gate | None
+) -> AsyncIterator[None]:
     """Show figures, and whether the coordinator lives, meanwhile."""
 
     def told() -> list[Family]:
         own = certificates.read(gate.trust.credentials.certificate) if gate is not None else None
         papers = certificate(own.begins, own.ends) if own else certificate(0.0, 0.0)
-        return [*figures.figures(driver.state, driver.started, driver.now()), *papers]
+        port = rpc.split_address(bound)[1]
+        return [*figures.figures(driver.state, driver.started, driver.now(), port), *papers]
 
     watched = Watched(
         told,

@@ -23,11 +23,11 @@ PATIENCE = 1.0  # seconds for one address
 MOST = 1 << 20  # bytes of figures that are read
 LAST_PORT = 8009
 """The last of the ports that doors for figures take by themselves."""
-WHO = re.compile(r'^lepton_edge_(?:agent|coordinator)_info\{(?:device="([^"]*)")?', re.MULTILINE)
+WHO = re.compile(r'^lepton_edge_(?:agent_info\{device|coordinator_info\{control)="([^"]*)"', re.MULTILINE)
 
 
 def figures(who: str, host: str, port: int) -> Figures | None:
-    """Return where the agent called `who` ("" for a coordinator) shows its figures.
+    """Return where the agent called `who`, or the coordinator at the port `who`, shows its figures.
 
     None where it does not, and where several do, since nothing tells them apart.
     """
@@ -43,7 +43,7 @@ def figures(who: str, host: str, port: int) -> Figures | None:
 
 def _whose(host: str, port: int) -> str | None:
     found = WHO.search(_got(host, port, "/metrics")[1])
-    return found[1] or "" if found else None
+    return found[1] if found else None
 
 
 def _got(host: str, port: int, path: str) -> tuple[int, str]:
@@ -85,7 +85,7 @@ def of_coordinator(address: str, route: str) -> list[Finding]:
     host, port = split_address(address)
     if not (is_loopback(host) or host == route):
         return []
-    shown = figures("", LOOPBACK, METRICS_PORT)
+    shown = figures(str(port), LOOPBACK, METRICS_PORT)
     return list(coordinators_findings(shown, route, port, open_=answers(route, port)))
 
 

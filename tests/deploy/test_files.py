@@ -36,7 +36,7 @@ NAME = re.compile(rf"\b{PREFIX}[a-z0-9_]+\b")
 def known() -> set[str]:
     """Every figure that an agent or a coordinator shows."""
     agent = Figures(AgentState("pi", 8, 1.0), "board", tuple, lambda: True)()
-    coordinator = figures(State(Settings("0", 1, 6.0, 1.5)), 0.0, 1.0)
+    coordinator = figures(State(Settings("0", 1, 6.0, 1.5)), 0.0, 1.0, 8010)
     return {PREFIX + family.name for family in (*agent, *coordinator, *certificate(0.0, 0.0))}
 
 

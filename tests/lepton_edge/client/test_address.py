@@ -139,8 +139,9 @@ async def test_who_else_is_here_is_no_obstacle_where_our_own_coordinator_has_no_
 
     monkeypatch.setattr(address, "describe", describe)
     assert await find_doors(None, beside=own) == Doors(own, (), own)
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated) as caught:
         await find_doors(None)
+    assert "is your own coordinator running?" in caught.value.hint
 
 
 async def test_a_failed_search_says_who_is_there_instead(monkeypatch: pytest.MonkeyPatch) -> None:

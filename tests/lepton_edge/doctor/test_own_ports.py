@@ -42,6 +42,21 @@ async def test_an_agents_figures_are_found_and_whether_it_is_ready(tmp_path: Pat
     assert "models are being opened: net" in said
 
 
+async def test_of_two_coordinators_figures_those_of_the_one_that_answers_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = gauge("coordinator_info", "Who this is.").add(1, control="8018", software="0.1.0")
+    door = await open_door("127.0.0.1", 0, Watched(lambda: [shown], not_ready=lambda: ""))
+    try:
+        monkeypatch.setattr(own_ports, "METRICS_PORT", int(door.address.rpartition(":")[2]))
+        monkeypatch.setattr(own_ports, "LAST_PORT", own_ports.METRICS_PORT)
+        found = await asyncio.to_thread(own_ports.of_coordinator, "127.0.0.1:8018", "")
+        assert [one.check for one in found] == ["metrics"]
+        assert await asyncio.to_thread(own_ports.of_coordinator, "127.0.0.1:8010", "") == []
+    finally:
+        await door.close()
+
+
 def test_an_agent_that_does_not_run_has_nothing_to_be_looked_at(tmp_path: Path) -> None:
     assert own_ports.of_agent(board(tmp_path), attached=False) == []
 
