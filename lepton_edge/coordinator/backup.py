@@ -37,6 +37,7 @@ MEMBERSHIPS = ("certificates", "tokens")
 """Tables that say who may take part."""
 LONGEST_ABOUT = 64 << 20  # bytes; some 100 a file
 CHUNK = 1 << 20
+_LATEST = 1e11  # seconds since 1970: later, no calendar has a name for it
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def restore(
         name: one for name, one in about["files"].items() if secrets or not name.startswith(f"{SECRETS}/")
     }
     held = bool(about["secrets"]) and secrets
-    return Backup(len(files), sum(one["size"] for one in files.values()), held, float(about.get("at", 0.0)))
+    return Backup(len(files), sum(one["size"] for one in files.values()), held, about["at"])
 
 
 def _take_memberships(later: Path, made: Path) -> None:
@@ -255,13 +256,16 @@ def _unpack(source: Path, into: Path) -> dict[str, Any]:
                 about = json.loads(content.read(LONGEST_ABOUT))
             else:
                 found[entry.name] = _unpacked(content, into / entry.name)
+    if not isinstance(about, dict):
+        raise _damaged(source, f"{ABOUT} says nothing of it")
     if about.get("format", FORMAT) > FORMAT:
         raise IncompatibleVersion(
             f"{source} was written by lepton-edge {about['software']}", "install that release"
         )
     if not about or found != about["files"] or ROWS not in found:
         raise _damaged(source, "its files are not those that it lists")
-    return about
+    at = float(about.get("at", 0.0))
+    return {**about, "secrets": bool(about["secrets"]), "at": at if 0 <= at < _LATEST else 0.0}
 
 
 def _is_ours(name: str) -> bool:

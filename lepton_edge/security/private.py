@@ -37,7 +37,11 @@ def keep(directory: Path) -> None:
 
     A folder in which other things lie too (somebody's home, /srv) is not only ours to close: there it is our secrets.
     """
-    if os.name != "posix" or not directory.is_dir():
+    if os.name != "posix":
+        return
+    if (
+        not os.access(directory, os.R_OK | os.X_OK) or not directory.is_dir()
+    ):  # to be made, or not this user's
         return
     others = foreign(directory)
     mended = mend(directory / FOLDER if others else directory)

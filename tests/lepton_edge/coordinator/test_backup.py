@@ -125,7 +125,20 @@ def _lack(held: dict[str, bytes]) -> None:
     del held["coordinator.db"]
 
 
-@pytest.mark.parametrize("change", [_tamper, _climb, _lack, _scribble, lambda held: held.pop("backup.json")])
+def _list(held: dict[str, bytes]) -> None:
+    held["backup.json"] = b"[1]"
+
+
+def _conceal(held: dict[str, bytes]) -> None:
+    about = json.loads(held["backup.json"])
+    del about["secrets"]
+    held["backup.json"] = json.dumps(about).encode()
+
+
+_CHANGES = [_tamper, _climb, _lack, _scribble, _list, _conceal, lambda held: held.pop("backup.json")]
+
+
+@pytest.mark.parametrize("change", _CHANGES)
 def test_a_damaged_backup_is_refused_and_nothing_is_put_in_place(
     state: Path, tmp_path: Path, change: Any
 ) -> None:

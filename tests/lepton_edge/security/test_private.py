@@ -58,6 +58,15 @@ def test_a_folder_that_is_still_to_be_made_is_nothing_to_mend(tmp_path: Path) ->
     assert not (tmp_path / "none").exists()
 
 
+def test_what_this_user_may_not_look_into_is_left_to_who_writes_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may look everywhere
+    tmp_path.chmod(0o755)
+    private.keep(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 def test_what_is_written_later_is_the_owners_alone(tmp_path: Path) -> None:
     private.mask()
     (tmp_path / "made").mkdir()
