@@ -205,11 +205,12 @@ def install_service(
     given = {field: value for field, value in {**flags, **at}.items() if value is not None}
     environment = environment_of(os.environ, for_user=user)
     found = meant("install-service", given, config, environment)
+    if waits := found.not_joined():
+        where = f"which keeps its state in {found.directory}"
+        typer.echo(f"NOTE: the service, {where}, waits until it has joined: {waits}", err=True)
     chosen = configuration(found.flags, config, environment)
     settings = {"role": chosen.role, "name": chosen.name, "coordinator": chosen.coordinator, **given}
     settings.pop("state_directory", None)  # the unit says it
-    if waits := found.not_joined():
-        typer.echo(f"NOTE: the service waits until it has joined: {waits}", err=True)
     wanted = Wanted("agent", f"agent-{chosen.name}", settings, config, state_directory, memory, user)
     install.told(service(wanted).steps(), typer.echo, dry_run=dry_run)
 

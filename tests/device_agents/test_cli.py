@@ -66,3 +66,14 @@ def test_a_32_bit_python_is_told_so_before_anything_is_started(monkeypatch, tmp_
         cli.run(AgentConfig(tmp_path, "board", "pi"))
     assert "64-bit system" in told.value.hint
     assert started == []
+
+
+def test_a_service_without_a_member_is_told_where_it_will_look_before_what_else_is_missing(
+    tmp_path, capsys
+) -> None:
+    with pytest.raises(UsageError, match="--role is missing"):
+        cli.install_service(name="pi", state_directory=tmp_path / "agent-pi", dry_run=True)
+    told = capsys.readouterr().err
+    assert (
+        f"keeps its state in {tmp_path / 'agent-pi'}, waits until it has joined: 'pi' has not joined" in told
+    )
