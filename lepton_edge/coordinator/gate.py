@@ -180,9 +180,7 @@ class Gate:
             await self._on_disk(self._vault.keep_certificates, unknown)
             self.certificates[unknown.serial] = unknown
         other = self.ears.attached(hello.device) if self.ears is not None else ""
-        if (
-            other and other != hello.incarnation
-        ):  # the decider refuses the second; nothing tells whose the key is
+        if other not in ("", hello.incarnation):  # refused by the decider; nothing tells whose the key is
             await self._suspect(hello.device, "two agents show its certificate at a time")
         else:
             self._seen[hello.device] = (split_address(peer.peer)[0], self.now())
@@ -305,7 +303,11 @@ class Gate:
             asked = certificates.requested_key(request.request)  # not for strangers: it takes its time
             if shown is not None and shown.revoked:
                 raise revoked(who)
-            members.check_machine(shown, request.machine)
+            try:
+                members.check_machine(shown, request.machine)
+            except PermissionDenied as error:  # who is late has proven its key, and is no stranger
+                self._note_refusal(dataclasses.replace(peer, identity=who), "renew", who.name, error)
+                raise
             life = self.terms.life if shown is None or who.role is Role.AGENT else issued_as.life(shown)
             issued = self._issue(who, asked, life)
             record = issued_as.record(issued, request.machine or (shown.machine if shown else ""), "renewed")

@@ -90,6 +90,7 @@ async def test_another_machine_another_key_or_a_changed_request_does_not(kept: K
     held = await ended(kept)
     with pytest.raises(PermissionDenied, match="another machine"):
         await kept.gate.renew(asking(held, machine=THERE), STRANGER)
+    assert kept.gate.audit.path.read_text().count('"what":"renew"') == 1
     with pytest.raises(Unauthenticated, match="did not sign"):
         await kept.gate.renew(asking(held, key=certificates.new_key()), STRANGER)
     one, other = asking(held), asking(held)
