@@ -26,7 +26,7 @@ from lepton_edge.core.frames import Frame, FrameKind, WireError, WireTensor
 from lepton_edge.core.links import LinkHello
 from lepton_edge.wire import codec, header, streams, tensors
 from partitioner.errors import LeptonError
-from tests.journeys.conftest import House, living
+from tests.journeys.conftest import House, living, until
 
 pytestmark = pytest.mark.journey
 
@@ -104,6 +104,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(autouse=True)
 def nobody_else_notices(served: Served) -> Iterator[None]:
     witness = Witness(served.board)
+    until(lambda: bool(witness.answers or witness.failures))  # it is being answered when mallory begins
     yield
     witness.end()
 

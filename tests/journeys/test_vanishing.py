@@ -329,6 +329,10 @@ def _large() -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
+SHORT = ("prepare_failed", "compute_failed", "storage_full", "out_of_memory")
+"""What a device without memory says, by where it ends: while it opens, runs or stores a block, or begins a thread."""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space of another process")
 def test_a_board_without_memory_for_a_new_epoch_keeps_the_old_one(town: Town, tmp_path: Path) -> None:
     town.deploy()
@@ -339,7 +343,7 @@ def test_a_board_without_memory_for_a_new_epoch_keeps_the_old_one(town: Town, tm
         with limited_memory(town.pid("board"), 24 << 20):
             with pytest.raises(lepton_edge.LeptonError) as told:
                 client.deploy("large")
-            assert told.value.code in ("prepare_failed", "compute_failed", "storage_full"), told.value
+            assert told.value.code in SHORT, told.value
             assert told.value.hint
             town.ask(client, "local")
         assert town.house.processes["board"].poll() is None, "it did not die of it"
