@@ -111,6 +111,11 @@ def _render(told: Row, console: Console, *, origin: bool) -> None:
     if origin:
         columns.append(Column("from", text("origin")))
     console.print(table(columns, told["settings"]))
+    name = next((row for row in told["settings"] if row["name"] == "name"), {"origin": ""})
+    if name["origin"] == "default":
+        console.print(
+            f"Of an agent that joined by another name: {name['variable']}=NAME before this command."
+        )
     for one in told["unknown_variables"]:
         meant = f"; did you mean {one['meant']}?" if one["meant"] else ""
         console.print(

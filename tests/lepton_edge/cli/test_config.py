@@ -72,6 +72,8 @@ def test_on_the_command_line(line: Any, file: Path) -> None:
         line.run("config", "show", "coordinator", "--format", "json").document["schema"]
         == "lepton-edge/config/1"
     )
+    assert "LEPTON_EDGE_NAME=NAME" in line.run("config", "show", "agent").out
+    assert "LEPTON_EDGE_NAME=NAME" not in line.run("config", "show", "agent", LEPTON_EDGE_NAME="pi").out
     schema = json.loads(line.run("config", "schema", "agent").out)
     assert schema["properties"]["port"]["type"] == "integer"
     assert schema["additionalProperties"] is False
