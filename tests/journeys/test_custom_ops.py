@@ -12,11 +12,11 @@ from onnx import TensorProto, helper
 
 import lepton_edge
 from partitioner.errors import UnsupportedOperator
+from tests.extensions import library
 from tests.journeys.conftest import House
 
 pytestmark = pytest.mark.journey
-extensions = pytest.importorskip("onnxruntime_extensions")
-ALLOWED = f"ai.onnx.contrib={extensions.get_library_path()}"
+ALLOWED = f"ai.onnx.contrib={library()}"
 X = np.eye(4, dtype=np.float32) * 2
 
 

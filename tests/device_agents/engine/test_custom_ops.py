@@ -13,10 +13,10 @@ from device_agents.engine.sessions import open_session
 from lepton_edge.core.custom_ops import custom_ops
 from lepton_edge.core.errors import InvalidInput
 from partitioner.errors import UnsupportedOperator
+from tests.extensions import library
 
-extensions = pytest.importorskip("onnxruntime_extensions")
 DOMAIN = "ai.onnx.contrib"
-LIBRARY = extensions.get_library_path()
+LIBRARY = library()
 
 
 def inverting(domain: str = DOMAIN) -> bytes:
