@@ -106,7 +106,8 @@ async def _create(gate: Gate, call: CreateKey, who: Identity | None) -> Json:
 async def _revoke(gate: Gate, role: Role, name: str) -> Json:
     serials = await gate.revoke(role, name)
     if not serials:
-        raise NotFound(f"no certificate of {name!r} counts here", "see: lepton-edge client key list")
+        see = "device list" if role is Role.AGENT else "client key list"
+        raise NotFound(f"no certificate of {name!r} counts here", f"see: lepton-edge {see}")
     return {"schema": KEY, "name": name, "role": role.value, "revoked": list(serials)}
 
 

@@ -45,6 +45,15 @@ async def test_a_token_is_told_once(kept: Kept) -> None:
     assert (await granting.answer(kept.gate, ListTokens(), ANNA))["tokens"] == []
 
 
+@pytest.mark.parametrize(
+    ("call", "listed"), [(RevokeDevice("pie"), "device list"), (RevokeKey("pie"), "client key list")]
+)
+async def test_who_revokes_nobody_is_told_where_the_names_are(kept: Kept, call: Any, listed: str) -> None:
+    with pytest.raises(NotFound) as told:
+        await granting.answer(kept.gate, call, ANNA)
+    assert told.value.hint.endswith(listed)
+
+
 async def test_a_key_comes_as_a_certificate_and_goes(kept: Kept) -> None:
     asked = CreateKey("app", certificates.request(certificates.new_key(), "x"), models=("net",))  # type: ignore[arg-type]
     told = await granting.answer(kept.gate, asked, ANNA)
