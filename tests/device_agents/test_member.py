@@ -72,6 +72,7 @@ async def test_it_goes_on_trying_while_the_coordinator_is_away(
             await asyncio.sleep(0.01)
         fresh.cancel()
         await asyncio.gather(fresh, return_exceptions=True)
+        assert (addresses, len(coordinator.renewed)) == ([], 1), "both in vain, then once"
 
 
 async def test_whom_not_to_believe_is_remembered(tmp_path: Path) -> None:

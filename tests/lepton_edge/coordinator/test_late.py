@@ -52,7 +52,8 @@ async def test_it_does_so_over_a_restart_of_the_coordinator(kept: Kept) -> None:
     kept.store.close()
     again = Kept(kept.directory)
     again.now = kept.now
-    await again.gate.renew(asking(held), STRANGER)
+    renewed = await again.gate.renew(asking(held), STRANGER)
+    assert certificates.read(renewed.certificate).identity.name == "pi"
     again.close()
 
 
