@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.clean.machine import Machine, missing
+from bench.clean.machine import Machine
 from bench.clean.pages import typed
-from bench.clean.wheels import ROOT, gathered
+from bench.clean.proofs import proven
+from bench.clean.wheels import ROOT
 from bench.laboratory import Laboratory
 from bench.rows import Row
 from examples.demo.processes import WIFI, Conditions
@@ -206,17 +206,5 @@ def prove(directory: Path, wheels: Path) -> bool:
     return verdicts.right
 
 
-def main() -> int:
-    """Gather the wheels, make the root if it is not there, then prove."""
-    if lacking := missing():
-        print(
-            f"missing: {', '.join(lacking)}; apt-get install debootstrap systemd-container", file=sys.stderr
-        )
-        return 2
-    wheels = gathered(Path(tempfile.gettempdir()) / "lepton-wheels")
-    with tempfile.TemporaryDirectory(prefix="lepton-units-") as directory:
-        return 0 if prove(Path(directory), wheels) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(proven(prove, "lepton-units-"))

@@ -11,15 +11,15 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.capture import recorded
-from bench.clean.machine import Machine, missing
-from bench.clean.wheels import ROOT, gathered
+from bench.clean.machine import Machine
+from bench.clean.proofs import proven
+from bench.clean.wheels import ROOT
 from bench.laboratory import Laboratory
 from bench.rows import Row
 from examples.demo.processes import WIFI, Child
@@ -147,17 +147,5 @@ def _bring(machine: Machine) -> None:
     machine.run(f"chown -R {machine.user}: /home/{machine.user}", "root")
 
 
-def main() -> int:
-    """Gather the wheels, make the root if it is not there, then prove."""
-    if lacking := missing():
-        print(
-            f"missing: {', '.join(lacking)}; apt-get install debootstrap systemd-container", file=sys.stderr
-        )
-        return 2
-    wheels = gathered(Path(tempfile.gettempdir()) / "lepton-wheels")
-    with tempfile.TemporaryDirectory(prefix="lepton-six-") as directory:
-        return 0 if prove(Path(directory), wheels) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(proven(prove, "lepton-six-"))
